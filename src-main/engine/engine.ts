@@ -1,0 +1,83 @@
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { ProgressStage } from '#shared/protocol/messages.ts';
+
+/** `exact` is float32 throughout; `fast` takes int8 activations where it pays. */
+export type Accuracy = 'exact' | 'fast';
+
+/** A text entry of a PNG: keyword (Latin-1, 1 to 79 bytes) and UTF-8 text. */
+export interface PngText {
+  keyword: string;
+  text: string;
+}
+
+/** How far the running stage is: `done` of `total` steps, tiles, bands or bytes. In `generating` message k follows forward k, and done reaches total. */
+export interface EngineProgress {
+  stage: ProgressStage;
+  done: number;
+  total: number;
+}
+
+/** A small picture of the latents so far, RGB [height, width, 3]. */
+export interface EnginePreview {
+  step: number;
+  width: number;
+  height: number;
+  rgb: Uint8Array;
+}
+
+export interface EngineHooks {
+  onProgress(progress: EngineProgress): void;
+  onPreview?(preview: EnginePreview): void;
+  /** Model work is over: the next task may have the device while this one is encoded and written. Called exactly once before success. */
+  onModelDone(): void;
+}
+
+export interface GenerateTask {
+  params: TextToImageParams;
+  /** Checkpoint folder in Hugging Face layout. */
+  checkpointDir: string;
+  /** Where the PNG goes, complete and fsynced when the promise resolves. The caller gives it its final name. */
+  outputPath: string;
+  texts: PngText[];
+}
+
+export interface UpscaleTask {
+  /** PNG to enlarge four times. */
+  inputPath: string;
+  /** safetensors file of the upscaler. */
+  upscalerPath: string;
+  outputPath: string;
+  texts: PngText[];
+}
+
+/** Wall time in milliseconds of what a task went through, by stage, and the device that ran it. */
+export interface TaskReport {
+  stagesMs: Partial<Record<ProgressStage, number>>;
+  device: string;
+  deviceReason: string;
+  accuracy: Accuracy;
+  width: number;
+  height: number;
+}
+
+export interface EngineStatus {
+  /** `stopped` until the first task, or after a crash while waiting to start again. */
+  state: 'stopped' | 'starting' | 'ready' | 'unavailable';
+  device: string;
+  deviceReason: string;
+  accuracy: Accuracy;
+  residentBytes: number;
+  restarts: number;
+}
+
+/**
+ * What jobs see of the engine. One task at a time has the device; callers take turns themselves by `onModelDone`.
+ * Rejections are `AppError`s; an abort rejects with code `cancelled` within one step of the model.
+ */
+export interface Engine {
+  generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
+  upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
+  status(): EngineStatus;
+  /** Ends the process; running tasks reject with `shutting_down`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { WireError } from '../protocol/errors.ts';
+
+export const modelTypeSchema = z.enum(['uint4', 'int8']);
+export type ModelType = z.infer<typeof modelTypeSchema>;
+
+/** What a text-to-image job is made from, defaults filled in. Ranges: `docs/protocol.md`. */
+export interface TextToImageParams {
+  prompt: string;
+  width: number;
+  height: number;
+  /** In the original's count: N steps are max(1, N - 1) forwards of the transformer. */
+  steps: number;
+  guidance_scale: number;
+  seed: number;
+  model_type: ModelType;
+}
+
+/** `filename` is the original picture; both are names inside the outputs folder. */
+export interface JobResult {
+  filename: string;
+  upscaledFilename: string;
+}
+
+/** A job's state owns the fields that only it has. */
+export type JobState =
+  | { status: 'pending' }
+  | { status: 'processing' }
+  | { status: 'generated'; filename: string }
+  | { status: 'completed'; result: JobResult }
+  | { status: 'failed'; error: WireError; filename?: string }
+  | { status: 'cancelled' };
+
+export type JobStatusName = JobState['status'];
+
+export type JobEvent =
+  | { type: 'started' }
+  | { type: 'generated'; filename: string }
+  | { type: 'completed'; result: JobResult }
+  | { type: 'failed'; error: WireError }
+  | { type: 'cancelled' }
+  /** A fresh request for a job that failed, was cancelled, or whose files are gone. */
+  | { type: 'requested_again' };
+
+/** The state after `event`, or null where the contract does not allow that step (the caller then changes nothing). */
+export function transition(state: JobState, event: JobEvent): JobState | null {
+  switch (event.type) {
+    case 'started':
+      return state.status === 'pending' ? { status: 'processing' } : null;
+    case 'generated':
+      return state.status === 'processing' ? { status: 'generated', filename: event.filename } : null;
+    case 'completed':
+      return state.status === 'generated' ? { status: 'completed', result: event.result } : null;
+    case 'failed':
+      if (state.status === 'generated') return { status: 'failed', error: event.error, filename: state.filename };
+      return state.status === 'pending' || state.status === 'processing' ? { status: 'failed', error: event.error } : null;
+    case 'cancelled':
+      return state.status === 'pending' || state.status === 'processing' ? { status: 'cancelled' } : null;
+    case 'requested_again':
+      return isEnd(state) ? { status: 'pending' } : null;
+  }
+}
+
+/** True for completed, failed and cancelled. */
+export function isEnd(state: JobState): boolean {
+  return state.status === 'completed' || state.status === 'failed' || state.status === 'cancelled';
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { modelTypeSchema } from '../domain/job.ts';
+
+/** The WebSocket contract: what each side says, as schemas. Both ends parse with these; there is no second list. Source: `docs/protocol.md`. */
+
+export const SIZE_UNIT_PX = 16;
+export const MAX_PICTURE_PIXELS = 4_194_304;
+
+const requestId = z.union([z.string().max(256), z.number()]).optional();
+const jobId = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+const sidePx = z.number().int().min(256).max(2048).multipleOf(SIZE_UNIT_PX);
+
+export const textToImageParamsSchema = z
+  .strictObject({
+    prompt: z
+      .string()
+      .min(1)
+      .max(4000)
+      .refine((text) => text.trim() !== '', 'must not be only white space'),
+    width: sidePx.default(1024),
+    height: sidePx.default(1024),
+    steps: z.number().int().min(1).max(50).default(9),
+    guidance_scale: z.number().min(0).max(20).default(0),
+    seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
+    model_type: modelTypeSchema.default('uint4'),
+  })
+  .refine((params) => params.width * params.height <= MAX_PICTURE_PIXELS, {
+    path: ['width'],
+    message: `width x height must be at most ${MAX_PICTURE_PIXELS} pixels`,
+  });
+
+export const clientMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestId, params: textToImageParamsSchema }),
+  z.object({ type: z.literal('get_status'), job_id: jobId, request_id: requestId }),
+  z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestId }),
+  z.object({ type: z.literal('get_client_jobs'), request_id: requestId }),
+  /** Ours: live previews, events of all jobs, and what was missed since event number `since`. */
+  z.object({
+    type: z.literal('watch'),
+    previews: z.boolean().optional(),
+    all: z.boolean().optional(),
+    since: z.number().int().nonnegative().optional(),
+    request_id: requestId,
+  }),
+]);
+export type ClientMessage = z.infer<typeof clientMessageSchema>;
+export type CreateJob = Extract<ClientMessage, { type: 'create_job' }>;
+export type RequestId = z.infer<typeof requestId>;
+
+export const jobStatusNameSchema = z.enum(['pending', 'processing', 'generated', 'completed', 'failed', 'cancelled']);
+
+/** While `generated`: filename and local_path. When `completed`: filename, path and upscaled_filename. */
+export const jobResultSchema = z.object({
+  filename: z.string(),
+  local_path: z.string().optional(),
+  path: z.string().optional(),
+  upscaled_filename: z.string().optional(),
+});
+export type WireJobResult = z.infer<typeof jobResultSchema>;
+
+export const jobStatusMessageSchema = z.object({
+  type: z.literal('job_status'),
+  job_id: jobId,
+  status: jobStatusNameSchema,
+  result: jobResultSchema.optional(),
+  error: z.string().optional(),
+  request_id: requestId,
+  // ours, from here on
+  code: z.string().optional(),
+  cached: z.boolean().optional(),
+  seq: z.number().int().optional(),
+  /** Place in the queue, 1 is next. */
+  position: z.number().int().optional(),
+  wait_ms: z.number().optional(),
+  eta_ms: z.number().optional(),
+  checkpoint: z.string().optional(),
+});
+export type JobStatusMessage = z.infer<typeof jobStatusMessageSchema>;
+
+export const progressStageSchema = z.enum(['loading', 'encoding', 'generating', 'decoding', 'upscaling', 'saving']);
+export type ProgressStage = z.infer<typeof progressStageSchema>;
+
+export const jobProgressMessageSchema = z.object({
+  type: z.literal('job_progress'),
+  job_id: jobId,
+  progress: z.object({
+    stage: progressStageSchema,
+    /** floor(100 * current_step / total_steps): denoising only, in every stage; never falls. */
+    percentage: z.number().int().min(0).max(100),
+    current_step: z.number().int(),
+    total_steps: z.number().int(),
+    elapsed: z.string(),
+    remaining: z.string(),
+    speed: z.string(),
+    type: z.literal('progress'),
+    /** Ours: how much of this stage is done, 0 to 1. */
+    stage_fraction: z.number().min(0).max(1).optional(),
+  }),
+  seq: z.number().int().optional(),
+});
+export type JobProgressMessage = z.infer<typeof jobProgressMessageSchema>;
+
+/** Ours: what the picture looks like so far. `data` is a base64 JPEG or PNG as `media_type` says. */
+export const jobPreviewMessageSchema = z.object({
+  type: z.literal('job_preview'),
+  job_id: jobId,
+  step: z.number().int(),
+  media_type: z.enum(['image/jpeg', 'image/png']),
+  width: z.number().int(),
+  height: z.number().int(),
+  data: z.string(),
+});
+export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
+
+export const clientJobsMessageSchema = z.object({
+  type: z.literal('client_jobs'),
+  jobs: z.array(
+    z.object({
+      job_id: jobId,
+      task_type: z.literal('text_to_image'),
+      status: jobStatusNameSchema,
+      /** Unix seconds. */
+      created_at: z.number(),
+      result: jobResultSchema.nullable(),
+    }),
+  ),
+  request_id: requestId,
+});
+export type ClientJobsMessage = z.infer<typeof clientJobsMessageSchema>;
+
+export const watchingMessageSchema = z.object({
+  type: z.literal('watching'),
+  /** The number of the newest event of this client. */
+  seq: z.number().int(),
+  request_id: requestId,
+});
+
+export const errorMessageSchema = z.object({
+  type: z.literal('error'),
+  message: z.string(),
+  request_id: requestId,
+  code: z.string(),
+  field: z.string().optional(),
+});
+export type ErrorMessage = z.infer<typeof errorMessageSchema>;
+
+export const serverMessageSchema = z.discriminatedUnion('type', [
+  jobStatusMessageSchema,
+  jobProgressMessageSchema,
+  jobPreviewMessageSchema,
+  clientJobsMessageSchema,
+  watchingMessageSchema,
+  errorMessageSchema,
+]);
+export type ServerMessage = z.infer<typeof serverMessageSchema>;
