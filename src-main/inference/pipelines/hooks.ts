@@ -1,0 +1,9 @@
+import type { ProgressStage } from '#shared/protocol/messages.ts';
+import type { Picture } from '../picture.ts';
+
+/** What a pipeline tells while it runs. Both may be called many times; neither may throw. */
+export interface PipelineHooks {
+  onProgress(stage: ProgressStage, done: number, total: number): void;
+  /** The latents so far as a small picture, after each denoising step. */
+  onPreview?(step: number, picture: Picture): void;
+}
