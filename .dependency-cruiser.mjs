@@ -1,0 +1,133 @@
+/**
+ * Who may import whom: one complete block a room. A room's list is everything that it may import; whatever is not on it is an error named after the room.
+ * A unit test stands under its room's block too, with the test packages and `tests/` added.
+ */
+
+const main = (...rooms) => rooms.map((room) => `^src-main/${room}${room.endsWith('.ts') ? '$' : '/'}`);
+const packages = (...names) => names.map((name) => `(^|/)node_modules/(@types/)?${name}/`);
+
+const SHARED = '^src-shared/';
+const TEST_FILE = '\\.test\\.tsx?$';
+const TEST_TOOLS = ['^tests/', ...packages('vitest', 'fast-check')];
+
+/**
+ * @param {string} name The room, and the name of its rule.
+ * @param {string} from Its files.
+ * @param {string[]} mayImport Everything it may import beside itself.
+ * @param {{ node: boolean }} platform Whether Node's own modules are there.
+ */
+function room(name, from, mayImport, { node }) {
+  const to = (allowed) => ({ pathNot: allowed, ...(node ? { dependencyTypesNot: ['core'] } : {}) });
+  const allowed = [from, ...mayImport];
+  const comment = `${name} may import only: ${allowed.join('  ')}`;
+  return [
+    { name, comment, severity: 'error', from: { path: from, pathNot: [TEST_FILE] }, to: to(allowed) },
+    {
+      name: `${name}-tests`,
+      comment,
+      severity: 'error',
+      from: { path: `${from}.*${TEST_FILE}` },
+      to: { pathNot: [...allowed, ...TEST_TOOLS], dependencyTypesNot: ['core'] },
+    },
+  ];
+}
+
+const NODE = { node: true };
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    ...room('shared', SHARED, packages('zod'), { node: false }),
+    ...room(
+      'renderer',
+      '^src-renderer/',
+      [SHARED, '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)'],
+      {
+        node: false,
+      },
+    ),
+    ...room('config', '^src-main/config/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
+    ...room('lib', '^src-main/lib/', [SHARED, ...packages('zod')], NODE),
+    ...room('compiler', '^src-main/compiler/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
+    ...room(
+      'inference',
+      '^src-main/inference/',
+      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common', 'koffi')],
+      NODE,
+    ),
+    ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
+    ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
+    ...room(
+      'jobs',
+      '^src-main/jobs/',
+      [SHARED, ...main('lib', 'engine/engine.ts', 'models/checkpoint.ts'), ...packages('zod', '@photostructure/sqlite')],
+      NODE,
+    ),
+    ...room(
+      'server',
+      '^src-main/server/',
+      [
+        SHARED,
+        ...main('lib', 'config', 'jobs', 'models'),
+        ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'sharp', 'ws'),
+      ],
+      NODE,
+    ),
+    ...room('app', '^src-main/app/', [SHARED, ...main('lib', 'config'), ...packages('zod', 'electron', 'electron-updater')], NODE),
+
+    {
+      name: 'only-app-imports-electron',
+      comment: 'Everything but the desktop shell runs under plain Node.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: ['^src-main/app/', '^src-main/index\\.ts$'] },
+      to: { path: packages('electron', 'electron-updater') },
+    },
+    {
+      name: 'only-ort-imports-onnxruntime',
+      comment: 'src-main/inference/ort.ts is the one door to the runtime.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: ['^src-main/inference/ort\\.ts$'] },
+      to: { path: packages('onnxruntime-node', 'onnxruntime-common') },
+    },
+    {
+      name: 'only-sqlite-imports-the-binding',
+      comment: 'src-main/jobs/sqlite.ts picks the binding that the runtime has.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: ['^src-main/jobs/sqlite\\.ts$'] },
+      to: { path: [...packages('@photostructure/sqlite'), '^(node:)?sqlite$'] },
+    },
+    {
+      name: 'no-import-of-entries',
+      comment: 'The command-line entries directly in src-main compose the rooms; nothing imports them.',
+      severity: 'error',
+      from: {},
+      to: { path: '^src-main/(index|headless|generate|compile|parity)\\.ts$' },
+    },
+    {
+      name: 'no-import-of-tests',
+      comment: 'What is needed by both a test and the product is no test.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: [TEST_FILE] },
+      to: { path: [TEST_FILE, '^tests/'] },
+    },
+    { name: 'no-cycle', comment: 'Two files that import each other are one file or three.', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolvable', comment: 'The import leads nowhere.', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-dev-dependency',
+      comment: 'The package holds dependencies only; what src-main imports must be one of them.',
+      severity: 'error',
+      from: { path: '^src-(main|shared)/', pathNot: [TEST_FILE] },
+      to: { dependencyTypes: ['npm-dev'], pathNot: packages('electron') },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.json', '.css'],
+      exportsFields: ['exports'],
+      conditionNames: ['node', 'import', 'types', 'default'],
+    },
+  },
+};
