@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const here = import.meta.dirname;
+const isSource = import.meta.filename.endsWith('.ts');
+
+/** The folder that holds `package.json`: the repository's root, or `app.asar` in the packaged app. */
+export const programDir = nearestWithPackageJson(here);
+
+/** Icons, the bundled checkpoints and upscalers. They lie beside `app.asar`, never in it: ONNX Runtime maps them as plain files. */
+export const resourcesDir = programDir.endsWith('.asar') ? join(dirname(programDir), 'app-resources') : join(programDir, 'resources');
+
+/**
+ * The file to start a process or thread from.
+ * @param entry Its path inside `src-main`, such as `engine/worker.ts`; it must be an input of `electron.vite.config.ts` under the same path.
+ * @returns That file when the program runs from its sources, else the one built from it.
+ */
+export function entryFile(entry: string): string {
+  return isSource ? join(programDir, 'src-main', entry) : join(programDir, 'out/main', entry.replace(/\.ts$/, '.js'));
+}
+
+// a built file may lie in out/main/chunks or in out/main, so the depth is not fixed
+function nearestWithPackageJson(start: string): string {
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (folder === dirname(folder)) throw new Error(`no package.json in ${start} or above it: the program's files are incomplete`);
+  }
+}
