@@ -1,0 +1,180 @@
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { programDir } from '#main/lib/program-files.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+/** What the program is told from outside, read once. */
+export interface Config {
+  /** Address to listen on, `0.0.0.0` for every network. */
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** Lifts the access key for other machines, and nothing else. */
+  open: boolean;
+  /** Names, beside those that are always right, that a `Host` header may hold. Lower case. */
+  allowHosts: readonly string[];
+  /** Origins, beside our own, whose pages may call. As a browser writes them: `https://example.org`. */
+  allowOrigins: readonly string[];
+  /** Everything but pictures: database, access key, thumbnails, compiled graphs. */
+  dataDir: string;
+  outputsDir: string;
+  /** Checkpoint folders that go before the bundled ones. */
+  checkpointDirs: readonly string[];
+  device: 'auto' | 'cpu' | 'cuda' | 'webgpu';
+  accuracy: 'exact' | 'fast';
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Write a fresh access key and end. */
+  newKey: boolean;
+  help: boolean;
+}
+
+const originSchema = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const clean = url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.pathname === '/' && url.search === '' && url.username === '';
+  if (clean && !text.includes('#')) return url.origin;
+  context.addIssue({ code: 'custom', message: 'an origin such as https://example.org, without a path' });
+  return z.NEVER;
+});
+
+const hostNameSchema = z
+  .string()
+  .regex(/^[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?$/i, 'a host name without port, such as studio.example.org')
+  .transform((name) => name.toLowerCase());
+
+const wholeNumberSchema = z
+  .string()
+  .regex(/^\d{1,5}$/, 'a whole number from 0 to 65535')
+  .transform(Number)
+  .refine((port) => port <= 65_535, 'a whole number from 0 to 65535');
+
+const folderSchema = z.string().min(1, 'a folder');
+
+function choice<const T extends readonly [string, ...string[]]>(values: T): z.ZodType<T[number]> {
+  return z.enum(values, { error: () => `one of ${values.join(', ')}` });
+}
+
+const optionsSchema = z.object({
+  host: z
+    .string()
+    .regex(/^[a-z0-9_.:%-]+$/i, 'an address or a host name')
+    .default('0.0.0.0'),
+  port: wholeNumberSchema.default(8004),
+  'data-dir': folderSchema.optional(),
+  open: z.boolean().default(false),
+  'allow-host': z.array(hostNameSchema).default([]),
+  'allow-origin': z.array(originSchema).default([]),
+  checkpoint: z.array(folderSchema).default([]),
+  device: choice(['auto', 'cpu', 'cuda', 'webgpu']).default('auto'),
+  accuracy: choice(['exact', 'fast']).default('fast'),
+  'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  'new-key': z.boolean().default(false),
+  help: z.boolean().default(false),
+});
+
+const argumentKinds = {
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'data-dir': { type: 'string' },
+  open: { type: 'boolean' },
+  'allow-host': { type: 'string', multiple: true },
+  'allow-origin': { type: 'string', multiple: true },
+  checkpoint: { type: 'string', multiple: true },
+  device: { type: 'string' },
+  accuracy: { type: 'string' },
+  'log-level': { type: 'string' },
+  'new-key': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies Record<keyof z.input<typeof optionsSchema>, { type: 'string' | 'boolean'; multiple?: true; short?: string }>;
+
+type OptionName = keyof typeof argumentKinds;
+
+export const usage = `Usage: bash start.sh [options]
+
+  --host ADDRESS         address to listen on (0.0.0.0: every network)
+  --port NUMBER          port (8004; 0 takes a free one)
+  --data-dir DIR         folder for everything that is kept, pictures included
+                         (without it: pictures in outputs/, the rest in data/)
+  --open                 let other machines in without the access key
+  --allow-host NAME      a host name under which browsers may reach this server (repeatable)
+  --allow-origin ORIGIN  a web page's origin that may call this server (repeatable)
+  --checkpoint DIR       a checkpoint folder in Hugging Face layout (repeatable)
+  --device NAME          auto, cpu, cuda or webgpu (auto)
+  --accuracy NAME        exact or fast (fast)
+  --log-level NAME       trace, debug, info, warn, error or silent (info)
+  --new-key              write a fresh access key and end
+  --help                 this text
+
+Each option can also stand in the environment: --data-dir as ZIMAGE_DATA_DIR, lists with commas.
+`;
+
+/**
+ * Reads the command line and, for what it leaves open, the environment (`ZIMAGE_PORT` for `--port`).
+ * `rootDir` is the folder of start.sh. Throws `AppError` `bad_option`.
+ */
+export function loadConfig(
+  argv: readonly string[] = process.argv.slice(2),
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  rootDir: string = programDir,
+): Config {
+  const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...fromArguments(argv) }, { reportInput: true });
+  if (!parsed.success) throw badOption(parsed.error);
+  const options = parsed.data;
+  const dataDir = options['data-dir'];
+  return Object.freeze({
+    host: options.host,
+    port: options.port,
+    open: options.open,
+    allowHosts: Object.freeze(options['allow-host']),
+    allowOrigins: Object.freeze(options['allow-origin']),
+    dataDir: dataDir === undefined ? join(rootDir, 'data') : resolve(dataDir),
+    outputsDir: dataDir === undefined ? join(rootDir, 'outputs') : join(resolve(dataDir), 'outputs'),
+    checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
+    device: options.device,
+    accuracy: options.accuracy,
+    logLevel: options['log-level'],
+    newKey: options['new-key'],
+    help: options.help,
+  });
+}
+
+function fromArguments(argv: readonly string[]): Record<string, unknown> {
+  try {
+    return parseArgs({ args: [...argv], options: argumentKinds, strict: true, allowPositionals: false }).values;
+  } catch (cause) {
+    // node says what is wrong in its first sentence and adds advice that does not fit a command without positionals
+    const sentence = (cause instanceof Error ? cause.message : String(cause)).split(/\.\s/)[0] ?? '';
+    const option = /'(?:-\w, )?(-{0,2}[^' ]*)/.exec(sentence)?.[1] ?? '';
+    throw new AppError('bad_option', `${sentence}. See --help for the options.`, { option }, { cause });
+  }
+}
+
+function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(argumentKinds) as OptionName[]) {
+    const text = env[environmentName(name)];
+    if (text === undefined || text === '' || name === 'help' || name === 'new-key') continue;
+    const kind: { type: string; multiple?: true } = argumentKinds[name];
+    if (kind.multiple) values[name] = text.split(',').map((part) => part.trim());
+    else if (kind.type === 'boolean') values[name] = booleanFrom(name, text);
+    else values[name] = text;
+  }
+  return values;
+}
+
+function booleanFrom(name: OptionName, text: string): boolean {
+  if (text === '1' || text === 'true') return true;
+  if (text === '0' || text === 'false') return false;
+  throw new AppError('bad_option', `${environmentName(name)} is ${JSON.stringify(text)}; it may be 1, true, 0 or false.`, { option: environmentName(name) });
+}
+
+function environmentName(name: OptionName): string {
+  return `ZIMAGE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+function badOption(error: z.ZodError): AppError {
+  const issue = error.issues[0];
+  const option = `--${String(issue?.path[0])}`;
+  const met = issue?.input === undefined ? '' : ` ${JSON.stringify(issue.input)}`;
+  return new AppError('bad_option', `${option}${met} is not right: it must be ${issue?.message}. See --help for the options.`, { option });
+}
