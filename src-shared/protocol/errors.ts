@@ -36,6 +36,8 @@ export const errorTable = {
   // jobs
   unknown_job: none,
   not_cancellable: z.object({ status: z.string() }),
+  job_of_others: none,
+  job_not_ended: z.object({ status: z.string() }),
   queue_full: z.object({ limit: z.number(), retryAfterMs: z.number().int().nonnegative() }),
   unknown_image: none,
   shutting_down: none,

@@ -68,6 +68,8 @@ export const jobStatusMessageSchema = z.object({
   // ours, from here on
   code: z.string().optional(),
   cached: z.boolean().optional(),
+  /** The pictures were moved to the bin (true) or brought back (false) after the job had ended. */
+  deleted: z.boolean().optional(),
   seq: z.number().int().optional(),
   /** Place in the queue, 1 is next. */
   position: z.number().int().optional(),

@@ -1,0 +1,111 @@
+import type { Engine } from '#main/engine/engine.ts';
+import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+
+/** Time as jobs see it; tests bring their own. */
+export interface Clock {
+  /** Unix time in milliseconds. */
+  now(): number;
+  /** Milliseconds that never go back, for durations. */
+  monotonicMs(): number;
+  /** Calls `task` once after `delayMs`; the returned function calls it off. */
+  schedule(task: () => void, delayMs: number): () => void;
+}
+
+/** What jobs write to the log; pino's logger fits. */
+export interface JobsLog {
+  info(fields: Record<string, unknown>, text: string): void;
+  warn(fields: Record<string, unknown>, text: string): void;
+  error(fields: Record<string, unknown>, text: string): void;
+}
+
+export interface JobsLimits {
+  /** Jobs in `processing` and `generated` together. */
+  running: number;
+  /** Jobs in `pending`; one more is refused with `queue_full`. */
+  waiting: number;
+  /** Free bytes that must be left on the disk beside what a job may write. */
+  reserveBytes: number;
+  /** How many statuses are kept for each client id to be sent again by `since`. */
+  replayedStatuses: number;
+}
+
+export interface JobsOptions {
+  /** Holds the database and the instance lock. Created where absent. */
+  dataDir: string;
+  /** Holds the pictures. Created where absent. */
+  outputsDir: string;
+  engine: Engine;
+  registry: ModelRegistry;
+  /** Written into each recipe. */
+  programVersion: string;
+  log: JobsLog;
+  clock?: Clock;
+  limits?: Partial<JobsLimits>;
+  /** True for client ids whose jobs start before everybody else's: the program's own window. None by default. */
+  isOwnWindow?: (clientId: string) => boolean;
+}
+
+/** Who is on the line. Interest in jobs is held per client id, or per connection for null. */
+export interface Caller {
+  /** 1 to 128 printable characters; checked by the server. */
+  clientId: string | null;
+}
+
+/**
+ * One open connection. Everything that it has to hear goes through the `send` given to `connect`, in the contract's order.
+ * Methods that reject do so with an `AppError`, which the server turns into an `error` frame with the message's `request_id`.
+ */
+export interface JobsConnection {
+  /**
+   * Accepts a job, or joins the one with the same id. Resolves after the commit; `pending` (or the present state) was sent by then.
+   * Rejects with `queue_full`, `disk_full`, `folder_not_writable`, `model_not_installed`, `shutting_down`.
+   */
+  create(message: CreateJob): Promise<void>;
+  /** Sends the job's status as this caller sees it. Throws `unknown_job`. */
+  getStatus(jobId: string, requestId: RequestId): void;
+  /**
+   * Gives up this caller's interest; the run stops when nobody else has any. Sends `cancelled`.
+   * Throws `unknown_job`, `not_cancellable` (another state), `job_of_others` (no interest of one's own, somebody else's there).
+   */
+  cancel(jobId: string, requestId: RequestId): void;
+  /** Sends `client_jobs`. Throws `client_id_required`. */
+  clientJobs(requestId: RequestId): void;
+  /**
+   * Changes what is sent and answers `watching`. `since` sends again what this client id was told after that number:
+   * statuses word for word, of progress the latest of each running job. What is left undefined stays as it was.
+   */
+  watch(options: { since?: number | undefined; all?: boolean | undefined; previews?: boolean | undefined; requestId?: RequestId }): void;
+  /** Ends the connection's interests (a client id's stay); nothing is sent afterwards. */
+  close(): void;
+}
+
+export interface Jobs {
+  /** `send` must not throw and must not block; the server decides there what to do about slow readers. */
+  connect(caller: Caller, send: (message: ServerMessage) => void): JobsConnection;
+
+  list(query: JobQuery): JobPage;
+  /** Null for an unknown id. */
+  get(jobId: string): JobRecord | null;
+  /** Throws `unknown_job`. */
+  patch(jobId: string, change: { starred: boolean }): JobRecord;
+  /** Moves an ended job and its pictures to the bin and tells the clients that asked for it. Throws `unknown_job`, `job_not_ended`. */
+  remove(jobId: string): JobRecord;
+  /** Throws `unknown_job`. */
+  restore(jobId: string): JobRecord;
+  /** Deletes what lies in the bin for good. Returns how many jobs that were. */
+  emptyBin(): number;
+  /** Throws `unknown_job` where `move` names a job that does not wait. */
+  queue(action: QueueAction): QueueSummary;
+  summary(): QueueSummary;
+
+  /** The real path of a published picture inside the outputs folder, or null. Any string may be asked for. */
+  imageFile(filename: string): Promise<string | null>;
+
+  /**
+   * `park` lets a picture whose model work is over be written, stops everything else at the next step and leaves it `processing` or `generated`
+   * for the next start; `now` does not wait for the engine. New jobs are refused with `shutting_down` from here on. The engine is not closed.
+   */
+  close(how: 'park' | 'now'): Promise<void>;
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { jobResultSchema, jobStatusNameSchema } from '../protocol/messages.ts';
+import { modelTypeSchema } from './job.ts';
+
+/** One job as the gallery, the history and `GET /api/jobs` show it. */
+export const jobRecordSchema = z.object({
+  job_id: z.string(),
+  task_type: z.literal('text_to_image'),
+  status: jobStatusNameSchema,
+  params: z.object({
+    prompt: z.string(),
+    width: z.number().int(),
+    height: z.number().int(),
+    steps: z.number().int(),
+    guidance_scale: z.number(),
+    seed: z.number().int(),
+    model_type: modelTypeSchema,
+  }),
+  result: jobResultSchema.nullable(),
+  error: z.string().nullable(),
+  code: z.string().nullable(),
+  /** Name of the checkpoint that ran or would run. */
+  checkpoint: z.string(),
+  upscaler: z.string(),
+  /** Unix seconds. */
+  created_at: z.number(),
+  finished_at: z.number().nullable(),
+  /** Client ids that ever asked for it. */
+  clients: z.array(z.string()),
+  starred: z.boolean(),
+  /** True while it lies in the bin: its pictures are not served, `restore` brings them back. */
+  deleted: z.boolean(),
+  /** Of a waiting job: 1 is next. */
+  position: z.number().int().nullable(),
+});
+export type JobRecord = z.infer<typeof jobRecordSchema>;
+
+/** Which records to list; every filter narrows. */
+export const jobQuerySchema = z.strictObject({
+  /** Words to be found in the prompt, letter case ignored. */
+  query: z.string().max(400).optional(),
+  status: jobStatusNameSchema.optional(),
+  model: modelTypeSchema.optional(),
+  starred: z.boolean().optional(),
+  client: z.string().max(128).optional(),
+  /** True lists the bin instead. */
+  deleted: z.boolean().optional(),
+  /** `next` of the page before. */
+  before: z.number().int().positive().optional(),
+  limit: z.number().int().min(1).max(500).default(50),
+});
+export type JobQuery = z.infer<typeof jobQuerySchema>;
+
+/** Newest first. `next` goes into `before` for the following page; null on the last one. */
+export const jobPageSchema = z.object({ jobs: z.array(jobRecordSchema), next: z.number().int().nullable() });
+export type JobPage = z.infer<typeof jobPageSchema>;
+
+/** Body of `POST /api/queue`. `move` puts a waiting job before another waiting one, or last with null. */
+export const queueActionSchema = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('pause') }),
+  z.strictObject({ action: z.literal('resume') }),
+  z.strictObject({ action: z.literal('clear') }),
+  z.strictObject({ action: z.literal('move'), job_id: z.string(), before: z.string().nullable() }),
+]);
+export type QueueAction = z.infer<typeof queueActionSchema>;
+
+/** The queue in numbers, part of `GET /api/info`. */
+export const queueSummarySchema = z.object({
+  paused: z.boolean(),
+  waiting: z.number().int(),
+  running: z.number().int(),
+  /** Waiting jobs in the order in which they will start. */
+  order: z.array(z.string()),
+  limit: z.number().int(),
+  /** Times measured on this machine, newest first; empty before the first picture. */
+  measured: z.array(
+    z.object({
+      checkpoint: z.string(),
+      width: z.number().int(),
+      height: z.number().int(),
+      steps: z.number().int(),
+      generate_ms: z.number(),
+      /** Null until an upscale of that size was measured. */
+      upscale_ms: z.number().nullable(),
+      pictures: z.number().int(),
+    }),
+  ),
+});
+export type QueueSummary = z.infer<typeof queueSummarySchema>;
