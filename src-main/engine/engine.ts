@@ -1,14 +1,11 @@
+import type { PngText } from '#main/lib/png.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 
 /** `exact` is float32 throughout; `fast` takes int8 activations where it pays. */
 export type Accuracy = 'exact' | 'fast';
 
-/** A text entry of a PNG: keyword (Latin-1, 1 to 79 bytes) and UTF-8 text. */
-export interface PngText {
-  keyword: string;
-  text: string;
-}
+export type { PngText } from '#main/lib/png.ts';
 
 /** How far the running stage is: `done` of `total` steps, tiles, bands or bytes. In `generating` message k follows forward k, and done reaches total. */
 export interface EngineProgress {
@@ -36,7 +33,9 @@ export interface GenerateTask {
   params: TextToImageParams;
   /** Checkpoint folder in Hugging Face layout. */
   checkpointDir: string;
-  /** Where the PNG goes, complete and fsynced when the promise resolves. The caller gives it its final name. */
+  /** `Checkpoint.identity` of that folder: compiled graphs are kept under it. */
+  checkpointIdentity: string;
+  /** Where the PNG goes, complete and fsynced when the promise resolves. The caller gives it its final name, and removes it after a rejection. */
   outputPath: string;
   texts: PngText[];
 }
@@ -46,6 +45,8 @@ export interface UpscaleTask {
   inputPath: string;
   /** safetensors file of the upscaler. */
   upscalerPath: string;
+  /** `Upscaler.identity` of that file. */
+  upscalerIdentity: string;
   outputPath: string;
   texts: PngText[];
 }

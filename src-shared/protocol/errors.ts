@@ -44,6 +44,8 @@ export const errorTable = {
   // the disk and the machine
   disk_full: z.object({ neededBytes: z.number(), freeBytes: z.number() }),
   folder_not_writable: z.object({ folder: z.string() }),
+  disk_failed: none,
+  picture_damaged: none,
   port_taken: z.object({ port: z.number() }),
   data_folder_in_use: z.object({ folder: z.string() }),
   database_newer: z.object({ found: z.number(), supported: z.number() }),
