@@ -16,7 +16,8 @@ export const textToImageParamsSchema = z
       .string()
       .min(1)
       .max(4000)
-      .refine((text) => text.trim() !== '', 'must not be only white space'),
+      .refine((text) => text.trim() !== '', 'must not be only white space')
+      .refine((text) => text.isWellFormed(), 'must be whole Unicode: half of a surrogate pair stands in it'),
     width: sidePx.default(1024),
     height: sidePx.default(1024),
     steps: z.number().int().min(1).max(50).default(9),

@@ -1,0 +1,58 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The secret that other machines must know. Compared in constant time; a key that was rotated on disk counts from the next request on. */
+export interface AccessKey {
+  text(): string;
+  matches(candidate: string): boolean;
+  /** What the browser's cookie holds: derived from the key, so that the cookie does not tell it. */
+  cookieValue(): string;
+  matchesCookie(candidate: string): boolean;
+}
+
+/** Reads `access-key` in the data folder, or makes one there with mode 0600. */
+export function loadAccessKey(dataDir: string): AccessKey {
+  const path = join(dataDir, 'access-key');
+  if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '') rotateAccessKey(dataDir);
+  chmodSync(path, 0o600);
+  let readAt = '';
+  let key = '';
+
+  function current(): string {
+    const { mtimeNs, ino } = statSync(path, { bigint: true });
+    const version = `${mtimeNs}.${ino}`;
+    if (version !== readAt) {
+      key = readFileSync(path, 'utf8').trim();
+      readAt = version;
+    }
+    return key;
+  }
+
+  return {
+    text: current,
+    matches: (candidate) => equalInConstantTime(candidate, current()),
+    cookieValue: () => cookieFor(current()),
+    matchesCookie: (candidate) => equalInConstantTime(candidate, cookieFor(current())),
+  };
+}
+
+/** Replaces the key; whoever had the old one is out. Returns the new one. */
+export function rotateAccessKey(dataDir: string): string {
+  mkdirSync(dataDir, { recursive: true });
+  const path = join(dataDir, 'access-key');
+  const key = randomBytes(24).toString('base64url');
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, `${key}\n`, { mode: 0o600, flush: true });
+  renameSync(temporary, path);
+  return key;
+}
+
+function cookieFor(key: string): string {
+  return createHash('sha256').update(`cookie ${key}`).digest('base64url');
+}
+
+function equalInConstantTime(a: string, b: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

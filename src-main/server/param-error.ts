@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import { isRecord } from '#main/lib/is-record.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+
+/**
+ * What zod found wrong, as one error of ours: `unknown_param` before `missing_param` before `bad_param`, since a misspelt name is often why another is
+ * missing. The sentence names the field, the value met and the values allowed, which are read from the schema itself.
+ * `input` is what was parsed. An input that is no object at all is `bad_message`.
+ */
+export function paramError(schema: z.ZodType, input: unknown, error: z.ZodError): AppError {
+  const root = jsonSchemaOf(schema);
+  const unknown = error.issues.find((issue) => issue.code === 'unrecognized_keys');
+  if (unknown !== undefined) return unknownParam(root, input, unknown);
+  const missing = error.issues.find((issue) => issue.path.length > 0 && valueAt(input, issue.path) === undefined);
+  const issue = missing ?? error.issues[0];
+  const path = issue?.path ?? [];
+  const allowed = describe(schemasAt(root, path, input));
+  if (path.length === 0) return new AppError('bad_message', `${quoteInput(input)} was sent; it must be ${allowed}.`, {}, { cause: error });
+  const field = fieldName(path);
+  if (missing !== undefined) return new AppError('missing_param', `${field} is missing; it must be ${allowed}.`, { field }, { cause: error });
+  // a rule of our own says what the JSON schema cannot
+  const rule = issue?.code === 'custom' ? `; it ${issue.message}` : '';
+  return new AppError('bad_param', `${field} is ${quoteInput(valueAt(input, path))}; it must be ${allowed}${rule}.`, { field }, { cause: error });
+}
+
+function unknownParam(root: JsonSchema, input: unknown, issue: z.core.$ZodIssueUnrecognizedKeys): AppError {
+  const key = issue.keys[0] ?? '';
+  const names = new Set(schemasAt(root, issue.path, input).flatMap((schema) => Object.keys(schema.properties ?? {})));
+  const known = names.size === 0 ? 'none is expected here' : `known are ${[...names].join(', ')}`;
+  return new AppError('unknown_param', `There is no param ${quoteValue(key)}; ${known}.`, { field: key.slice(0, 100) });
+}
+
+/** The original's params stand inside `params`; a client knows them by their own name. */
+function fieldName(path: readonly PropertyKey[]): string {
+  const inner = path.length > 1 && path[0] === 'params' ? path.slice(1) : path;
+  return inner.map(String).join('.');
+}
+
+const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
+
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  const known = jsonSchemas.get(schema) ?? z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  jsonSchemas.set(schema, known);
+  return known;
+}
+
+/** The schemas that may hold at `path`; of a union, the branches whose fixed fields fit the input, or all where none does. */
+function schemasAt(root: JsonSchema, path: readonly PropertyKey[], input: unknown): JsonSchema[] {
+  let schemas = branches(root, input);
+  let value = input;
+  for (const key of path) {
+    value = valueAt(value, [key]);
+    schemas = schemas.flatMap((schema) => {
+      const next = typeof key === 'number' ? schema.items : schema.properties?.[String(key)];
+      return isSchema(next) ? branches(next, value) : [];
+    });
+  }
+  return schemas;
+}
+
+function branches(schema: JsonSchema, input: unknown): JsonSchema[] {
+  const options = (schema.oneOf ?? schema.anyOf ?? []).filter(isSchema);
+  if (options.length === 0) return [schema];
+  const fitting = options.filter((option) =>
+    Object.entries(option.properties ?? {}).every(([key, inner]) => !isSchema(inner) || inner.const === undefined || inner.const === valueAt(input, [key])),
+  );
+  return fitting.length === 0 ? options : fitting;
+}
+
+function isSchema(value: unknown): value is JsonSchema {
+  return isRecord(value);
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) {
+    if (Array.isArray(value) && typeof key === 'number') value = value[key];
+    else if (isRecord(value) && Object.hasOwn(value, key)) value = value[String(key)];
+    else return undefined;
+  }
+  return value;
+}
+
+/** JSON has no infinity: it is what a number beyond 1.8e308 becomes. */
+function quoteInput(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'a number too large for JSON programs';
+  return quoteValue(value);
+}
+
+function describe(schemas: readonly JsonSchema[]): string {
+  const sentences = new Set(schemas.map(describeOne));
+  return sentences.size === 0 ? 'something else' : [...sentences].join(' or ');
+}
+
+function describeOne(schema: JsonSchema): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ');
+  if (Array.isArray(schema.type)) return schema.type.map((type) => describeOne({ ...schema, type })).join(' or ');
+  switch (schema.type) {
+    case 'integer':
+    case 'number':
+      return `${schema.type === 'integer' ? 'a whole number' : 'a number'}${range(schema)}${schema.multipleOf === undefined ? '' : ` that divides by ${schema.multipleOf}`}`;
+    case 'string':
+      return describeString(schema);
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return 'a list';
+    case 'object':
+      return 'an object';
+    default:
+      return schema.type ?? 'something else';
+  }
+}
+
+function range({ minimum, maximum, exclusiveMinimum }: JsonSchema): string {
+  const low = minimum ?? exclusiveMinimum;
+  if (low === undefined) return maximum === undefined ? '' : ` up to ${maximum}`;
+  const from = minimum === undefined ? `above ${low}` : `from ${low}`;
+  if (maximum === undefined) return ` ${from}${minimum === undefined ? '' : ' on'}`;
+  return ` ${from} to ${maximum === Number.MAX_SAFE_INTEGER ? `2^53-1 (${maximum})` : maximum}`;
+}
+
+function describeString({ minLength, maxLength, pattern }: JsonSchema): string {
+  if (pattern !== undefined) return `a string that matches ${pattern}`;
+  if (maxLength === undefined) return minLength === undefined ? 'a string' : `a string of ${minLength} characters or more`;
+  return minLength === undefined ? `a string of at most ${maxLength} characters` : `a string of ${minLength} to ${maxLength} characters`;
+}
