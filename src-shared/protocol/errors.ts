@@ -33,6 +33,9 @@ export const errorTable = {
   unsupported_media_type: none,
   body_too_large: limit,
   request_timeout: none,
+  headers_too_large: none,
+  range_not_satisfiable: none,
+  upgrade_required: none,
   // jobs
   unknown_job: none,
   not_cancellable: z.object({ status: z.string() }),
