@@ -29,7 +29,7 @@ export const errorTable = {
   forbidden_site: none,
   access_key_required: none,
   not_found: none,
-  method_not_allowed: none,
+  method_not_allowed: z.object({ allowed: z.array(z.string()) }),
   unsupported_media_type: none,
   body_too_large: limit,
   request_timeout: none,

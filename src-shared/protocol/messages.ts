@@ -6,7 +6,7 @@ import { modelTypeSchema } from '../domain/job.ts';
 export const SIZE_UNIT_PX = 16;
 export const MAX_PICTURE_PIXELS = 4_194_304;
 
-const requestId = z.union([z.string().max(256), z.number()]).optional();
+export const requestIdSchema = z.union([z.string().max(256), z.number()]).optional();
 const jobId = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 const sidePx = z.number().int().min(256).max(2048).multipleOf(SIZE_UNIT_PX);
 
@@ -31,22 +31,23 @@ export const textToImageParamsSchema = z
   });
 
 export const clientMessageSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestId, params: textToImageParamsSchema }),
-  z.object({ type: z.literal('get_status'), job_id: jobId, request_id: requestId }),
-  z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestId }),
-  z.object({ type: z.literal('get_client_jobs'), request_id: requestId }),
+  z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }),
+  z.object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema }),
+  z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema }),
+  z.object({ type: z.literal('get_client_jobs'), request_id: requestIdSchema }),
   /** Ours: live previews, events of all jobs, and what was missed since event number `since`. */
   z.object({
     type: z.literal('watch'),
     previews: z.boolean().optional(),
     all: z.boolean().optional(),
     since: z.number().int().nonnegative().optional(),
-    request_id: requestId,
+    request_id: requestIdSchema,
   }),
 ]);
 export type ClientMessage = z.infer<typeof clientMessageSchema>;
-export type CreateJob = Extract<ClientMessage, { type: 'create_job' }>;
-export type RequestId = z.infer<typeof requestId>;
+export type ClientMessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
+export type CreateJob = ClientMessageOf<'create_job'>;
+export type RequestId = z.infer<typeof requestIdSchema>;
 
 export const jobStatusNameSchema = z.enum(['pending', 'processing', 'generated', 'completed', 'failed', 'cancelled']);
 
@@ -65,7 +66,7 @@ export const jobStatusMessageSchema = z.object({
   status: jobStatusNameSchema,
   result: jobResultSchema.optional(),
   error: z.string().optional(),
-  request_id: requestId,
+  request_id: requestIdSchema,
   // ours, from here on
   code: z.string().optional(),
   cached: z.boolean().optional(),
@@ -127,7 +128,7 @@ export const clientJobsMessageSchema = z.object({
       result: jobResultSchema.nullable(),
     }),
   ),
-  request_id: requestId,
+  request_id: requestIdSchema,
 });
 export type ClientJobsMessage = z.infer<typeof clientJobsMessageSchema>;
 
@@ -135,15 +136,17 @@ export const watchingMessageSchema = z.object({
   type: z.literal('watching'),
   /** The number of the newest event of this client. */
   seq: z.number().int(),
-  request_id: requestId,
+  request_id: requestIdSchema,
 });
 
 export const errorMessageSchema = z.object({
   type: z.literal('error'),
   message: z.string(),
-  request_id: requestId,
+  request_id: requestIdSchema,
   code: z.string(),
   field: z.string().optional(),
+  /** Where trying again later helps: after how long. */
+  retry_after_ms: z.number().int().optional(),
 });
 export type ErrorMessage = z.infer<typeof errorMessageSchema>;
 
