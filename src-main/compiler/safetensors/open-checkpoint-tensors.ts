@@ -1,9 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { isRecord } from '#main/lib/is-record.ts';
-import { parseStrictJson } from '#main/lib/parse-strict-json.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
+import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredTensor } from './header.ts';
 import { openSafetensors } from './open-safetensors.ts';
@@ -62,7 +62,7 @@ async function listFolder(dir: string): Promise<string[]> {
 
 async function openShards(dir: string, index: string): Promise<TensorTable> {
   const indexPath = join(dir, index);
-  const shardOf = parseWeightMap(await readIndex(indexPath), indexPath);
+  const shardOf = parseWeightMap(await readJsonFile(indexPath), indexPath);
   const shards = [...new Set(shardOf.values())].sort();
   const opened = await Promise.all(shards.map((shard) => openSafetensors(join(dir, shard))));
   const table = tableOf(dir, opened);
@@ -78,20 +78,6 @@ async function openShards(dir: string, index: string): Promise<TensorTable> {
     if (!shardOf.has(name)) throw damaged(indexPath, `it does not list tensor ${quoteValue(name)}, which stands in ${quoteValue(shardAt.get(file))}`);
   }
   return table;
-}
-
-async function readIndex(path: string): Promise<unknown> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw missing(path, `the index cannot be read (${errnoCode(cause)})`, cause);
-  }
-  try {
-    return parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw damaged(path, `the index is no JSON in UTF-8 (${errnoCode(cause)})`, cause);
-  }
 }
 
 /** Tensor name -> shard file name. */

@@ -1,0 +1,149 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { isRecord } from '#main/lib/is-record.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { readJsonFile } from '#main/lib/read-json-file.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+/** How a model was quantized by SDNQ, as its files say; nothing is judged yet. */
+export interface QuantizationConfig {
+  /** The file that it stands in. */
+  path: string;
+  weightsDtype: string;
+  /** Every switch of the quantizer, for all layers. */
+  switches: Readonly<Record<string, unknown>>;
+  /** Type, or the fewest bits, for the layers that a list of patterns names. In the file's order: the first that applies wins. */
+  dtypeRules: readonly { dtype: string; patterns: readonly string[] }[];
+  /** Switches for the layers that a pattern names. */
+  switchRules: readonly { pattern: string; switches: Readonly<Record<string, unknown>> }[];
+}
+
+const schema = z.looseObject({
+  quant_method: z.string(),
+  weights_dtype: z.string(),
+  modules_dtype_dict: z.record(z.string(), z.union([z.string(), z.array(z.string())])).nullish(),
+  modules_quant_config: z.record(z.string(), z.record(z.string(), z.unknown())).nullish(),
+});
+
+/** Switches that tell how weights were made or are used, not how they are stored. */
+const harmlessSwitches = new Set([
+  'use_dynamic_quantization',
+  'use_grad_ckpt',
+  'use_quantized_matmul',
+  'use_quantized_matmul_conv',
+  'use_static_quantization',
+  'use_stochastic_rounding',
+  'use_svd',
+]);
+
+/**
+ * The `quantization_config` of the model in `dir`: from `config.json`, else from `quantization_config.json` beside it; null where neither has one.
+ * Throws `checkpoint_damaged` where both have one and name different types, `checkpoint_unsupported` for another method than SDNQ.
+ */
+export async function loadQuantizationConfig(dir: string): Promise<QuantizationConfig | null> {
+  const configPath = join(dir, 'config.json');
+  const besidePath = join(dir, 'quantization_config.json');
+  const config = await readJsonFile(configPath);
+  if (!isRecord(config)) throw damaged(configPath, 'it is no JSON object');
+  const inside = config['quantization_config'];
+  const ofConfig = inside === undefined || inside === null ? null : parseQuantizationConfig(inside, configPath);
+  const ofBeside = (await exists(besidePath)) ? parseQuantizationConfig(await readJsonFile(besidePath), besidePath) : null;
+  if (ofConfig !== null && ofBeside !== null && ofConfig.weightsDtype !== ofBeside.weightsDtype) {
+    const types = `weights_dtype is ${quoteValue(ofConfig.weightsDtype)} in config.json and ${quoteValue(ofBeside.weightsDtype)} in quantization_config.json`;
+    throw damaged(dir, `${types}; both must say the same`);
+  }
+  return ofConfig ?? ofBeside;
+}
+
+/** Throws `checkpoint_damaged` or, for another method than SDNQ, `checkpoint_unsupported`. */
+export function parseQuantizationConfig(value: unknown, path: string): QuantizationConfig {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw damaged(path, `its quantization_config does not hold: ${z.prettifyError(parsed.error)}`);
+  const { quant_method: method, weights_dtype: weightsDtype, modules_dtype_dict: dtypes, modules_quant_config: overrides, ...switches } = parsed.data;
+  if (method !== 'sdnq') throw unsupported(path, `its quantization method is ${quoteValue(method)}; "sdnq" is supported`);
+  return {
+    path,
+    weightsDtype: weightsDtype.toLowerCase(),
+    switches,
+    dtypeRules: Object.entries(dtypes ?? {}).map(([dtype, patterns]) => ({ dtype: dtype.toLowerCase(), patterns: [patterns].flat() })),
+    switchRules: Object.entries(overrides ?? {}).map(([pattern, own]) => ({ pattern, switches: own })),
+  };
+}
+
+/**
+ * The stored type of one weight, `X.weight`. Throws `checkpoint_unsupported`, naming the tensor, for types and switches that are not read here.
+ * Source of the rules: https://github.com/Disty0/sdnq, `src/sdnq/utils.py`, `get_quant_kwargs` and `get_minimum_dtype`.
+ */
+export function storedTypeOf(config: QuantizationConfig, tensorName: string): 'uint4' | 'int8' {
+  const own = config.switchRules.find(({ pattern }) => matches(tensorName, pattern))?.switches ?? {};
+  assertSwitches({ ...config.switches, ...own }, tensorName, config.path);
+  const general = typeof own['weights_dtype'] === 'string' ? own['weights_dtype'].toLowerCase() : config.weightsDtype;
+  const dtype = applyDtypeRules(general, config, tensorName);
+  if (dtype === 'uint4' || dtype === 'int8') return dtype;
+  throw unsupported(config.path, `tensor ${quoteValue(tensorName)} is quantized as ${quoteValue(dtype)}; uint4 and int8 are supported`);
+}
+
+function assertSwitches(switches: Readonly<Record<string, unknown>>, tensorName: string, path: string): void {
+  for (const [name, value] of Object.entries(switches)) {
+    if (name.startsWith('use_') && value === true && !harmlessSwitches.has(name))
+      throw unsupported(path, `tensor ${quoteValue(tensorName)} is quantized with ${name}; uint4 and int8 without it are supported`);
+  }
+  for (const name of ['scale_dtype', 'zero_point_dtype']) {
+    const value = switches[name] ?? 'none';
+    if (value !== 'none')
+      throw unsupported(path, `tensor ${quoteValue(tensorName)} has ${name} ${quoteValue(value)}; only float scales and zero points (null) are supported`);
+  }
+}
+
+function applyDtypeRules(general: string, { dtypeRules, path }: QuantizationConfig, tensorName: string): string {
+  for (const { dtype, patterns } of dtypeRules) {
+    if (!patterns.some((pattern) => matches(tensorName, pattern))) continue;
+    if (!dtype.startsWith('minimum') && !/bits?$/.test(dtype)) return dtype;
+
+    const [, unsigned, bits] = /^(?:minimum)?[-_]?(?:(u)?int)?(\d+)[-_]?(?:bits?)?$/.exec(dtype) ?? [];
+    if (bits === undefined)
+      throw unsupported(path, `modules_dtype_dict has ${quoteValue(dtype)}, which applies to ${quoteValue(tensorName)}; uint4 and int8 are supported`);
+    if (bitsOf(general) < Number(bits)) return unsigned !== undefined || Number(bits) <= 4 ? `uint${bits}` : `int${bits}`;
+  }
+  return general;
+}
+
+function bitsOf(dtype: string): number {
+  return Number(/\d+/.exec(dtype)?.[0] ?? Number.POSITIVE_INFINITY);
+}
+
+/** Encoders are saved with and without the prefix `model.`, which patterns may lack. */
+function matches(tensorName: string, pattern: string): boolean {
+  return [tensorName, tensorName.replace(/^model\./, '')].some((name) => matchesName(name, pattern));
+}
+
+/** A pattern is a whole name, one part between dots, a beginning (with a leading dot), or a beginning with `*` for anything. */
+function matchesName(name: string, pattern: string): boolean {
+  if (pattern.startsWith('.')) return name.startsWith(pattern.slice(1));
+  if (name === pattern || name.split('.').includes(pattern)) return true;
+  const [first, ...rest] = pattern.split('*');
+  if (first === undefined || rest.length === 0 || !name.startsWith(first)) return false;
+  let from = first.length;
+  for (const piece of rest) {
+    const at = name.indexOf(piece, from);
+    if (at < 0) return false;
+    from = at + piece.length;
+  }
+  return true;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function damaged(path: string, what: string): AppError<'checkpoint_damaged'> {
+  return new AppError('checkpoint_damaged', `${path}: ${what}.`, { path });
+}
+
+function unsupported(path: string, what: string): AppError<'checkpoint_unsupported'> {
+  return new AppError('checkpoint_unsupported', `${path}: ${what}.`, { path });
+}
