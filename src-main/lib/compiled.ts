@@ -1,38 +1,56 @@
+import { z } from 'zod';
+
 /** What the compiler leaves and inference loads: the only thing that the two rooms share. */
 
-/** `cpu` graphs are float32 around their quantized products. */
+/** `cpu` graphs are float32 around their quantized products; `fast` ones quantize activations to int8 for them. */
 export type GraphTarget = 'cpu-exact' | 'cpu-fast';
 
-export interface CompiledGraph {
+const graph = z.object({
   /** The ONNX file. */
-  onnxPath: string;
-  /** The folder that external data in the graph is relative to: the published weights' own folder, or the compiled one. */
-  weightsDir: string;
-}
+  onnxPath: z.string(),
+  /** The folder that external data in the graph is relative to. */
+  weightsDir: z.string(),
+});
+export type CompiledGraph = z.infer<typeof graph>;
+
+const axes = z.tuple([z.number(), z.number(), z.number()]);
 
 /** Graphs of a text-to-image checkpoint and the numbers that the pipeline around them needs, all read from its configs. */
-export interface CompiledCheckpoint {
-  identity: string;
-  textEncoder: CompiledGraph;
-  transformer: CompiledGraph;
-  vaeDecoder: CompiledGraph;
-  tokenizerDir: string;
-  /** FlowMatchEulerDiscreteScheduler: static shift of the sigmas. */
-  schedulerShift: number;
-  latentChannels: number;
+export const compiledCheckpointSchema = z.object({
+  identity: z.string(),
+  textEncoder: graph,
+  /** What of the transformer depends on the prompt alone. */
+  captionRefiner: graph,
+  denoiser: graph,
+  vaeDecoder: graph,
+  vaeEncoder: graph,
+  tokenizerDir: z.string(),
+  schedulerDir: z.string(),
+  latentChannels: z.number(),
   /** Picture pixels a latent pixel, 8 or 16. */
-  vaeScaleFactor: number;
-  vaeScalingFactor: number;
-  vaeShiftFactor: number;
+  vaeScale: z.number(),
+  vaeScalingFactor: z.number(),
+  vaeShiftFactor: z.number(),
   /** Latent pixels a token a side, 2. */
-  patchSize: number;
-  captionWidth: number;
-}
+  patchSize: z.number(),
+  /** Width of the text embedding. */
+  captionWidth: z.number(),
+  rope: z.object({
+    theta: z.number(),
+    /** Channels of a head for place in the sequence, row, column. */
+    axes,
+    /** Positions that each axis may ask for. */
+    lengths: axes,
+  }),
+});
+export type CompiledCheckpoint = z.infer<typeof compiledCheckpointSchema>;
 
-export interface CompiledUpscaler {
-  identity: string;
-  graph: CompiledGraph;
-  scale: number;
-  /** Input pixels on each side that an output pixel depends on, or the tile overlap that keeps seams invisible. */
-  overlapPx: number;
-}
+export const compiledUpscalerSchema = z.object({
+  identity: z.string(),
+  architecture: z.enum(['RRDBNet', 'SRVGGNetCompact']),
+  graph,
+  scale: z.number(),
+  /** Overlap of tiles, in input pixels a side, that keeps seams invisible. */
+  overlapPx: z.number(),
+});
+export type CompiledUpscaler = z.infer<typeof compiledUpscalerSchema>;

@@ -1,0 +1,121 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { commonFolder } from '#main/lib/common-folder.ts';
+import type { CompiledGraph, GraphTarget } from '#main/lib/compiled.ts';
+import { writeFileDurably } from '#main/lib/write-file.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { COMPILER_VERSION, type Work } from './compile-cache.ts';
+import { DerivedWeights } from './derived-weights.ts';
+import { GraphBuilder } from './graph/builder.ts';
+import type { Graph } from './graph/ir.ts';
+import { verifyGraph } from './graph/verify.ts';
+import { writeOnnx } from './onnx/writer.ts';
+import { Weights } from './ops/weights.ts';
+import { openCheckpointTensors, type TensorTable } from './safetensors/open-checkpoint-tensors.ts';
+import { openSafetensors } from './safetensors/open-safetensors.ts';
+import { loadQuantizationConfig, type QuantizationConfig } from './sdnq/quantization-config.ts';
+
+export const compileReportSchema = z.object({
+  files: z.array(z.object({ path: z.string(), bytes: z.number(), tensors: z.number() })),
+  graphs: z.array(
+    z.object({
+      name: z.string(),
+      nodes: z.number(),
+      onnxBytes: z.number(),
+      /** Weights used where the checkpoint has them. */
+      inPlaceBytes: z.number(),
+      /** Weights that had to be written again, and why. */
+      unpacked: z.array(z.object({ tensor: z.string(), reason: z.string(), bytes: z.number() })),
+    }),
+  ),
+  milliseconds: z.number(),
+});
+export type CompileReport = z.infer<typeof compileReportSchema>;
+
+/** The weights of one model, open. */
+export interface OpenModel {
+  table: TensorTable;
+  quantization: QuantizationConfig | null;
+  /** What stands before every name in the file, such as `model.`. */
+  prefix: string;
+}
+
+/** One compilation: opens weights, builds, verifies and writes graphs, and keeps the report. */
+export class CompileJob {
+  readonly #work: Work;
+  readonly #target: GraphTarget;
+  readonly #total: number;
+  readonly #onProgress: (done: number, total: number) => void;
+  readonly #startedAt = performance.now();
+  readonly #files: CompileReport['files'] = [];
+  readonly #graphs: CompileReport['graphs'] = [];
+
+  /** `total` graphs will be made; `onProgress` is told after each. */
+  constructor(work: Work, target: GraphTarget, total: number, onProgress: (done: number, total: number) => void) {
+    this.#work = work;
+    this.#target = target;
+    this.#total = total;
+    this.#onProgress = onProgress;
+  }
+
+  /** A model's folder with its quantization config, if it has one. */
+  async openModel(dir: string, baseName: string): Promise<OpenModel> {
+    const table = await openCheckpointTensors(dir, baseName);
+    await this.#list(table);
+    // Qwen3ForCausalLM writes `model.` before what Qwen3Model writes bare
+    const prefix = table.tensors.has('model.embed_tokens.weight') ? 'model.' : '';
+    return { table, quantization: await loadQuantizationConfig(dir), prefix };
+  }
+
+  /** A single safetensors file without quantization. */
+  async openFile(path: string): Promise<OpenModel> {
+    const { file, tensors } = await openSafetensors(path);
+    const table = { dir: path, files: [file], tensors };
+    await this.#list(table);
+    return { table, quantization: null, prefix: '' };
+  }
+
+  /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
+  async graph(name: string, model: OpenModel, build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>): Promise<CompiledGraph> {
+    const { writeDir, finalDir } = this.#work;
+    const derived = new DerivedWeights(join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
+    const weights = new Weights({ ...model, derived, accuracyLevel: this.#target === 'cpu-fast' ? 4 : 0 });
+    let graph: Graph;
+    try {
+      graph = await build(new GraphBuilder(name), weights);
+    } finally {
+      await derived.finish();
+    }
+    verifyGraph(graph);
+    const files = [...new Set(graph.initializers.flatMap(({ data }) => (data.kind === 'file' ? [data.path] : [])))];
+    const weightsDir = files.length === 0 ? finalDir : commonFolder(files);
+    if (weightsDir === null) {
+      const path = model.table.dir;
+      throw new AppError('checkpoint_unsupported', `${path} and ${finalDir} lie on different drives; put the data folder on the drive of the checkpoint.`, { path });
+    }
+    const onnx = writeOnnx(graph, weightsDir, String(COMPILER_VERSION));
+    await writeFileDurably(join(writeDir, `${name}.onnx`), onnx);
+    const inPlace = graph.initializers.flatMap(({ data }) => (data.kind === 'file' && data.path !== derived.path ? [data.byteLength] : []));
+    this.#graphs.push({
+      name,
+      nodes: graph.nodes.length,
+      onnxBytes: onnx.byteLength,
+      inPlaceBytes: inPlace.reduce((a, b) => a + b, 0),
+      unpacked: derived.unpacked,
+    });
+    this.#onProgress(this.#graphs.length, this.#total);
+    return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir };
+  }
+
+  report(): CompileReport {
+    return { files: this.#files, graphs: this.#graphs, milliseconds: performance.now() - this.#startedAt };
+  }
+
+  async #list(table: TensorTable): Promise<void> {
+    for (const path of table.files) {
+      const tensors = [...table.tensors.values()].filter((tensor) => tensor.file === path).length;
+      this.#files.push({ path, bytes: (await stat(path)).size, tensors });
+    }
+  }
+}

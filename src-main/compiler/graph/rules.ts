@@ -1,0 +1,302 @@
+import { type Attribute, type Dim, elementCount, scaleDim, showShape, type TensorType } from './ir.ts';
+
+/** What a rule sees of a node: its inputs' types (null where an optional one is omitted), its attributes and hints. */
+export interface RuleContext {
+  inputs: readonly (TensorType | null)[];
+  attributes: Readonly<Record<string, Attribute>>;
+  hints: Readonly<Record<string, Attribute>>;
+}
+
+/** Returns the outputs' types, or throws a `RuleViolation` that says what is wrong. */
+type Rule = (context: RuleContext) => TensorType[];
+
+export class RuleViolation extends Error {}
+
+function refuse(reason: string): never {
+  throw new RuleViolation(reason);
+}
+
+function input({ inputs }: RuleContext, index: number): TensorType {
+  return inputs[index] ?? refuse(`input ${index} is missing`);
+}
+
+function int({ attributes }: RuleContext, name: string, fallback?: number): number {
+  const value = attributes[name] ?? fallback;
+  return typeof value === 'number' ? value : refuse(`attribute ${name} must be an integer, met ${JSON.stringify(value)}`);
+}
+
+function ints({ attributes }: RuleContext, name: string): readonly number[] {
+  const value = attributes[name];
+  return Array.isArray(value) ? value : refuse(`attribute ${name} must be a list of integers, met ${JSON.stringify(value)}`);
+}
+
+function rank(tensor: TensorType, wanted: number, what: string): void {
+  if (tensor.shape.length !== wanted) refuse(`${what} must have ${wanted} dimensions, met ${showShape(tensor.shape)}`);
+}
+
+function typed(tensor: TensorType, wanted: readonly string[], what: string): void {
+  if (!wanted.includes(tensor.type)) refuse(`${what} must be ${wanted.join(' or ')}, met ${tensor.type}`);
+}
+
+function sameDim(a: Dim | undefined, b: Dim | undefined, what: string): void {
+  if (a === undefined || b === undefined || a !== b) refuse(`${what} must be equal, met ${a} and ${b}`);
+}
+
+function floats(tensor: TensorType, what: string): void {
+  typed(tensor, ['float32', 'float16', 'bfloat16'], what);
+}
+
+function broadcast(a: readonly Dim[], b: readonly Dim[]): Dim[] {
+  const out: Dim[] = [];
+  for (let i = 1; i <= Math.max(a.length, b.length); i++) {
+    const x = a[a.length - i] ?? 1;
+    const y = b[b.length - i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) refuse(`shapes ${showShape(a)} and ${showShape(b)} do not broadcast`);
+    out.unshift(x === 1 ? y : x);
+  }
+  return out;
+}
+
+const elementwise: Rule = (context) => {
+  const [a, b] = [input(context, 0), input(context, 1)];
+  if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
+  return [{ type: a.type, shape: broadcast(a.shape, b.shape) }];
+};
+
+const unary: Rule = (context) => {
+  floats(input(context, 0), 'input');
+  return [input(context, 0)];
+};
+
+const normalization: Rule = (context) => {
+  const [x, scale] = [input(context, 0), input(context, 1)];
+  floats(x, 'input');
+  if (int(context, 'axis', -1) !== -1) refuse('only the last axis is normalized');
+  rank(scale, 1, 'scale');
+  sameDim(x.shape.at(-1), scale.shape[0], 'the last dimension of input and scale');
+  return [x];
+};
+
+function axisOf(context: RuleContext, tensor: TensorType): number {
+  const axis = int(context, 'axis');
+  const positive = axis < 0 ? axis + tensor.shape.length : axis;
+  if (positive < 0 || positive >= tensor.shape.length) refuse(`axis ${axis} is outside ${showShape(tensor.shape)}`);
+  return positive;
+}
+
+function product(dims: readonly Dim[]): { known: number; unknown: string[] } {
+  const unknown: string[] = [];
+  let known = 1;
+  for (const dim of dims) {
+    if (typeof dim === 'number') known *= dim;
+    else {
+      const scaled = /^(\d+)\*(.+)$/.exec(dim);
+      known *= scaled ? Number(scaled[1]) : 1;
+      unknown.push(scaled?.[2] ?? dim);
+    }
+  }
+  return { known, unknown: unknown.sort() };
+}
+
+/**
+ * One rule an operator: what it may be given and what it returns. An operator without a row cannot be built.
+ * ONNX operators: https://onnx.ai/onnx/operators; `com.microsoft`: onnxruntime `docs/ContribOperators.md`.
+ */
+export const rules: Readonly<Record<string, Rule>> = {
+  Add: elementwise,
+  Mul: elementwise,
+  Tanh: unary,
+  Sigmoid: unary,
+  Cos: unary,
+  Sin: unary,
+  'com.microsoft.QuickGelu': unary,
+  Cast: (context) => {
+    const to = context.hints['to'];
+    if (to !== 'float32' && to !== 'float16' && to !== 'bfloat16') refuse(`casts go to a float type, met ${JSON.stringify(to)}`);
+    return [{ type: to, shape: input(context, 0).shape }];
+  },
+  Clip: (context) => [input(context, 0)],
+  LeakyRelu: unary,
+  PRelu: (context) => {
+    const [x, slope] = [input(context, 0), input(context, 1)];
+    broadcast(x.shape, slope.shape);
+    return [x];
+  },
+  Softmax: unary,
+  Gather: (context) => {
+    const [data, indices] = [input(context, 0), input(context, 1)];
+    typed(indices, ['int64', 'int32'], 'indices');
+    const axis = int(context, 'axis', 0);
+    return [{ type: data.type, shape: [...data.shape.slice(0, axis), ...indices.shape, ...data.shape.slice(axis + 1)] }];
+  },
+  Where: (context) => {
+    const [condition, a, b] = [input(context, 0), input(context, 1), input(context, 2)];
+    typed(condition, ['bool'], 'condition');
+    if (a.type !== b.type) refuse(`both choices must have one type, met ${a.type} and ${b.type}`);
+    return [{ type: a.type, shape: broadcast(broadcast(condition.shape, a.shape), b.shape) }];
+  },
+  Concat: (context) => {
+    const parts = context.inputs.map((_, i) => input(context, i));
+    const first = parts[0] ?? refuse('needs at least one input');
+    const axis = axisOf(context, first);
+    for (const part of parts) {
+      if (part.type !== first.type) refuse(`all inputs must have one type, met ${first.type} and ${part.type}`);
+      rank(part, first.shape.length, 'every input');
+      for (const [i, dim] of part.shape.entries()) if (i !== axis) sameDim(dim, first.shape[i], `dimension ${i} of all inputs`);
+    }
+    const sizes = parts.map((part) => part.shape[axis] ?? 0);
+    const total: Dim = sizes.every((size) => typeof size === 'number') ? sizes.reduce((a, b) => a + b, 0) : sizes.join('+');
+    return [{ type: first.type, shape: first.shape.map((dim, i) => (i === axis ? total : dim)) }];
+  },
+  Split: (context) => {
+    const x = input(context, 0);
+    const axis = axisOf(context, x);
+    const sizes = context.hints['sizes'];
+    if (!Array.isArray(sizes)) return refuse('hint sizes must list the parts');
+    const total = sizes.reduce((a: number, b: number) => a + b, 0);
+    if (x.shape[axis] !== total) refuse(`parts add up to ${total}, the axis has ${x.shape[axis]}`);
+    return sizes.map((size: number) => ({ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? size : dim)) }));
+  },
+  /** Rows of axis 0; the hint `size` names how many. */
+  Slice: (context) => {
+    const x = input(context, 0);
+    typed(input(context, 1), ['int64'], 'starts');
+    typed(input(context, 2), ['int64'], 'ends');
+    const size = context.hints['size'];
+    if (typeof size !== 'string' && typeof size !== 'number') refuse('hint size must name the length of the slice');
+    return [{ type: x.type, shape: [size, ...x.shape.slice(1)] }];
+  },
+  Transpose: (context) => {
+    const x = input(context, 0);
+    const order = ints(context, 'perm');
+    if ([...order].sort((a, b) => a - b).join() !== x.shape.map((_, i) => i).join()) refuse(`perm ${order} is no order of ${showShape(x.shape)}`);
+    return [{ type: x.type, shape: order.map((i) => x.shape[i] ?? 0) }];
+  },
+  /** The hint `to` is the shape that the caller knows; the elements must be as many where both are known. */
+  Reshape: (context) => {
+    const x = input(context, 0);
+    typed(input(context, 1), ['int64'], 'shape');
+    const to = context.hints['to'];
+    if (typeof to !== 'string') refuse('hint to must name the new shape');
+    const shape: Dim[] = to === '' ? [] : to.split(' ').map((dim) => (/^\d+$/.test(dim) ? Number(dim) : dim));
+    const [from, into] = [product(x.shape), product(shape)];
+    if (from.unknown.join() === into.unknown.join() && from.known !== into.known) {
+      refuse(`cannot turn ${showShape(x.shape)} into ${showShape(shape)}: ${from.known} against ${into.known} elements`);
+    }
+    return [{ type: x.type, shape }];
+  },
+  ReduceMean: (context) => {
+    const x = input(context, 0);
+    typed(input(context, 1), ['int64'], 'axes');
+    return [{ type: x.type, shape: [...x.shape.slice(0, -1), 1] }];
+  },
+  MatMul: (context) => {
+    const [a, b] = [input(context, 0), input(context, 1)];
+    if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
+    rank(b, 2, 'the second input');
+    sameDim(a.shape.at(-1), b.shape[0], 'inner dimensions');
+    return [{ type: a.type, shape: [...a.shape.slice(0, -1), b.shape[1] ?? 0] }];
+  },
+  Gemm: (context) => {
+    const [a, b] = [input(context, 0), input(context, 1)];
+    floats(a, 'the first input');
+    if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
+    rank(a, 2, 'the first input');
+    rank(b, 2, 'the second input');
+    const transposed = int(context, 'transB', 0) === 1;
+    sameDim(a.shape[1], transposed ? b.shape[1] : b.shape[0], 'inner dimensions');
+    const shape = [a.shape[0] ?? 0, (transposed ? b.shape[0] : b.shape[1]) ?? 0];
+    const addend = context.inputs[2];
+    if (addend) {
+      const wide = broadcast(shape, addend.shape);
+      if (wide.join() !== shape.join()) refuse(`the third input ${showShape(addend.shape)} is wider than ${showShape(shape)}`);
+    }
+    return [{ type: a.type, shape }];
+  },
+  'com.microsoft.MatMulNBits': (context) => {
+    const [a, b, scales] = [input(context, 0), input(context, 1), input(context, 2)];
+    const [n, k, bits, block] = [int(context, 'N'), int(context, 'K'), int(context, 'bits'), int(context, 'block_size')];
+    floats(a, 'the first input');
+    typed(b, ['uint8'], 'the second input');
+    if (bits !== 4 && bits !== 8) refuse(`bits must be 4 or 8, met ${bits}`);
+    if (block < 16 || (block & (block - 1)) !== 0) refuse(`block_size must be a power of two of at least 16, met ${block}`);
+    if (k % block !== 0) refuse(`K ${k} must be a multiple of block_size ${block}`);
+    sameDim(a.shape.at(-1), k, 'the last dimension of the first input and K');
+    const blob = [n, k / block, (block * bits) / 8];
+    if (b.shape.join() !== blob.join()) refuse(`the second input must be ${showShape(blob)}, met ${showShape(b.shape)}`);
+    if (elementCount(scales.shape) !== n * (k / block)) refuse(`scales must hold ${n * (k / block)} values, met ${showShape(scales.shape)}`);
+    return [{ type: a.type, shape: [...a.shape.slice(0, -1), n] }];
+  },
+  DynamicQuantizeLinear: (context) => {
+    const x = input(context, 0);
+    typed(x, ['float32'], 'input');
+    return [
+      { type: 'uint8', shape: x.shape },
+      { type: 'float32', shape: [] },
+      { type: 'uint8', shape: [] },
+    ];
+  },
+  Conv: (context) => {
+    const [x, weight] = [input(context, 0), input(context, 1)];
+    rank(x, 4, 'input');
+    rank(weight, 4, 'weight');
+    sameDim(x.shape[1], weight.shape[1], 'channels of input and weight');
+    const bias = context.inputs[2];
+    if (bias) sameDim(bias.shape[0], weight.shape[0], 'bias and output channels');
+    const stride = ints(context, 'strides')[0] ?? 1;
+    const side = (dim: Dim | undefined): Dim => {
+      if (dim === undefined) return refuse('input has no height or width');
+      return stride === 1 ? dim : typeof dim === 'number' ? Math.floor(dim / stride) : `${dim}/${stride}`;
+    };
+    return [{ type: x.type, shape: [x.shape[0] ?? 1, weight.shape[0] ?? 0, side(x.shape[2]), side(x.shape[3])] }];
+  },
+  /** x [1, groups, elements], one scale and bias a group. */
+  InstanceNormalization: (context) => {
+    const [x, scale, bias] = [input(context, 0), input(context, 1), input(context, 2)];
+    sameDim(x.shape[1], scale.shape[0], 'channels of input and scale');
+    sameDim(x.shape[1], bias.shape[0], 'channels of input and bias');
+    return [x];
+  },
+  Shape: (context) => [{ type: 'int64', shape: [input(context, 0).shape.length] }],
+  Resize: (context) => {
+    const x = input(context, 0);
+    rank(x, 4, 'input');
+    const factor = context.hints['factor'];
+    if (typeof factor !== 'number') return refuse('hint factor must be a number');
+    return [{ type: x.type, shape: [x.shape[0] ?? 1, x.shape[1] ?? 0, scaleDim(x.shape[2] ?? 0, factor), scaleDim(x.shape[3] ?? 0, factor)] }];
+  },
+  DepthToSpace: (context) => {
+    const x = input(context, 0);
+    rank(x, 4, 'input');
+    const block = int(context, 'blocksize');
+    const channels = x.shape[1];
+    if (typeof channels !== 'number' || channels % (block * block) !== 0) refuse(`channels ${channels} must be a multiple of ${block * block}`);
+    return [{ type: x.type, shape: [x.shape[0] ?? 1, channels / (block * block), scaleDim(x.shape[2] ?? 0, block), scaleDim(x.shape[3] ?? 0, block)] }];
+  },
+  LayerNormalization: normalization,
+  SimplifiedLayerNormalization: normalization,
+  'com.microsoft.RotaryEmbedding': (context) => {
+    const [x, cos, sin] = [input(context, 0), input(context, 2), input(context, 3)];
+    rank(x, 3, 'input');
+    typed(input(context, 1), ['int64'], 'position ids');
+    if (showShape(cos.shape) !== showShape(sin.shape)) refuse(`cos ${showShape(cos.shape)} and sin ${showShape(sin.shape)} must have one shape`);
+    sameDim(x.shape[2], int(context, 'num_heads') * 2 * Number(cos.shape[1]), 'width of input and heads times rotary width');
+    return [x];
+  },
+  'com.microsoft.MultiHeadAttention': (context) => {
+    const [q, k, v] = [input(context, 0), input(context, 1), input(context, 2)];
+    for (const [part, what] of [
+      [q, 'query'],
+      [k, 'key'],
+      [v, 'value'],
+    ] as const) {
+      floats(part, what);
+      rank(part, 3, what);
+    }
+    sameDim(q.shape[2], k.shape[2], 'width of query and key');
+    sameDim(k.shape[1], v.shape[1], 'length of key and value');
+    const heads = int(context, 'num_heads');
+    if (Number(q.shape[2]) % heads !== 0) refuse(`width ${q.shape[2]} must be a multiple of ${heads} heads`);
+    return [{ type: q.type, shape: [q.shape[0] ?? 1, q.shape[1] ?? 0, v.shape[2] ?? 0] }];
+  },
+};

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Graph, Value } from '../graph/ir.ts';
+import { add, attention, reshape, silu, transpose } from '../ops/basic.ts';
+import { convolution, groupNorm } from '../ops/convolution.ts';
+import { linear } from '../ops/linear.ts';
+import type { Weights } from '../ops/weights.ts';
+import { parseConfig } from './parse-config.ts';
+
+/** AutoencoderKL. Reference: diffusers 0.42.1, `models/autoencoders/vae.py`, `models/unets/unet_2d_blocks.py`, `models/resnet.py`. */
+export interface VaeConfig {
+  latentChannels: number;
+  pictureChannels: number;
+  /** From the picture's side to the latents'. */
+  channels: number[];
+  layersPerBlock: number;
+  normGroups: number;
+  midAttention: boolean;
+  quantConvolution: boolean;
+  postQuantConvolution: boolean;
+  scalingFactor: number;
+  shiftFactor: number;
+  /** Picture pixels a latent pixel. */
+  scale: number;
+}
+
+const NORM_EPSILON = 1e-6;
+
+const size = z.number().int().positive();
+const schema = z.object({
+  _class_name: z.literal('AutoencoderKL'),
+  act_fn: z.literal('silu'),
+  block_out_channels: z.array(size).min(1),
+  down_block_types: z.array(z.literal('DownEncoderBlock2D')),
+  up_block_types: z.array(z.literal('UpDecoderBlock2D')),
+  in_channels: z.literal(3),
+  out_channels: z.literal(3),
+  latent_channels: size,
+  layers_per_block: size,
+  norm_num_groups: size,
+  mid_block_add_attention: z.boolean().default(true),
+  use_quant_conv: z.boolean().default(true),
+  use_post_quant_conv: z.boolean().default(true),
+  scaling_factor: z.number().positive(),
+  shift_factor: z.number().nullable().default(null),
+  latents_mean: z.null().optional(),
+  latents_std: z.null().optional(),
+});
+
+/** Throws `checkpoint_missing`, `checkpoint_damaged` or, for another architecture, `checkpoint_unsupported`. */
+export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
+  const { value, refuse } = await parseConfig(dir, 'config.json', schema);
+  const odd = value.block_out_channels.find((channels) => channels % value.norm_num_groups !== 0);
+  if (odd !== undefined) throw refuse(`block_out_channels ${odd} must be a multiple of norm_num_groups ${value.norm_num_groups}`);
+  return {
+    latentChannels: value.latent_channels,
+    pictureChannels: value.out_channels,
+    channels: value.block_out_channels,
+    layersPerBlock: value.layers_per_block,
+    normGroups: value.norm_num_groups,
+    midAttention: value.mid_block_add_attention,
+    quantConvolution: value.use_quant_conv,
+    postQuantConvolution: value.use_post_quant_conv,
+    scalingFactor: value.scaling_factor,
+    shiftFactor: value.shift_factor ?? 0,
+    scale: 2 ** (value.block_out_channels.length - 1),
+  };
+}
+
+/** Input: `latents` [1, latent channels, height, width], scaled and shifted. Output: `picture` [1, 3, scale * height, scale * width], about -1 to 1. */
+export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
+  let x = graph.input('latents', 'float32', [1, config.latentChannels, 'height', 'width']);
+  if (config.postQuantConvolution) x = convolution(graph, weights, 'post_quant_conv', x, config.latentChannels, { kernel: 1 });
+  const channels = config.channels.toReversed();
+  x = convolution(graph, weights, 'decoder.conv_in', x, channels[0] ?? 0);
+  x = await midBlock(graph, config, weights, 'decoder.mid_block', x);
+  for (const [i, width] of channels.entries()) {
+    const name = `decoder.up_blocks.${i}`;
+    const block = graph.scope(name);
+    for (let j = 0; j <= config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
+    if (i < channels.length - 1) x = convolution(block, weights, `${name}.upsamplers.0.conv`, doubled(block, x), width);
+  }
+  x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
+  graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');
+  return graph.finish();
+}
+
+/** Input: `picture` [1, 3, scale * h, scale * w], -1 to 1. Output: `moments` [1, 2 * latent channels, h, w]: means, then log variances. */
+export async function buildVaeEncoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
+  let x = graph.input('picture', 'float32', [1, config.pictureChannels, 'height', 'width']);
+  x = convolution(graph, weights, 'encoder.conv_in', x, config.channels[0] ?? 0);
+  for (const [i, width] of config.channels.entries()) {
+    const name = `encoder.down_blocks.${i}`;
+    const block = graph.scope(name);
+    for (let j = 0; j < config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
+    // diffusers pads one row below and one column at the right, so that the size halves exactly
+    if (i < config.channels.length - 1) x = convolution(block, weights, `${name}.downsamplers.0.conv`, x, width, { stride: 2, pads: [0, 0, 1, 1] });
+  }
+  x = await midBlock(graph, config, weights, 'encoder.mid_block', x);
+  x = silu(graph, groupNorm(graph, weights, 'encoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
+  x = convolution(graph, weights, 'encoder.conv_out', x, 2 * config.latentChannels);
+  if (config.quantConvolution) x = convolution(graph, weights, 'quant_conv', x, 2 * config.latentChannels, { kernel: 1 });
+  graph.output(x, 'moments');
+  return graph.finish();
+}
+
+async function midBlock(parent: GraphBuilder, config: VaeConfig, weights: Weights, name: string, x: Value): Promise<Value> {
+  const graph = parent.scope(name);
+  const width = config.channels.at(-1) ?? 0;
+  let y = resnet(graph, config, weights, `${name}.resnets.0`, x, width);
+  if (config.midAttention) y = await spatialAttention(graph, config, weights, `${name}.attentions.0`, y);
+  return resnet(graph, config, weights, `${name}.resnets.1`, y, width);
+}
+
+/** [1, C, h, w] -> [1, width, h, w]. */
+function resnet(graph: GraphBuilder, config: VaeConfig, weights: Weights, name: string, x: Value, width: number): Value {
+  const norm = (part: string, value: Value): Value => silu(graph, groupNorm(graph, weights, `${name}.${part}`, value, config.normGroups, NORM_EPSILON));
+  let y = convolution(graph, weights, `${name}.conv1`, norm('norm1', x), width);
+  y = convolution(graph, weights, `${name}.conv2`, norm('norm2', y), width);
+  const shortcut = x.shape[1] === width ? x : convolution(graph, weights, `${name}.conv_shortcut`, x, width, { kernel: 1 });
+  return add(graph, shortcut, y);
+}
+
+/** One head over all pixels; [1, C, h, w] -> [1, C, h, w]. */
+async function spatialAttention(graph: GraphBuilder, config: VaeConfig, weights: Weights, name: string, x: Value): Promise<Value> {
+  const [, channels, height, width] = x.shape;
+  const c = Number(channels);
+  const pixels = `${height}*${width}`;
+  const normed = groupNorm(graph, weights, `${name}.group_norm`, x, config.normGroups, NORM_EPSILON);
+  const tokens = transpose(graph, reshape(graph, normed, [c, pixels]), [1, 0]); // [h*w, C]
+  const project = async (part: string, from: Value): Promise<Value> => linear(graph, weights, `${name}.${part}`, from, c, { bias: true });
+  const head = async (part: string): Promise<Value> => reshape(graph, await project(part, tokens), [1, pixels, c]);
+  const mixed = attention(graph, await head('to_q'), await head('to_k'), await head('to_v'), 1);
+  const out = await project('to_out.0', reshape(graph, mixed, [pixels, c])); // [h*w, C]
+  // the picture's sides are free, so its shape is taken from x itself
+  const back = graph.add('Reshape', [transpose(graph, out, [1, 0]), graph.add('Shape', [x])], { hints: { to: x.shape.join(' ') } });
+  return add(graph, x, back);
+}
+
+/** Each pixel becomes 2 x 2. */
+function doubled(graph: GraphBuilder, x: Value): Value {
+  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  return graph.add('Resize', [x, null, graph.floats([1, 1, 2, 2])], { attributes, hints: { factor: 2 } });
+}

@@ -1,0 +1,56 @@
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Dim, Value } from '../graph/ir.ts';
+
+/** Elementwise `a + b`, broadcasting as NumPy does. */
+export function add(graph: GraphBuilder, a: Value, b: Value): Value {
+  return graph.add('Add', [a, b]);
+}
+
+/** Elementwise `a * b`, broadcasting as NumPy does. */
+export function multiply(graph: GraphBuilder, a: Value, b: Value): Value {
+  return graph.add('Mul', [a, b]);
+}
+
+/** `x * sigmoid(x)`: QuickGelu with alpha 1, one pass where Sigmoid and Mul are two. */
+export function silu(graph: GraphBuilder, x: Value): Value {
+  return graph.add('QuickGelu', [x], { domain: 'com.microsoft', attributes: { alpha: { float: 1 } } });
+}
+
+/**
+ * The same elements in another shape. At most one size of `shape` may be free (a name); it becomes what is left over.
+ */
+export function reshape(graph: GraphBuilder, x: Value, shape: readonly Dim[]): Value {
+  const wire = graph.ints(shape.map((dim) => (typeof dim === 'string' ? -1 : dim)));
+  return graph.add('Reshape', [x, wire], { hints: { to: shape.join(' ') } });
+}
+
+/** Axes in a new order. */
+export function transpose(graph: GraphBuilder, x: Value, perm: readonly number[]): Value {
+  return graph.add('Transpose', [x], { attributes: { perm } });
+}
+
+export function concat(graph: GraphBuilder, parts: readonly Value[], axis: number): Value {
+  return graph.add('Concat', parts, { attributes: { axis } });
+}
+
+/** Float32 of a half-width float; folded into the weights when the session loads where `x` is a weight. */
+export function toFloat32(graph: GraphBuilder, x: Value): Value {
+  return x.type === 'float32' ? x : graph.add('Cast', [x], { attributes: { to: 1 }, hints: { to: 'float32' } });
+}
+
+/** Root-mean-square norm over the last axis, times `scale` [width]. */
+export function rmsNorm(graph: GraphBuilder, x: Value, scale: Value, epsilon: number): Value {
+  return graph.add('SimplifiedLayerNormalization', [x, scale], { attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 } });
+}
+
+/** Rotates [1, S, heads * d] by the tables [>= S, d / 2]; `interleaved` pairs neighbours, else halves. */
+export function rotate(graph: GraphBuilder, x: Value, cos: Value, sin: Value, heads: number, interleaved: boolean): Value {
+  const inputs = [x, graph.ints([0]), cos, sin];
+  return graph.add('RotaryEmbedding', inputs, { domain: 'com.microsoft', attributes: { num_heads: heads, interleaved: interleaved ? 1 : 0 } });
+}
+
+/** Softmax attention without a mask (or causal), q [1, Sq, H * d], k and v [1, Sk, H * d] -> [1, Sq, H * d]. */
+export function attention(graph: GraphBuilder, q: Value, k: Value, v: Value, heads: number, causal = false): Value {
+  const attributes = { num_heads: heads, ...(causal ? { unidirectional: 1 } : {}) };
+  return graph.add('MultiHeadAttention', [q, k, v], { domain: 'com.microsoft', attributes });
+}
