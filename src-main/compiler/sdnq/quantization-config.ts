@@ -59,7 +59,10 @@ export async function loadQuantizationConfig(dir: string): Promise<QuantizationC
 /** Throws `checkpoint_damaged` or, for another method than SDNQ, `checkpoint_unsupported`. */
 export function parseQuantizationConfig(value: unknown, path: string): QuantizationConfig {
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw damaged(path, `its quantization_config does not hold: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map(({ path: at, message }) => `${at.join('.') || 'all of it'}: ${message}`);
+    throw damaged(path, `its quantization_config does not hold (${wrong.join('; ')})`);
+  }
   const { quant_method: method, weights_dtype: weightsDtype, modules_dtype_dict: dtypes, modules_quant_config: overrides, ...switches } = parsed.data;
   if (method !== 'sdnq') throw unsupported(path, `its quantization method is ${quoteValue(method)}; "sdnq" is supported`);
   return {

@@ -84,10 +84,7 @@ function layoutOfUint4(weight: StoredTensor, scale: StoredTensor): Layout {
   const [n, groups] = groupsOf(scale, 'uint4');
   const k = (2 * weight.byteLength) / n;
   if (!Number.isInteger(k))
-    throw damaged(
-      weight,
-      `holds ${2 * weight.byteLength} values, which do not make the ${n} equal rows that its scale ${quoteValue(scale.shape)} tells of`,
-    );
+    throw damaged(weight, `holds ${2 * weight.byteLength} values, which do not make the ${n} equal rows that its scale ${quoteValue(scale.shape)} tells of`);
   return { bits: 4, n, k, groups, transposed: false };
 }
 
@@ -135,16 +132,15 @@ function zeroPointOf(table: TensorTable, name: string, type: 'uint4' | 'int8', s
 function svdOf(table: TensorTable, name: string, n: number, k: number): SvdFactors | null {
   const up = table.tensors.get(`${name}.svd_up`);
   const down = table.tensors.get(`${name}.svd_down`);
-  if (up === undefined && down === undefined) return null;
-  if (up === undefined || down === undefined) {
-    const present = up ?? down;
-    throw damaged(present as StoredTensor, `stands alone; ${quoteValue(`${name}.${up === undefined ? 'svd_up' : 'svd_down'}`)} is missing`);
+  if (up === undefined) {
+    if (down === undefined) return null;
+    throw damaged(down, `stands alone; ${quoteValue(`${name}.svd_up`)} is missing`);
   }
+  if (down === undefined) throw damaged(up, `stands alone; ${quoteValue(`${name}.svd_down`)} is missing`);
   assertFloat(up);
   assertFloat(down);
   const [rows, columns] = up.shape;
-  if (columns !== undefined && isShape(up, [n, columns]) && isShape(down, [columns, k]))
-    return { rank: columns, up, down, transposed: false };
+  if (columns !== undefined && isShape(up, [n, columns]) && isShape(down, [columns, k])) return { rank: columns, up, down, transposed: false };
   if (rows !== undefined && isShape(up, [rows, n]) && isShape(down, [k, rows])) return { rank: rows, up, down, transposed: true };
   const met = `has shape ${quoteValue(up.shape)} beside svd_down of ${quoteValue(down.shape)}`;
   throw damaged(up, `${met}; they must be [${n},rank] and [rank,${k}], or both transposed`);
