@@ -1,0 +1,73 @@
+import { ImageIcon, Settings2, WandSparkles } from 'lucide-react';
+import { useEffect } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Announcer } from './components/announcer.tsx';
+import { ConnectionBanner } from './components/connection-banner.tsx';
+import { Notices } from './components/notices.tsx';
+import { useStudio } from './components/use-studio.ts';
+import { MakeScreen } from './screens/make-screen.tsx';
+import { shownLanguage } from './store/settings.ts';
+import type { Screen } from './store/view-slice.ts';
+
+const screens = [
+  { name: 'make', Sign: WandSparkles },
+  { name: 'gallery', Sign: ImageIcon },
+  { name: 'settings', Sign: Settings2 },
+] as const satisfies ReadonlyArray<{ name: Screen; Sign: unknown }>;
+
+/** The window: its screens, and what stands over all of them. */
+export function App({ onRetry }: { onRetry: () => void }) {
+  const { t } = useTranslation();
+  const screen = useStudio((state) => state.screen);
+  const show = useStudio((state) => state.show);
+  useAppearance();
+  return (
+    <div className="flex h-full flex-col wide:flex-row">
+      <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-40 focus:rounded-md focus:bg-surface focus:p-3">
+        {t('app.skip')}
+      </a>
+      <nav
+        aria-label={t('nav.label')}
+        className="order-last flex shrink-0 justify-around border-t border-line bg-surface p-1 wide:order-first wide:w-20 wide:flex-col wide:justify-start wide:gap-1 wide:border-t-0 wide:border-r wide:p-2"
+      >
+        <img src="./favicon.svg" alt="" className="mx-auto my-2 hidden size-9 wide:block" />
+        {screens.map(({ name, Sign }) => (
+          <button
+            key={name}
+            type="button"
+            aria-current={name === screen ? 'page' : undefined}
+            className="flex min-h-13 min-w-16 flex-col items-center justify-center gap-0.5 rounded-md px-1 text-xs text-muted transition-colors hover:bg-hover hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:font-medium aria-[current=page]:text-accent"
+            onClick={() => show(name)}
+          >
+            <Sign size={20} aria-hidden />
+            {t(`nav.${name}`)}
+          </button>
+        ))}
+      </nav>
+      <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+        <ConnectionBanner onRetry={onRetry} />
+        <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
+          <h1 className="sr-only">{`${t(`nav.${screen}`)} – ${t('app.name')}`}</h1>
+          {screen === 'make' && <MakeScreen />}
+        </main>
+      </div>
+      <Announcer />
+      <Notices />
+    </div>
+  );
+}
+
+/** Puts language and theme of the settings on the page. */
+function useAppearance(): void {
+  const { i18n } = useTranslation();
+  const { language, theme } = useStudio((state) => state.settings);
+  const shown = shownLanguage(language, navigator.languages);
+  useEffect(() => {
+    document.documentElement.lang = shown;
+    void i18n.changeLanguage(shown);
+  }, [shown, i18n]);
+  useEffect(() => {
+    if (theme === 'system') delete document.documentElement.dataset['theme'];
+    else document.documentElement.dataset['theme'] = theme;
+  }, [theme]);
+}

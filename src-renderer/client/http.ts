@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import {
+  type JobPage,
+  type JobQuery,
+  type JobRecord,
+  jobPageSchema,
+  jobRecordSchema,
+  type QueueAction,
+  type QueueSummary,
+  queueSummarySchema,
+} from '#shared/domain/job-record.ts';
+import { httpErrorSchema, type Info, infoSchema, type THUMBNAIL_WIDTHS, type Upload, uploadSchema } from '#shared/protocol/http.ts';
+
+/** A call that did not give what it should. `code` is the server's, `unreachable` where nobody answered, `unreadable` for an answer outside the contract. */
+export class HttpFailure extends Error {
+  override readonly name = 'HttpFailure';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The documented calls that the window makes. Every promise rejects with `HttpFailure`. */
+export interface StudioHttp {
+  listJobs(query: Partial<JobQuery>): Promise<JobPage>;
+  star(jobId: string, starred: boolean): Promise<JobRecord>;
+  remove(jobId: string): Promise<JobRecord>;
+  restore(jobId: string): Promise<JobRecord>;
+  queue(action: QueueAction): Promise<QueueSummary>;
+  info(): Promise<Info>;
+  /** What a picture file tells of itself. */
+  readPicture(picture: Blob): Promise<Upload>;
+}
+
+export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
+  async function call<T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetcher(path, init);
+    } catch (cause) {
+      throw new HttpFailure('unreachable', `No answer to ${path}`, { cause });
+    }
+    const body: unknown = await response.json().catch(() => null);
+    if (!response.ok) throw failureOf(response, body);
+    const parsed = schema.safeParse(body);
+    if (!parsed.success) throw new HttpFailure('unreadable', `The answer to ${path} is not what this page expects`, { cause: parsed.error });
+    return parsed.data;
+  }
+
+  const withBody = (method: string, body: unknown): RequestInit => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+  return {
+    listJobs: (query) => call(jobPageSchema, `/api/jobs?${queryString(query)}`),
+    star: (jobId, starred) => call(jobRecordSchema, `/api/jobs/${jobId}`, withBody('PATCH', { starred })),
+    remove: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`, { method: 'DELETE' }),
+    restore: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}/restore`, withBody('POST', {})),
+    queue: (action) => call(queueSummarySchema, '/api/queue', withBody('POST', action)),
+    info: () => call(infoSchema, '/api/info'),
+    readPicture: (picture) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': picture.type }, body: picture }),
+  };
+}
+
+function failureOf(response: Response, body: unknown): HttpFailure {
+  const parsed = httpErrorSchema.safeParse(body);
+  return parsed.success ? new HttpFailure(parsed.data.code, parsed.data.message) : new HttpFailure('unreadable', `${response.status} ${response.statusText}`);
+}
+
+function queryString(query: Partial<JobQuery>): URLSearchParams {
+  return new URLSearchParams(Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])));
+}
+
+/** Address of a picture, or of a small version of it. */
+export function imageUrl(filename: string, width?: (typeof THUMBNAIL_WIDTHS)[number]): string {
+  return `/api/image/${encodeURIComponent(filename)}${width === undefined ? '' : `?w=${width}`}`;
+}

@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import type { ServerMessage } from '#shared/protocol/messages.ts';
+import { type Connection, createStudioSocket, retryDelayMs, type Wire, type WireEvents } from './socket.ts';
+
+const JOB_ID = 'a'.repeat(64);
+
+class FakeWire implements Wire {
+  readonly sent: Array<Record<string, unknown>> = [];
+  readonly events: WireEvents;
+  constructor(events: WireEvents) {
+    this.events = events;
+  }
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+  close(): void {
+    this.events.onClose();
+  }
+  say(message: unknown): void {
+    this.events.onFrame(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+}
+
+function setUp() {
+  const wires: FakeWire[] = [];
+  const messages: ServerMessage[] = [];
+  const connections: Connection[] = [];
+  const unreadable: unknown[] = [];
+  const timers: Array<{ action: () => void; delayMs: number }> = [];
+  const socket = createStudioSocket({
+    open(events) {
+      const wire = new FakeWire(events);
+      wires.push(wire);
+      return wire;
+    },
+    onMessage: (message) => messages.push(message),
+    onConnection: (connection) => connections.push(connection),
+    onUnreadable: (frame) => unreadable.push(frame),
+    now: () => 1000,
+    schedule(action, delayMs) {
+      const timer = { action, delayMs };
+      timers.push(timer);
+      return () => void timers.splice(timers.indexOf(timer), 1);
+    },
+  });
+  const latestWire = () => {
+    const wire = wires.at(-1);
+    if (wire === undefined) throw new Error('no connection was opened');
+    return wire;
+  };
+  const runTimer = () => {
+    const timer = timers.shift();
+    if (timer === undefined) throw new Error('no timer is set');
+    timer.action();
+  };
+  return { socket, wires, messages, connections, unreadable, timers, latestWire, runTimer };
+}
+
+test('asks for all jobs and previews as soon as it is connected', () => {
+  const { latestWire, connections } = setUp();
+  latestWire().events.onOpen();
+  expect(latestWire().sent).toEqual([{ type: 'watch', all: true, previews: true }]);
+  expect(connections.map((connection) => connection.state)).toEqual(['connecting', 'open']);
+});
+
+test('after a broken connection it waits longer each time, then asks for what it missed', () => {
+  const { latestWire, connections, timers, runTimer } = setUp();
+  latestWire().events.onOpen();
+  latestWire().say({ type: 'job_status', job_id: JOB_ID, status: 'pending', seq: 7 });
+  latestWire().close();
+  expect(connections.at(-1)).toEqual({ state: 'waiting', retryAtMs: 1500 });
+  runTimer();
+  latestWire().close();
+  expect(timers.map((timer) => timer.delayMs)).toEqual([1000]);
+  runTimer();
+  latestWire().events.onOpen();
+  expect(latestWire().sent[0]).toEqual({ type: 'watch', all: true, previews: true, since: 7 });
+});
+
+test('an unanswered request is sent again after a reconnect, an answered one is not', () => {
+  const { socket, latestWire, runTimer } = setUp();
+  latestWire().events.onOpen();
+  socket.send({ type: 'cancel_job', job_id: JOB_ID, request_id: 'r1' });
+  socket.send({ type: 'get_status', job_id: JOB_ID, request_id: 'r2' });
+  latestWire().say({ type: 'job_status', job_id: JOB_ID, status: 'cancelled', request_id: 'r1' });
+  latestWire().close();
+  runTimer();
+  latestWire().events.onOpen();
+  expect(latestWire().sent.slice(1)).toEqual([{ type: 'get_status', job_id: JOB_ID, request_id: 'r2' }]);
+});
+
+test('a request made while there is no connection goes out when there is one', () => {
+  const { socket, latestWire } = setUp();
+  socket.send({ type: 'get_status', job_id: JOB_ID, request_id: 'r1' });
+  expect(latestWire().sent).toEqual([]);
+  latestWire().events.onOpen();
+  expect(latestWire().sent.map((message) => message['type'])).toEqual(['watch', 'get_status']);
+});
+
+test.each([['not json'], [{ type: 'job_status' }], [{ type: 'from_the_future' }]])('a frame outside the contract is told and harms nothing: %j', (frame) => {
+  const { latestWire, messages, unreadable } = setUp();
+  latestWire().events.onOpen();
+  latestWire().say(frame);
+  expect(messages).toEqual([]);
+  expect(unreadable).toHaveLength(1);
+});
+
+test('retryNow does not wait for the timer and leaves none behind', () => {
+  const { socket, wires, timers, latestWire } = setUp();
+  latestWire().close();
+  socket.retryNow();
+  expect(wires).toHaveLength(2);
+  expect(timers).toEqual([]);
+});
+
+test('close ends it for good', () => {
+  const { socket, wires, timers, latestWire } = setUp();
+  latestWire().events.onOpen();
+  socket.close();
+  expect(wires).toHaveLength(1);
+  expect(timers).toEqual([]);
+});
+
+test('the delay doubles up to ten seconds', () => {
+  expect([0, 1, 2, 3, 4, 5, 100].map(retryDelayMs)).toEqual([500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+});

@@ -1,0 +1,57 @@
+import { CircleHelp } from 'lucide-react';
+import { type ReactNode, useId, useState } from 'react';
+
+interface FieldProps {
+  label: string;
+  /** Why it is there and what is a good value; opens under the field. */
+  help?: string;
+  /** What is wrong with the value. */
+  problem?: string | null;
+  /** Draws the control; `ids` tie it to its label, help and problem. */
+  children: (ids: { id: string; describedBy: string; isWrong: boolean }) => ReactNode;
+  /** Stands at the right of the label. */
+  aside?: ReactNode;
+}
+
+/** A control with its label, its explanation and what is wrong with it. */
+export function Field({ label, help, problem = null, children, aside }: FieldProps) {
+  const id = useId();
+  const [isOpen, setOpen] = useState(false);
+  const helpId = `${id}-help`;
+  const problemId = `${id}-problem`;
+  return (
+    <div className="flex min-w-0 flex-col gap-1">
+      <div className="flex min-h-6 items-center gap-1">
+        <label htmlFor={id} className="text-sm font-medium">
+          {label}
+        </label>
+        {help !== undefined && (
+          <button
+            type="button"
+            aria-expanded={isOpen}
+            aria-controls={helpId}
+            aria-label={label}
+            aria-describedby={helpId}
+            onClick={() => setOpen(!isOpen)}
+            className="inline-flex size-6 items-center justify-center rounded-full text-muted hover:text-ink"
+          >
+            <CircleHelp size={14} aria-hidden />
+          </button>
+        )}
+        {aside !== undefined && <div className="ml-auto">{aside}</div>}
+      </div>
+      {children({ id, describedBy: `${helpId} ${problemId}`, isWrong: problem !== null })}
+      {help !== undefined && (
+        <p id={helpId} hidden={!isOpen} className="text-xs text-muted">
+          {help}
+        </p>
+      )}
+      <p id={problemId} className="text-xs font-medium text-danger empty:hidden" aria-live="polite">
+        {problem}
+      </p>
+    </div>
+  );
+}
+
+export const controlClass =
+  'min-h-9 w-full min-w-0 rounded-md border bg-surface px-2.5 text-sm tabular-nums transition-colors border-control hover:border-ink aria-invalid:border-danger';

@@ -1,0 +1,48 @@
+import { controlClass, Field } from './field.tsx';
+
+interface NumberFieldProps {
+  label: string;
+  help?: string;
+  value: string;
+  problem?: string | null;
+  isDecimal?: boolean;
+  isDisabled?: boolean;
+  onChange(value: string): void;
+  /** The value is as it shall be: the place to check it. */
+  onLeave(): void;
+  /** Arrow up and down change the value by this, within `range`. */
+  step?: number;
+  range?: { min: number; max: number };
+}
+
+/** A number as text, so that a wrong one stays visible and can be explained. */
+export function NumberField({ label, help, value, problem, isDecimal = false, isDisabled = false, onChange, onLeave, step = 1, range }: NumberFieldProps) {
+  const change = (by: number) => {
+    const number = Number(value);
+    if (range === undefined || Number.isNaN(number)) return;
+    onChange(String(Math.min(range.max, Math.max(range.min, number + by))));
+  };
+  return (
+    <Field label={label} {...(help === undefined ? {} : { help })} problem={problem ?? null}>
+      {({ id, describedBy, isWrong }) => (
+        <input
+          id={id}
+          className={controlClass}
+          inputMode={isDecimal ? 'decimal' : 'numeric'}
+          autoComplete="off"
+          value={value}
+          disabled={isDisabled}
+          aria-describedby={describedBy}
+          aria-invalid={isWrong}
+          onChange={(event) => onChange(event.target.value)}
+          onBlur={onLeave}
+          onKeyDown={(event) => {
+            if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
+            event.preventDefault();
+            change(event.key === 'ArrowUp' ? step : -step);
+          }}
+        />
+      )}
+    </Field>
+  );
+}

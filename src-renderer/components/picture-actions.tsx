@@ -1,0 +1,84 @@
+import { Copy, Download, RotateCcw, Star, Trash2 } from 'lucide-react';
+import { useTranslation } from 'react-i18next';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { imageUrl } from '../client/http.ts';
+import { curlCommands, javaScriptProgram, pythonProgram } from '../client/recipe-script.ts';
+import type { Job } from '../store/jobs.ts';
+import { Button, IconButton } from './button.tsx';
+import { Menu } from './menu.tsx';
+import { UPSCALE } from './picture-view.tsx';
+import { useCopy } from './use-copy.ts';
+import { useStudio } from './use-studio.ts';
+
+/** What can be done with a finished picture. */
+export function PictureActions({ job, params, onReuse }: { job: Job; params: TextToImageParams; onReuse?: () => void }) {
+  const { t } = useTranslation();
+  const star = useStudio((state) => state.star);
+  const remove = useStudio((state) => state.remove);
+  const reuse = useStudio((state) => state.reuse);
+  const { copyText, copyPicture } = useCopy();
+  const { filename, upscaledFilename } = job;
+  if (filename === null) return null;
+
+  const files = [filename, ...(upscaledFilename === null ? [] : [upscaledFilename])];
+  const host = window.location.host;
+  const downloads = [
+    ...(upscaledFilename === null
+      ? []
+      : [
+          {
+            label: t('view.downloadUpscaled', { width: params.width * UPSCALE, height: params.height * UPSCALE }),
+            href: imageUrl(upscaledFilename),
+            download: upscaledFilename,
+          },
+        ]),
+    { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
+  ];
+  const copies = [
+    ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyPicture(imageUrl(upscaledFilename ?? filename)) }] : []),
+    { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
+    { label: t('view.copySeed', { seed: params.seed }), onChoose: () => copyText(String(params.seed)) },
+    { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(host, params)) },
+    { label: t('view.copyPython'), onChoose: () => copyText(pythonProgram(host, params)) },
+    { label: t('view.copyCurl'), onChoose: () => copyText(curlCommands(host, files)) },
+  ];
+  return (
+    <div className="flex flex-wrap items-center gap-1">
+      <Button
+        tone="quiet"
+        onClick={() => {
+          reuse(params);
+          onReuse?.();
+        }}
+      >
+        <RotateCcw size={16} aria-hidden />
+        {t('view.reuse')}
+      </Button>
+      <span className="ml-auto" />
+      <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
+        <Star size={18} aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
+      </IconButton>
+      <IconButton label={t('view.remove')} onClick={() => remove([job.id])}>
+        <Trash2 size={18} aria-hidden />
+      </IconButton>
+      <Menu
+        label={
+          <>
+            <Copy size={16} aria-hidden />
+            {t('view.copy')}
+          </>
+        }
+        items={copies}
+      />
+      <Menu
+        label={
+          <>
+            <Download size={16} aria-hidden />
+            {t('view.download')}
+          </>
+        }
+        items={downloads}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,253 @@
+import { ChevronsLeftRight, Maximize, Minus, Plus, Scan, Search } from 'lucide-react';
+import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { imageUrl } from '../client/http.ts';
+import { IconButton } from './button.tsx';
+import { type BoxSize, fitInto, useBoxSize } from './fitted.ts';
+import { centered, clampView, type View, zoomAt } from './view-transform.ts';
+
+export const UPSCALE = 4;
+const ZOOM_STEP = 1.5;
+const LENS_PX = 224;
+
+interface PictureViewProps {
+  filename: string;
+  upscaledFilename: string | null;
+  /** Of the original, in pixels. */
+  shape: BoxSize;
+  prompt: string;
+}
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+/**
+ * A finished picture: original left of a line, its enlargement right of it. Zoom by wheel, pinch, keys or buttons, pan by dragging;
+ * the line keeps its place in the box while the picture moves under it.
+ */
+export function PictureView({ filename, upscaledFilename, shape, prompt }: PictureViewProps) {
+  const { t } = useTranslation();
+  const { ref, box } = useBoxSize<HTMLDivElement>();
+  const [view, setView] = useState<View>(centered);
+  const [line, setLine] = useState(0.5);
+  const [loaded, setLoaded] = useState<string | null>(null);
+  const [isLensOn, setLensOn] = useState(false);
+  const [pointer, setPointer] = useState<Point | null>(null);
+
+  const fit = fitInto(box, shape);
+  const fullScale = Math.max(1, (shape.width * UPSCALE) / Math.max(1, fit.width) / window.devicePixelRatio);
+  const maxScale = Math.max(4, fullScale * 2);
+  const shown = { width: fit.width * view.scale, height: fit.height * view.scale };
+  const corner = { x: (box.width - shown.width) / 2 + view.x, y: (box.height - shown.height) / 2 + view.y };
+  const split = Math.min(1, Math.max(0, (line * box.width - corner.x) / Math.max(1, shown.width)));
+  const hasBoth = upscaledFilename !== null && loaded === upscaledFilename;
+
+  const zoom = (factor: number, at: Point = { x: 0, y: 0 }) => setView((before) => clampView(zoomAt(before, factor, at, maxScale), fit, box));
+  const toggleFull = () => setView(view.scale > 1 ? centered : { ...centered, scale: fullScale });
+  const pan = usePan((by) => setView((before) => clampView({ ...before, x: before.x + by.x, y: before.y + by.y }, fit, box)), zoom);
+  useWheel(ref, zoom);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === '+' || event.key === '=') zoom(ZOOM_STEP);
+    else if (event.key === '-') zoom(1 / ZOOM_STEP);
+    else if (event.key === '0') setView(centered);
+  };
+  const pictureClass = 'absolute top-1/2 left-1/2 max-w-none select-none';
+  const pictureStyle = { ...fit, transform: `translate(-50%, -50%) translate(${view.x}px, ${view.y}px) scale(${view.scale})` };
+  const alt = t('view.alt', { prompt });
+
+  return (
+    <figure ref={ref} aria-label={alt} className="relative size-full overflow-hidden rounded-lg bg-sunken" onKeyDown={onKeyDown}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: panning and the magnifier are for pointers; zoom has keys and buttons */}
+      <div
+        className={`absolute inset-0 ${view.scale > 1 ? 'cursor-grab touch-none active:cursor-grabbing' : 'touch-pan-y'}`}
+        onDoubleClick={toggleFull}
+        onPointerLeave={() => setPointer(null)}
+        {...pan}
+        onPointerMove={(event) => {
+          pan.onPointerMove(event);
+          if (isLensOn) setPointer(pointIn(event));
+        }}
+      >
+        {upscaledFilename !== null && (
+          <img
+            src={imageUrl(upscaledFilename)}
+            alt={alt}
+            draggable={false}
+            decoding="async"
+            className={pictureClass}
+            style={pictureStyle}
+            onLoad={() => setLoaded(upscaledFilename)}
+          />
+        )}
+        <img
+          src={imageUrl(filename)}
+          alt={upscaledFilename === null ? alt : ''}
+          draggable={false}
+          className={pictureClass}
+          style={{ ...pictureStyle, clipPath: hasBoth ? `inset(0 ${(1 - split) * 100}% 0 0)` : 'none' }}
+        />
+      </div>
+      {hasBoth && <SplitLine leftPx={corner.x + shown.width * split} corner={corner} shown={shown} box={box} line={line} onMove={setLine} />}
+      {hasBoth && isLensOn && pointer !== null && (
+        <Lens
+          at={pointer}
+          url={imageUrl(upscaledFilename)}
+          corner={corner}
+          shown={shown}
+          full={{ width: shape.width * UPSCALE, height: shape.height * UPSCALE }}
+        />
+      )}
+      <div className="absolute right-2 bottom-2 flex gap-0.5 rounded-md bg-surface/90 p-0.5 shadow-float">
+        <IconButton label={t('view.zoomOut')} disabled={view.scale <= 1} onClick={() => zoom(1 / ZOOM_STEP)}>
+          <Minus size={18} aria-hidden />
+        </IconButton>
+        <IconButton label={t('view.zoomIn')} disabled={view.scale >= maxScale} onClick={() => zoom(ZOOM_STEP)}>
+          <Plus size={18} aria-hidden />
+        </IconButton>
+        <IconButton label={view.scale > 1 ? t('view.fit') : t('view.actual')} onClick={toggleFull}>
+          <Scan size={18} aria-hidden />
+        </IconButton>
+        {upscaledFilename !== null && (
+          <IconButton label={t('view.lens')} isOn={isLensOn} onClick={() => setLensOn(!isLensOn)}>
+            <Search size={18} aria-hidden />
+          </IconButton>
+        )}
+        <IconButton
+          label={t('view.fullscreen')}
+          onClick={() => void (document.fullscreenElement === null ? ref.current?.requestFullscreen() : document.exitFullscreen())}
+        >
+          <Maximize size={18} aria-hidden />
+        </IconButton>
+      </div>
+    </figure>
+  );
+}
+
+interface SplitLineProps {
+  leftPx: number;
+  corner: Point;
+  shown: BoxSize;
+  box: BoxSize;
+  line: number;
+  onMove(line: number): void;
+}
+
+/** The line between original and enlargement, with a handle to drag and a slider for the keyboard. */
+function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps) {
+  const { t } = useTranslation();
+  const top = Math.max(0, corner.y);
+  const height = Math.min(box.height, corner.y + shown.height) - top;
+  const firstLine = Math.max(0, corner.x) / box.width;
+  const lastLine = Math.min(box.width, corner.x + shown.width) / box.width;
+  const tag = 'pointer-events-none absolute top-2 rounded-sm bg-over-picture px-1.5 text-xs font-medium text-on-picture';
+  return (
+    <div className="absolute w-0" style={{ left: leftPx, top, height }}>
+      <span className={`${tag} right-3`}>{t('view.original')}</span>
+      <span className={`${tag} left-3`}>{t('view.upscaled')}</span>
+      <input
+        type="range"
+        className="peer sr-only"
+        aria-label={t('view.compare')}
+        aria-description={t('view.compareHelp')}
+        min={firstLine}
+        max={lastLine}
+        step={0.01}
+        value={line}
+        onChange={(event) => onMove(event.target.valueAsNumber)}
+      />
+      <div className="absolute inset-y-0 -left-px w-0.5 bg-on-picture shadow-float" />
+      <div
+        className="absolute inset-y-0 -left-5 flex w-10 cursor-ew-resize touch-none items-center justify-center peer-focus-visible:*:outline-2 peer-focus-visible:*:outline-offset-2 peer-focus-visible:*:outline-accent"
+        onPointerDown={(event) => {
+          event.currentTarget.setPointerCapture(event.pointerId);
+          event.preventDefault();
+        }}
+        onPointerMove={(event) => {
+          const figure = event.currentTarget.closest('figure');
+          if (figure === null || !event.currentTarget.hasPointerCapture(event.pointerId)) return;
+          const at = (event.clientX - figure.getBoundingClientRect().left) / box.width;
+          onMove(Math.min(lastLine, Math.max(firstLine, at)));
+        }}
+      >
+        <span className="flex size-9 items-center justify-center rounded-full bg-on-picture text-[#191c1b] shadow-float">
+          <ChevronsLeftRight size={18} aria-hidden />
+        </span>
+      </div>
+    </div>
+  );
+}
+
+/** The enlarged picture at one pixel to one, around the pointer. */
+function Lens({ at, url, corner, shown, full }: { at: Point; url: string; corner: Point; shown: BoxSize; full: BoxSize }) {
+  const inPicture = { x: (at.x - corner.x) / shown.width, y: (at.y - corner.y) / shown.height };
+  if (inPicture.x < 0 || inPicture.x > 1 || inPicture.y < 0 || inPicture.y > 1) return null;
+  const size = { width: full.width / window.devicePixelRatio, height: full.height / window.devicePixelRatio };
+  return (
+    <div
+      aria-hidden
+      className="pointer-events-none absolute rounded-full border-2 border-on-picture bg-sunken bg-no-repeat shadow-float"
+      style={{
+        width: LENS_PX,
+        height: LENS_PX,
+        left: at.x - LENS_PX / 2,
+        top: at.y - LENS_PX / 2,
+        backgroundImage: `url("${url}")`,
+        backgroundSize: `${size.width}px ${size.height}px`,
+        backgroundPosition: `${LENS_PX / 2 - inPicture.x * size.width}px ${LENS_PX / 2 - inPicture.y * size.height}px`,
+      }}
+    />
+  );
+}
+
+function pointIn(event: PointerEvent): Point {
+  const frame = event.currentTarget.getBoundingClientRect();
+  return { x: event.clientX - frame.left, y: event.clientY - frame.top };
+}
+
+/** Dragging with one pointer moves, two fingers zoom. */
+function usePan(onMove: (by: Point) => void, onZoom: (factor: number, at: Point) => void) {
+  const down = useRef(new Map<number, Point>());
+  return {
+    onPointerDown(event: PointerEvent) {
+      if (event.button !== 0) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      down.current.set(event.pointerId, pointIn(event));
+    },
+    onPointerMove(event: PointerEvent) {
+      const before = down.current.get(event.pointerId);
+      if (before === undefined) return;
+      const now = pointIn(event);
+      down.current.set(event.pointerId, now);
+      const other = [...down.current].find(([id]) => id !== event.pointerId)?.[1];
+      if (other === undefined) return onMove({ x: now.x - before.x, y: now.y - before.y });
+      const frame = event.currentTarget.getBoundingClientRect();
+      const distance = (point: Point) => Math.max(1, Math.hypot(point.x - other.x, point.y - other.y));
+      onZoom(distance(now) / distance(before), { x: (now.x + other.x - frame.width) / 2, y: (now.y + other.y - frame.height) / 2 });
+    },
+    onPointerUp: (event: PointerEvent) => void down.current.delete(event.pointerId),
+    onPointerCancel: (event: PointerEvent) => void down.current.delete(event.pointerId),
+  };
+}
+
+/** React listens to the wheel passively; here the page must not scroll or zoom along. */
+function useWheel(ref: { readonly current: HTMLElement | null }, zoom: (factor: number, at: Point) => void): void {
+  const latest = useRef(zoom);
+  useEffect(() => {
+    latest.current = zoom;
+  });
+  useEffect(() => {
+    const element = ref.current;
+    if (element === null) return;
+    const onWheel = (event: WheelEvent) => {
+      event.preventDefault();
+      const frame = element.getBoundingClientRect();
+      const at = { x: event.clientX - frame.left - frame.width / 2, y: event.clientY - frame.top - frame.height / 2 };
+      latest.current(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), at);
+    };
+    element.addEventListener('wheel', onWheel, { passive: false });
+    return () => element.removeEventListener('wheel', onWheel);
+  }, [ref]);
+}

@@ -1,0 +1,70 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { config } from 'zod';
+import { App } from './app.tsx';
+import { clientId } from './client/client-id.ts';
+import { createStudioHttp } from './client/http.ts';
+import { createStudioSocket, type StudioSocket, type Wire, type WireEvents } from './client/socket.ts';
+import { browserStorage } from './client/stored.ts';
+import { StudioContext } from './components/use-studio.ts';
+import { startI18n } from './i18n/i18n.ts';
+import { shownLanguage } from './store/settings.ts';
+import { createStudioStore } from './store/studio-store.ts';
+import { SETTINGS_KEY } from './store/view-slice.ts';
+import './theme/theme.css';
+
+// zod would try to compile its checks with `new Function`, which the page's content policy reports.
+config({ jitless: true });
+
+const storage = browserStorage();
+const address = new URL(`/api/ws?client_id=${clientId(storage)}`, window.location.href.replace(/^http/, 'ws'));
+
+let socket: StudioSocket | null = null;
+const store = createStudioStore({
+  send: (message) => socket?.send(message),
+  http: createStudioHttp((...request) => fetch(...request)),
+  storage,
+  windowId: `w${randomInteger().toString(36)}`,
+  randomSeed: randomInteger,
+  now: Date.now,
+});
+const { receive, connectionChanged, foundOutdated, reloadSettings, settings } = store.getState();
+
+startI18n(shownLanguage(settings.language, navigator.languages));
+socket = createStudioSocket({
+  open: openSocket,
+  onMessage: receive,
+  onConnection: connectionChanged,
+  onUnreadable: foundOutdated,
+  now: Date.now,
+  schedule(action, delayMs) {
+    const timer = setTimeout(action, delayMs);
+    return () => clearTimeout(timer);
+  },
+});
+window.addEventListener('online', () => socket.retryNow());
+window.addEventListener('storage', (event) => {
+  if (event.key === SETTINGS_KEY) reloadSettings();
+});
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no element with the id "root"');
+createRoot(root).render(
+  <StrictMode>
+    <StudioContext.Provider value={store}>
+      <App onRetry={() => socket.retryNow()} />
+    </StudioContext.Provider>
+  </StrictMode>,
+);
+
+function randomInteger(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+function openSocket({ onOpen, onFrame, onClose }: WireEvents): Wire {
+  const wire = new WebSocket(address);
+  wire.onopen = onOpen;
+  wire.onmessage = (event) => onFrame(event.data);
+  wire.onclose = onClose;
+  return wire;
+}

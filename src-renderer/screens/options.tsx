@@ -1,0 +1,183 @@
+import { Dices, Lock, Undo2 } from 'lucide-react';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { IconButton } from '../components/button.tsx';
+import { NumberField } from '../components/number-field.tsx';
+import { Segmented } from '../components/segmented.tsx';
+import { useStudio } from '../components/use-studio.ts';
+import { problemText } from '../i18n/told.ts';
+import { limits } from '../store/draft.ts';
+import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/picture-size.ts';
+
+const UPSCALE = 4;
+
+/** Everything about the picture but its words. */
+export function Options() {
+  const { t } = useTranslation();
+  return (
+    <section aria-label={t('options.label')} className="flex flex-col gap-4">
+      <SizeOptions />
+      <div className="grid grid-cols-2 gap-3">
+        <DraftNumber field="steps" label={t('options.steps')} help={t('options.stepsHelp')} range={limits.steps} />
+        <DraftNumber field="count" label={t('options.count')} help={t('options.countHelp', { max: limits.count.max })} range={limits.count} />
+      </div>
+      <SeedOption />
+      <ModelOption />
+      <details className="group">
+        <summary className="flex min-h-9 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
+          {t('options.more')}
+        </summary>
+        <DraftNumber field="guidanceScale" label={t('options.guidance')} help={t('options.guidanceHelp')} range={limits.guidanceScale} step={0.5} isDecimal />
+      </details>
+    </section>
+  );
+}
+
+interface DraftNumberProps {
+  field: 'width' | 'height' | 'steps' | 'count' | 'guidanceScale';
+  label: string;
+  help?: string;
+  range: { min: number; max: number };
+  step?: number;
+  isDecimal?: boolean;
+}
+
+function DraftNumber({ field, label, help, range, step = 1, isDecimal = false }: DraftNumberProps) {
+  const { t } = useTranslation();
+  const value = useStudio((state) => state.draft[field]);
+  const problem = useStudio((state) => state.problems[field]);
+  const editDraft = useStudio((state) => state.editDraft);
+  const checkFields = useStudio((state) => state.checkFields);
+  return (
+    <NumberField
+      label={label}
+      {...(help === undefined ? {} : { help })}
+      value={value}
+      problem={problemText(t, problem)}
+      range={range}
+      step={step}
+      isDecimal={isDecimal}
+      onChange={(text) => editDraft({ [field]: text })}
+      onLeave={checkFields}
+    />
+  );
+}
+
+function SizeOptions() {
+  const { t } = useTranslation();
+  const width = useStudio((state) => state.draft.width);
+  const height = useStudio((state) => state.draft.height);
+  const editDraft = useStudio((state) => state.editDraft);
+  const preset = presetOf({ width: Number(width), height: Number(height) });
+  const [isFree, setFree] = useState(preset === null);
+  const isFreeShown = isFree || preset === null;
+
+  const choose = (ratio: Ratio, baseSidePx: number) => {
+    const size = sizeFor(ratio, baseSidePx);
+    setFree(false);
+    editDraft({ width: String(size.width), height: String(size.height) });
+  };
+  return (
+    <div className="flex flex-col gap-3">
+      <Segmented
+        label={t('options.shape')}
+        value={isFreeShown ? null : preset.ratio}
+        options={ratios.map((ratio) => ({ value: ratio, label: <RatioSign ratio={ratio} />, title: ratio }))}
+        onChange={(ratio) => choose(ratio, preset?.baseSidePx ?? baseSidesPx[0])}
+      />
+      <Segmented
+        label={t('options.size')}
+        value={isFreeShown ? 'free' : String(preset.baseSidePx)}
+        options={[...baseSidesPx.map((side) => ({ value: String(side), label: String(side) })), { value: 'free', label: t('options.freeSize') }]}
+        onChange={(value) => (value === 'free' ? setFree(true) : choose(preset?.ratio ?? '1:1', Number(value)))}
+      />
+      {isFreeShown ? (
+        <>
+          <div className="grid grid-cols-2 gap-3">
+            <DraftNumber field="width" label={t('options.width')} range={limits.sidePx} step={limits.sideUnitPx} />
+            <DraftNumber field="height" label={t('options.height')} range={limits.sidePx} step={limits.sideUnitPx} />
+          </div>
+          <p className="text-xs text-muted">{t('options.sizeHelpFree', { unit: limits.sideUnitPx, min: limits.sidePx.min, max: limits.sidePx.max })}</p>
+        </>
+      ) : (
+        <p className="text-xs text-muted">
+          <span className="font-medium text-ink tabular-nums">
+            {width} × {height}.
+          </span>{' '}
+          {t('options.sizeHelp', { width: Number(width) * UPSCALE, height: Number(height) * UPSCALE })}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The shape itself, drawn small, and its name for screen readers. */
+function RatioSign({ ratio }: { ratio: Ratio }) {
+  const [across = 1, down = 1] = ratio.split(':').map(Number);
+  const longest = Math.max(across, down);
+  return (
+    <>
+      <span
+        aria-hidden
+        className="rounded-[2px] border-[1.5px] border-current"
+        style={{ width: `${(across / longest) * 1.125}rem`, height: `${(down / longest) * 1.125}rem` }}
+      />
+      <span className="sr-only">{ratio}</span>
+    </>
+  );
+}
+
+function SeedOption() {
+  const { t } = useTranslation();
+  const { seed, seedMode } = useStudio((state) => state.draft);
+  const problem = useStudio((state) => state.problems.seed);
+  const lastSeed = useStudio((state) => state.lastSeed);
+  const editDraft = useStudio((state) => state.editDraft);
+  const checkFields = useStudio((state) => state.checkFields);
+  return (
+    <div className="grid grid-cols-2 items-start gap-3">
+      <NumberField
+        label={t('options.seed')}
+        help={t('options.seedHelp')}
+        value={seed}
+        problem={problemText(t, problem)}
+        range={limits.seed}
+        onChange={(text) => editDraft({ seed: text, seedMode: 'fixed' })}
+        onLeave={checkFields}
+      />
+      <div className="flex items-center gap-1 pt-7">
+        <IconButton label={t('options.seedRandom')} isOn={seedMode === 'random'} onClick={() => editDraft({ seedMode: 'random' })}>
+          <Dices size={18} aria-hidden />
+        </IconButton>
+        <IconButton label={t('options.seedFixed')} isOn={seedMode === 'fixed'} onClick={() => editDraft({ seedMode: 'fixed' })}>
+          <Lock size={18} aria-hidden />
+        </IconButton>
+        {lastSeed !== null && String(lastSeed) !== seed && (
+          <IconButton label={t('options.seedPrevious', { seed: lastSeed })} onClick={() => editDraft({ seed: String(lastSeed), seedMode: 'fixed' })}>
+            <Undo2 size={18} aria-hidden />
+          </IconButton>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function ModelOption() {
+  const { t } = useTranslation();
+  const modelType = useStudio((state) => state.draft.modelType);
+  const editDraft = useStudio((state) => state.editDraft);
+  return (
+    <div className="flex flex-col gap-1">
+      <Segmented
+        label={t('options.model')}
+        value={modelType}
+        options={[
+          { value: 'uint4', label: 'uint4' },
+          { value: 'int8', label: 'int8' },
+        ]}
+        onChange={(value) => editDraft({ modelType: value })}
+      />
+      <p className="text-xs text-muted">{t('options.modelHelp')}</p>
+    </div>
+  );
+}

@@ -1,0 +1,125 @@
+import { Pause, Play, RotateCcw, X } from 'lucide-react';
+import { useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
+import { imageUrl } from '../client/http.ts';
+import { Button, IconButton } from '../components/button.tsx';
+import { ProgressBar } from '../components/progress-bar.tsx';
+import { useStudio } from '../components/use-studio.ts';
+import { phaseText } from '../i18n/phase-text.ts';
+import { activeJobs, isCancellable, type Job, pastJobs } from '../store/jobs.ts';
+import { overallProgress } from '../store/overall-progress.ts';
+
+const RECENT = 24;
+
+/** What runs and waits, and what was made last. */
+export function QueuePanel() {
+  const { t } = useTranslation();
+  const jobs = useStudio((state) => state.jobs);
+  const isPaused = useStudio((state) => state.isPaused);
+  const changeQueue = useStudio((state) => state.changeQueue);
+  const cancelAll = useStudio((state) => state.cancelAll);
+  const active = useMemo(() => activeJobs(jobs), [jobs]);
+  const past = useMemo(() => pastJobs(jobs).slice(0, RECENT), [jobs]);
+  return (
+    <section aria-label={t('queue.label')} className="flex min-h-0 flex-col gap-3">
+      <div className="flex min-h-9 items-center gap-1">
+        <h2 className="mr-auto text-sm font-semibold">{t('queue.label')}</h2>
+        {active.length > 1 && (
+          <Button tone="quiet" className="text-muted" onClick={cancelAll}>
+            {t('queue.clear')}
+          </Button>
+        )}
+        <IconButton
+          label={isPaused ? t('queue.resume') : t('queue.pause')}
+          isOn={isPaused}
+          onClick={() => changeQueue({ action: isPaused ? 'resume' : 'pause' })}
+        >
+          {isPaused ? <Play size={18} aria-hidden /> : <Pause size={18} aria-hidden />}
+        </IconButton>
+      </div>
+      {isPaused && <p className="rounded-md bg-accent-soft px-3 py-2 text-xs">{t('queue.paused')}</p>}
+      {active.length === 0 && past.length === 0 && <p className="text-sm text-muted">{t('queue.empty')}</p>}
+      <ul className="flex flex-col gap-1">
+        {active.map((job) => (
+          <ActiveRow key={job.id} job={job} />
+        ))}
+      </ul>
+      {past.length > 0 && (
+        <>
+          <h3 className="text-xs font-medium text-muted">{t('queue.recent')}</h3>
+          <ul className="grid grid-cols-[repeat(auto-fill,minmax(4.5rem,1fr))] gap-1.5">
+            {past.map((job) => (
+              <PastTile key={job.id} job={job} />
+            ))}
+          </ul>
+        </>
+      )}
+    </section>
+  );
+}
+
+function ActiveRow({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  const isSelected = useStudio((state) => state.selectedId === job.id);
+  const select = useStudio((state) => state.select);
+  const cancel = useStudio((state) => state.cancel);
+  const progress = overallProgress(job);
+  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  const words = phaseText(t, job, progress);
+  return (
+    <li className={`relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
+      <Thumbnail job={job} />
+      <div className="min-w-0 flex-1">
+        <button
+          type="button"
+          aria-current={isSelected}
+          className="line-clamp-1 text-left text-sm after:absolute after:inset-0 after:rounded-md"
+          onClick={() => select(job.id)}
+        >
+          {prompt}
+        </button>
+        <p className="truncate text-xs text-muted">{words}</p>
+        {job.status !== 'pending' && <ProgressBar label={words} fraction={progress.fraction} isMeasured={progress.isMeasured} />}
+      </div>
+      {isCancellable(job) && (
+        <IconButton className="relative" label={t('queue.cancelOne', { prompt })} onClick={() => cancel(job.id)}>
+          <X size={16} aria-hidden />
+        </IconButton>
+      )}
+    </li>
+  );
+}
+
+function Thumbnail({ job }: { job: Job }) {
+  const src = job.filename === null ? job.preview : imageUrl(job.filename, 128);
+  return (
+    <div className="size-11 shrink-0 overflow-hidden rounded-sm bg-sunken">{src !== null && <img src={src} alt="" className="size-full object-cover" />}</div>
+  );
+}
+
+function PastTile({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  const isSelected = useStudio((state) => state.selectedId === job.id);
+  const select = useStudio((state) => state.select);
+  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  return (
+    <li>
+      <button
+        type="button"
+        aria-current={isSelected}
+        aria-label={`${t('queue.show', { prompt })} (${t(`status.${job.status}`)})`}
+        title={prompt}
+        className="flex aspect-square w-full items-center justify-center overflow-hidden rounded-sm bg-sunken text-muted ring-accent ring-offset-2 ring-offset-surface aria-[current=true]:ring-2"
+        onClick={() => select(job.id)}
+      >
+        {job.filename !== null ? (
+          <img src={imageUrl(job.filename, 256)} alt="" loading="lazy" className="size-full object-cover" />
+        ) : job.status === 'failed' ? (
+          <RotateCcw size={18} aria-hidden className="text-danger" />
+        ) : (
+          <X size={18} aria-hidden />
+        )}
+      </button>
+    </li>
+  );
+}

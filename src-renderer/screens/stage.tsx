@@ -1,0 +1,143 @@
+import { TriangleAlert, X } from 'lucide-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Button } from '../components/button.tsx';
+import { fitInto, useBoxSize } from '../components/fitted.ts';
+import { PictureActions } from '../components/picture-actions.tsx';
+import { PictureView } from '../components/picture-view.tsx';
+import { ProgressBar } from '../components/progress-bar.tsx';
+import { useStudio } from '../components/use-studio.ts';
+import { phaseText } from '../i18n/phase-text.ts';
+import { errorText } from '../i18n/told.ts';
+import { isCancellable, isOver, type Job } from '../store/jobs.ts';
+import { overallProgress } from '../store/overall-progress.ts';
+import { Examples } from './examples.tsx';
+
+/** The picture on show, from its first preview to its enlargement, always in the same frame. */
+export function Stage() {
+  const { t } = useTranslation();
+  const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
+  const isAsked = useStudio((state) => Object.keys(state.requests).length > 0);
+  if (job === undefined) return isAsked ? <div className="h-full rounded-lg bg-sunken" /> : <Examples />;
+  return (
+    <section id="stage" tabIndex={-1} aria-label={t('stage.label')} className="flex h-full min-h-0 flex-col gap-3">
+      <div className="min-h-0 flex-1">
+        <Picture job={job} />
+      </div>
+      <div className="flex min-h-24 flex-col justify-center gap-2">
+        <Caption job={job} />
+        <Below job={job} />
+      </div>
+    </section>
+  );
+}
+
+function Picture({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  if (job.isDeleted) return <Message>{t('stage.deleted')}</Message>;
+  if (job.status === 'cancelled') return <Message>{t('stage.cancelled')}</Message>;
+  if (job.failure !== null) {
+    return (
+      <Message>
+        <TriangleAlert size={28} aria-hidden className="text-danger" />
+        <p className="font-medium text-ink">{t('stage.failed')}</p>
+        <p className="max-w-prose text-center">{errorText(t, job.failure)}</p>
+      </Message>
+    );
+  }
+  if (job.filename !== null) {
+    const { width = 1, height = 1, prompt = '' } = job.params ?? {};
+    return <PictureView key={job.id} filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
+  }
+  return <Forming job={job} />;
+}
+
+function Message({ children }: { children: ReactNode }) {
+  return <div className="flex h-full flex-col items-center justify-center gap-2 rounded-lg bg-sunken p-6 text-muted">{children}</div>;
+}
+
+/** The frame of a picture that does not exist yet, with what can be seen of it so far. */
+function Forming({ job }: { job: Job }) {
+  const { ref, box } = useBoxSize<HTMLDivElement>();
+  const shape = job.params ?? { width: 1, height: 1 };
+  return (
+    <div ref={ref} className="relative size-full overflow-hidden rounded-lg bg-sunken">
+      {job.preview === null ? (
+        <div
+          className="absolute top-1/2 left-1/2 -translate-1/2 animate-pulse rounded-md border border-dashed border-control"
+          style={fitInto({ width: box.width - 32, height: box.height - 32 }, shape)}
+        />
+      ) : (
+        <img src={job.preview} alt="" className="absolute top-1/2 left-1/2 max-w-none -translate-1/2 animate-appear" style={fitInto(box, shape)} />
+      )}
+    </div>
+  );
+}
+
+function Caption({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  if (job.params === null) return <p className="text-sm text-muted">{t('queue.unknownPrompt')}</p>;
+  const { prompt, width, height, seed, steps, model_type } = job.params;
+  return (
+    <div className="min-w-0">
+      <p className="line-clamp-2 text-sm break-words" title={prompt}>
+        {prompt}
+      </p>
+      <p className="mt-0.5 flex flex-wrap gap-x-3 text-xs text-muted tabular-nums">
+        <span>
+          {width} × {height}
+        </span>
+        <span>
+          {t('detail.seed')} {seed}
+        </span>
+        <span>
+          {t('detail.steps')} {steps}
+        </span>
+        <span>{job.checkpoint ?? model_type}</span>
+        {job.cached && <span>{t('stage.cached')}</span>}
+      </p>
+    </div>
+  );
+}
+
+/** Under the picture: how far it is, or what can be done with it. */
+function Below({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  const cancel = useStudio((state) => state.cancel);
+  const retry = useStudio((state) => state.retry);
+  const restore = useStudio((state) => state.restore);
+  if (job.isDeleted) {
+    return (
+      <Button className="self-start" onClick={() => restore([job.id])}>
+        {t('stage.restore')}
+      </Button>
+    );
+  }
+  if (!isOver(job)) {
+    const progress = overallProgress(job);
+    const words = phaseText(t, job, progress);
+    return (
+      <div className="flex items-center gap-3">
+        <div className="min-w-0 flex-1">
+          <p className="mb-1.5 flex justify-between gap-3 text-sm">
+            <span className="font-medium">{words}</span>
+            {progress.remaining !== null && <span className="text-muted tabular-nums">{t('phase.remaining', { time: progress.remaining })}</span>}
+          </p>
+          <ProgressBar label={words} fraction={progress.fraction} isMeasured={progress.isMeasured} />
+        </div>
+        {isCancellable(job) && (
+          <Button onClick={() => cancel(job.id)}>
+            <X size={16} aria-hidden />
+            {t('stage.cancel')}
+          </Button>
+        )}
+      </div>
+    );
+  }
+  if (job.status === 'completed') return job.params === null ? null : <PictureActions job={job} params={job.params} />;
+  return job.params === null ? null : (
+    <Button className="self-start" onClick={() => retry(job.id)}>
+      {t('stage.retry')}
+    </Button>
+  );
+}

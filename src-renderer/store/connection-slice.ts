@@ -1,0 +1,29 @@
+import type { StateCreator } from 'zustand/vanilla';
+import type { Connection } from '../client/socket.ts';
+import type { StudioState } from './studio-store.ts';
+
+export interface ConnectionSlice {
+  connection: Connection;
+  /** True once the server has answered in this window; before that an outage reads differently. */
+  wasConnected: boolean;
+  /** True after a frame or an answer outside the contract: page and server are of different versions. */
+  isOutdated: boolean;
+  connectionChanged(connection: Connection): void;
+  foundOutdated(): void;
+}
+
+export const createConnectionSlice: StateCreator<StudioState, [], [], ConnectionSlice> = (set, get) => ({
+  connection: { state: 'connecting' },
+  wasConnected: false,
+  isOutdated: false,
+  connectionChanged(connection) {
+    set({ connection });
+    if (connection.state !== 'open') return;
+    set({ wasConnected: true });
+    get().refreshJobs();
+    get().refreshGallery();
+  },
+  foundOutdated() {
+    set({ isOutdated: true });
+  },
+});

@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
+import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX, textToImageParamsSchema } from '#shared/protocol/messages.ts';
+
+/** What stands in the form. Numbers are kept as typed, so that a wrong one can be shown and explained. */
+export const draftSchema = z.object({
+  prompt: z.string(),
+  width: z.string(),
+  height: z.string(),
+  steps: z.string(),
+  guidanceScale: z.string(),
+  seed: z.string(),
+  seedMode: z.enum(['random', 'fixed']),
+  count: z.string(),
+  modelType: modelTypeSchema,
+});
+export type Draft = z.infer<typeof draftSchema>;
+
+/** The first picture is 256 x 256: the bundled checkpoint draws its subjects most clearly at that size. */
+export const firstDraft: Draft = {
+  prompt: '',
+  width: '256',
+  height: '256',
+  steps: '9',
+  guidanceScale: '0',
+  seed: '42',
+  seedMode: 'random',
+  count: '1',
+  modelType: 'uint4',
+};
+
+export interface NumberRange {
+  min: number;
+  max: number;
+}
+
+const { shape } = textToImageParamsSchema;
+
+/** The contract's limits, read off its schema. */
+export const limits = {
+  promptCharacters: shape.prompt.maxLength ?? Number.POSITIVE_INFINITY,
+  sidePx: rangeOf(shape.width.unwrap()),
+  sideUnitPx: SIZE_UNIT_PX,
+  pixels: MAX_PICTURE_PIXELS,
+  steps: rangeOf(shape.steps.unwrap()),
+  guidanceScale: rangeOf(shape.guidance_scale.unwrap()),
+  seed: rangeOf(shape.seed.unwrap()),
+  count: { min: 1, max: 16 },
+};
+
+function rangeOf(schema: { minValue: number | null; maxValue: number | null }): NumberRange {
+  return { min: schema.minValue ?? Number.NEGATIVE_INFINITY, max: schema.maxValue ?? Number.POSITIVE_INFINITY };
+}
+
+export type DraftField = 'prompt' | 'width' | 'height' | 'steps' | 'guidanceScale' | 'seed' | 'count';
+
+/** Why a field cannot be sent; each has a sentence in every language. */
+export type Problem =
+  | { kind: 'promptEmpty' }
+  | { kind: 'promptLong'; max: number; length: number }
+  | { kind: 'notWhole'; min: number; max: number }
+  | { kind: 'notNumber'; min: number; max: number }
+  | { kind: 'notMultiple'; unit: number; below: number; above: number }
+  | { kind: 'tooManyPixels'; max: number };
+
+export type Problems = Partial<Record<DraftField, Problem>>;
+
+/** The values to send, or what is wrong with each field. */
+export type CheckedDraft = { ok: true; params: TextToImageParams; count: number } | { ok: false; problems: Problems };
+
+export function checkDraft(draft: Draft): CheckedDraft {
+  const problems: Problems = {};
+  const note = (field: DraftField, problem: Problem | null) => {
+    if (problem !== null) problems[field] = problem;
+  };
+
+  if (draft.prompt.trim() === '') note('prompt', { kind: 'promptEmpty' });
+  else if (draft.prompt.length > limits.promptCharacters) {
+    note('prompt', { kind: 'promptLong', max: limits.promptCharacters, length: draft.prompt.length });
+  }
+  note('width', sideProblem(draft.width));
+  note('height', sideProblem(draft.height));
+  note('steps', wholeProblem(draft.steps, limits.steps));
+  note('count', wholeProblem(draft.count, limits.count));
+  note('guidanceScale', decimalProblem(draft.guidanceScale, limits.guidanceScale));
+  if (draft.seedMode === 'fixed') note('seed', wholeProblem(draft.seed, limits.seed));
+
+  const width = Number(draft.width);
+  const height = Number(draft.height);
+  if (!problems.width && !problems.height && width * height > limits.pixels) note('width', { kind: 'tooManyPixels', max: limits.pixels });
+  if (Object.keys(problems).length > 0) return { ok: false, problems };
+
+  const params: TextToImageParams = {
+    prompt: draft.prompt,
+    width,
+    height,
+    steps: Number(draft.steps),
+    guidance_scale: Number(draft.guidanceScale),
+    seed: draft.seedMode === 'fixed' ? Number(draft.seed) : 0,
+    model_type: draft.modelType,
+  };
+  return { ok: true, params, count: Number(draft.count) };
+}
+
+function wholeProblem(text: string, range: NumberRange): Problem | null {
+  const value = Number(text);
+  return /^\d+$/.test(text.trim()) && value >= range.min && value <= range.max ? null : { kind: 'notWhole', ...range };
+}
+
+function decimalProblem(text: string, range: NumberRange): Problem | null {
+  const value = Number(text);
+  return /^\d+(\.\d+)?$/.test(text.trim()) && value >= range.min && value <= range.max ? null : { kind: 'notNumber', ...range };
+}
+
+function sideProblem(text: string): Problem | null {
+  const outside = wholeProblem(text, limits.sidePx);
+  if (outside !== null) return outside;
+  const value = Number(text);
+  const unit = limits.sideUnitPx;
+  const below = Math.floor(value / unit) * unit;
+  return value === below ? null : { kind: 'notMultiple', unit, below, above: below + unit };
+}
+
+/** The form that makes the same picture again. */
+export function draftFromParams(params: TextToImageParams): Draft {
+  return {
+    prompt: params.prompt,
+    width: String(params.width),
+    height: String(params.height),
+    steps: String(params.steps),
+    guidanceScale: String(params.guidance_scale),
+    seed: String(params.seed),
+    seedMode: 'fixed',
+    count: '1',
+    modelType: params.model_type,
+  };
+}
+
+/** `count` seeds from `first` on; past the largest seed they go on at 0. */
+export function seedsFrom(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => (limits.seed.max - first >= index ? first + index : index - (limits.seed.max - first) - 1));
+}

@@ -1,0 +1,122 @@
+import type { StateCreator } from 'zustand/vanilla';
+import type { JobQuery } from '#shared/domain/job-record.ts';
+import { type Job, jobFromRecord } from './jobs.ts';
+import type { StudioDeps, StudioState } from './studio-store.ts';
+
+export type GalleryFilter = Pick<Partial<JobQuery>, 'query' | 'model' | 'starred' | 'deleted'>;
+
+export interface GallerySlice {
+  gallery: readonly Job[];
+  galleryFilter: GalleryFilter;
+  /** Cursor of the next page; null at the end. */
+  galleryNext: number | null;
+  galleryState: 'idle' | 'loading' | 'failed';
+  /** Pictures picked for an action on all of them. */
+  picked: ReadonlySet<string>;
+  filterGallery(change: GalleryFilter): void;
+  refreshGallery(): void;
+  loadMoreGallery(): void;
+  star(id: string, starred: boolean): void;
+  /** Moves to the bin; a notice offers to take it back. */
+  remove(ids: string[]): void;
+  restore(ids: string[]): void;
+  pick(ids: Iterable<string>): void;
+  /** A job has another status now: a finished picture belongs in the gallery, a deleted one does not. */
+  jobChanged(job: Job): void;
+}
+
+const PAGE_SIZE = 100;
+
+export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
+  /** Answers to an older question than the last one asked are of no use. */
+  let asked = 0;
+
+  return (set, get) => {
+    async function load(before: number | null): Promise<void> {
+      const question = ++asked;
+      set({ galleryState: 'loading' });
+      try {
+        const page = await http.listJobs({ ...get().galleryFilter, status: 'completed', limit: PAGE_SIZE, ...(before === null ? {} : { before }) });
+        if (question !== asked) return;
+        const listed = page.jobs.map(jobFromRecord);
+        set({ gallery: before === null ? listed : [...get().gallery, ...listed], galleryNext: page.next, galleryState: 'idle' });
+      } catch (failure) {
+        if (question !== asked) return;
+        set({ galleryState: 'failed' });
+        get().tellFailure(failure);
+      }
+    }
+
+    /** Changes one picture wherever it is shown. */
+    function update(id: string, change: (job: Job) => Job): void {
+      const known = get().jobs[id];
+      set({ gallery: get().gallery.map((job) => (job.id === id ? change(job) : job)) });
+      if (known !== undefined) set({ jobs: { ...get().jobs, [id]: change(known) } });
+    }
+
+    return {
+      gallery: [],
+      galleryFilter: {},
+      galleryNext: null,
+      galleryState: 'loading',
+      picked: new Set(),
+
+      filterGallery(change) {
+        set({ galleryFilter: { ...get().galleryFilter, ...change }, picked: new Set() });
+        void load(null);
+      },
+
+      refreshGallery() {
+        void load(null);
+      },
+
+      loadMoreGallery() {
+        const { galleryNext, galleryState } = get();
+        if (galleryNext !== null && galleryState === 'idle') void load(galleryNext);
+      },
+
+      star(id, starred) {
+        update(id, (job) => ({ ...job, isStarred: starred }));
+        http.star(id, starred).catch((failure: unknown) => {
+          update(id, (job) => ({ ...job, isStarred: !starred }));
+          get().tellFailure(failure);
+        });
+      },
+
+      remove(ids) {
+        set({ picked: new Set() });
+        Promise.all(ids.map((id) => http.remove(id))).then(
+          () => {
+            for (const id of ids) update(id, (job) => ({ ...job, isDeleted: true }));
+            set({ gallery: get().gallery.filter((job) => !ids.includes(job.id)) });
+            get().tell({ tone: 'undo', deletedIds: ids });
+          },
+          (failure: unknown) => {
+            get().tellFailure(failure);
+            get().refreshGallery();
+          },
+        );
+      },
+
+      restore(ids) {
+        Promise.all(ids.map((id) => http.restore(id)))
+          .then(() => {
+            for (const id of ids) update(id, (job) => ({ ...job, isDeleted: false }));
+          }, get().tellFailure)
+          .finally(() => get().refreshGallery());
+      },
+
+      pick(ids) {
+        set({ picked: new Set(ids) });
+      },
+
+      jobChanged(job) {
+        const { gallery, galleryFilter } = get();
+        const isPlain = Object.values(galleryFilter).every((value) => value === undefined);
+        const isListed = gallery.some((listed) => listed.id === job.id);
+        if (job.isDeleted && galleryFilter.deleted !== true) set({ gallery: gallery.filter((listed) => listed.id !== job.id) });
+        else if (job.status === 'completed' && isPlain && !isListed && job.params !== null) set({ gallery: [job, ...gallery] });
+      },
+    };
+  };
+}

@@ -1,0 +1,139 @@
+import type { StateCreator } from 'zustand/vanilla';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { ErrorMessage, JobStatusMessage, ServerMessage } from '#shared/protocol/messages.ts';
+import { applyPreview, applyProgress, applyStatus, isCancellable, isOver, type Job, type Jobs, jobFromRecord, newJob } from './jobs.ts';
+import type { StudioDeps, StudioState } from './studio-store.ts';
+
+/** How many of the newest jobs stand beside the stage; the gallery has the rest. */
+const SHOWN_JOBS = 60;
+
+export interface JobsSlice {
+  jobs: Jobs;
+  /** Jobs asked for that the server has not answered yet, by `request_id`. */
+  requests: Readonly<Record<string, TextToImageParams>>;
+  /** The job on the stage. */
+  selectedId: string | null;
+  /** True while the stage goes along with the jobs that were asked for here; a choice by hand ends it. */
+  isFollowing: boolean;
+  submit(paramsOfEach: TextToImageParams[]): void;
+  receive(message: ServerMessage): void;
+  select(id: string | null): void;
+  cancel(id: string): void;
+  cancelAll(): void;
+  retry(id: string): void;
+  /** Asks the server for the newest jobs: after a reload, a reconnect, or when a script's job turns up. */
+  refreshJobs(): void;
+  /** Takes over what the server's list says; what only the live messages tell stays. */
+  learn(jobs: Job[]): void;
+}
+
+export function createJobsSlice({ send, now, windowId, http }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
+  let requestCount = 0;
+  let isRefreshing = false;
+  const nextRequestId = () => `${windowId}-${++requestCount}`;
+
+  return (set, get) => {
+    function update(id: string, change: (job: Job) => Job): void {
+      const before = get().jobs;
+      const job = before[id];
+      if (job !== undefined) set({ jobs: { ...before, [id]: change(job) } });
+    }
+
+    function receiveStatus(message: JobStatusMessage): void {
+      const { jobs, requests, selectedId, isFollowing } = get();
+      const asked = message.request_id === undefined ? undefined : requests[message.request_id];
+      const known = jobs[message.job_id] ?? newJob(message.job_id, now());
+      const job = { ...applyStatus(known, message), params: known.params ?? asked ?? null };
+      const changed: Partial<StudioState> = { jobs: { ...jobs, [job.id]: job } };
+      if (asked !== undefined) {
+        const { [String(message.request_id)]: _answered, ...rest } = requests;
+        changed.requests = rest;
+        job.createdAtMs = now();
+      }
+      const onStage = selectedId === null ? undefined : jobs[selectedId];
+      const stageIsFree = onStage === undefined || isOver(onStage);
+      if (isFollowing && stageIsFree && (asked !== undefined || (job.status === 'processing' && job.params !== null))) changed.selectedId = job.id;
+      set(changed);
+      if (job.params === null) get().refreshJobs();
+      if (known.status !== job.status || known.isDeleted !== job.isDeleted) get().jobChanged(job);
+    }
+
+    function receiveError(message: ErrorMessage): void {
+      if (message.request_id !== undefined) {
+        const { [String(message.request_id)]: _answered, ...rest } = get().requests;
+        set({ requests: rest });
+      }
+      get().tell({ tone: 'error', code: message.code, message: message.message });
+    }
+
+    return {
+      jobs: {},
+      requests: {},
+      selectedId: null,
+      isFollowing: true,
+
+      submit(paramsOfEach) {
+        set({ isFollowing: true, selectedId: null });
+        for (const params of paramsOfEach) {
+          const request_id = nextRequestId();
+          set({ requests: { ...get().requests, [request_id]: params } });
+          send({ type: 'create_job', task_type: 'text_to_image', request_id, params });
+        }
+      },
+
+      receive(message) {
+        switch (message.type) {
+          case 'job_status':
+            return receiveStatus(message);
+          case 'job_progress':
+            return update(message.job_id, (job) => applyProgress(job, message));
+          case 'job_preview':
+            return update(message.job_id, (job) => applyPreview(job, message));
+          case 'error':
+            return receiveError(message);
+          case 'client_jobs':
+          case 'watching':
+            return;
+        }
+      },
+
+      select(id) {
+        set({ selectedId: id, isFollowing: false });
+      },
+
+      cancel(id) {
+        send({ type: 'cancel_job', job_id: id, request_id: nextRequestId() });
+      },
+
+      cancelAll() {
+        for (const job of Object.values(get().jobs)) if (isCancellable(job) && job.params !== null) get().cancel(job.id);
+      },
+
+      retry(id) {
+        const params = get().jobs[id]?.params;
+        if (params) get().submit([params]);
+      },
+
+      refreshJobs() {
+        if (isRefreshing) return;
+        isRefreshing = true;
+        http
+          .listJobs({ limit: SHOWN_JOBS })
+          .then((page) => get().learn(page.jobs.map(jobFromRecord)), get().tellFailure)
+          .finally(() => {
+            isRefreshing = false;
+          });
+      },
+
+      learn(listed) {
+        const known = get().jobs;
+        const jobs = { ...known };
+        for (const job of listed) {
+          const seen = known[job.id];
+          jobs[job.id] = seen === undefined ? job : { ...job, progress: seen.progress, preview: seen.preview, etaMs: seen.etaMs, cached: seen.cached };
+        }
+        set({ jobs });
+      },
+    };
+  };
+}

@@ -1,0 +1,122 @@
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { JobRecord } from '#shared/domain/job-record.ts';
+import type { JobPreviewMessage, JobProgressMessage, JobStatusMessage } from '#shared/protocol/messages.ts';
+
+export type JobProgress = JobProgressMessage['progress'];
+
+/** A job as the window knows it. `params` is null for a job of another client until the server has told them. */
+export interface Job {
+  id: string;
+  status: JobStatusMessage['status'];
+  params: TextToImageParams | null;
+  /** Milliseconds since 1970. */
+  createdAtMs: number;
+  progress: JobProgress | null;
+  /** The latest small picture of a running job, as a data URL. */
+  preview: string | null;
+  filename: string | null;
+  upscaledFilename: string | null;
+  failure: { code: string; message: string } | null;
+  position: number | null;
+  etaMs: number | null;
+  /** True where the server had this picture already. */
+  cached: boolean;
+  checkpoint: string | null;
+  /** Who asked for it first: this window's own id, or a script's. */
+  client: string | null;
+  isStarred: boolean;
+  /** True while it lies in the bin. */
+  isDeleted: boolean;
+}
+
+export type Jobs = Readonly<Record<string, Job>>;
+
+export function newJob(id: string, createdAtMs: number): Job {
+  return {
+    id,
+    status: 'pending',
+    params: null,
+    createdAtMs,
+    progress: null,
+    preview: null,
+    filename: null,
+    upscaledFilename: null,
+    failure: null,
+    position: null,
+    etaMs: null,
+    cached: false,
+    checkpoint: null,
+    client: null,
+    isStarred: false,
+    isDeleted: false,
+  };
+}
+
+/** A job of the server's list. */
+export function jobFromRecord(record: JobRecord): Job {
+  return {
+    ...newJob(record.job_id, record.created_at * 1000),
+    status: record.status,
+    params: record.params,
+    filename: record.result?.filename ?? null,
+    upscaledFilename: record.result?.upscaled_filename ?? null,
+    failure: record.status === 'failed' ? { code: record.code ?? 'internal', message: record.error ?? '' } : null,
+    position: record.position,
+    checkpoint: record.checkpoint,
+    client: record.clients[0] ?? null,
+    isStarred: record.starred,
+    isDeleted: record.deleted,
+  };
+}
+
+/** `job` after a status message. The picture stays on show while the same job is enlarged. */
+export function applyStatus(job: Job, message: JobStatusMessage): Job {
+  const status = message.status;
+  const startsAnew = (status === 'pending' || status === 'processing') && isOver(job);
+  return {
+    ...job,
+    status,
+    progress: startsAnew || isOver({ status }) ? null : job.progress,
+    preview: status === 'processing' && !startsAnew ? job.preview : null,
+    filename: message.result?.filename ?? (startsAnew ? null : job.filename),
+    upscaledFilename: message.result?.upscaled_filename ?? (startsAnew ? null : job.upscaledFilename),
+    failure: status === 'failed' ? { code: message.code ?? 'internal', message: message.error ?? '' } : null,
+    position: message.position ?? null,
+    etaMs: message.eta_ms ?? null,
+    cached: message.cached ?? false,
+    checkpoint: message.checkpoint ?? job.checkpoint,
+    isDeleted: message.deleted ?? (startsAnew ? false : job.isDeleted),
+  };
+}
+
+export function applyProgress(job: Job, message: JobProgressMessage): Job {
+  return isOver(job) ? job : { ...job, progress: message.progress };
+}
+
+export function applyPreview(job: Job, message: JobPreviewMessage): Job {
+  return job.status === 'processing' ? { ...job, preview: `data:${message.media_type};base64,${message.data}` } : job;
+}
+
+/** True where nothing more will happen by itself. */
+export function isOver(job: Pick<Job, 'status'>): boolean {
+  return job.status === 'completed' || job.status === 'failed' || job.status === 'cancelled';
+}
+
+export function isCancellable(job: Pick<Job, 'status'>): boolean {
+  return job.status === 'pending' || job.status === 'processing';
+}
+
+/** Running jobs first, then the waiting ones in their turn, both as the server works them off. */
+export function activeJobs(jobs: Jobs): Job[] {
+  const turn = (job: Job) => (job.status === 'generated' ? 0 : job.status === 'processing' ? 1 : 2 + (job.position ?? 0));
+  return Object.values(jobs)
+    .filter((job) => !isOver(job))
+    .sort((a, b) => turn(a) - turn(b) || a.createdAtMs - b.createdAtMs);
+}
+
+/** Finished, failed and cancelled ones, newest first. */
+export function pastJobs(jobs: Jobs): Job[] {
+  return Object.values(jobs)
+    .filter((job) => isOver(job) && !job.isDeleted)
+    .sort((a, b) => b.createdAtMs - a.createdAtMs);
+}

@@ -1,0 +1,35 @@
+/** Picture shapes by ratio, widest last, and the sizes on offer: each is the side of the square with as many pixels. */
+export const ratios = ['9:16', '2:3', '3:4', '1:1', '4:3', '3:2', '16:9'] as const;
+export type Ratio = (typeof ratios)[number];
+
+export const baseSidesPx = [256, 512, 768, 1024] as const;
+
+/** Both checkpoints' sizes are multiples of this: 16 for Z-Image-Turbo, 32 for the bundled one. */
+const UNIT_PX = 32;
+const SHORTEST_PX = 256;
+
+export interface PictureSize {
+  width: number;
+  height: number;
+}
+
+/** The size of this shape with about `baseSidePx` squared pixels; no side under 256. */
+export function sizeFor(ratio: Ratio, baseSidePx: number): PictureSize {
+  const [across = 1, down = 1] = ratio.split(':').map(Number);
+  const shape = across / down;
+  const shortest = Math.min(baseSidePx * Math.sqrt(shape), baseSidePx / Math.sqrt(shape));
+  const scale = Math.max(1, SHORTEST_PX / shortest);
+  const round = (sidePx: number) => Math.round(sidePx / UNIT_PX) * UNIT_PX;
+  return { width: round(baseSidePx * Math.sqrt(shape) * scale), height: round((baseSidePx / Math.sqrt(shape)) * scale) };
+}
+
+/** The preset that gives exactly this size, or null for a free size. */
+export function presetOf(size: PictureSize): { ratio: Ratio; baseSidePx: number } | null {
+  for (const baseSidePx of baseSidesPx) {
+    for (const ratio of ratios) {
+      const preset = sizeFor(ratio, baseSidePx);
+      if (preset.width === size.width && preset.height === size.height) return { ratio, baseSidePx };
+    }
+  }
+  return null;
+}
