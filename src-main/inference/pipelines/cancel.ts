@@ -1,0 +1,11 @@
+import { AppError } from '#shared/protocol/errors.ts';
+
+/** Read between steps and tiles; may be set from another thread. */
+export interface CancelSignal {
+  readonly cancelled: boolean;
+}
+
+/** Throws `cancelled` once the signal is set. */
+export function assertNotCancelled(signal: CancelSignal): void {
+  if (signal.cancelled) throw new AppError('cancelled', 'The job was cancelled.', {});
+}

@@ -1,0 +1,84 @@
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { OrtTensor, Session } from '../ort.ts';
+import { captionPositions, imagePositions, rotaryTables } from '../rotary.ts';
+
+/** Token counts are padded to a multiple of this, with learned tokens that are attended. */
+const TOKEN_MULTIPLE = 32;
+
+/** A prompt as the denoiser sees it: [paddedTokens, width], refined. */
+export interface Caption {
+  data: Float32Array;
+  paddedTokens: number;
+}
+
+/** One forward of the transformer for latents of one size under one caption. */
+export interface DenoiserRun {
+  /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 picture) -> the model's output, of the same shape. */
+  forward(latents: Float32Array, time: number): Promise<Float32Array>;
+}
+
+export interface Denoiser {
+  /** Text embedding [tokens, captionWidth] -> caption. */
+  refine(textEmbedding: Float32Array): Promise<Caption>;
+  /** For latents of `rows` x `columns` tokens. */
+  prepare(rows: number, columns: number, caption: Caption): DenoiserRun;
+}
+
+export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Session, denoiser: Session): Denoiser {
+  const patchWidth = compiled.patchSize ** 2 * compiled.latentChannels;
+
+  return {
+    refine: async (textEmbedding) => {
+      const tokens = textEmbedding.length / compiled.captionWidth;
+      const paddedTokens = padded(tokens);
+      const tables = rotaryTables(compiled.rope, captionPositions(paddedTokens));
+      const { caption } = await captionRefiner.run({
+        text_embedding: { data: padRows(textEmbedding, paddedTokens, compiled.captionWidth), shape: [paddedTokens, compiled.captionWidth] },
+        caption_pad: padMask(tokens, paddedTokens),
+        cos: { data: tables.cos, shape: [tables.rows, tables.width] },
+        sin: { data: tables.sin, shape: [tables.rows, tables.width] },
+      });
+      return { data: caption as Float32Array, paddedTokens };
+    },
+
+    prepare: (rows, columns, caption) => {
+      const imageTokens = rows * columns;
+      const paddedTokens = padded(imageTokens);
+      const positions = [...imagePositions(rows, columns, paddedTokens, caption.paddedTokens), ...captionPositions(caption.paddedTokens)];
+      const tables = rotaryTables(compiled.rope, positions);
+      const fixed: Record<string, OrtTensor> = {
+        image_pad: padMask(imageTokens, paddedTokens),
+        image_token_count: { data: BigInt64Array.of(BigInt(paddedTokens)), shape: [1] },
+        caption: { data: caption.data, shape: [caption.paddedTokens, caption.data.length / caption.paddedTokens] },
+        cos: { data: tables.cos, shape: [tables.rows, tables.width] },
+        sin: { data: tables.sin, shape: [tables.rows, tables.width] },
+      };
+      return {
+        forward: async (latents, time) => {
+          const { velocity } = await denoiser.run({
+            ...fixed,
+            latents: { data: padRows(latents, paddedTokens, patchWidth), shape: [paddedTokens, patchWidth] },
+            timestep: { data: Float32Array.of(time), shape: [1, 1] },
+          });
+          return (velocity as Float32Array).subarray(0, latents.length);
+        },
+      };
+    },
+  };
+}
+
+function padded(tokens: number): number {
+  return Math.ceil(tokens / TOKEN_MULTIPLE) * TOKEN_MULTIPLE;
+}
+
+function padRows(values: Float32Array, rows: number, width: number): Float32Array {
+  if (values.length === rows * width) return values;
+  const out = new Float32Array(rows * width);
+  out.set(values);
+  return out;
+}
+
+/** [rows, 1], true where a row is padding. */
+function padMask(used: number, rows: number): OrtTensor {
+  return { data: new Uint8Array(rows).fill(1, used), shape: [rows, 1] };
+}

@@ -1,0 +1,63 @@
+import type { CompiledCheckpoint, CompiledGraph } from '#main/lib/compiled.ts';
+import { createSession, type Session } from '../ort.ts';
+import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
+import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
+import { assertFinite } from '../watchdog.ts';
+import { createDenoiser, type Denoiser } from './denoiser.ts';
+
+export interface LoadOptions {
+  /** Threads inside one operator. */
+  threads: number;
+}
+
+export type OnLoadProgress = (done: number, total: number) => void;
+
+/** The parts of a text-to-image checkpoint, loaded. */
+export interface Models {
+  tokenizer: Tokenizer;
+  /** Static shift of the scheduler's sigmas. */
+  shift: number;
+  denoiser: Denoiser;
+  /** Token ids [tokens] -> text embedding [tokens, captionWidth]. */
+  encode(ids: readonly number[]): Promise<Float32Array>;
+  /** Latents [channels, height, width] as the transformer leaves them -> planes [3, scale * height, scale * width], about -1 to 1. Throws `picture_not_finite`. */
+  decode(latents: Float32Array, width: number, height: number): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+export async function loadModels(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<Models> {
+  const tokenizer = await loadTokenizer(compiled.tokenizerDir);
+  const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
+  const sessions: Session[] = [];
+  const load = async (graph: CompiledGraph): Promise<Session> => {
+    const session = await createSession(graph, options);
+    sessions.push(session);
+    onProgress(sessions.length, 4);
+    return session;
+  };
+  const textEncoder = await load(compiled.textEncoder);
+  const captionRefiner = await load(compiled.captionRefiner);
+  const denoiser = await load(compiled.denoiser);
+  const vaeDecoder = await load(compiled.vaeDecoder);
+
+  return {
+    tokenizer,
+    shift,
+    denoiser: createDenoiser(compiled, captionRefiner, denoiser),
+    encode: async (ids) => {
+      const { text_embedding: embedding } = await textEncoder.run({
+        input_ids: { data: BigInt64Array.from(ids, (id) => BigInt(id)), shape: [ids.length] },
+      });
+      return embedding as Float32Array;
+    },
+    decode: async (latents, width, height) => {
+      const scaled = latents.map((value) => value / compiled.vaeScalingFactor + compiled.vaeShiftFactor);
+      const { picture } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } });
+      assertFinite(picture as Float32Array);
+      return picture as Float32Array;
+    },
+    release: async () => {
+      for (const session of sessions) await session.release();
+    },
+  };
+}

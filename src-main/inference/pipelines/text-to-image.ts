@@ -1,0 +1,138 @@
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { patchify, unpatchify } from '../patches.ts';
+import type { Picture } from '../picture.ts';
+import { torchRandn } from '../rng.ts';
+import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
+import { assertLatents, assertNotFlat } from '../watchdog.ts';
+import { assertNotCancelled, type CancelSignal } from './cancel.ts';
+import type { Caption, DenoiserRun } from './denoiser.ts';
+import type { PipelineHooks } from './hooks.ts';
+import { type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
+
+/** Captions are kept for this many prompts, the one used last the longest. */
+const KEPT_CAPTIONS = 32;
+
+export interface TextToImagePipeline {
+  /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  release(): Promise<void>;
+}
+
+/** Loads tokenizer, scheduler settings and graphs; `onProgress` counts them. */
+export async function loadTextToImage(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<TextToImagePipeline> {
+  return createTextToImage(compiled, await loadModels(compiled, options, onProgress));
+}
+
+/** The pipeline over loaded models, which it releases. */
+export function createTextToImage(compiled: CompiledCheckpoint, models: Models): TextToImagePipeline {
+  const { tokenizer, denoiser } = models;
+  const captions = new Map<string, Caption>();
+
+  async function captionOf(prompt: string): Promise<Caption> {
+    const known = captions.get(prompt);
+    const caption = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids)));
+    captions.delete(prompt);
+    captions.set(prompt, caption);
+    if (captions.size > KEPT_CAPTIONS) captions.delete(captions.keys().next().value ?? '');
+    return caption;
+  }
+
+  async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
+    assertNotCancelled(signal);
+    hooks.onProgress('encoding', 0, 1);
+    const prompts = params.guidance_scale > 0 ? [params.prompt, ''] : [params.prompt];
+    const prompted: Caption[] = [];
+    for (const prompt of prompts) prompted.push(await captionOf(prompt));
+    hooks.onProgress('encoding', 1, 1);
+
+    const size = latentSize(compiled, params);
+    const { width, height, rows, columns } = size;
+    const channels = compiled.latentChannels;
+    const noise = torchRandn(params.seed, channels * height * width); // [channels, height, width]
+    let latents = patchify(noise, channels, height, width, compiled.patchSize); // [rows * columns, patch width]
+    const runs = prompted.map((caption) => denoiser.prepare(rows, columns, caption));
+
+    const sigmas = sigmasFor(params.steps, models.shift);
+    const forwards = sigmas.length - 1;
+    for (let i = 0; i < forwards; i++) {
+      assertNotCancelled(signal);
+      const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
+      const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale);
+      latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
+      assertLatents(latents, i + 1);
+      hooks.onProgress('generating', i + 1, params.steps);
+    }
+    // in the original's count one more step follows, which moves nothing
+    for (let i = forwards; i < params.steps; i++) hooks.onProgress('generating', i + 1, params.steps);
+
+    assertNotCancelled(signal);
+    hooks.onProgress('decoding', 0, 1);
+    const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
+    const planes = await models.decode(plain, width, height);
+    const picture = cropped(pictureFromPlanes(planes, width * compiled.vaeScale, height * compiled.vaeScale), params.width, params.height);
+    assertNotFlat(picture);
+    hooks.onProgress('decoding', 1, 1);
+    assertNotCancelled(signal);
+    return picture;
+  }
+
+  return { generate, release: models.release };
+}
+
+/** [3, height, width] of about -1 to 1 -> 8 bits. */
+function pictureFromPlanes(planes: Float32Array, width: number, height: number): Picture {
+  const pixels = width * height;
+  const data = new Uint8Array(pixels * 3);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < pixels; i++) {
+      const value = ((planes[channel * pixels + i] ?? 0) / 2 + 0.5) * 255;
+      data[i * 3 + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.round(value);
+    }
+  }
+  return { width, height, data };
+}
+
+/** pos + guidance * (pos - neg); with one run, its output as it is. */
+async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array, time: number, guidance: number): Promise<Float32Array> {
+  const [conditional, unconditional] = runs;
+  const positive = await (conditional as DenoiserRun).forward(latents, time);
+  if (!unconditional) return positive;
+  const negative = await unconditional.forward(latents, time);
+  return positive.map((value, i) => value + guidance * (value - (negative[i] ?? 0)));
+}
+
+/** 1 - sigma, in the float32 steps of diffusers: timesteps are sigma * 1000, the model is told (1000 - timestep) / 1000. */
+function modelTime(sigma: number): number {
+  return Math.fround(Math.fround(1000 - Math.fround(sigma * 1000)) / 1000);
+}
+
+interface LatentSize {
+  /** Latent pixels. */
+  width: number;
+  height: number;
+  /** Tokens. */
+  rows: number;
+  columns: number;
+}
+
+/** Of the smallest picture that the checkpoint can make and that holds the one asked for. */
+function latentSize(compiled: CompiledCheckpoint, params: TextToImageParams): LatentSize {
+  const tokenPx = compiled.vaeScale * compiled.patchSize;
+  const rows = Math.ceil(params.height / tokenPx);
+  const columns = Math.ceil(params.width / tokenPx);
+  return { width: columns * compiled.patchSize, height: rows * compiled.patchSize, rows, columns };
+}
+
+/** The middle of a picture. */
+function cropped(picture: Picture, width: number, height: number): Picture {
+  if (picture.width === width && picture.height === height) return picture;
+  const left = Math.floor((picture.width - width) / 2);
+  const top = Math.floor((picture.height - height) / 2);
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const start = ((top + y) * picture.width + left) * 3;
+    data.set(picture.data.subarray(start, start + width * 3), y * width * 3);
+  }
+  return { width, height, data };
+}

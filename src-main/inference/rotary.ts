@@ -1,0 +1,49 @@
+/** cos and sin, [rows, width] each, row-major. */
+export interface RotaryTables {
+  cos: Float32Array;
+  sin: Float32Array;
+  rows: number;
+  width: number;
+}
+
+export interface RopeSettings {
+  theta: number;
+  /** Channels of a head for place in the sequence, row, column. */
+  axes: readonly [number, number, number];
+}
+
+/** Place in the sequence, row and column of a token. */
+export type TokenPosition = readonly [number, number, number];
+
+/**
+ * Angles of `positions` for queries and keys whose neighbouring channels are turned together; width is half a head.
+ * Angles are formed in float64 and rounded once, as `RopeEmbedder.precompute_freqs_cis` of diffusers 0.42.1 does.
+ */
+export function rotaryTables(settings: RopeSettings, positions: readonly TokenPosition[]): RotaryTables {
+  const frequencies = settings.axes.flatMap((channels, axis) =>
+    Array.from({ length: channels / 2 }, (_, i) => ({ axis, frequency: 1 / settings.theta ** ((2 * i) / channels) })),
+  );
+  const width = frequencies.length;
+  const cos = new Float32Array(positions.length * width);
+  const sin = new Float32Array(positions.length * width);
+  for (const [row, position] of positions.entries()) {
+    for (const [column, { axis, frequency }] of frequencies.entries()) {
+      const angle = Math.fround((position[axis] ?? 0) * frequency);
+      cos[row * width + column] = Math.cos(angle);
+      sin[row * width + column] = Math.sin(angle);
+    }
+  }
+  return { cos, sin, rows: positions.length, width };
+}
+
+/** Caption tokens count from 1 on, padding included. */
+export function captionPositions(paddedTokens: number): TokenPosition[] {
+  return Array.from({ length: paddedTokens }, (_, i) => [i + 1, 0, 0]);
+}
+
+/** Image tokens stand after the caption, by row and column; padding tokens stand at the origin. */
+export function imagePositions(rows: number, columns: number, paddedTokens: number, paddedCaptionTokens: number): TokenPosition[] {
+  return Array.from({ length: paddedTokens }, (_, i) =>
+    i < rows * columns ? [paddedCaptionTokens + 1, Math.floor(i / columns), i % columns] : [0, 0, 0],
+  );
+}

@@ -1,0 +1,46 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readCommandOptions } from '#main/config/command-options.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { compareCheckpoint } from './parity/compare-checkpoint.ts';
+import { compareUpscaler } from './parity/compare-upscaler.ts';
+import { type Comparison, printComparisons } from './parity/comparison.ts';
+
+const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast]
+
+Compares what this program computes with what diffusers gave for the same checkpoint, tensor by tensor.
+DIR may also be an upscaler's safetensors file.`;
+
+const optionsSchema = z.object({
+  checkpoint: z.string().min(1),
+  expected: z.string().min(1),
+  accuracy: z.enum(['exact', 'fast']).default('exact'),
+});
+
+/** Exit status: 0 where all is within the limits, 1 where something is not, 2 where it could not be compared. */
+async function main(): Promise<number> {
+  const { checkpoint, expected, accuracy } = readCommandOptions(optionsSchema, [], usage);
+  const cacheDir = await mkdtemp(join(tmpdir(), 'parity-'));
+  try {
+    const isFile = (await stat(checkpoint)).isFile();
+    const compare = isFile ? compareUpscaler : compareCheckpoint;
+    const request = { path: checkpoint, expectedPath: expected, accuracy, cacheDir, threads: availableParallelism() };
+    const comparisons: Comparison[] = [];
+    for await (const comparison of compare(request)) comparisons.push(comparison);
+    return printComparisons(comparisons) ? 0 : 1;
+  } finally {
+    await rm(cacheDir, { recursive: true, force: true });
+  }
+}
+
+main().then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    console.error(error instanceof AppError ? error.message : error);
+    process.exitCode = 2;
+  },
+);

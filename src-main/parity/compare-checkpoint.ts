@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { compileCheckpoint } from '#main/compiler/compile.ts';
+import type { StoredTensor } from '#main/compiler/safetensors/header.ts';
+import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts';
+import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.ts';
+import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
+import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { patchify, unpatchify } from '#main/inference/patches.ts';
+import { torchRandn } from '#main/inference/rng.ts';
+import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import { type Comparison, largestDifference, psnr, relativeDifference } from './comparison.ts';
+
+export interface CompareRequest {
+  path: string;
+  /** safetensors file of goldens; names as in the goldens' README. */
+  expectedPath: string;
+  accuracy: 'exact' | 'fast';
+  cacheDir: string;
+  threads: number;
+}
+
+const TENSOR_LIMIT = 2e-3;
+const EXACT_NUMBERS_LIMIT = 1e-6;
+const PICTURE_LIMIT_DB = { exact: 45, fast: 30 };
+
+/** The checkpoint `path` against its goldens, one comparison a tensor, in the goldens' order. */
+export async function* compareCheckpoint(request: CompareRequest): AsyncGenerator<Comparison> {
+  const target = request.accuracy === 'fast' ? 'cpu-fast' : 'cpu-exact';
+  const compiled = await compileCheckpoint({ checkpointDir: request.path, cacheDir: request.cacheDir, identity: request.path, target }, () => {});
+  const models = await loadModels(compiled, { threads: request.threads }, () => {});
+  const { tensors, metadata } = await openSafetensors(request.expectedPath);
+  const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
+  const goldens: Goldens = { tensors, prompts, compiled, models, accuracy: request.accuracy };
+  for (const golden of tensors.values()) {
+    const comparison = await compare(golden, goldens);
+    if (comparison !== null) yield comparison;
+  }
+  await models.release();
+}
+
+interface Goldens {
+  tensors: ReadonlyMap<string, StoredTensor>;
+  prompts: readonly string[];
+  compiled: CompiledCheckpoint;
+  models: Models;
+  accuracy: 'exact' | 'fast';
+}
+
+/** Null for tensors that are inputs of others. */
+async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparison | null> {
+  const { name } = golden;
+  const tensorLimit = goldens.accuracy === 'exact' ? TENSOR_LIMIT : null;
+  const within = async (actual: Float32Array, measure: 'absolute' | 'relative', limit: number | null): Promise<Comparison> => {
+    const difference = measure === 'absolute' ? largestDifference : relativeDifference;
+    return { name, measure, value: difference(actual, await readFloats(golden)), limit };
+  };
+
+  let match = /^prompt\.(\d+)\.input_ids$/.exec(name);
+  if (match) {
+    const { ids } = goldens.models.tokenizer.encodePrompt(promptOf(goldens, match[1]));
+    const expected = new BigInt64Array((await readTensor(golden)).buffer);
+    return { name, measure: 'equal', value: countDifferent(ids, expected), limit: 0 };
+  }
+  match = /^prompt\.(\d+|long)\.text_embedding$/.exec(name);
+  if (match) {
+    const prompt = match[1] === 'long' ? 'a cat and a dog and '.repeat(400) : promptOf(goldens, match[1]);
+    const embedding = await goldens.models.encode(goldens.models.tokenizer.encodePrompt(prompt).ids);
+    const kept = match[1] === 'long' ? embedding.subarray(-4 * goldens.compiled.captionWidth) : embedding;
+    return within(kept, 'relative', tensorLimit);
+  }
+  match = /^scheduler\.(\d+)\.\d+\.(sigmas|timesteps)$/.exec(name);
+  if (match) {
+    const sigmas = sigmasFor(Number(match[1]) + 1, goldens.models.shift);
+    // timesteps are sigmas in thousandths, so their tolerance is 1000 times as wide
+    if (match[2] === 'sigmas') return within(sigmas, 'absolute', EXACT_NUMBERS_LIMIT);
+    return within(sigmas.subarray(0, -1).map((sigma) => sigma * 1000), 'absolute', EXACT_NUMBERS_LIMIT * 1000);
+  }
+  match = /^randn\.(\d+)\.(\d+)$/.exec(name);
+  if (match) return within(torchRandn(Number(match[1]), Number(match[2])), 'absolute', EXACT_NUMBERS_LIMIT);
+  match = /^dit\.(\d+x\d+)\.t([\d.]+)\.prompt(\d+)\.output$/.exec(name);
+  if (match) return within(await denoiseOnce(goldens, match[1] ?? '', Number(match[2]), promptOf(goldens, match[3])), 'relative', tensorLimit);
+  match = /^vae\.(\d+x\d+)\.decoded$/.exec(name);
+  if (match) {
+    const { values, width, height } = await latentsOf(goldens, match[1] ?? '');
+    return within(await goldens.models.decode(values, width, height), 'relative', tensorLimit);
+  }
+  match = /^image\.(\d+)x(\d+)\.prompt(\d+)\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/.exec(name);
+  if (match) {
+    const [width, height, prompt, seed, forwards, guidance] = match.slice(1).map(Number) as [number, number, number, number, number, number];
+    const picture = await createTextToImage(goldens.compiled, goldens.models).generate(
+      { prompt: promptOf(goldens, String(prompt)), width, height, seed, steps: forwards + 1, guidance_scale: guidance, model_type: 'uint4' },
+      { onProgress: () => {} },
+      { cancelled: false },
+    );
+    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: PICTURE_LIMIT_DB[goldens.accuracy] };
+  }
+  if (/^dit\.\d+x\d+\.latents$/.test(name)) return null;
+  throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);
+}
+
+function promptOf({ prompts }: Goldens, index: string | undefined): string {
+  const prompt = prompts[Number(index)];
+  if (prompt === undefined) throw new Error(`the goldens name prompt ${index} and hold ${prompts.length}`);
+  return prompt;
+}
+
+function countDifferent(actual: readonly number[], expected: BigInt64Array): number {
+  let different = Math.abs(actual.length - expected.length);
+  for (const [i, id] of actual.entries()) if (i < expected.length && BigInt(id) !== expected[i]) different++;
+  return different;
+}
+
+interface Latents {
+  values: Float32Array;
+  width: number;
+  height: number;
+}
+
+/** The golden latents [1, channels, height, width] of a picture size. */
+async function latentsOf({ tensors }: Goldens, size: string): Promise<Latents> {
+  const stored = tensors.get(`dit.${size}.latents`);
+  const [, , height, width] = stored?.shape ?? [];
+  if (!stored || height === undefined || width === undefined) throw new Error(`the goldens hold no dit.${size}.latents`);
+  return { values: await readFloats(stored), width, height };
+}
+
+/** The transformer's output [channels, height, width] for the golden latents. */
+async function denoiseOnce(goldens: Goldens, size: string, time: number, prompt: string): Promise<Float32Array> {
+  const { compiled, models } = goldens;
+  const { patchSize, latentChannels } = compiled;
+  const { values, width, height } = await latentsOf(goldens, size);
+  const caption = await models.denoiser.refine(await models.encode(models.tokenizer.encodePrompt(prompt).ids));
+  const run = models.denoiser.prepare(height / patchSize, width / patchSize, caption);
+  const output = await run.forward(patchify(values, latentChannels, height, width, patchSize), time);
+  return unpatchify(output, latentChannels, height, width, patchSize);
+}
