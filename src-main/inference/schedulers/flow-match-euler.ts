@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { readJsonFile } from '#main/lib/read-json-file.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+const { fround } = Math;
+
+export interface SchedulerConfig {
+  /** Static shift of the sigmas: above 1 it spends more steps where there is much noise. */
+  shift: number;
+}
+
+const configSchema = z.object({
+  _class_name: z.string(),
+  shift: z.number().positive(),
+  // what changes the sigmas and is not done here must be off
+  use_dynamic_shifting: z.boolean().nullish(),
+  invert_sigmas: z.boolean().nullish(),
+  shift_terminal: z.number().nullish(),
+  stochastic_sampling: z.boolean().nullish(),
+  use_beta_sigmas: z.boolean().nullish(),
+  use_exponential_sigmas: z.boolean().nullish(),
+  use_karras_sigmas: z.boolean().nullish(),
+});
+
+/** Reads `scheduler_config.json` in `dir`. Throws as `parseSchedulerConfig` does, and `checkpoint_missing`. */
+export async function loadSchedulerConfig(dir: string): Promise<SchedulerConfig> {
+  const path = join(dir, 'scheduler_config.json');
+  return parseSchedulerConfig(await readJsonFile(path), path);
+}
+
+/** Throws `checkpoint_damaged` for what is no scheduler config, `checkpoint_unsupported` for another scheduler or a setting that is not done here. */
+export function parseSchedulerConfig(value: unknown, path: string): SchedulerConfig {
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'all of it'}: ${issue.message}`);
+    throw new AppError('checkpoint_damaged', `${path} is no scheduler config (${wrong.join('; ')}).`, { path });
+  }
+  const { _class_name: scheduler, shift, ...settings } = parsed.data;
+  if (scheduler !== 'FlowMatchEulerDiscreteScheduler')
+    throw new AppError('checkpoint_unsupported', `${path} asks for the scheduler ${quoteValue(scheduler)}; "FlowMatchEulerDiscreteScheduler" is supported.`, {
+      path,
+    });
+  for (const [name, setting] of Object.entries(settings)) {
+    if (setting)
+      throw new AppError('checkpoint_unsupported', `${path} has ${name} ${quoteValue(setting)}; only a static shift is supported, so it must be off.`, {
+        path,
+      });
+  }
+  return { shift };
+}
+
+/**
+ * Noise levels of a run, float32, from 1 down to 0: max(1, steps - 1) forwards go from each to the next.
+ * `steps` is the original's count, whose N sigmas were evenly spaced from 1 to 0 before the shift, so that its last step moved nothing
+ * and is left out here; one step is the single jump from 1 to 0, as two are.
+ * Source: https://github.com/huggingface/diffusers, `schedulers/scheduling_flow_match_euler_discrete.py`, `set_timesteps`.
+ */
+export function sigmasFor(steps: number, shift: number): Float32Array {
+  const forwards = Math.max(1, steps - 1);
+  return Float32Array.from({ length: forwards + 1 }, (_, i) => {
+    const even = fround((forwards - i) / forwards);
+    return fround(fround(shift * even) / fround(1 + fround((shift - 1) * even)));
+  });
+}
+
+/** `latents + direction * step` in float32: with the velocity as direction and sigma_next - sigma as step, one Euler step. */
+export function eulerStep(latents: Float32Array, direction: Float32Array, step: number): Float32Array {
+  return latents.map((latent, i) => latent + fround((direction[i] as number) * step));
+}
