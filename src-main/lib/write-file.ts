@@ -1,6 +1,7 @@
 import { open, rename, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '#shared/protocol/errors.ts';
+import { errnoCode } from './errno-code.ts';
 
 /**
  * Writes `bytes` to `path`, replacing what is there, and returns when they are on the disk (fsync). The name itself is durable only after `renameDurably`.
@@ -38,7 +39,7 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 }
 
 async function diskError(cause: unknown, path: string, neededBytes: number): Promise<AppError> {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = errnoCode(cause);
   const folder = dirname(path);
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     const freeBytes = await freeBytesOf(folder);
@@ -57,8 +58,7 @@ async function diskError(cause: unknown, path: string, neededBytes: number): Pro
       { cause },
     );
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new AppError('disk_failed', `Writing ${path} failed: ${reason}. Check the disk, then try again.`, {}, { cause });
+  return new AppError('disk_failed', `Writing ${path} failed (${code}). Check the disk, then try again.`, {}, { cause });
 }
 
 async function freeBytesOf(folder: string): Promise<number> {

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { modelTypeSchema } from '#shared/domain/job.ts';
+import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
+import { progressStageSchema } from '#shared/protocol/messages.ts';
+
+/**
+ * What the supervisor and the engine's process say to each other, over Node's IPC or Electron's message port. Each end parses what it gets with these
+ * schemas; anything else from the process means that its memory is not to be trusted. Both sides are one build, so there is no version.
+ */
+
+const accuracySchema = z.enum(['exact', 'fast']);
+
+/** Names a task on the channel and in the cancel flag shared with the model thread; the same after a restart. */
+const taskIdSchema = z.number().int().min(1).max(0x7fff_ffff);
+
+const pngTextSchema = z.object({ keyword: z.string(), text: z.string(), plain: z.boolean().exactOptional() });
+
+const workerConfigSchema = z.object({
+  device: z.literal('cpu'),
+  /** Why this device, for people. */
+  deviceReason: z.string(),
+  /** Threads that a model runs on. */
+  threads: z.number().int().min(1),
+  /** Folder of the compiled graphs. */
+  cacheDir: z.string(),
+});
+export type WorkerConfig = z.infer<typeof workerConfigSchema>;
+
+const generateOrderSchema = z.object({
+  type: z.literal('generate'),
+  id: taskIdSchema,
+  accuracy: accuracySchema,
+  checkpointDir: z.string(),
+  checkpointIdentity: z.string(),
+  /** Already checked against their ranges at the front door. */
+  params: z.object({
+    prompt: z.string(),
+    width: z.number().int(),
+    height: z.number().int(),
+    steps: z.number().int(),
+    guidance_scale: z.number(),
+    seed: z.number().int(),
+    model_type: modelTypeSchema,
+  }),
+  /** Whether anybody looks at previews. */
+  previews: z.boolean(),
+  outputPath: z.string(),
+  texts: z.array(pngTextSchema),
+});
+export type GenerateOrder = z.infer<typeof generateOrderSchema>;
+
+const upscaleOrderSchema = z.object({
+  type: z.literal('upscale'),
+  id: taskIdSchema,
+  accuracy: accuracySchema,
+  upscalerPath: z.string(),
+  upscalerIdentity: z.string(),
+  inputPath: z.string(),
+  outputPath: z.string(),
+  texts: z.array(pngTextSchema),
+});
+export type UpscaleOrder = z.infer<typeof upscaleOrderSchema>;
+
+/** Supervisor to process. `start` comes first and once. */
+export const orderSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('start'), config: workerConfigSchema }),
+  generateOrderSchema,
+  upscaleOrderSchema,
+  z.object({ type: z.literal('cancel'), id: taskIdSchema }),
+]);
+export type Order = z.infer<typeof orderSchema>;
+export type TaskOrder = GenerateOrder | UpscaleOrder;
+
+const errorSchema = wireErrorSchema.refine(({ code, data }) => errorTable[code].safeParse(data).success, 'data must fit the code');
+
+const taskReportSchema = z.object({
+  stagesMs: z.partialRecord(progressStageSchema, z.number().nonnegative()),
+  device: z.string(),
+  deviceReason: z.string(),
+  accuracy: accuracySchema,
+  width: z.number().int(),
+  height: z.number().int(),
+});
+
+/** Process to supervisor. Of a task: `progress` and `preview` any number of times, `model_done`, then `done`; or `failed` in place of all that would follow. */
+export const eventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('heartbeat'), residentBytes: z.number().nonnegative() }),
+  z.object({ type: z.literal('progress'), id: taskIdSchema, stage: progressStageSchema, done: z.number().nonnegative(), total: z.number().nonnegative() }),
+  z.object({
+    type: z.literal('preview'),
+    id: taskIdSchema,
+    step: z.number().int(),
+    width: z.number().int().positive(),
+    height: z.number().int().positive(),
+    rgb: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  }),
+  z.object({ type: z.literal('model_done'), id: taskIdSchema }),
+  z.object({ type: z.literal('done'), id: taskIdSchema, report: taskReportSchema }),
+  z.object({ type: z.literal('failed'), id: taskIdSchema, error: errorSchema }),
+  /** The process is beyond repair and waits to be ended. */
+  z.object({ type: z.literal('fatal'), error: errorSchema }),
+]);
+export type EngineEvent = z.infer<typeof eventSchema>;

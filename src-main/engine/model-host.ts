@@ -1,0 +1,119 @@
+import type { Picture } from '#main/inference/picture.ts';
+import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
+import type { Accuracy } from './engine.ts';
+
+interface CancelSignal {
+  readonly cancelled: boolean;
+}
+
+type OnProgress = (done: number, total: number) => void;
+
+interface RunOptions {
+  threads: number;
+  device: 'cpu';
+}
+
+interface CompileRequest {
+  cacheDir: string;
+  identity: string;
+  target: GraphTarget;
+}
+
+interface TextToImage {
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+}
+
+interface Upscale {
+  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+}
+
+/** What the compiler and the pipelines do for the engine. */
+export interface ModelLoaders {
+  compileCheckpoint(request: CompileRequest & { checkpointDir: string }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
+  compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
+  loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions, onProgress: OnProgress): Promise<TextToImage>;
+  loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
+}
+
+/** Holds one checkpoint and one upscaler, compiled and loaded when first asked for, until the process ends. */
+export class ModelHost {
+  readonly #loaders: ModelLoaders;
+  readonly #config: WorkerConfig;
+  #textToImage: Held<TextToImage> | null = null;
+  #upscale: Held<Upscale> | null = null;
+
+  constructor(loaders: ModelLoaders, config: WorkerConfig) {
+    this.#loaders = loaders;
+    this.#config = config;
+  }
+
+  async generate(order: GenerateOrder, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
+    const { checkpointDir, checkpointIdentity: identity } = order;
+    this.#textToImage ??= {
+      key: keyOf(order.accuracy, checkpointDir, identity),
+      model: await this.#load(
+        hooks,
+        signal,
+        (onProgress) => this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, order.accuracy) }, onProgress),
+        this.#loaders.loadTextToImage,
+      ),
+    };
+    return unlessAnother(this.#textToImage, keyOf(order.accuracy, checkpointDir, identity)).generate(order.params, hooks, signal);
+  }
+
+  async upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
+    const { upscalerPath: path, upscalerIdentity: identity } = order;
+    this.#upscale ??= {
+      key: keyOf(order.accuracy, path, identity),
+      model: await this.#load(
+        hooks,
+        signal,
+        (onProgress) => this.#loaders.compileUpscaler({ path, ...this.#compile(identity, order.accuracy) }, onProgress),
+        this.#loaders.loadUpscaler,
+      ),
+    };
+    return unlessAnother(this.#upscale, keyOf(order.accuracy, path, identity)).upscale(input, hooks, signal);
+  }
+
+  #compile(identity: string, accuracy: Accuracy): CompileRequest {
+    return { cacheDir: this.#config.cacheDir, identity, target: `cpu-${accuracy}` };
+  }
+
+  async #load<Compiled, Model>(
+    hooks: PipelineHooks,
+    signal: CancelSignal,
+    compile: (onProgress: OnProgress) => Promise<Compiled>,
+    load: (compiled: Compiled, options: RunOptions, onProgress: OnProgress) => Promise<Model>,
+  ): Promise<Model> {
+    const { threads, device } = this.#config;
+    const compiled = await compile(loadingHalf(hooks, 0));
+    if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
+    return load(compiled, { threads, device }, loadingHalf(hooks, 1));
+  }
+}
+
+interface Held<Model> {
+  key: string;
+  model: Model;
+}
+
+const HALF = 500;
+
+/** Compiling and loading are one stage to the outside, of 1,000 parts: the first and the second half. */
+function loadingHalf(hooks: PipelineHooks, half: 0 | 1): OnProgress {
+  return (done, total) => hooks.onProgress('loading', half * HALF + (total > 0 ? Math.floor((HALF * done) / total) : HALF), 2 * HALF);
+}
+
+function keyOf(accuracy: Accuracy, place: string, identity: string): string {
+  return JSON.stringify([accuracy, place, identity]);
+}
+
+// sessions leak when they are exchanged, so the supervisor exchanges the process instead; the wrong model must never run in silence
+function unlessAnother<Model>({ key, model }: Held<Model>, wanted: string): Model {
+  if (key !== wanted) throw new Error(`This process holds ${key} and was asked for ${wanted}; another model needs another process.`);
+  return model;
+}

@@ -1,0 +1,103 @@
+import type { Picture } from '#main/inference/picture.ts';
+import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import { decodePng, encodePng, type PngCompression } from '#main/lib/png.ts';
+import { writeFileDurably } from '#main/lib/write-file.ts';
+import { AppError, type WireError } from '#shared/protocol/errors.ts';
+import type { ProgressStage } from '#shared/protocol/messages.ts';
+import { orderSchema, type TaskOrder, type WorkerConfig } from './channel.ts';
+import { toEngineFailure } from './engine-failure.ts';
+import type { ModelRunner } from './model-runner.ts';
+import type { ParentPort } from './parent-port.ts';
+import { StageClock } from './stage-clock.ts';
+
+/** Makes the part that runs models. `onDeath` tells that it is gone, and the process with it. */
+export type CreateRunner = (config: WorkerConfig, onDeath: (error: WireError) => void) => ModelRunner;
+
+const HEARTBEAT_MS = 500;
+/** A 4096 x 4096 picture must not cost more to pack than to enlarge. */
+const COMPRESSION: PngCompression = 2;
+
+/**
+ * The engine's process: takes orders from the port, has their models run, packs and writes the pictures, and beats its heart from the main thread, which
+ * nothing may block. It ends when the parent is gone or ends it; signals meant for the parent's group it leaves to the parent.
+ */
+export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
+  const controllers = new Map<number, AbortController>();
+  let started: { config: WorkerConfig; runner: ModelRunner } | null = null;
+  const sendFatal = (error: WireError) => port.send({ type: 'fatal', error });
+
+  // not process.exit: it would wait for a native call in the model thread, and then abort
+  port.onGone(() => process.kill(process.pid, 'SIGKILL'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${error.stack ?? error.message}\n`);
+    sendFatal(toEngineFailure(error));
+  });
+  setInterval(() => port.send({ type: 'heartbeat', residentBytes: process.memoryUsage.rss() }), HEARTBEAT_MS);
+
+  const serve = async (order: TaskOrder, controller: AbortController) => {
+    if (started === null) throw new Error(`Order ${order.type} came before the start.`);
+    try {
+      await runTask(port, started.config, started.runner, order, controller.signal);
+    } catch (thrown) {
+      port.send({ type: 'failed', id: order.id, error: toEngineFailure(thrown) });
+    } finally {
+      controllers.delete(order.id);
+    }
+  };
+
+  port.onMessage((message) => {
+    const order = orderSchema.parse(message);
+    if (order.type === 'start') {
+      started = { config: order.config, runner: createRunner(order.config, sendFatal) };
+      port.send({ type: 'ready' });
+    } else if (order.type === 'cancel') {
+      controllers.get(order.id)?.abort();
+    } else {
+      const controller = new AbortController();
+      controllers.set(order.id, controller);
+      void serve(order, controller);
+    }
+  });
+}
+
+async function runTask(port: ParentPort, config: WorkerConfig, runner: ModelRunner, order: TaskOrder, signal: AbortSignal): Promise<void> {
+  const { id } = order;
+  const clock = new StageClock();
+  const onProgress = (stage: ProgressStage, done: number, total: number) => {
+    clock.mark(stage);
+    port.send({ type: 'progress', id, stage, done, total });
+  };
+  const picture = await runModel(runner, order, clock, onProgress, port, signal);
+  port.send({ type: 'model_done', id });
+  assertGoesOn(signal);
+  const png = await encodePng(picture, order.texts, COMPRESSION);
+  assertGoesOn(signal);
+  onProgress('saving', 1, 2);
+  await writeFileDurably(order.outputPath, png);
+  onProgress('saving', 2, 2);
+  const { width, height } = picture;
+  const { device, deviceReason } = config;
+  port.send({ type: 'done', id, report: { stagesMs: clock.stagesMs, device, deviceReason, accuracy: order.accuracy, width, height } });
+}
+
+async function runModel(
+  runner: ModelRunner,
+  order: TaskOrder,
+  clock: StageClock,
+  onProgress: PipelineHooks['onProgress'],
+  port: ParentPort,
+  signal: AbortSignal,
+): Promise<Picture> {
+  if (order.type === 'upscale') {
+    const input = await decodePng(order.inputPath);
+    clock.mark('loading');
+    return runner.upscale(order, input, { onProgress }, signal);
+  }
+  const onPreview = (step: number, { width, height, data }: Picture) => port.send({ type: 'preview', id: order.id, step, width, height, rgb: data });
+  return runner.generate(order, order.previews ? { onProgress, onPreview } : { onProgress }, signal);
+}
+
+function assertGoesOn(signal: AbortSignal): void {
+  if (signal.aborted) throw new AppError('cancelled', 'The task was cancelled.', {});
+}

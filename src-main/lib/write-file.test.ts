@@ -1,0 +1,40 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { renameDurably, writeFileDurably } from './write-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'write-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('what was written is there, in place of what was', async () => {
+  const path = join(folder, 'a');
+  await writeFileDurably(path, Buffer.from('long before'));
+  await writeFileDurably(path, Buffer.from('after'));
+  expect(readFileSync(path, 'utf8')).toBe('after');
+});
+
+test('a file gets its final name', async () => {
+  await writeFileDurably(join(folder, 'b.part'), Buffer.from('b'));
+  await renameDurably(join(folder, 'b.part'), join(folder, 'b'));
+  expect([readFileSync(join(folder, 'b'), 'utf8'), existsSync(join(folder, 'b.part'))]).toEqual(['b', false]);
+});
+
+test('a missing folder is named', async () => {
+  const missing = join(folder, 'missing');
+  await expect(writeFileDurably(join(missing, 'a'), Buffer.from('a'))).rejects.toMatchObject({ code: 'folder_not_writable', data: { folder: missing } });
+});
+
+test('a folder in the place of the file is a failure of the disk', async () => {
+  const path = join(folder, 'c');
+  mkdirSync(path);
+  await expect(writeFileDurably(path, Buffer.from('a'))).rejects.toMatchObject({ code: 'disk_failed' });
+});
+
+// /dev/full answers every write with ENOSPC
+test.skipIf(!existsSync('/dev/full'))('a full disk is told with what is needed and what is free', async () => {
+  await expect(writeFileDurably('/dev/full', Buffer.alloc(100))).rejects.toMatchObject({
+    code: 'disk_full',
+    data: { neededBytes: 100, freeBytes: expect.any(Number) },
+  });
+});

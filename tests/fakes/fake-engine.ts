@@ -1,0 +1,40 @@
+import { resolve } from 'node:path';
+import type { SpawnEngine } from '#main/engine/engine-process.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { FAKE_ENGINE_VARIABLE, type FakeBehaviour, type FaultOrder } from './fake-fault.ts';
+
+export type { FaultOrder } from './fake-fault.ts';
+
+export interface FakeEngineOptions {
+  /** Milliseconds that a denoising step or a tile takes, 5 by default. */
+  stepMs?: number;
+  /** What goes wrong in run 1, 2 … of any task, counted over all processes: a retry is a run of its own. Nothing (null) after the last. */
+  faults?: readonly (FaultOrder | null)[];
+  /** What goes wrong in every run that `faults` does not name. */
+  always?: FaultOrder;
+}
+
+/**
+ * Starts fake engine processes for `createEngine({ spawn: spawnFakeEngine(…) … })`: the real supervisor, channel, process, PNG and files, with a model that
+ * paints from the seed. Steps and tiles take `stepMs`; faults come by order.
+ */
+export function spawnFakeEngine({ stepMs = 5, faults = [], always }: FakeEngineOptions = {}): SpawnEngine {
+  const entry = resolve(import.meta.dirname, 'fake-worker.ts');
+  let runs = 0;
+  return () => {
+    // enough for any process: none lives through this many tasks of a test with faults
+    const upcoming = Array.from({ length: always === undefined ? Math.max(0, faults.length - runs) : 100 }, (_, i) => faults[runs + i] ?? always ?? null);
+    const behaviour: FakeBehaviour = { stepMs, faults: upcoming };
+    const process_ = createNodeSpawn({ entry, env: { ...process.env, [FAKE_ENGINE_VARIABLE]: JSON.stringify(behaviour) } })();
+    return {
+      ...process_,
+      get pid() {
+        return process_.pid;
+      },
+      send(order) {
+        if (order.type === 'generate' || order.type === 'upscale') runs++;
+        process_.send(order);
+      },
+    };
+  };
+}

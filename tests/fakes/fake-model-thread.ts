@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serveModels } from '#main/engine/serve-models.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+/** The model thread with loaders that compile and load nothing. The prompt tells what the picture is to do: `throw`, `exit`, `overflow`, or be painted. */
+
+const graph = { onnxPath: 'graph.onnx', weightsDir: '.' };
+
+serveModels({
+  async compileCheckpoint({ identity, checkpointDir, cacheDir, target }, onProgress) {
+    onProgress(1, 1);
+    return {
+      identity: [checkpointDir, identity, cacheDir, target].join(' '),
+      textEncoder: graph,
+      transformer: graph,
+      vaeDecoder: graph,
+      tokenizerDir: '.',
+      schedulerShift: 3,
+      latentChannels: 16,
+      vaeScaleFactor: 8,
+      vaeScalingFactor: 1,
+      vaeShiftFactor: 0,
+      patchSize: 2,
+      captionWidth: 64,
+    };
+  },
+  async compileUpscaler({ identity }, onProgress) {
+    onProgress(1, 1);
+    return { identity, graph, scale: 4, overlapPx: 16 };
+  },
+  async loadTextToImage({ identity }, { threads }, onProgress) {
+    onProgress(1, 2);
+    onProgress(2, 2);
+    return {
+      async generate({ prompt, steps, width, height }, hooks, signal) {
+        if (prompt === 'throw') throw new Error(`${identity} on ${threads} threads`);
+        if (prompt === 'exit') process.exit(3);
+        if (prompt === 'overflow') throw new RangeError('Array buffer allocation failed');
+        for (let step = 1; step <= steps; step++) {
+          // as blocking as a run of onnxruntime: no message is heard
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+          if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
+          hooks.onPreview?.(step, { width: 1, height: 1, data: Uint8Array.of(step, step, step) });
+          hooks.onProgress('generating', step, steps);
+        }
+        return { width, height, data: new Uint8Array(width * height * 3).fill(7) };
+      },
+    };
+  },
+  async loadUpscaler(_compiled, _options, onProgress) {
+    onProgress(1, 1);
+    return {
+      async upscale({ width, height, data }, hooks, signal) {
+        await sleep(1);
+        if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
+        hooks.onProgress('upscaling', 1, 1);
+        return { width: width * 4, height: height * 4, data: new Uint8Array(data.length * 16).fill(data[0] ?? 0) };
+      },
+    };
+  },
+});
