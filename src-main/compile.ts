@@ -1,0 +1,63 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
+import type { CompileReport } from '#main/compiler/compile-job.ts';
+import { readCommandOptions } from '#main/config/command-options.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
+
+Compiles a checkpoint in Hugging Face layout to ONNX graphs and tells what was read, what is used in place,
+what had to be unpacked and why. DIR may also be an upscaler's safetensors file. Without --out the graphs are
+made, measured and thrown away.`;
+
+const optionsSchema = z.object({
+  checkpoint: z.string().min(1),
+  accuracy: z.enum(['exact', 'fast']).default('fast'),
+  out: z.string().min(1).optional(),
+});
+
+async function main(): Promise<void> {
+  const { checkpoint, accuracy, out } = readCommandOptions(optionsSchema, [], usage);
+  const cacheDir = out ?? (await mkdtemp(join(tmpdir(), 'compile-')));
+  try {
+    const options = { cacheDir, identity: checkpoint, target: accuracy === 'fast' ? ('cpu-fast' as const) : ('cpu-exact' as const) };
+    const onProgress = (done: number, total: number): void => console.error(`graph ${done} of ${total}`);
+    const isFile = await stat(checkpoint).then(
+      (stats) => stats.isFile(),
+      () => false,
+    );
+    const compiled = isFile
+      ? await compileUpscaler({ ...options, path: checkpoint }, onProgress)
+      : await compileCheckpoint({ ...options, checkpointDir: checkpoint }, onProgress);
+    printReport(compiled.report);
+    if (out !== undefined) console.log(`\nwritten to ${out}`);
+  } finally {
+    if (out === undefined) await rm(cacheDir, { recursive: true, force: true });
+  }
+}
+
+function printReport({ files, graphs, milliseconds }: CompileReport): void {
+  console.log('read');
+  for (const { path, bytes, tensors } of files) console.log(`  ${path}: ${megabytes(bytes)}, ${tensors} tensors`);
+  for (const { name, nodes, onnxBytes, inPlaceBytes, unpacked } of graphs) {
+    const written = unpacked.reduce((sum, { bytes }) => sum + bytes, 0);
+    console.log(`\n${name}: ${nodes} nodes in ${megabytes(onnxBytes)}, ${megabytes(inPlaceBytes)} of weights in place, ${megabytes(written)} unpacked`);
+    for (const reason of new Set(unpacked.map((tensor) => tensor.reason))) {
+      const tensors = unpacked.filter((tensor) => tensor.reason === reason);
+      console.log(`  ${tensors.length} x ${reason} (${megabytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}; first: ${basename(tensors[0]?.tensor ?? '')})`);
+    }
+  }
+  console.log(`\ncompiled in ${(milliseconds / 1000).toFixed(2)} s`);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(2)} MB`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof AppError ? error.message : error);
+  process.exitCode = 2;
+});
