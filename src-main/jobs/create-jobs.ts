@@ -1,0 +1,304 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { isEnd } from '#shared/domain/job.ts';
+import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import { Admission } from './admission.ts';
+import { Audience, type Listener, type StatusDraft } from './audience.ts';
+import { openDatabase } from './database.ts';
+import { originalFileName } from './file-name.ts';
+import { lockDataFolder } from './instance-lock.ts';
+import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
+import { Journal } from './journal.ts';
+import { Outputs } from './outputs.ts';
+import { indexOutputs, recover } from './recovery.ts';
+import { Runner } from './runner.ts';
+import { statusDraft, wireResult } from './status-message.ts';
+import { Store, type StoredJob } from './store.ts';
+
+const MEASURED_KINDS_SHOWN = 50;
+
+const defaultLimits: JobsLimits = { running: 4, waiting: 1000, reserveBytes: 256 * 1024 * 1024, replayedStatuses: 1000 };
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  schedule(task, delayMs) {
+    const timer = setTimeout(task, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Opens the data folder, mends what an earlier end has left half done, and lets the queue run.
+ * Throws `data_folder_in_use`, `folder_not_writable`, `database_newer`.
+ */
+export async function createJobs(options: JobsOptions): Promise<Jobs> {
+  const { dataDir, engine, registry, log, programVersion } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const clock = options.clock ?? systemClock;
+  makeFolder(dataDir);
+  const unlock = await lockDataFolder(dataDir);
+  try {
+    const outputs = new Outputs(options.outputsDir);
+    const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
+    const store = new Store(database);
+    if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
+    const audience = new Audience(store, limits.replayedStatuses);
+    const journal = new Journal(store, audience, clock.now);
+    const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
+    const parts = { store, audience, journal, outputs, engine, registry, clock, log, programVersion, runningLimit: limits.running, isOwnWindow };
+    const runner = new Runner(parts);
+    const admission = new Admission({ store, audience, journal, outputs, registry, runner, clock, limits });
+    await recover({ store, journal, outputs, runner, log });
+    runner.startWaiting();
+    return new DurableJobs({ store, audience, journal, outputs, runner, admission, clock, limits, unlock });
+  } catch (thrown) {
+    unlock();
+    throw thrown;
+  }
+}
+
+interface Parts {
+  store: Store;
+  audience: Audience;
+  journal: Journal;
+  outputs: Outputs;
+  runner: Runner;
+  admission: Admission;
+  clock: Clock;
+  limits: JobsLimits;
+  unlock: () => void;
+}
+
+class DurableJobs implements Jobs {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  connect({ clientId }: Caller, send: (message: ServerMessage) => void): JobsConnection {
+    const { audience, admission } = this.#parts;
+    const listener = audience.open(clientId, send);
+    return {
+      create: (message) => admission.create(listener, message),
+      getStatus: (jobId, requestId) =>
+        audience.answer(listener, this.#statusFor(listener, jobId), requestId ?? audience.interestOf(listener, jobId)?.requestId),
+      cancel: (jobId, requestId) => this.#cancel(listener, jobId, requestId),
+      clientJobs: (requestId) => this.#clientJobs(listener, requestId),
+      watch: ({ since, all, previews, requestId }) => {
+        if (since !== undefined) audience.replay(listener, since);
+        listener.all = all ?? listener.all;
+        listener.previews = previews ?? listener.previews;
+        listener.send({ type: 'watching', seq: audience.newestSeq(listener), request_id: requestId });
+      },
+      close: () => audience.close(listener),
+    };
+  }
+
+  list(query: JobQuery): JobPage {
+    const found = this.#parts.store.listJobs(query, query.limit + 1);
+    const shown = found.slice(0, query.limit);
+    return { jobs: shown.map((job) => this.#record(job)), next: found.length > shown.length ? (shown.at(-1)?.number ?? null) : null };
+  }
+
+  get(jobId: string): JobRecord | null {
+    const job = this.#parts.store.job(jobId);
+    return job === null ? null : this.#record(job);
+  }
+
+  patch(jobId: string, { starred }: { starred: boolean }): JobRecord {
+    const job = this.#known(jobId);
+    this.#parts.store.setStarred(jobId, starred);
+    return this.#record({ ...job, starred });
+  }
+
+  remove(jobId: string): JobRecord {
+    const { clock, outputs } = this.#parts;
+    const job = this.#known(jobId);
+    if (job.deletedAtMs !== null) return this.#record(job);
+    if (!isEnd(job.state)) {
+      const message = `Job ${jobId} is ${job.state.status} and cannot be deleted: completed, failed and cancelled ones can. Cancel it first.`;
+      throw new AppError('job_not_ended', message, { status: job.state.status });
+    }
+    outputs.moveToBin(job.filename);
+    return this.#setDeleted(job, clock.now());
+  }
+
+  restore(jobId: string): JobRecord {
+    const job = this.#known(jobId);
+    if (job.deletedAtMs === null) return this.#record(job);
+    this.#parts.outputs.moveFromBin(job.filename);
+    return this.#setDeleted(job, null);
+  }
+
+  emptyBin(): number {
+    const { store, outputs } = this.#parts;
+    const binned = store.binnedJobs();
+    for (const { filename } of binned) outputs.deleteFromBin(filename);
+    store.transaction(() => {
+      for (const { jobId } of binned) store.forgetJob(jobId);
+    });
+    return binned.length;
+  }
+
+  queue(action: QueueAction): QueueSummary {
+    const { runner } = this.#parts;
+    switch (action.action) {
+      case 'pause':
+      case 'resume':
+        runner.setPaused(action.action === 'pause');
+        break;
+      case 'clear':
+        this.#cancelWaiting();
+        break;
+      case 'move':
+        if (!runner.move(action.job_id, action.before)) {
+          const message = `Job ${action.job_id} cannot be moved${action.before === null ? '' : ` before ${action.before}`}: both must be waiting and not the same.`;
+          throw new AppError('unknown_job', message, {});
+        }
+    }
+    return this.summary();
+  }
+
+  summary(): QueueSummary {
+    const { runner, store, limits } = this.#parts;
+    return {
+      paused: runner.paused,
+      waiting: runner.waitingCount,
+      running: runner.runningCount,
+      order: runner.waitingIds(),
+      limit: limits.waiting,
+      measured: store
+        .measuredKinds(MEASURED_KINDS_SHOWN)
+        .map(({ generateMs, upscaleMs, ...kind }) => ({ ...kind, generate_ms: generateMs, upscale_ms: upscaleMs })),
+    };
+  }
+
+  async imageFile(filename: string): Promise<string | null> {
+    const { store, outputs } = this.#parts;
+    const original = originalFileName(filename);
+    const job = original === null ? null : store.jobByFilename(original);
+    if (job === null || job.deletedAtMs !== null) return null;
+    const result = wireResult(job.state);
+    return filename === result?.filename || filename === result?.upscaled_filename ? outputs.servedPath(filename) : null;
+  }
+
+  async close(how: 'park' | 'now'): Promise<void> {
+    const { runner, store, admission, unlock } = this.#parts;
+    admission.close();
+    await runner.close(how);
+    store.close();
+    unlock();
+  }
+
+  #statusFor(listener: Listener, jobId: string): StatusDraft {
+    const job = this.#known(jobId);
+    const gaveUp = this.#parts.audience.interestOf(listener, jobId)?.stand === 'cancelled';
+    if (gaveUp) return statusDraft({ ...job, state: { status: 'cancelled' } });
+    return { ...statusDraft(job), ...this.#parts.runner.times(jobId) };
+  }
+
+  #cancel(listener: Listener, jobId: string, requestId: RequestId): void {
+    const { audience, journal, runner } = this.#parts;
+    const job = this.#known(jobId);
+    const interest = audience.interestOf(listener, jobId);
+    const status = interest?.stand === 'cancelled' ? 'cancelled' : job.state.status;
+    if (status !== 'pending' && status !== 'processing') {
+      throw new AppError('not_cancellable', `Job ${jobId} is ${status} and cannot be cancelled: only pending and processing ones can.`, { status });
+    }
+    const isShared = audience.othersInterested(listener, jobId) > 0;
+    if (isShared && interest?.stand !== 'live') {
+      throw new AppError('job_of_others', `Job ${jobId} was asked for by others, not by this client, and cannot be cancelled from here.`, {});
+    }
+    const cancelled: StoredJob = { ...job, state: { status: 'cancelled' } };
+    journal.commit((afterCommit) => {
+      if (isShared) afterCommit(audience.addressOne(listener, statusDraft(cancelled), interest?.requestId));
+      else if (journal.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => runner.drop(jobId));
+      if (interest !== null) afterCommit(audience.setInterest(listener, jobId, interest.requestId, 'cancelled'));
+    });
+    // its subscription has told it with the request_id of its create_job; the cancel_job gets an answer of its own unless the two would be the same
+    if (interest?.stand !== 'live' || (requestId !== undefined && requestId !== interest.requestId))
+      audience.answer(listener, statusDraft(cancelled), requestId);
+    runner.startWaiting();
+  }
+
+  #cancelWaiting(): void {
+    const { journal, runner, store } = this.#parts;
+    journal.commit((afterCommit) => {
+      for (const jobId of runner.waitingIds()) {
+        const job = store.job(jobId);
+        if (job !== null && journal.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => runner.drop(jobId));
+      }
+    });
+  }
+
+  #clientJobs(listener: Listener, requestId: RequestId): void {
+    if (listener.clientId === null) {
+      const message = 'get_client_jobs needs a client_id on the connection: connect to /api/ws?client_id=ID.';
+      throw new AppError('client_id_required', message, {});
+    }
+    const jobs = this.#parts.store.clientJobs(listener.clientId).map(({ jobId, createdAtMs, state, stand }) => ({
+      job_id: jobId,
+      task_type: 'text_to_image' as const,
+      status: stand === 'cancelled' ? ('cancelled' as const) : state.status,
+      created_at: createdAtMs / 1000,
+      result: stand === 'cancelled' ? null : wireResult(state),
+    }));
+    listener.send({ type: 'client_jobs', jobs, request_id: requestId });
+  }
+
+  #setDeleted(job: StoredJob, deletedAtMs: number | null): JobRecord {
+    const { store, audience, journal } = this.#parts;
+    const changed: StoredJob = { ...job, deletedAtMs };
+    journal.commit((afterCommit) => {
+      store.setDeleted(job.jobId, deletedAtMs);
+      afterCommit(audience.addressStatus({ ...statusDraft(changed), deleted: deletedAtMs !== null }, 'asked'));
+    });
+    return this.#record(changed);
+  }
+
+  #known(jobId: string): StoredJob {
+    const job = this.#parts.store.job(jobId);
+    if (job === null) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
+    return job;
+  }
+
+  #record(job: StoredJob): JobRecord {
+    const { state, params } = job;
+    return {
+      job_id: job.jobId,
+      task_type: 'text_to_image',
+      status: state.status,
+      params,
+      result: wireResult(state),
+      error: state.status === 'failed' ? state.error.message : null,
+      code: state.status === 'failed' ? state.error.code : null,
+      checkpoint: job.checkpoint.name,
+      upscaler: job.upscaler.name,
+      created_at: job.createdAtMs / 1000,
+      finished_at: job.finishedAtMs === null ? null : job.finishedAtMs / 1000,
+      clients: this.#parts.store.interests(job.jobId).map(({ clientId }) => clientId),
+      starred: job.starred,
+      deleted: job.deletedAtMs !== null,
+      position: this.#parts.runner.times(job.jobId).position ?? null,
+    };
+  }
+}
+
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (cause) {
+    const message = `The data folder ${dataDir} cannot be created. Give this user the right to write there, or choose another one with --data-dir.`;
+    throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
+  }
+}
+
+async function indexAgain(store: Store, outputs: Outputs, movedAside: string, log: JobsLog): Promise<void> {
+  const pictures = await indexOutputs(store, outputs);
+  log.warn({ moved_to: movedAside, pictures }, 'the database was damaged and was moved aside; the pictures were indexed again from the recipes in them');
+}

@@ -1,0 +1,45 @@
+import { isEnd, type JobEvent, transition } from '#shared/domain/job.ts';
+import type { Audience, StatusTimes } from './audience.ts';
+import { statusDraft } from './status-message.ts';
+import type { Store, StoredJob } from './store.ts';
+
+/** Called with something to be done once the commit has reached the disk: sending, or changing memory. In order. */
+export type AfterCommit = (effect: () => void) => void;
+
+/** Changes to jobs: first the disk, then memory and the clients, or nothing at all. */
+export class Journal {
+  readonly #store: Store;
+  readonly #audience: Audience;
+  readonly #now: () => number;
+
+  constructor(store: Store, audience: Audience, now: () => number) {
+    this.#store = store;
+    this.#audience = audience;
+    this.#now = now;
+  }
+
+  /** Runs `work` in one transaction and then its effects. Throws what `work` or the store throws, with nothing changed or sent. */
+  commit<T>(work: (afterCommit: AfterCommit) => T): T {
+    const effects: (() => void)[] = [];
+    let value: T;
+    try {
+      value = this.#store.transaction(() => work((effect) => effects.push(effect)));
+    } catch (thrown) {
+      this.#audience.forgetUncommitted();
+      throw thrown;
+    }
+    for (const effect of effects) effect();
+    return value;
+  }
+
+  /** Inside `commit`: takes the job one step on and tells its subscribers. Null, and nothing changes, where the contract does not allow that step. */
+  apply(job: StoredJob, event: JobEvent, afterCommit: AfterCommit, times?: () => StatusTimes): StoredJob | null {
+    const state = transition(job.state, event);
+    if (state === null) return null;
+    this.#store.setState(job.jobId, state, this.#now());
+    const changed: StoredJob = { ...job, state };
+    afterCommit(this.#audience.addressStatus(statusDraft(changed), 'interested', times));
+    if (isEnd(state)) afterCommit(this.#audience.endInterests(job.jobId));
+    return changed;
+  }
+}

@@ -1,0 +1,107 @@
+import type { EngineProgress } from '#main/engine/engine.ts';
+import type { JobProgressMessage } from '#shared/protocol/messages.ts';
+
+export type Progress = JobProgressMessage['progress'];
+
+/** `mm:ss`, from one hour on `h:mm:ss`; parts of a second are dropped. */
+export function formatDuration(ms: number): string {
+  const total = Math.floor(Math.max(0, ms) / 1000);
+  const [hours, minutes, seconds] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
+  const tail = `${String(minutes).padStart(2, '0')}:${String(seconds).padStart(2, '0')}`;
+  return hours === 0 ? tail : `${hours}:${tail}`;
+}
+
+/** `3.75s/it`, or `4.00it/s` from one step a second on. */
+export function formatSpeed(msPerStep: number): string {
+  if (msPerStep > 1000) return `${(msPerStep / 1000).toFixed(2)}s/it`;
+  return `${(1000 / Math.max(msPerStep, 1e-3)).toFixed(2)}it/s`;
+}
+
+/**
+ * Turns the engine's progress into the contract's. The denoising counters stay in the original's keys in every stage and never fall,
+ * also when the engine begins a task anew after a crash; before the first step time and speed read zero, since nothing is measured yet.
+ */
+export class ProgressMeter {
+  readonly #totalSteps: number;
+  #denoisingSinceMs: number;
+  #step: number;
+  #elapsedMs = 0;
+  #msPerStep: number | null = null;
+
+  /** `stepsDone` is above 0 for a job that goes on at upscaling. */
+  constructor(totalSteps: number, nowMs: number, stepsDone = 0) {
+    this.#totalSteps = totalSteps;
+    this.#denoisingSinceMs = nowMs;
+    this.#step = stepsDone;
+  }
+
+  /** The wait for the device is no part of the denoising time. */
+  modelTaken(nowMs: number): void {
+    if (this.#step === 0) this.#denoisingSinceMs = nowMs;
+  }
+
+  /** `everyStep` marks the messages that may not be left out: one for each denoising step. Null where there is nothing to say yet. */
+  read(engine: EngineProgress, nowMs: number): { progress: Progress; everyStep: boolean } | null {
+    const isStep = engine.stage === 'generating' && engine.done > this.#step;
+    if (isStep) {
+      this.#step = engine.done;
+      this.#elapsedMs = nowMs - this.#denoisingSinceMs;
+      // N steps are N - 1 forwards; message N follows the last one at once
+      this.#msPerStep = this.#elapsedMs / Math.min(engine.done, Math.max(1, this.#totalSteps - 1));
+    } else if (this.#step === 0) {
+      this.#denoisingSinceMs = nowMs;
+      if (engine.stage === 'generating') return null;
+    }
+    const fraction = engine.total > 0 ? Math.min(1, Math.max(0, engine.done / engine.total)) : 0;
+    const progress: Progress = {
+      stage: engine.stage,
+      percentage: Math.floor((100 * this.#step) / this.#totalSteps),
+      current_step: this.#step,
+      total_steps: this.#totalSteps,
+      elapsed: formatDuration(this.#elapsedMs),
+      remaining: formatDuration((this.#totalSteps - this.#step) * (this.#msPerStep ?? 0)),
+      speed: this.#msPerStep === null ? '0.00it/s' : formatSpeed(this.#msPerStep),
+      type: 'progress',
+      ...(isStep ? {} : { stage_fraction: fraction }),
+    };
+    return { progress, everyStep: isStep };
+  }
+}
+
+/** Lets at most one value through in each interval; a value held back is sent when the interval ends, unless a newer one took its place. */
+export class Coalescer<T> {
+  readonly #intervalMs: number;
+  readonly #clock: { monotonicMs(): number; schedule(task: () => void, delayMs: number): () => void };
+  readonly #send: (value: T) => void;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  #held: { value: T; callOff: () => void } | null = null;
+
+  constructor(intervalMs: number, clock: { monotonicMs(): number; schedule(task: () => void, delayMs: number): () => void }, send: (value: T) => void) {
+    this.#intervalMs = intervalMs;
+    this.#clock = clock;
+    this.#send = send;
+  }
+
+  offer(value: T): void {
+    const waitMs = this.#sentAtMs + this.#intervalMs - this.#clock.monotonicMs();
+    if (waitMs <= 0) this.sendNow(value);
+    else if (this.#held !== null) this.#held.value = value;
+    else this.#held = { value, callOff: this.#clock.schedule(() => this.#release(), waitMs) };
+  }
+
+  /** Past the limit; what was held back is older and is dropped. */
+  sendNow(value: T): void {
+    this.drop();
+    this.#sentAtMs = this.#clock.monotonicMs();
+    this.#send(value);
+  }
+
+  drop(): void {
+    this.#held?.callOff();
+    this.#held = null;
+  }
+
+  #release(): void {
+    if (this.#held !== null) this.sendNow(this.#held.value);
+  }
+}

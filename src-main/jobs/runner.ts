@@ -1,0 +1,453 @@
+import type { Engine, EngineHooks, EnginePreview, TaskReport } from '#main/engine/engine.ts';
+import { encodePng } from '#main/lib/png.ts';
+import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { JobEvent } from '#shared/domain/job.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
+import { AppError, toWireError } from '#shared/protocol/errors.ts';
+import type { Audience, StatusTimes } from './audience.ts';
+import { upscaledFileName } from './file-name.ts';
+import type { Clock, JobsLog } from './jobs.ts';
+import type { Journal } from './journal.ts';
+import { ModelLock, type ModelTurn } from './model-lock.ts';
+import type { Outputs } from './outputs.ts';
+import { Coalescer, type Progress, ProgressMeter } from './progress.ts';
+import { recipeTexts } from './recipe-texts.ts';
+import { startOrder, type WaitingJob } from './start-order.ts';
+import { pictureKindOf, type Store, type StoredJob } from './store.ts';
+import { type MeasuredWork, totalMs } from './work-ahead.ts';
+
+const PROGRESS_INTERVAL_MS = 100;
+const START_AGAIN_MS = 5000;
+const OWNERS_REMEMBERED = 10_000;
+
+export interface RunnerParts {
+  store: Store;
+  audience: Audience;
+  journal: Journal;
+  outputs: Outputs;
+  engine: Engine;
+  registry: ModelRegistry;
+  clock: Clock;
+  log: JobsLog;
+  programVersion: string;
+  runningLimit: number;
+  isOwnWindow: (owner: string) => boolean;
+}
+
+type Stage = 'generate' | 'upscale';
+
+/** A job in `processing` or `generated` at work. */
+interface Run {
+  readonly job: StoredJob;
+  readonly controller: AbortController;
+  readonly progress: Coalescer<Progress>;
+  stage: Stage;
+  /** Where this stage's model work stands. */
+  model: 'to_come' | 'done' | { sinceMs: number };
+  finished: Promise<void>;
+}
+
+interface Waiting extends WaitingJob {
+  job: StoredJob;
+}
+
+/**
+ * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock, given back as soon
+ * as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
+ */
+export class Runner {
+  readonly #parts: RunnerParts;
+  readonly #lock = new ModelLock();
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #running = new Map<string, Run>();
+  /** Runs that were cancelled and have not come back from the engine. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #lastServed = new Map<string, number>();
+  readonly #work = new Map<string, MeasuredWork | null>();
+  #served = 0;
+  #paused: boolean;
+  #closing = false;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.#paused = parts.store.setting('paused') === 'true';
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** A job in `pending`, already committed. `startWaiting` lets it begin. */
+  enqueue(job: StoredJob): void {
+    const { jobId, owner, arrival, place } = job;
+    this.#waiting.set(jobId, { jobId, owner, arrival, place, ownWindow: this.#parts.isOwnWindow(owner), job });
+  }
+
+  /** A job found in `processing` or `generated` at the start. */
+  resume(job: StoredJob): void {
+    this.#begin(job, job.state.status === 'generated' ? 'upscale' : 'generate');
+  }
+
+  startWaiting(): void {
+    while (!this.#paused && !this.#closing && this.#running.size < this.#parts.runningLimit) {
+      const [next] = this.#order();
+      if (next === undefined || !this.#start(next)) return;
+    }
+  }
+
+  /** After the commit of a cancellation: takes the job out of the queue, or stops its run within one step of the model. */
+  drop(jobId: string): void {
+    this.#waiting.delete(jobId);
+    const run = this.#running.get(jobId);
+    if (run === undefined) return;
+    this.#running.delete(jobId);
+    run.progress.drop();
+    this.#leaving.set(jobId, run.finished);
+    run.controller.abort();
+  }
+
+  setPaused(paused: boolean): void {
+    this.#parts.store.setSetting('paused', String(paused));
+    this.#paused = paused;
+    this.startWaiting();
+  }
+
+  /** Puts a waiting job before another, or last. The order of that moment is kept for all that wait now. False where either does not wait. */
+  move(jobId: string, before: string | null): boolean {
+    const moved = this.#waiting.get(jobId);
+    if (moved === undefined || before === jobId || (before !== null && !this.#waiting.has(before))) return false;
+    const order = this.#order().filter((entry) => entry !== moved);
+    const at = before === null ? order.length : order.findIndex((entry) => entry.jobId === before);
+    order.splice(at, 0, moved);
+    this.#parts.journal.commit((afterCommit) => {
+      for (const [place, entry] of order.entries()) {
+        this.#parts.store.setPlace(entry.jobId, place);
+        afterCommit(() => {
+          entry.place = place;
+        });
+      }
+    });
+    return true;
+  }
+
+  /** Ids of the waiting jobs in the order in which they will start. */
+  waitingIds(): string[] {
+    return this.#order().map(({ jobId }) => jobId);
+  }
+
+  /** Place and times of a waiting job, time left of a running one; empty for others, and without times until such a picture was measured here. */
+  times(jobId: string): StatusTimes {
+    const runs = [...this.#running.values()];
+    const runAt = runs.findIndex(({ job }) => job.jobId === jobId);
+    const run = runs[runAt];
+    if (run !== undefined) {
+      const leftMs = totalMs([...runs.slice(0, runAt + 1).map((other) => this.#modelMsLeft(other)), this.#workOf(run.job)?.writeMs ?? null]);
+      return leftMs === null ? {} : { eta_ms: Math.round(leftMs) };
+    }
+    const order = this.#order();
+    const at = order.findIndex((waiting) => waiting.jobId === jobId);
+    const waiting = order[at];
+    if (waiting === undefined) return {};
+    const position = at + 1;
+    if (this.#paused) return { position };
+    const waitMs = totalMs([...runs.map((other) => this.#modelMsLeft(other)), ...order.slice(0, at).map(({ job }) => this.#modelMs(job))]);
+    const ownMs = totalMs([this.#modelMs(waiting.job), this.#workOf(waiting.job)?.writeMs ?? null]);
+    return waitMs === null || ownMs === null ? { position } : { position, wait_ms: Math.round(waitMs), eta_ms: Math.round(waitMs + ownMs) };
+  }
+
+  /** Time until a place in the queue is free, or null where that was never measured. */
+  msUntilNextStart(): number | null {
+    const left = [...this.#running.values()].map((run) => this.#modelMsLeft(run)).filter((ms) => ms !== null);
+    return left.length === 0 || left.length < this.#running.size ? null : Math.min(...left);
+  }
+
+  /** See `Jobs.close`. */
+  async close(how: 'park' | 'now'): Promise<void> {
+    this.#closing = true;
+    const unsettled = [...this.#leaving.values()];
+    for (const run of this.#running.values()) {
+      unsettled.push(run.finished);
+      run.progress.drop();
+      if (how === 'now' || run.model !== 'done') run.controller.abort();
+    }
+    if (how === 'now') this.#running.clear();
+    else await Promise.all(unsettled);
+  }
+
+  #order(): Waiting[] {
+    const order: Waiting[] = [];
+    for (const { jobId } of startOrder(this.#waiting.values(), this.#lastServed)) {
+      const waiting = this.#waiting.get(jobId);
+      if (waiting !== undefined) order.push(waiting);
+    }
+    return order;
+  }
+
+  /** False where the start could not be written down; it is tried again later. */
+  #start(waiting: Waiting): boolean {
+    const { journal, clock, log } = this.#parts;
+    const { jobId, owner } = waiting;
+    try {
+      journal.commit((afterCommit) => {
+        let started: StoredJob | null = null;
+        afterCommit(() => {
+          this.#waiting.delete(jobId);
+          this.#remember(owner);
+          if (started !== null) this.#begin(started, 'generate');
+        });
+        started = journal.apply(waiting.job, { type: 'started' }, afterCommit, () => this.times(jobId));
+      });
+      return true;
+    } catch (thrown) {
+      log.error({ err: thrown, job_id: jobId }, 'a job could not be started; the next attempt follows in five seconds');
+      clock.schedule(() => this.startWaiting(), START_AGAIN_MS);
+      return false;
+    }
+  }
+
+  /** The longest unserved owner is forgotten first: it only counts as never served. */
+  #remember(owner: string): void {
+    this.#lastServed.delete(owner);
+    this.#lastServed.set(owner, ++this.#served);
+    if (this.#lastServed.size <= OWNERS_REMEMBERED) return;
+    for (const oldest of this.#lastServed.keys()) {
+      this.#lastServed.delete(oldest);
+      return;
+    }
+  }
+
+  #begin(job: StoredJob, stage: Stage): void {
+    const { clock, audience } = this.#parts;
+    const progress = new Coalescer<Progress>(PROGRESS_INTERVAL_MS, clock, (value) => audience.sendProgress(job.jobId, value));
+    const run: Run = { job, controller: new AbortController(), progress, stage, model: 'to_come', finished: Promise.resolve() };
+    this.#running.set(job.jobId, run);
+    run.finished = this.#takeToEnd(run, this.#leaving.get(job.jobId));
+  }
+
+  async #takeToEnd(run: Run, earlierRun: Promise<void> | undefined): Promise<void> {
+    const { jobId } = run.job;
+    try {
+      await earlierRun;
+      const meter = new ProgressMeter(run.job.params.steps, this.#parts.clock.monotonicMs(), run.stage === 'upscale' ? run.job.params.steps : 0);
+      if (run.stage === 'generate' && !(await this.#generate(run, meter))) return;
+      if (this.#closing) return;
+      await this.#upscale(run, meter);
+    } catch (thrown) {
+      this.#fail(run, thrown);
+    } finally {
+      run.progress.drop();
+      if (this.#running.get(jobId) === run) this.#running.delete(jobId);
+      if (this.#leaving.get(jobId) === run.finished) this.#leaving.delete(jobId);
+      this.startWaiting();
+    }
+  }
+
+  /** False where the job was cancelled meanwhile: nothing of the run is kept then. */
+  async #generate(run: Run, meter: ProgressMeter): Promise<boolean> {
+    const { engine, outputs, registry, store, clock } = this.#parts;
+    const { job } = run;
+    const checkpoint = (await registry.list()).find(({ identity }) => identity === job.checkpoint.identity);
+    if (checkpoint === undefined) throw modelGone(job, `checkpoint ${job.checkpoint.name}`);
+    const outputPath = outputs.temporaryPath(job.jobId, 'original');
+    try {
+      const task = {
+        params: job.params,
+        checkpointDir: checkpoint.dir,
+        checkpointIdentity: checkpoint.identity,
+        outputPath,
+        texts: this.#texts(job, 'original'),
+      };
+      const { modelMs } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
+      if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename }))) return false;
+      store.addGenerateTime(pictureKindOf(job), modelMs, clock.now());
+      this.#work.clear();
+      return true;
+    } finally {
+      await outputs.discard(outputPath);
+    }
+  }
+
+  async #upscale(run: Run, meter: ProgressMeter): Promise<void> {
+    const { engine, outputs, registry, store } = this.#parts;
+    const { job } = run;
+    run.stage = 'upscale';
+    run.model = 'to_come';
+    const upscaler = await registry.upscaler();
+    if (upscaler.identity !== job.upscaler.identity) throw modelGone(job, `upscaler ${job.upscaler.name}`);
+    const outputPath = outputs.temporaryPath(job.jobId, 'upscaled');
+    const upscaledFilename = upscaledFileName(job.filename);
+    try {
+      const task = {
+        inputPath: outputs.path(job.filename),
+        upscalerPath: upscaler.path,
+        upscalerIdentity: upscaler.identity,
+        outputPath,
+        texts: this.#texts(job, 'upscaled'),
+      };
+      const { modelMs, writeMs } = await this.#withModel(run, meter, 'carry_on', (hooks) => engine.upscale(task, hooks, run.controller.signal));
+      if (!outputs.has(job.filename)) throw originalGone(job);
+      const done = await this.#publish(run, outputPath, upscaledFilename, { type: 'completed', result: { filename: job.filename, upscaledFilename } });
+      if (!done) return;
+      store.addUpscaleTime(pictureKindOf(job), modelMs, writeMs);
+      this.#work.clear();
+    } finally {
+      await outputs.discard(outputPath);
+    }
+  }
+
+  /** File first, then the row: a crash in between is mended at the next start. False, and no file, where the job was cancelled meanwhile. */
+  async #publish(run: Run, temporaryPath: string, filename: string, event: JobEvent): Promise<boolean> {
+    const { outputs, store } = this.#parts;
+    const { jobId } = run.job;
+    if (this.#running.get(jobId) !== run) return false;
+    await outputs.publish(temporaryPath, filename);
+    run.progress.drop();
+    const changed = this.#running.get(jobId) !== run ? null : this.#applyTo(jobId, event, () => this.times(jobId));
+    if (changed === null && store.job(jobId)?.state.status === 'cancelled') await outputs.discard(outputs.path(filename));
+    return changed !== null;
+  }
+
+  #applyTo(jobId: string, event: JobEvent, times?: () => StatusTimes): StoredJob | null {
+    const { journal, store } = this.#parts;
+    return journal.commit((afterCommit) => {
+      const job = store.job(jobId);
+      return job === null ? null : journal.apply(job, event, afterCommit, times);
+    });
+  }
+
+  async #withModel(
+    run: Run,
+    meter: ProgressMeter,
+    turn: ModelTurn,
+    work: (hooks: EngineHooks) => Promise<TaskReport>,
+  ): Promise<{ modelMs: number; writeMs: number }> {
+    const { clock } = this.#parts;
+    const release = await this.#lock.acquire(turn, run.controller.signal);
+    const sinceMs = clock.monotonicMs();
+    run.model = { sinceMs };
+    meter.modelTaken(sinceMs);
+    let doneMs: number | null = null;
+    const onModelDone = () => {
+      doneMs ??= clock.monotonicMs();
+      run.model = 'done';
+      release();
+    };
+    try {
+      const report = await work({ ...this.#hooks(run, meter), onModelDone });
+      onModelDone();
+      // loading happens once for many pictures and is no part of what one takes
+      const modelMs = Math.max(0, (doneMs ?? sinceMs) - sinceMs - (report.stagesMs.loading ?? 0));
+      return { modelMs, writeMs: clock.monotonicMs() - (doneMs ?? sinceMs) };
+    } finally {
+      release();
+    }
+  }
+
+  #hooks(run: Run, meter: ProgressMeter): Pick<EngineHooks, 'onProgress' | 'onPreview'> {
+    const { audience, clock, log } = this.#parts;
+    const { jobId } = run.job;
+    const isCurrent = () => this.#running.get(jobId) === run && !run.controller.signal.aborted;
+    return {
+      onProgress: (engineProgress) => {
+        if (!isCurrent()) return;
+        const reading = meter.read(engineProgress, clock.monotonicMs());
+        if (reading === null) return;
+        if (reading.everyStep) run.progress.sendNow(reading.progress);
+        else run.progress.offer(reading.progress);
+      },
+      onPreview: (preview) => {
+        if (!isCurrent() || !audience.wantsPreviews(jobId)) return;
+        previewMessage(jobId, preview).then(
+          (message) => {
+            if (isCurrent()) audience.sendPreview(message);
+          },
+          (thrown: unknown) => log.warn({ err: thrown, job_id: jobId }, 'a preview could not be encoded'),
+        );
+      },
+    };
+  }
+
+  #fail(run: Run, thrown: unknown): void {
+    const { log } = this.#parts;
+    const { jobId } = run.job;
+    // cancelled by its last client, or parked: the row already says what is to be
+    if (this.#running.get(jobId) !== run || run.controller.signal.aborted) return;
+    const error = toWireError(thrown);
+    if (error.code === 'shutting_down') return;
+    log.error({ err: thrown, job_id: jobId, code: error.code }, 'a job failed');
+    try {
+      this.#applyTo(jobId, { type: 'failed', error });
+    } catch (cause) {
+      log.error({ err: cause, job_id: jobId }, 'the failure could not be written down; the job runs again at the next start');
+    }
+  }
+
+  #texts(job: StoredJob, role: Recipe['role']) {
+    return recipeTexts({
+      version: 1,
+      role,
+      job_id: job.jobId,
+      task_type: 'text_to_image',
+      params: job.params,
+      checkpoint: job.checkpoint,
+      upscaler: job.upscaler,
+      program: { name: 'Z-Image-Turbo Studio', version: this.#parts.programVersion },
+      created_at: job.createdAtMs / 1000,
+    });
+  }
+
+  #workOf(job: StoredJob): MeasuredWork | null {
+    const kind = pictureKindOf(job);
+    const key = JSON.stringify(kind);
+    let work = this.#work.get(key);
+    if (work === undefined) {
+      work = this.#parts.store.measuredWork(kind);
+      this.#work.set(key, work);
+    }
+    return work;
+  }
+
+  #modelMs(job: StoredJob): number | null {
+    const work = this.#workOf(job);
+    return work === null ? null : work.generateMs + work.upscaleMs;
+  }
+
+  #modelMsLeft({ job, stage, model }: Run): number | null {
+    const work = this.#workOf(job);
+    if (work === null) return null;
+    const whole = stage === 'generate' ? work.generateMs : work.upscaleMs;
+    const spentMs = typeof model === 'string' ? 0 : this.#parts.clock.monotonicMs() - model.sinceMs;
+    const left = model === 'done' ? 0 : Math.max(0, whole - spentMs);
+    return stage === 'generate' ? left + work.upscaleMs : left;
+  }
+}
+
+async function previewMessage(jobId: string, { step, width, height, rgb }: EnginePreview) {
+  const png = await encodePng({ width, height, data: rgb }, [], 6);
+  return {
+    type: 'job_preview' as const,
+    job_id: jobId,
+    step,
+    media_type: 'image/png' as const,
+    width,
+    height,
+    data: Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64'),
+  };
+}
+
+function modelGone(job: StoredJob, model: string): AppError<'model_not_installed'> {
+  const message = `The ${model} that this job was accepted for is no longer installed. Install it again, or send the job again to run with the present one.`;
+  return new AppError('model_not_installed', message, { modelType: job.params.model_type });
+}
+
+function originalGone(job: StoredJob): AppError<'unknown_image'> {
+  return new AppError('unknown_image', `The picture ${job.filename} was deleted while it was being enlarged. Send the job again to make it anew.`, {});
+}

@@ -1,0 +1,34 @@
+import type { JobState } from '#shared/domain/job.ts';
+import type { WireJobResult } from '#shared/protocol/messages.ts';
+import type { StatusDraft } from './audience.ts';
+import type { StoredJob } from './store.ts';
+
+/** The folder's name in the contract, wherever it lies. */
+const OUTPUTS = 'outputs';
+
+/** A job's state in the words of the contract. */
+export function statusDraft({ jobId, state, checkpoint }: Pick<StoredJob, 'jobId' | 'state' | 'checkpoint'>): StatusDraft {
+  const result = wireResult(state);
+  return {
+    type: 'job_status',
+    job_id: jobId,
+    status: state.status,
+    ...(result === null ? {} : { result }),
+    ...(state.status === 'failed' ? { error: state.error.message, code: state.error.code } : {}),
+    checkpoint: checkpoint.name,
+  };
+}
+
+/** Null for states without a picture. */
+export function wireResult(state: JobState): WireJobResult | null {
+  switch (state.status) {
+    case 'generated':
+      return { filename: state.filename, local_path: `${OUTPUTS}/${state.filename}` };
+    case 'completed':
+      return { filename: state.result.filename, path: `${OUTPUTS}/${state.result.filename}`, upscaled_filename: state.result.upscaledFilename };
+    case 'failed':
+      return state.filename === undefined ? null : { filename: state.filename, local_path: `${OUTPUTS}/${state.filename}` };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { modelTypeSchema } from './job.ts';
+
+/** Keyword of the iTXt entry that holds a recipe as JSON. */
+export const RECIPE_KEYWORD = 'zimage-recipe';
+/** Keyword of the text that other tools read: prompt, then one line of settings. */
+export const PARAMETERS_KEYWORD = 'parameters';
+
+/** How a picture was made; stands in both of a job's files. Readers take what they know and ignore further keys. */
+export const recipeSchema = z.object({
+  version: z.literal(1),
+  /** `original`, or its enlargement four times. */
+  role: z.enum(['original', 'upscaled']),
+  job_id: z.string().regex(/^[0-9a-f]{64}$/),
+  task_type: z.literal('text_to_image'),
+  params: z.object({
+    prompt: z.string(),
+    width: z.number().int(),
+    height: z.number().int(),
+    steps: z.number().int(),
+    guidance_scale: z.number(),
+    seed: z.number().int(),
+    model_type: modelTypeSchema,
+  }),
+  checkpoint: z.object({ name: z.string(), identity: z.string() }),
+  upscaler: z.object({ name: z.string(), identity: z.string() }),
+  program: z.object({ name: z.string(), version: z.string() }),
+  /** Unix seconds. */
+  created_at: z.number(),
+});
+export type Recipe = z.infer<typeof recipeSchema>;
