@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
+import { recipeSchema } from '../domain/recipe.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from './messages.ts';
 
 /** The HTTP contract beside the WebSocket one: what the server answers, as schemas. Source: `docs/protocol.md`. */
@@ -77,10 +78,13 @@ export const binSchema = z.object({
   removed: z.number().int(),
 });
 
-/** What an uploaded picture tells of itself: its texts as they stand in the PNG, and our own recipe where it holds one. */
+/** What an uploaded picture tells of itself: its texts as they stand in a PNG, and our own recipe where it holds one. */
 export const uploadSchema = z.object({
+  /** `png`, `jpeg`, `webp` … */
+  format: z.string(),
   width: z.number().int(),
   height: z.number().int(),
   texts: z.array(z.object({ keyword: z.string(), text: z.string() })),
+  recipe: recipeSchema.nullable(),
 });
 export type Upload = z.infer<typeof uploadSchema>;

@@ -1,0 +1,25 @@
+/** The options of `loadConfig` that the desktop app takes from its own command line; address and folders are the app's to choose. */
+const takenOptions = new Set(['--port', '--checkpoint', '--device', '--accuracy', '--log-level', '--allow-host', '--allow-origin']);
+
+/**
+ * The arguments that the desktop app was started with, without the program itself.
+ * In development the first one is the folder of the app, which is none of the user's.
+ */
+export function launchArguments(): string[] {
+  const isDevelopment = Reflect.get(process, 'defaultApp') === true;
+  const own = process.argv.slice(1);
+  if (!isDevelopment) return own;
+  const appFolder = own.findIndex((argument) => !argument.startsWith('-'));
+  return own.filter((_argument, at) => at !== appFolder);
+}
+
+/** What `loadConfig` gets as its command line in the desktop app: our choice of address and folder, and of `argv` what is an option of ours; Chromium's switches are not. */
+export function desktopConfigArguments(argv: readonly string[], choices: { host: string; dataDir: string }): string[] {
+  const own = argv.flatMap((argument, at) => {
+    const [name = '', value] = argument.split(/=(.*)/s);
+    if (!takenOptions.has(name)) return [];
+    const following = argv[at + 1];
+    return value !== undefined ? [name, value] : following !== undefined ? [name, following] : [name];
+  });
+  return ['--host', choices.host, '--data-dir', choices.dataDir, ...own];
+}

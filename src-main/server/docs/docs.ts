@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import fastifySwagger from '@fastify/swagger';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { programDir } from '#main/lib/program-files.ts';
+import type { App } from '../app.ts';
+import { page } from '../plain-pages.ts';
+import { createAsyncApi } from './asyncapi.ts';
+import { websocketPage, websocketPageStyle } from './websocket-page.ts';
+
+/** Collects the routes for the OpenAPI document. Must be registered before them. */
+export async function registerOpenApi(app: App, version: string): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Z-Image-Turbo Studio',
+        version,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+        description: 'Jobs are made over the WebSocket (/docs/websocket); this is what stands beside it. From another machine each call needs the access key.',
+      },
+      security: [{ key: [] }, {}],
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'The access key; from this machine none is needed.' } } },
+    },
+    transform: jsonSchemaTransform,
+  });
+}
+
+/** `/docs` for HTTP and `/docs/websocket` for the messages, both from files of our own, under the strict content policy of every page. */
+export async function registerDocs(app: App, version: string): Promise<void> {
+  const hidden = { schema: { hide: true } };
+  const root = swaggerUiDir();
+  await app.register(fastifyStatic, {
+    root,
+    prefix: '/docs/swagger-ui/',
+    allowedPath: (path) => /^\/swagger-ui(-bundle)?\.(js|css)$/.test(path),
+    wildcard: false,
+    globIgnore: ['!(swagger-ui.css|swagger-ui-bundle.js)'],
+    index: false,
+    decorateReply: false,
+  });
+  app.get('/docs', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(swaggerPage));
+  app.get('/docs/swagger-start.js', hidden, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(swaggerStart));
+  app.get('/docs/openapi.json', hidden, () => app.swagger());
+  app.get('/docs/asyncapi.json', hidden, () => createAsyncApi(version));
+  app.get('/docs/websocket', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(websocketPage()));
+  app.get('/docs/websocket.css', hidden, (_request, reply) => reply.type('text/css; charset=utf-8').send(websocketPageStyle));
+}
+
+const swaggerPage = page(
+  'HTTP calls',
+  '<p><a href="/docs/websocket">WebSocket messages</a></p>\n<div id="swagger"></div>\n<script src="/docs/swagger-ui/swagger-ui-bundle.js"></script>\n<script src="/docs/swagger-start.js"></script>',
+  '<link rel="stylesheet" href="/docs/swagger-ui/swagger-ui.css">',
+);
+
+const swaggerStart = "SwaggerUIBundle({ url: '/docs/openapi.json', dom_id: '#swagger', validatorUrl: null, deepLinking: true });\n";
+
+/** Where the build copied Swagger UI's two files to, else the package that they come from. */
+function swaggerUiDir(): string {
+  const built = join(programDir, 'out', 'swagger-ui');
+  if (existsSync(built)) return built;
+  return join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static');
+}

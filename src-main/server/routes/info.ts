@@ -1,0 +1,53 @@
+import { freemem, totalmem } from 'node:os';
+import type { Jobs } from '#main/jobs/jobs.ts';
+import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import { type Info, infoSchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
+import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
+import { isFromThisMachine } from '../access.ts';
+import { accessRequestOf } from '../access-hook.ts';
+import { type App, errorAnswers } from '../app.ts';
+import { MAX_FRAME_BYTES } from '../socket.ts';
+import { listModels } from './models.ts';
+import { MAX_UPLOAD_BYTES } from './uploads.ts';
+
+/** What the engine tells of itself; the engine's own status fits. */
+export interface EngineState {
+  state: Info['engine']['state'];
+  device: string;
+  deviceReason: string;
+  accuracy: Info['engine']['accuracy'];
+  residentBytes: number;
+  restarts: number;
+}
+
+export interface InfoSources {
+  version: string;
+  open: boolean;
+  jobs: Jobs;
+  registry: ModelRegistry;
+  engineStatus: () => EngineState;
+}
+
+export function registerInfo(app: App, { version, open, jobs, registry, engineStatus }: InfoSources): void {
+  const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
+  app.get('/api/info', { schema }, async (request): Promise<Info> => {
+    const { state, device, deviceReason, accuracy, residentBytes, restarts } = engineStatus();
+    const [models, upscaler] = await Promise.all([listModels(registry), registry.upscaler()]);
+    return {
+      version,
+      models,
+      upscaler: { name: upscaler.name, license: upscaler.license },
+      engine: { state, device, device_reason: deviceReason, accuracy, resident_bytes: residentBytes, restarts },
+      queue: jobs.summary(),
+      limits: {
+        size_unit_px: SIZE_UNIT_PX,
+        max_pixels: MAX_PICTURE_PIXELS,
+        max_frame_bytes: MAX_FRAME_BYTES,
+        max_upload_bytes: MAX_UPLOAD_BYTES,
+        thumbnail_widths: [...THUMBNAIL_WIDTHS],
+      },
+      memory: { total_bytes: totalmem(), free_bytes: freemem(), server_bytes: process.memoryUsage.rss() },
+      access: { from_this_machine: isFromThisMachine(accessRequestOf(request.raw)), open },
+    };
+  });
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import type { Jobs } from '#main/jobs/jobs.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { jobPageSchema, jobQuerySchema, jobRecordSchema } from '#shared/domain/job-record.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { binSchema, jobPatchSchema } from '#shared/protocol/http.ts';
+import { type App, errorAnswers } from '../app.ts';
+
+const tags = ['jobs'];
+const params = z.object({ id: z.string().regex(/^[0-9a-f]{64}$/) });
+const one = { 200: jobRecordSchema, ...errorAnswers };
+
+export function registerJobs(app: App, jobs: Jobs): void {
+  app.get(
+    '/api/jobs',
+    { schema: { tags, summary: 'History, newest first', querystring: jobQuerySchema, response: { 200: jobPageSchema, ...errorAnswers } } },
+    (request) => jobs.list(request.query),
+  );
+
+  app.get('/api/jobs/:id', { schema: { tags, summary: 'One job', params, response: one } }, (request) => {
+    const record = jobs.get(request.params.id);
+    if (record === null) throw new AppError('unknown_job', `There is no job ${quoteValue(request.params.id)}.`, {});
+    return record;
+  });
+
+  app.patch('/api/jobs/:id', { schema: { tags, summary: 'Star or unstar', params, body: jobPatchSchema, response: one } }, (request) =>
+    jobs.patch(request.params.id, request.body),
+  );
+
+  app.delete(
+    '/api/jobs/:id',
+    { config: { insistsOnKey: true }, schema: { tags, summary: 'Move an ended job and its pictures to the bin', params, response: one } },
+    (request) => jobs.remove(request.params.id),
+  );
+
+  app.post('/api/jobs/:id/restore', { schema: { tags, summary: 'Bring a job back from the bin', params, response: one } }, (request) =>
+    jobs.restore(request.params.id),
+  );
+
+  app.delete(
+    '/api/bin',
+    { config: { insistsOnKey: true }, schema: { tags, summary: 'Delete what lies in the bin for good', response: { 200: binSchema, ...errorAnswers } } },
+    () => ({ removed: jobs.emptyBin() }),
+  );
+}

@@ -1,0 +1,132 @@
+import { hostname } from 'node:os';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import fastifyStatic from '@fastify/static';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Jobs } from '#main/jobs/jobs.ts';
+import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import { registerAccess } from './access-hook.ts';
+import type { AccessKey } from './access-key.ts';
+import type { App } from './app.ts';
+import { answerBrokenRequest } from './broken-request.ts';
+import { registerDocs, registerOpenApi } from './docs/docs.ts';
+import { replyWithError } from './error-reply.ts';
+import { hideKeys } from './log.ts';
+import { registerRouteTable } from './route-table.ts';
+import { registerHealth } from './routes/health.ts';
+import { registerImage } from './routes/image.ts';
+import { type EngineState, registerInfo } from './routes/info.ts';
+import { registerJobs } from './routes/jobs.ts';
+import { registerModels } from './routes/models.ts';
+import { registerQueue } from './routes/queue.ts';
+import { registerUploads } from './routes/uploads.ts';
+import { registerWindow } from './routes/window.ts';
+import { defaultSocketLimits, registerSocketRoute, registerSocketServer, type SocketLimits } from './socket.ts';
+import { createThumbnails } from './thumbnails.ts';
+import { validatorCompiler } from './validate.ts';
+
+const MAX_CONNECTIONS = 16_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
+/** Percent-encoded, a name of 30 letters of any script is long. */
+const MAX_PARAM_LENGTH = 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
+
+export interface ServerOptions {
+  config: { open: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
+  jobs: Jobs;
+  registry: ModelRegistry;
+  engineStatus: () => EngineState;
+  accessKey: AccessKey;
+  /** Folder of the built window; may be absent. */
+  rendererDir: string;
+  version: string;
+  log: FastifyBaseLogger;
+  socketLimits?: Partial<SocketLimits>;
+}
+
+/** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
+export async function buildServer(options: ServerOptions): Promise<App> {
+  const { config, jobs, registry, engineStatus, accessKey, rendererDir, version, log } = options;
+  const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
+  const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
+
+  const app: App = Fastify({
+    loggerInstance: log,
+    disableRequestLogging: true,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 1_000 },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: replyWithError,
+  }).withTypeProvider<ZodTypeProvider>();
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply));
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.debug({ method: request.method, url: hideKeys(request.url), status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
+  });
+
+  const routes = registerRouteTable(app);
+  await app.register(helmet, contentPolicy);
+  await registerSocketServer(app, socketLimits);
+  const access = registerAccess(app, rules, accessKey, routes);
+  await app.register(cors, {
+    origin: [...config.allowOrigins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'range', 'if-none-match', 'if-modified-since'],
+    exposedHeaders: ['etag', 'content-range', 'content-disposition', 'retry-after'],
+    maxAge: 600,
+    strictPreflight: false,
+    hideOptionsRoute: true,
+  });
+  // gives replies their sendFile and serves nothing by itself
+  await app.register(fastifyStatic, { serve: false });
+  await registerOpenApi(app, version);
+
+  registerHealth(app);
+  registerInfo(app, { version, open: config.open, jobs, registry, engineStatus });
+  registerImage(app, jobs, createThumbnails(config.dataDir));
+  registerJobs(app, jobs);
+  registerQueue(app, jobs);
+  registerModels(app, registry);
+  await registerUploads(app);
+  registerSocketRoute(app, jobs, access, socketLimits);
+  await registerDocs(app, version);
+  await registerWindow(app, rendererDir);
+  await app.ready();
+  return app;
+}
+
+/** Everything from this server and nothing inline; what a library inserts at run time needs the response's nonce. */
+const contentPolicy = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'", 'data:', 'blob:'],
+      connectSrc: ["'self'"],
+      fontSrc: ["'self'"],
+      workerSrc: ["'self'"],
+      manifestSrc: ["'self'"],
+      formAction: ["'self'"],
+      baseUri: ["'none'"],
+      frameAncestors: ["'none'"],
+    },
+  },
+  enableCSPNonces: true,
+  crossOriginResourcePolicy: { policy: 'same-origin' as const },
+  referrerPolicy: { policy: 'no-referrer' as const },
+  // the server speaks plain HTTP: browsers would ignore it, or lock the user out after a proxy was taken away
+  strictTransportSecurity: false,
+};

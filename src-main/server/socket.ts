@@ -1,0 +1,211 @@
+import fastifyWebsocket from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { WebSocket } from 'ws';
+import type { Jobs, JobsConnection } from '#main/jobs/jobs.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { AppError, type ErrorCode } from '#shared/protocol/errors.ts';
+import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import { isFromThisMachine } from './access.ts';
+import { type Access, accessRequestOf, assertRate } from './access-hook.ts';
+import { dispatch } from './messages/dispatch.ts';
+import { type Frame, parseFrame } from './parse-frame.ts';
+import { createRateLimit } from './rate-limit.ts';
+
+export const MAX_FRAME_BYTES = 64 * 1024;
+const MAX_FRAGMENTS = 64;
+/** Frames that wait for the one before; the socket is not read further until they are done. */
+const MAX_WAITING_FRAMES = 64;
+const MESSAGES_PER_SECOND = 50;
+const MESSAGES_AT_ONCE = 500;
+
+export interface SocketLimits {
+  /** Open sockets altogether, and from one other machine. */
+  sockets: number;
+  socketsPerAddress: number;
+  /** Bytes that may wait for a reader before it is cut; previews are left out from a sixteenth of that on. */
+  bufferedBytes: number;
+  /** A peer that did not answer a ping until the next one is cut. */
+  pingMs: number;
+  /** What a peer has to say goodbye at shutdown. */
+  closeMs: number;
+}
+
+export const defaultSocketLimits: SocketLimits = { sockets: 12_000, socketsPerAddress: 100, bufferedBytes: 16 * 1024 * 1024, pingMs: 30_000, closeMs: 1_000 };
+
+/** Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
+const GOING_AWAY = 1001;
+const POLICY_VIOLATION = 1008;
+
+interface Session {
+  socket: WebSocket;
+  request: FastifyRequest;
+  /** False from a ping until its pong. */
+  isAlive: boolean;
+}
+
+/** Registers the WebSocket machinery; its routes come by `registerSocketRoute`, after the access hook. */
+export async function registerSocketServer(app: FastifyInstance, limits: SocketLimits): Promise<void> {
+  await app.register(fastifyWebsocket, {
+    options: { maxPayload: MAX_FRAME_BYTES, maxFragments: MAX_FRAGMENTS, perMessageDeflate: false, skipUTF8Validation: true },
+    errorHandler: (error, socket, request) => {
+      // a frame over the limit, or broken framing: ws has begun to close with the right code
+      request.log.debug({ err: error }, 'socket failed');
+      if (socket.readyState === socket.OPEN) socket.terminate();
+    },
+    preClose: async () => {
+      const { clients } = app.websocketServer;
+      for (const socket of clients) socket.close(GOING_AWAY, 'the server is shutting down');
+      const deadline = setTimeout(() => {
+        for (const socket of clients) socket.terminate();
+      }, limits.closeMs);
+      await Promise.all([...clients].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+      clearTimeout(deadline);
+    },
+  });
+}
+
+/** `GET /api/ws`: one session a socket, each frame answered, none of them closing it. */
+export function registerSocketRoute(app: FastifyInstance, jobs: Jobs, access: Access, limits: SocketLimits): void {
+  const sessions = new Set<Session>();
+  const rate = createRateLimit(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE);
+
+  app.route({
+    method: 'GET',
+    url: '/api/ws',
+    schema: { hide: true },
+    preValidation: async (request) => {
+      if (!request.ws) return;
+      readClientId(request);
+      readSince(request);
+      assertRoom(sessions, request, limits);
+    },
+    handler: () => {
+      throw new AppError('upgrade_required', 'This address speaks WebSocket; /docs/websocket tells the messages.', {});
+    },
+    wsHandler: (socket, request) => {
+      const session: Session = { socket, request, isAlive: true };
+      sessions.add(session);
+      socket.on('pong', () => {
+        session.isAlive = true;
+      });
+      socket.on('close', () => sessions.delete(session));
+      serve(session, jobs, rate.take, limits);
+    },
+  });
+
+  const heartbeat = setInterval(() => {
+    for (const session of sessions) beat(session, access);
+  }, limits.pingMs);
+  heartbeat.unref();
+  app.addHook('onClose', async () => clearInterval(heartbeat));
+}
+
+function serve({ socket, request }: Session, jobs: Jobs, takeRate: (address: string) => number, limits: SocketLimits): void {
+  const address = isFromThisMachine(accessRequestOf(request.raw)) ? null : request.ip;
+  const send = (message: ServerMessage): void => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (message.type === 'job_preview' && socket.bufferedAmount > limits.bufferedBytes / 16) return;
+    if (socket.bufferedAmount > limits.bufferedBytes) {
+      request.log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a reader that is too slow is cut');
+      socket.terminate();
+      return;
+    }
+    socket.send(JSON.stringify(message));
+  };
+  const connection = jobs.connect({ clientId: readClientId(request) }, send);
+  socket.on('close', () => connection.close());
+
+  const waiting: Frame[] = [];
+  let isBusy = false;
+  // one after the other: a client that sends two messages is answered in that order
+  const drain = async (): Promise<void> => {
+    if (isBusy) return;
+    isBusy = true;
+    for (let frame = waiting.shift(); frame !== undefined; frame = waiting.shift()) {
+      await answer(connection, frame, send, request, () => address !== null && assertRate(takeRate(address)));
+      if (waiting.length === 0 && socket.isPaused) socket.resume();
+    }
+    isBusy = false;
+  };
+  socket.on('message', (data: Buffer, isBinary) => {
+    waiting.push(parseFrame(data, isBinary));
+    if (waiting.length > MAX_WAITING_FRAMES) socket.pause();
+    void drain();
+  });
+
+  const since = readSince(request);
+  if (since !== undefined) connection.watch({ since });
+}
+
+async function answer(
+  connection: JobsConnection,
+  frame: Frame,
+  send: (message: ServerMessage) => void,
+  request: FastifyRequest,
+  limitRate: () => void,
+): Promise<void> {
+  try {
+    limitRate();
+    if ('error' in frame) throw frame.error;
+    await dispatch(connection, frame.message);
+  } catch (thrown) {
+    send(errorMessage(thrown, frame.requestId, request));
+  }
+}
+
+function errorMessage(thrown: unknown, requestId: RequestId, request: FastifyRequest): ErrorMessage {
+  if (!(thrown instanceof AppError)) request.log.error({ err: thrown }, 'message failed');
+  const error = thrown instanceof AppError ? thrown : new AppError('internal', 'The server failed at this message; its log says why.', {}, { cause: thrown });
+  return {
+    type: 'error',
+    message: error.message,
+    ...(requestId === undefined ? {} : { request_id: requestId }),
+    code: error.code,
+    ...('field' in error.data ? { field: error.data.field } : {}),
+    ...('retryAfterMs' in error.data ? { retry_after_ms: error.data.retryAfterMs } : {}),
+  };
+}
+
+function beat(session: Session, access: Access): void {
+  const { socket, isAlive, request } = session;
+  if (!isAlive) {
+    socket.terminate();
+  } else if (!access.mayStay(request)) {
+    socket.close(POLICY_VIOLATION, 'the access key was changed');
+  } else {
+    session.isAlive = false;
+    socket.ping();
+  }
+}
+
+/** Null without one. Throws `bad_client_id`. */
+function readClientId(request: FastifyRequest): string | null {
+  const value = queryOf(request)['client_id'];
+  if (value === undefined) return null;
+  if (typeof value === 'string' && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,128}$/u.test(value)) return value;
+  throw new AppError('bad_client_id', `client_id is ${quoteValue(value)}; it must be 1 to 128 printable characters, once.`, {});
+}
+
+/** Throws `bad_param`. */
+function readSince(request: FastifyRequest): number | undefined {
+  const value = queryOf(request)['since'];
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && /^\d{1,15}$/.test(value)) return Number(value);
+  throw new AppError('bad_param', `since is ${quoteValue(value)}; it must be a whole number from 0 on.`, { field: 'since' });
+}
+
+function queryOf(request: FastifyRequest): Record<string, unknown> {
+  return { ...(request.query as object) };
+}
+
+function assertRoom(sessions: ReadonlySet<Session>, request: FastifyRequest, limits: SocketLimits): void {
+  if (sessions.size >= limits.sockets) throw tooMany('altogether', limits.sockets);
+  if (isFromThisMachine(accessRequestOf(request.raw))) return;
+  let fromThere = 0;
+  for (const session of sessions) if (session.request.ip === request.ip) fromThere++;
+  if (fromThere >= limits.socketsPerAddress) throw tooMany('from one address', limits.socketsPerAddress);
+}
+
+function tooMany(which: string, limit: number): AppError {
+  return new AppError('too_many_connections', `${limit} sockets ${which} are open already, which is the most; close one.`, { limit });
+}

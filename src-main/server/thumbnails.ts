@@ -1,0 +1,70 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
+
+const MAX_PIXELS = 8192 * 8192;
+/** Each holds a whole picture in memory while it runs, beside the model. */
+const MAX_AT_ONCE = 2;
+
+export interface Thumbnails {
+  /** The WebP file, made when it is asked for the first time. Rejects with `picture_damaged`. */
+  file(picturePath: string, width: (typeof THUMBNAIL_WIDTHS)[number]): Promise<string>;
+}
+
+/** Small versions of pictures, kept in `thumbnails/` of the data folder; the folder may be emptied at any time. */
+export function createThumbnails(dataDir: string): Thumbnails {
+  const dir = join(dataDir, 'thumbnails');
+  const underWay = new Map<string, Promise<string>>();
+  const waiting: (() => void)[] = [];
+  let free = MAX_AT_ONCE;
+
+  async function inTurn(path: string, make: () => Promise<void>): Promise<string> {
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    else free--;
+    try {
+      await make();
+      return path;
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  }
+
+  return {
+    async file(picturePath, width) {
+      const { mtimeMs, size } = await stat(picturePath);
+      // a picture that was made anew under its old name is another picture
+      const content = createHash('sha256').update(`${picturePath}\0${mtimeMs}\0${size}`).digest('hex').slice(0, 32);
+      const path = join(dir, `${content}-${width}.webp`);
+      if (existsSync(path)) return path;
+      const made = underWay.get(path) ?? inTurn(path, () => makeThumbnail(picturePath, width, dir, path));
+      underWay.set(path, made);
+      try {
+        return await made;
+      } finally {
+        underWay.delete(path);
+      }
+    },
+  };
+}
+
+async function makeThumbnail(picturePath: string, width: number, dir: string, path: string): Promise<void> {
+  const small = await shrink(picturePath, width);
+  await mkdir(dir, { recursive: true });
+  const temporary = join(dir, `${randomUUID()}.part`);
+  await writeFile(temporary, small);
+  await rename(temporary, path);
+}
+
+async function shrink(picturePath: string, width: number): Promise<Buffer> {
+  try {
+    return await sharp(picturePath, { limitInputPixels: MAX_PIXELS }).resize({ width, withoutEnlargement: true }).webp({ quality: 82 }).toBuffer();
+  } catch (cause) {
+    throw new AppError('picture_damaged', 'The picture cannot be decoded, so there is no smaller one of it.', {}, { cause });
+  }
+}

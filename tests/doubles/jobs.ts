@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Caller, Jobs, JobsConnection } from '#main/jobs/jobs.ts';
+import type { JobRecord, QueueSummary } from '#shared/domain/job-record.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { ServerMessage } from '#shared/protocol/messages.ts';
+
+/** Jobs in memory that never run by themselves: what the server is tested against. */
+export class JobsDouble implements Jobs {
+  readonly records = new Map<string, JobRecord>();
+  readonly connections = new Set<{ caller: Caller; send: (message: ServerMessage) => void }>();
+  /** Thrown by the next `create`. */
+  refusal: Error | null = null;
+  closed: 'park' | 'now' | null = null;
+  paused = false;
+  readonly #outputsDir: string;
+
+  constructor(outputsDir: string) {
+    this.#outputsDir = outputsDir;
+  }
+
+  /** Sends to every open connection. */
+  broadcast(message: ServerMessage): void {
+    for (const { send } of this.connections) send(message);
+  }
+
+  connect(caller: Caller, send: (message: ServerMessage) => void): JobsConnection {
+    const connection = { caller, send };
+    this.connections.add(connection);
+    return {
+      create: async (message) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.refusal !== null) throw this.refusal;
+        const job_id = createHash('sha256').update(JSON.stringify(message.params)).digest('hex');
+        this.records.set(job_id, record(job_id, message.params, caller));
+        send({ type: 'job_status', job_id, status: 'pending', request_id: message.request_id });
+      },
+      getStatus: (job_id, request_id) => send({ type: 'job_status', job_id, status: this.#known(job_id).status, request_id }),
+      cancel: (job_id, request_id) => {
+        const job = this.#known(job_id);
+        if (job.status !== 'pending') throw new AppError('not_cancellable', `The job is ${job.status}.`, { status: job.status });
+        job.status = 'cancelled';
+        send({ type: 'job_status', job_id, status: 'cancelled', request_id });
+      },
+      clientJobs: (request_id) => {
+        if (caller.clientId === null) throw new AppError('client_id_required', 'Connect with a client_id.', {});
+        const jobs = [...this.records.values()].map(({ job_id, task_type, status, created_at, result }) => ({ job_id, task_type, status, created_at, result }));
+        send({ type: 'client_jobs', jobs, request_id });
+      },
+      watch: ({ since, requestId }) => send({ type: 'watching', seq: since ?? 0, request_id: requestId }),
+      close: () => this.connections.delete(connection),
+    };
+  }
+
+  list(): ReturnType<Jobs['list']> {
+    return { jobs: [...this.records.values()], next: null };
+  }
+
+  get(jobId: string): JobRecord | null {
+    return this.records.get(jobId) ?? null;
+  }
+
+  patch(jobId: string, change: { starred: boolean }): JobRecord {
+    return Object.assign(this.#known(jobId), change);
+  }
+
+  remove(jobId: string): JobRecord {
+    return Object.assign(this.#known(jobId), { deleted: true });
+  }
+
+  restore(jobId: string): JobRecord {
+    return Object.assign(this.#known(jobId), { deleted: false });
+  }
+
+  emptyBin(): number {
+    const deleted = [...this.records.values()].filter((job) => job.deleted);
+    for (const { job_id } of deleted) this.records.delete(job_id);
+    return deleted.length;
+  }
+
+  queue(action: Parameters<Jobs['queue']>[0]): QueueSummary {
+    if (action.action === 'pause') this.paused = true;
+    if (action.action === 'resume') this.paused = false;
+    return this.summary();
+  }
+
+  summary(): QueueSummary {
+    return { paused: this.paused, waiting: this.records.size, running: 0, order: [...this.records.keys()], limit: 1000, measured: [] };
+  }
+
+  async imageFile(filename: string): Promise<string | null> {
+    const path = join(this.#outputsDir, filename);
+    return /^[\p{L}\p{N}-]+\.png$/u.test(filename) && existsSync(path) ? realpath(path) : null;
+  }
+
+  async close(how: 'park' | 'now'): Promise<void> {
+    this.closed = how;
+  }
+
+  #known(jobId: string): JobRecord {
+    const job = this.records.get(jobId);
+    if (job === undefined) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
+    return job;
+  }
+}
+
+function record(job_id: string, params: JobRecord['params'], { clientId }: Caller): JobRecord {
+  return {
+    job_id,
+    task_type: 'text_to_image',
+    status: 'pending',
+    params,
+    result: null,
+    error: null,
+    code: null,
+    checkpoint: 'storybook-uint4',
+    upscaler: 'realesr-general-x4v3',
+    created_at: 1_770_163_200.5,
+    finished_at: null,
+    clients: clientId === null ? [] : [clientId],
+    starred: false,
+    deleted: false,
+    position: 1,
+  };
+}
