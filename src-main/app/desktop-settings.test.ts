@@ -1,0 +1,59 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runningBlockers } from '../../tests/doubles/electron.ts';
+import { createDesktopSettings, defaultDesktopSettings } from './desktop-settings.ts';
+import { autostartEntry } from './login-item.ts';
+import { createSleepBlocker } from './sleep-blocker.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'settings-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a change is told, kept on the disk and found by the next start', async () => {
+  const file = join(folder, 'desktop.json');
+  const store = createDesktopSettings(file);
+  const heard: boolean[] = [];
+  store.onChange(({ closeToTray }) => heard.push(closeToTray));
+  expect(await store.change({ closeToTray: true })).toEqual({ ...defaultDesktopSettings, closeToTray: true });
+  expect(heard).toEqual([true]);
+  expect(createDesktopSettings(file).get().closeToTray).toBe(true);
+});
+
+test.each([
+  ['{"closeToTray":true,"fromTheFuture":1}', true],
+  ['{"closeToTray":"yes"}', false],
+  ['half a fi', false],
+])('a file with %s gives closeToTray %j', (text, closeToTray) => {
+  writeFileSync(join(folder, 'desktop.json'), text);
+  expect(createDesktopSettings(join(folder, 'desktop.json')).get()).toEqual({ ...defaultDesktopSettings, closeToTray });
+});
+
+test('two changes at once are both kept', async () => {
+  const file = join(folder, 'desktop.json');
+  const store = createDesktopSettings(file);
+  await Promise.all([store.change({ closeToTray: true }), store.change({ language: 'zh' })]);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ closeToTray: true, language: 'zh' });
+});
+
+test('sleep is blocked once while busy and not otherwise', () => {
+  const keepAwake = createSleepBlocker();
+  for (const [isBusy, blockers] of [
+    [false, 0],
+    [true, 1],
+    [true, 1],
+    [false, 0],
+    [false, 0],
+    [true, 1],
+  ] as const) {
+    keepAwake(isBusy);
+    expect(runningBlockers.size).toBe(blockers);
+  }
+});
+
+test('the autostart entry quotes what the Exec key gives a meaning to', () => {
+  expect(autostartEntry('/opt/a b/z$tudio"100%')).toContain('Exec="/opt/a b/z\\\\$tudio\\\\"100%%" --hidden\n');
+});

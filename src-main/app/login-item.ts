@@ -1,0 +1,33 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { app } from 'electron';
+
+/** The argument of a start at login: tray only. */
+export const HIDDEN_ARGUMENT = '--hidden';
+
+/** Switches the start at login on or off, in the way of each system. */
+export async function setStartAtLogin(isOn: boolean): Promise<void> {
+  if (process.platform === 'linux') await setAutostartFile(isOn);
+  else app.setLoginItemSettings({ openAtLogin: isOn, args: [HIDDEN_ARGUMENT] });
+}
+
+/** Desktop Application Autostart Specification: a desktop entry in the user's `autostart` folder. */
+async function setAutostartFile(isOn: boolean): Promise<void> {
+  const folder = join(app.getPath('appData'), 'autostart');
+  const file = join(folder, 'z-image-turbo-studio.desktop');
+  if (!isOn) {
+    await rm(file, { force: true });
+    return;
+  }
+  await mkdir(folder, { recursive: true });
+  await writeFile(file, autostartEntry(process.execPath));
+}
+
+/** @param executable Its path is quoted as the Desktop Entry Specification's `Exec` key wants it. */
+export function autostartEntry(executable: string): string {
+  const quoted = `"${executable
+    .replace(/["`$\\]/g, '\\$&')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('%', '%%')}"`;
+  return `[Desktop Entry]\nType=Application\nName=Z-Image-Turbo Studio\nExec=${quoted} ${HIDDEN_ARGUMENT}\nX-GNOME-Autostart-enabled=true\n`;
+}

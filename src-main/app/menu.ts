@@ -1,0 +1,62 @@
+import { Menu, type MenuItemConstructorOptions } from 'electron';
+import type { DesktopCommand } from '#shared/protocol/desktop.ts';
+import type { Texts } from './texts.ts';
+
+export interface MenuActions {
+  send(command: DesktopCommand): void;
+  quit(): void;
+}
+
+/** The application menu: what each system expects where it expects it. Pure, so that it can be looked at without a screen. */
+export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJS.Platform): MenuItemConstructorOptions[] {
+  const isMac = platform === 'darwin';
+  const go = (screen: 'create' | 'gallery' | 'settings') => () => actions.send({ command: 'go', screen });
+  const settings: MenuItemConstructorOptions = { label: texts.settings, accelerator: 'CommandOrControl+,', click: go('settings') };
+  const quit: MenuItemConstructorOptions = { label: texts.quit, accelerator: 'CommandOrControl+Q', click: actions.quit };
+  const file: MenuItemConstructorOptions = {
+    label: texts.file,
+    submenu: [
+      { label: texts.newPicture, accelerator: 'CommandOrControl+N', click: go('create') },
+      { label: texts.gallery, accelerator: 'CommandOrControl+G', click: go('gallery') },
+      { type: 'separator' },
+      ...(isMac ? [] : [settings]),
+      { role: 'close' },
+      ...(isMac ? [] : [quit]),
+    ],
+  };
+  const edit: MenuItemConstructorOptions = {
+    label: texts.edit,
+    submenu: [{ role: 'undo' }, { role: 'redo' }, { type: 'separator' }, { role: 'cut' }, { role: 'copy' }, { role: 'paste' }, { role: 'selectAll' }],
+  };
+  const view: MenuItemConstructorOptions = {
+    label: texts.view,
+    submenu: [
+      { role: 'reload' },
+      { type: 'separator' },
+      { role: 'resetZoom' },
+      { role: 'zoomIn' },
+      { role: 'zoomOut' },
+      { type: 'separator' },
+      { role: 'togglefullscreen' },
+    ],
+  };
+  const app: MenuItemConstructorOptions = {
+    role: 'appMenu',
+    submenu: [
+      { role: 'about' },
+      { type: 'separator' },
+      settings,
+      { type: 'separator' },
+      { role: 'hide' },
+      { role: 'hideOthers' },
+      { role: 'unhide' },
+      { type: 'separator' },
+      quit,
+    ],
+  };
+  return [...(isMac ? [app] : []), file, edit, view];
+}
+
+export function setMenu(texts: Texts, actions: MenuActions): void {
+  Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(texts, actions, process.platform)));
+}

@@ -1,0 +1,61 @@
+import type { MenuItemConstructorOptions } from 'electron';
+import { expect, test } from 'vitest';
+import { menuTemplate } from './menu.ts';
+import { textsFor } from './texts.ts';
+import { trayTemplate } from './tray.ts';
+
+const english = textsFor('en-GB');
+
+function click(items: readonly MenuItemConstructorOptions[], label: string): void {
+  const all = items.flatMap((item) => [item, ...(Array.isArray(item.submenu) ? item.submenu : [])]);
+  const item = all.find((candidate) => candidate.label === label);
+  if (!item?.click) throw new Error(`no item ${label} to click among ${all.map((candidate) => candidate.label).join(', ')}`);
+  Reflect.apply(item.click, undefined, []);
+}
+
+test('menu items send what they say', () => {
+  const done: unknown[] = [];
+  const actions = { send: (command: unknown) => done.push(command), quit: () => done.push('quit') };
+  for (const platform of ['linux', 'win32', 'darwin'] as const) {
+    const menu = menuTemplate(english, actions, platform);
+    for (const label of [english.newPicture, english.gallery, english.settings, english.quit]) click(menu, label);
+    expect(done.splice(0)).toEqual([{ command: 'go', screen: 'create' }, { command: 'go', screen: 'gallery' }, { command: 'go', screen: 'settings' }, 'quit']);
+  }
+});
+
+test('no key is bound twice', () => {
+  const keys = menuTemplate(english, { send: () => {}, quit: () => {} }, 'linux')
+    .flatMap((item) => (Array.isArray(item.submenu) ? item.submenu : []))
+    .flatMap((item) => item.accelerator ?? []);
+  expect(keys.length).toBeGreaterThan(2);
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
+test('the tray shows what is in work, the queue switch and the last pictures', () => {
+  const done: unknown[] = [];
+  const actions = {
+    open: () => done.push('open'),
+    showPicture: (id: string) => done.push(id),
+    setPaused: (paused: boolean) => done.push(paused),
+    quit: () => done.push('quit'),
+  };
+  const pictures = [
+    { jobId: 'j1', prompt: 'cats & dogs' },
+    { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
+  ];
+  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures }, actions);
+  expect(tray[0]).toMatchObject({ label: '2 pictures in work (44 %)', enabled: false });
+  for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, english.quit]) click(tray, label);
+  expect(done).toEqual(['open', true, 'j1', 'j2', 'quit']);
+
+  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [] }, actions);
+  expect(idle[0]?.label).toBe('Nothing to do');
+  click(idle, english.resumeQueue);
+  expect(done.at(-1)).toBe(false);
+  expect(idle.find(({ label }) => label === english.lastPictures)?.enabled).toBe(false);
+});
+
+test('Chinese for every Chinese locale, English for the rest', () => {
+  for (const locale of ['zh', 'zh-CN', 'zh-Hant-TW', 'ZH_cn']) expect(textsFor(locale).quit).toBe('退出');
+  for (const locale of ['en', 'de', '', 'zhx']) expect(textsFor(locale).quit).toBe('Quit');
+});

@@ -1,0 +1,154 @@
+import { join } from 'node:path';
+import { app, dialog, session, shell } from 'electron';
+import { launchArguments } from '#main/config/launch-arguments.ts';
+import { programDir, resourcesDir } from '#main/lib/program-files.ts';
+import { watchActivity } from './activity.ts';
+import { registerBridge } from './bridge.ts';
+import { createDesktopSettings } from './desktop-settings.ts';
+import type { HostedStudio, HostedStudioChoices } from './hosted-studio.ts';
+import { commandOfLink, LINK_SCHEME, readLaunchRequest, readPicture } from './launch-request.ts';
+import { HIDDEN_ARGUMENT, setStartAtLogin } from './login-item.ts';
+import { createMainWindow, type MainWindow } from './main-window.ts';
+import { setMenu } from './menu.ts';
+import { notifyEnded } from './notify.ts';
+import { guardContents, guardSession } from './page-guard.ts';
+import { registerQuit } from './quit.ts';
+import { createSleepBlocker } from './sleep-blocker.ts';
+import { textsFor } from './texts.ts';
+import { createTray } from './tray.ts';
+
+const iconPath = join(resourcesDir, 'icons/icon.png');
+const trayIconPath = join(resourcesDir, 'icons/tray.png');
+const TRAY_PICTURES = 5;
+
+/** Runs the desktop app until it quits. `startStudio` starts the server in this process. */
+export async function runDesktop(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
+  const argv = launchArguments();
+  if (!app.requestSingleInstanceLock({ argv })) {
+    // the instance that holds the lock hears `second-instance` and takes the arguments over
+    app.quit();
+    return;
+  }
+  app.setAsDefaultProtocolClient(LINK_SCHEME);
+  const links = collectUntilOpen();
+  await app.whenReady();
+
+  const userData = app.getPath('userData');
+  const settings = createDesktopSettings(join(userData, 'desktop.json'));
+  const texts = () => textsFor(settings.get().language ?? app.getLocale());
+
+  let studio: HostedStudio;
+  try {
+    const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';
+    studio = await startStudio({ host, dataDir: join(userData, 'studio'), argv });
+  } catch (error) {
+    dialog.showErrorBox(texts().cannotStartTitle, error instanceof Error ? error.message : String(error));
+    app.exit(1);
+    return;
+  }
+
+  guardSession(session.defaultSession, studio.origin);
+  guardContents(app, shell, () => studio.origin);
+
+  const window = createMainWindow({
+    preloadPath: join(programDir, 'out/preload/preload.cjs'),
+    iconPath,
+    stateFile: join(userData, 'window.json'),
+    origin: studio.origin,
+    hidesOnClose: () => settings.get().closeToTray,
+    onShown: () => app.setBadgeCount(0),
+  });
+  registerBridge({ window, settings, imageFile: studio.imageFile });
+
+  const tray = createTray(trayIconPath, {
+    open: window.show,
+    showPicture: (jobId) => showJob(window, jobId),
+    setPaused: (isPaused) => {
+      studio.setPaused(isPaused);
+      refresh();
+    },
+    quit: () => app.quit(),
+  });
+  const keepAwake = createSleepBlocker();
+  const activity = watchActivity(refresh, (job) => {
+    if (settings.get().notifications && !window.isVisible()) notifyEnded(texts(), job, iconPath, () => showJob(window, job.jobId));
+  });
+  function refresh(): void {
+    const now = activity.now();
+    keepAwake(now.unfinished > 0 && !studio.isPaused());
+    window.setProgress(now.unfinished > 0 ? (now.fraction ?? 0) : null);
+    tray.update(texts(), { activity: now, isPaused: studio.isPaused(), pictures: studio.lastPictures(TRAY_PICTURES) });
+  }
+  const relabel = (): void => {
+    setMenu(texts(), { send: (command) => sendAndShow(window, [command]), quit: () => app.quit() });
+    refresh();
+  };
+
+  for (const jobId of studio.unfinishedJobs()) activity.hear({ type: 'job_status', job_id: jobId, status: 'pending' });
+  studio.watchJobs(activity.hear);
+  relabel();
+  let atLogin = settings.get().startAtLogin;
+  settings.onChange((now) => {
+    relabel();
+    if (now.startAtLogin === atLogin) return;
+    atLogin = now.startAtLogin;
+    void setStartAtLogin(atLogin);
+  });
+
+  registerQuit({ texts, window, unfinished: () => activity.now().unfinished, close: studio.close });
+  app.on('second-instance', (_event, _argv, cwd, data) => {
+    void readLaunchRequest(argumentsOf(data), cwd).then((commands) => sendAndShow(window, commands));
+  });
+  app.on('activate', window.show);
+
+  if (argv.includes(HIDDEN_ARGUMENT)) window.prepare();
+  else window.show();
+  for (const command of await readLaunchRequest(argv, process.cwd())) window.send(command);
+  links.open((commands) => sendAndShow(window, commands));
+  if (studio.takenPort !== null) {
+    const port = Number(new URL(studio.origin).port);
+    await dialog.showMessageBox({ type: 'info', message: texts().portTakenTitle(studio.takenPort), detail: texts().portTakenDetail(port) });
+  }
+}
+
+function sendAndShow(window: MainWindow, commands: readonly Parameters<MainWindow['send']>[0][]): void {
+  window.show();
+  for (const command of commands) window.send(command);
+}
+
+function showJob(window: MainWindow, jobId: string): void {
+  sendAndShow(window, [{ command: 'show_job', jobId }]);
+}
+
+/** The arguments that another start handed over with its lock request. */
+function argumentsOf(data: unknown): string[] {
+  const argv: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, 'argv') : undefined;
+  return Array.isArray(argv) ? argv.filter((argument) => typeof argument === 'string') : [];
+}
+
+/** macOS hands links and files over as events, which may come before there is a window: they are kept until `open`. */
+function collectUntilOpen(): { open(take: (commands: Parameters<MainWindow['send']>[0][]) => void): void } {
+  let waiting: Array<Promise<Parameters<MainWindow['send']>[0] | null>> = [];
+  let deliver = (command: Promise<Parameters<MainWindow['send']>[0] | null>): void => {
+    waiting.push(command);
+  };
+  app.on('open-url', (event, url) => {
+    event.preventDefault();
+    deliver(Promise.resolve(commandOfLink(url)));
+  });
+  app.on('open-file', (event, path) => {
+    event.preventDefault();
+    deliver(readPicture(path));
+  });
+  return {
+    open: (take) => {
+      deliver = (pending) => {
+        void pending.then((command) => {
+          if (command !== null) take([command]);
+        });
+      };
+      for (const command of waiting) deliver(command);
+      waiting = [];
+    },
+  };
+}

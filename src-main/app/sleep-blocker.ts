@@ -1,0 +1,13 @@
+import { powerSaveBlocker } from 'electron';
+
+/** Keeps the machine awake while `isBusy`, and only then. The screen may go dark. */
+export function createSleepBlocker(): (isBusy: boolean) => void {
+  let id: number | null = null;
+  return (isBusy) => {
+    if (isBusy && id === null) id = powerSaveBlocker.start('prevent-app-suspension');
+    else if (!isBusy && id !== null) {
+      powerSaveBlocker.stop(id);
+      id = null;
+    }
+  };
+}

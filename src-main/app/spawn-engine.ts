@@ -1,0 +1,45 @@
+import { createInterface } from 'node:readline';
+import { utilityProcess } from 'electron';
+
+/** A process of Electron's, seen as the engine's supervisor wants it. */
+interface SpawnedProcess {
+  readonly pid: number | undefined;
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onOutput(listener: (line: string) => void): void;
+  onExit(listener: (exit: { code: number | null; signal: null }) => void): void;
+  kill(): void;
+}
+
+/** Starts the engine's process as a `utilityProcess`: it shows under the program's name, ends with it, and an installed app needs no second Node for it. */
+export function spawnUtility(entry: string, env: NodeJS.ProcessEnv): SpawnedProcess {
+  // without telemetry from the library's first instruction on
+  const child = utilityProcess.fork(entry, [], { env: { ...env, ORT_DISABLE_TELEMETRY: '1' }, stdio: 'pipe', serviceName: 'Z-Image-Turbo Studio Engine' });
+  let isGone = false;
+  const exited = new Promise<{ code: number | null; signal: null }>((resolve) => {
+    child.once('exit', (code) => {
+      isGone = true;
+      resolve({ code, signal: null });
+    });
+  });
+  return {
+    get pid() {
+      return child.pid;
+    },
+    send: (message) => {
+      if (!isGone) child.postMessage(message);
+    },
+    onMessage: (listener) => child.on('message', listener),
+    onOutput: (listener) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        if (stream !== null) createInterface({ input: stream }).on('line', listener);
+      }
+    },
+    onExit: (listener) => void exited.then(listener),
+    kill: () => {
+      // its own kill() asks with SIGTERM, which native code in the middle of a call does not hear
+      if (child.pid !== undefined && !isGone) process.kill(child.pid, 'SIGKILL');
+      else child.kill();
+    },
+  };
+}

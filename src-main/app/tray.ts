@@ -1,0 +1,68 @@
+import { Menu, type MenuItemConstructorOptions, Tray } from 'electron';
+import type { Activity } from './activity.ts';
+import type { Texts } from './texts.ts';
+
+export interface TrayPicture {
+  jobId: string;
+  prompt: string;
+}
+
+export interface TrayState {
+  activity: Activity;
+  isPaused: boolean;
+  /** Newest first. */
+  pictures: readonly TrayPicture[];
+}
+
+export interface TrayActions {
+  open(): void;
+  showPicture(jobId: string): void;
+  setPaused(isPaused: boolean): void;
+  quit(): void;
+}
+
+const MAX_LABEL_CHARACTERS = 48;
+
+/** The tray's menu for a state; pure. */
+export function trayTemplate(texts: Texts, { activity, isPaused, pictures }: TrayState, actions: TrayActions): MenuItemConstructorOptions[] {
+  return [
+    { label: activityText(texts, activity), enabled: false },
+    { type: 'separator' },
+    { label: texts.open, click: actions.open },
+    { label: isPaused ? texts.resumeQueue : texts.pauseQueue, click: () => actions.setPaused(!isPaused) },
+    {
+      label: texts.lastPictures,
+      enabled: pictures.length > 0,
+      submenu: pictures.map(({ jobId, prompt }) => ({ label: shortened(prompt), click: () => actions.showPicture(jobId) })),
+    },
+    { type: 'separator' },
+    { label: texts.quit, click: actions.quit },
+  ];
+}
+
+export interface TrayIcon {
+  update(texts: Texts, state: TrayState): void;
+}
+
+export function createTray(iconPath: string, actions: TrayActions): TrayIcon {
+  const tray = new Tray(iconPath);
+  tray.on('click', actions.open);
+  return {
+    update: (texts, state) => {
+      tray.setToolTip(`Z-Image-Turbo Studio: ${activityText(texts, state.activity)}`);
+      tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(texts, state, actions)));
+    },
+  };
+}
+
+function activityText(texts: Texts, { unfinished, fraction }: Activity): string {
+  if (unfinished === 0) return texts.idle;
+  return `${texts.waiting(unfinished)}${fraction === null ? '' : ` (${Math.floor(fraction * 100)} %)`}`;
+}
+
+function shortened(prompt: string): string {
+  // an ampersand would underline the next letter
+  const line = prompt.replace(/\s+/g, ' ').replaceAll('&', '&&');
+  const characters = [...line];
+  return characters.length <= MAX_LABEL_CHARACTERS ? line : `${characters.slice(0, MAX_LABEL_CHARACTERS - 1).join('')}…`;
+}
