@@ -12,21 +12,24 @@ serveModels({
     return {
       identity: [checkpointDir, identity, cacheDir, target].join(' '),
       textEncoder: graph,
-      transformer: graph,
+      captionRefiner: graph,
+      denoiser: graph,
       vaeDecoder: graph,
+      vaeEncoder: graph,
       tokenizerDir: '.',
-      schedulerShift: 3,
+      schedulerDir: '.',
       latentChannels: 16,
-      vaeScaleFactor: 8,
+      vaeScale: 8,
       vaeScalingFactor: 1,
       vaeShiftFactor: 0,
       patchSize: 2,
       captionWidth: 64,
+      rope: { theta: 256, axes: [8, 12, 12], lengths: [64, 64, 64] },
     };
   },
   async compileUpscaler({ identity }, onProgress) {
     onProgress(1, 1);
-    return { identity, graph, scale: 4, overlapPx: 16 };
+    return { identity, architecture: 'SRVGGNetCompact', graph, scale: 4, overlapPx: 16 };
   },
   async loadTextToImage({ identity }, { threads }, onProgress) {
     onProgress(1, 2);

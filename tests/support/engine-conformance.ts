@@ -114,7 +114,6 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect(stages).toEqual(['loading', 'encoding', 'generating', 'decoding', 'saving']);
       const steps = heard.progress.filter(({ stage }) => stage === 'generating');
       expect(steps.filter(({ done }) => done > 0)).toEqual(Array.from({ length: STEPS }, (_, i) => ({ stage: 'generating', done: i + 1, total: STEPS })));
-      expect(heard.previews).toBeGreaterThan(0);
       expect(heard.modelDone).toHaveLength(1);
       expect(heard.progress.slice(heard.modelDone[0]).every(({ stage }) => stage === 'saving')).toBe(true);
 
@@ -179,9 +178,9 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       const engine = create();
       await engine.generate(generateTask(), listen().hooks, never());
       const controller = new AbortController();
-      const { heard, hooks } = listen(() => controller.abort());
+      const { heard, hooks } = listen(({ stage }) => stage === 'upscaling' && controller.abort());
       expect(await codeOf(engine.upscale(upscaleTask(join(folder, 'a.png')), hooks, controller.signal))).toBe('cancelled');
-      expect(heard.progress).toHaveLength(1);
+      expect(heard.progress.filter(({ stage }) => stage === 'upscaling')).toHaveLength(1);
     });
 
     test('a cancel before the start and while waiting behind another task', async () => {
