@@ -1,0 +1,323 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AppError } from '#shared/protocol/errors.ts';
+import { ask, handshake } from '../../tests/doubles/ask.ts';
+import { type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
+import { type AccessRequest, type AccessRules, checkHost, checkSite, isFromThisMachine } from './access.ts';
+import { loadAccessKey, rotateAccessKey } from './access-key.ts';
+import { createRateLimit } from './rate-limit.ts';
+
+const LISTED_HOST = 'studio.example';
+const LISTED_ORIGIN = 'https://app.example';
+const settings = { allowHosts: [LISTED_HOST], allowOrigins: [LISTED_ORIGIN] };
+
+const binds = ['127.0.0.1', '0.0.0.0'];
+const hosts: [host: string, isAllowed: boolean][] = [
+  ['localhost', true],
+  ['127.0.0.1', true],
+  ['[::1]', true],
+  [hostname(), true],
+  [LISTED_HOST, true],
+  ['evil.example', false],
+];
+/** HOST stands for the case's own host and port. */
+const origins: [origin: string, isAllowed: boolean][] = [
+  ['none', true],
+  ['http://HOST', true],
+  [LISTED_ORIGIN, true],
+  ['null', false],
+  ['http://evil.example', false],
+];
+
+const matrix = binds.flatMap((bind) =>
+  hosts.flatMap(([host, hostAllowed]) =>
+    origins.map(([origin, originAllowed]) => ({ bind, host, origin, code: !hostAllowed ? 'forbidden_host' : originAllowed ? null : 'forbidden_origin' })),
+  ),
+);
+
+test('the matrix has 60 cases', () => expect(matrix).toHaveLength(60));
+
+for (const bind of binds) {
+  describe(`bound to ${bind}`, () => {
+    let server: StudioServer;
+    beforeAll(async () => {
+      server = await startStudioServer({ ...settings, host: bind });
+    });
+    afterAll(() => server.close());
+
+    test.for(matrix.filter((row) => row.bind === bind))('Host $host, Origin $origin: $code', async ({ host, origin, code }) => {
+      const headers = {
+        host: `${host}:${server.port}`,
+        ...(origin === 'none' ? {} : { origin: origin.replace('HOST', `${host.toLowerCase()}:${server.port}`) }),
+      };
+      const http = await ask(server.port, '/api/health', { headers });
+      expect(http.status).toBe(code === null ? 200 : 403);
+      const socket = await ask(server.port, '/api/ws', { headers: { ...headers, ...handshake } });
+      expect(socket.status).toBe(code === null ? 101 : 403);
+      if (code !== null) expect([http.json()['code'], socket.json()['code']]).toEqual([code, code]);
+      expect(http.headers['access-control-allow-origin']).toBe(code === null && origin === LISTED_ORIGIN ? LISTED_ORIGIN : undefined);
+    });
+  });
+}
+
+const rules: AccessRules = { open: false, allowHosts: [LISTED_HOST], allowOrigins: [LISTED_ORIGIN], ownName: 'den' };
+
+function asked(headers: Record<string, string[]>, rest: Partial<AccessRequest> = {}): AccessRequest {
+  return { method: 'GET', path: '/api/health', headers, remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 8004, ...rest };
+}
+
+function codeOf(check: () => void): string {
+  try {
+    check();
+    return 'allowed';
+  } catch (thrown) {
+    if (thrown instanceof AppError) return thrown.code;
+    throw thrown;
+  }
+}
+
+test.for([
+  [['localhost'], true],
+  [['LOCALHOST:8004'], true],
+  [['den'], true],
+  [['Den:1'], true],
+  [['10.0.0.7:8004'], true],
+  [['[fe80::1]:8004'], true],
+  [['[::ffff:10.0.0.7]'], true],
+  [[], false],
+  [[''], false],
+  [['localhost', 'localhost'], false],
+  [['localhost.evil.example'], false],
+  [['localhost:8004@evil.example'], false],
+  [['user@localhost'], false],
+  [['localhost:'], false],
+  [['localhost/'], false],
+  [['127.1'], false],
+  [['2130706433'], false],
+  [['0x7f000001'], false],
+  [['127.0.0.1.nip.example'], false],
+  [['[::1'], false],
+  [['::1'], false],
+  [['[evil.example]'], false],
+  [['den.local'], false],
+  [['localhost, evil.example'], false],
+] as const)('Host %j', ([host, isAllowed]) => {
+  expect(codeOf(() => checkHost(asked({ host: [...host] }), rules))).toBe(isAllowed ? 'allowed' : 'forbidden_host');
+});
+
+test.for([
+  ['localhost:8004', 'http://localhost:8004', true],
+  ['localhost:8004', 'http://127.0.0.1:8004', true],
+  ['127.0.0.1:8004', 'http://localhost:8004', true],
+  ['localhost', 'http://localhost', true],
+  ['localhost:80', 'http://localhost', true],
+  ['localhost:8004', 'http://localhost:3000', false],
+  ['localhost:8004', 'http://localhost', false],
+  ['localhost:8004', 'https://localhost:8004', false],
+  ['localhost:8004', 'http://10.0.0.7:8004', false],
+  ['10.0.0.7:8004', 'http://10.0.0.7:8004', true],
+  ['10.0.0.7:8004', 'http://localhost:8004', false],
+  ['localhost:9000', 'http://127.0.0.1:9000', false],
+  ['localhost:8004', 'https://app.example', true],
+  ['localhost:8004', 'https://app.example:443', false],
+  ['localhost:8004', 'http://app.example', false],
+  ['localhost:8004', 'https://app.example.evil.example', false],
+  ['localhost:8004', 'HTTP://localhost:8004', false],
+  ['localhost:8004', 'http://localhost:8004/', false],
+  ['localhost:8004', 'http://localhost:8004 ', false],
+  ['localhost:8004', 'file://', false],
+  ['localhost:8004', '', false],
+] as const)('Host %s, Origin %s', ([host, origin, isAllowed]) => {
+  expect(codeOf(() => checkSite(asked({ host: [host], origin: [origin] }), rules))).toBe(isAllowed ? 'allowed' : 'forbidden_origin');
+});
+
+test.for([
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/' }, true],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/api/health' }, false],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'iframe', path: '/' }, false],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/', method: 'POST' }, false],
+  [{ site: 'cross-site', mode: 'no-cors', dest: 'image', path: '/api/image/a.png' }, false],
+  [{ site: 'cross-site', mode: 'cors', dest: 'empty', path: '/' }, false],
+  [{ site: 'same-origin', mode: 'cors', dest: 'empty', path: '/api/health' }, true],
+  [{ site: 'none', mode: 'navigate', dest: 'document', path: '/docs' }, true],
+] as const)('Sec-Fetch %j', ([{ site, mode, dest, path, ...rest }, isAllowed]) => {
+  const request = asked({ host: ['localhost:8004'], 'sec-fetch-site': [site], 'sec-fetch-mode': [mode], 'sec-fetch-dest': [dest] }, { path, ...rest });
+  expect(codeOf(() => checkSite(request, rules))).toBe(isAllowed ? 'allowed' : 'forbidden_site');
+});
+
+test.for([
+  ['127.0.0.1', '127.0.0.1', {}, true],
+  ['127.9.9.9', '127.0.0.1', {}, true],
+  ['::1', '::1', {}, true],
+  ['::ffff:127.0.0.1', '::ffff:127.0.0.1', {}, true],
+  ['10.0.0.7', '10.0.0.7', {}, true],
+  ['::ffff:10.0.0.7', '::ffff:10.0.0.7', {}, true],
+  ['10.0.0.8', '10.0.0.7', {}, false],
+  ['', '', {}, false],
+  ['127.0.0.1', '127.0.0.1', { forwarded: ['for=10.0.0.8'] }, false],
+  ['127.0.0.1', '127.0.0.1', { 'x-forwarded-for': ['127.0.0.1'] }, false],
+  ['127.0.0.1', '127.0.0.1', { 'x-forwarded-proto': ['https'] }, false],
+] as const)('from %s to %s with %j: from this machine is %s', ([remoteAddress, localAddress, headers, isHere]) => {
+  expect(
+    isFromThisMachine(asked(Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]])), { remoteAddress, localAddress })),
+  ).toBe(isHere);
+});
+
+describe('the access key', () => {
+  let server: StudioServer;
+  let open: StudioServer;
+  const elsewhere = { 'x-forwarded-for': '10.0.0.8' };
+  beforeAll(async () => {
+    server = await startStudioServer(settings);
+    open = await startStudioServer({ ...settings, open: true });
+  });
+  afterAll(async () => {
+    await server.close();
+    await open.close();
+  });
+
+  test('this machine needs none, another one does, for HTTP and for the socket', async () => {
+    expect((await ask(server.port, '/api/health')).status).toBe(200);
+    const refused = await ask(server.port, '/api/health', { headers: elsewhere });
+    expect([refused.status, refused.json()['code'], refused.headers['www-authenticate']]).toEqual([401, 'access_key_required', 'Bearer']);
+    expect((await ask(server.port, '/api/ws', { headers: { ...elsewhere, ...handshake } })).status).toBe(401);
+    expect((await ask(server.port, '/docs', { headers: elsewhere })).status).toBe(401);
+  });
+
+  test('over a real network address of this machine no key is needed either', async (context) => {
+    const address = Object.values(networkInterfaces())
+      .flat()
+      .find((face) => face !== undefined && !face.internal && face.family === 'IPv4')?.address;
+    if (address === undefined) return context.skip('this machine has no network address but loopback');
+    const wide = await startStudioServer({ host: '0.0.0.0' });
+    expect((await fetch(`http://${address}:${wide.port}/api/health`)).status).toBe(200);
+    await wide.close();
+  });
+
+  test('as Bearer, as ?token= and as cookie it opens; a wrong one does not', async () => {
+    const key = server.accessKey.text();
+    const status = async (path: string, headers: Record<string, string>) => (await ask(server.port, path, { headers: { ...elsewhere, ...headers } })).status;
+    expect(await status('/api/health', { authorization: `Bearer ${key}` })).toBe(200);
+    expect(await status('/api/health', { authorization: `bearer ${key}` })).toBe(200);
+    expect(await status(`/api/health?token=${key}`, {})).toBe(200);
+    expect(await status('/api/jobs?limit=1', { authorization: `Bearer ${key}` })).toBe(200);
+    expect(await status(`/api/jobs?limit=1&token=${key}`, {})).toBe(200);
+    expect(await status(`/api/ws?token=${key}`, handshake)).toBe(101);
+    expect(await status('/api/health', { authorization: `Bearer ${key}x` })).toBe(401);
+    expect(await status('/api/health', { authorization: `Basic ${key}` })).toBe(401);
+    expect(await status('/api/health?token=', {})).toBe(401);
+    expect(await status(`/api/health?token=${key}&token=${key}`, {})).toBe(401);
+    expect(await status('/api/health', { cookie: `zimage_key=${key}` })).toBe(401);
+    expect(await status('/api/health', { cookie: `a=b; zimage_key=${server.accessKey.cookieValue()}` })).toBe(200);
+  });
+
+  test('/?token= turns into a cookie and an address without the key', async () => {
+    const answer = await ask(server.port, `/?token=${server.accessKey.text()}&lang=zh`, { headers: elsewhere });
+    expect([answer.status, answer.headers['location']]).toEqual([303, '/?lang=zh']);
+    const cookie = String(answer.headers['set-cookie']);
+    expect(cookie).toMatch(/; HttpOnly; SameSite=Strict/);
+    expect(cookie).not.toContain(server.accessKey.text());
+    const page = await ask(server.port, '/', { headers: { ...elsewhere, cookie: cookie.split(';')[0] ?? '' } });
+    expect(page.status).toBe(200);
+  });
+
+  test('a browser without the key gets a form for it, not JSON', async () => {
+    const page = await ask(server.port, '/', { headers: { ...elsewhere, accept: 'text/html' } });
+    expect(page.status).toBe(401);
+    expect(page.body.toString()).toContain('name="token"');
+  });
+
+  test('--open lifts the key, but not for deletes, and not the other rules', async () => {
+    const { port } = open;
+    const id = 'c'.repeat(64);
+    expect((await ask(port, '/api/health', { headers: elsewhere })).status).toBe(200);
+    expect((await ask(port, `/api/jobs/${id}`, { method: 'DELETE', headers: elsewhere })).status).toBe(401);
+    expect((await ask(port, `/api/jobs/${id}`, { method: 'DELETE' })).status).toBe(404);
+    expect((await ask(port, `/api/jobs/${id}`, { method: 'DELETE', headers: { ...elsewhere, authorization: `Bearer ${open.accessKey.text()}` } })).status).toBe(
+      404,
+    );
+    expect((await ask(port, '/api/health', { headers: { ...elsewhere, host: 'evil.example' } })).status).toBe(403);
+    expect((await ask(port, '/api/health', { headers: { ...elsewhere, origin: 'http://evil.example' } })).status).toBe(403);
+  });
+
+  test('the checks come in their order: host, path, origin, key', async () => {
+    const code = async (path: string, headers: Record<string, string>) =>
+      (await ask(server.port, path, { headers: { ...elsewhere, ...headers } })).json()['code'];
+    const [host, origin] = [{ host: 'evil.example' }, { origin: 'null' }];
+    expect(await code('/nowhere', { ...host, ...origin })).toBe('forbidden_host');
+    expect(await code('/nowhere', origin)).toBe('not_found');
+    expect(await code('/api/health', origin)).toBe('forbidden_origin');
+    expect(await code('/api/health', { 'sec-fetch-site': 'cross-site' })).toBe('forbidden_site');
+    expect(await code('/api/health', {})).toBe('access_key_required');
+  });
+
+  test('a listed origin gets its preflight answered without a key; a foreign one does not', async () => {
+    const preflight = { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' };
+    const listed = await ask(server.port, '/api/uploads', { method: 'OPTIONS', headers: { ...elsewhere, ...preflight, origin: LISTED_ORIGIN } });
+    expect(listed.status).toBe(204);
+    expect(listed.headers).toMatchObject({ 'access-control-allow-origin': LISTED_ORIGIN });
+    expect(listed.headers['access-control-allow-methods']).toContain('PUT');
+    const foreign = await ask(server.port, '/api/uploads', { method: 'OPTIONS', headers: { ...preflight, origin: 'http://evil.example' } });
+    expect([foreign.status, foreign.headers['access-control-allow-origin']]).toEqual([403, undefined]);
+  });
+
+  test('the key is never in the log', async () => {
+    const loud = await startStudioServer({ logLevel: 'trace' });
+    const key = loud.accessKey.text();
+    await ask(loud.port, `/?token=${key}`, { headers: elsewhere });
+    await ask(loud.port, `/api/nothing?token=${key}`, { headers: { ...elsewhere, authorization: `Bearer ${key}` } });
+    expect(loud.logLines.length).toBeGreaterThan(1);
+    expect(loud.logLines.join('')).not.toContain(key);
+    await loud.close();
+  });
+
+  test('sockets that came in with a key that was rotated are closed', async () => {
+    const nervous = await startStudioServer({ socketLimits: { pingMs: 50 } });
+    const { default: WebSocket } = await import('ws');
+    const socket = new WebSocket(`ws://127.0.0.1:${nervous.port}/api/ws`, { headers: { ...elsewhere, authorization: `Bearer ${nervous.accessKey.text()}` } });
+    await new Promise((resolve) => socket.once('open', resolve));
+    rotateAccessKey(nervous.dataDir);
+    const code = await new Promise((resolve) => socket.once('close', resolve));
+    expect(code).toBe(1008);
+    await nervous.close();
+  });
+});
+
+describe('the key on disk', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'access-key-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  test('it is long, stays the same over starts and is readable by its owner only', () => {
+    const key = loadAccessKey(dir);
+    expect(key.text()).toMatch(/^[\w-]{32}$/);
+    expect(loadAccessKey(dir).text()).toBe(key.text());
+    expect(statSync(join(dir, 'access-key')).mode & 0o777).toBe(0o600);
+  });
+
+  test('rights that were widened are narrowed again, an empty file is filled', () => {
+    writeFileSync(join(dir, 'access-key'), '', { mode: 0o644 });
+    expect(loadAccessKey(dir).text()).toMatch(/^[\w-]{32}$/);
+    expect(statSync(join(dir, 'access-key')).mode & 0o777).toBe(0o600);
+  });
+
+  test('a rotated key counts at once, the old one and its cookie no more', () => {
+    const key = loadAccessKey(dir);
+    const [old, cookie] = [key.text(), key.cookieValue()];
+    const fresh = rotateAccessKey(dir);
+    expect([key.matches(fresh), key.matches(old), key.matchesCookie(cookie)]).toEqual([true, false, false]);
+  });
+});
+
+test('a rate: so many at once, then as time passes, each address for itself', () => {
+  let now = 0;
+  const { take } = createRateLimit(10, 3, () => now);
+  expect([take('a'), take('a'), take('a'), take('a')]).toEqual([0, 0, 0, 100]);
+  expect(take('b')).toBe(0);
+  now = 100;
+  expect([take('a'), take('a')]).toEqual([0, 100]);
+});
