@@ -1,0 +1,86 @@
+/** The installed app: npm run dist -- --linux deb. The environment can name an Electron that lies on the disk already: ELECTRON_DIST and its ELECTRON_VERSION. */
+const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion } = process.env;
+
+/** @type {import('electron-builder').Configuration} */
+export default {
+  appId: 'z-image-turbo-studio',
+  productName: 'Z-Image-Turbo Studio',
+  copyright: 'Apache-2.0, Z-Image-Turbo Studio contributors',
+  directories: { output: 'dist', buildResources: 'build' },
+  ...(electronDist ? { electronDist } : {}),
+  ...(electronVersion ? { electronVersion } : {}),
+  ...(buildVersion ? { extraMetadata: { version: buildVersion } } : {}),
+  // every native module here is Node-API and comes built
+  npmRebuild: false,
+  files: [
+    'out/**',
+    'package.json',
+    'LICENSE',
+    'THIRD-PARTY.md',
+    '!**/*.map',
+    '!**/*.{d.ts,d.mts,d.cts,c,cc,cpp,h,gyp,gypi}',
+    '!**/node_modules/**/*.md',
+    '!**/node_modules/**/{test,tests,docs,example,examples,.github}/**',
+    '!**/node_modules/node-*-{x64,arm64}/**',
+    '!**/node_modules/onnxruntime-node/{lib,script}/**',
+    '**/node_modules/onnxruntime-node/dist/**',
+    '!**/node_modules/onnxruntime-node/bin/napi-v6/!(${platform})/**',
+    '!**/node_modules/onnxruntime-node/bin/napi-v6/${platform}/!(${arch})/**',
+    '!**/node_modules/onnxruntime-web/**',
+    '!**/node_modules/koffi/{src,doc,vendor}/**',
+    '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
+    '!**/node_modules/@photostructure/sqlite/prebuilds/!(${platform}-${arch})/**',
+  ],
+  asar: true,
+  // the system's loader reads files, not archives: what is loaded as a shared library lies outside
+  asarUnpack: [
+    '**/node_modules/onnxruntime-node/bin/**',
+    '**/node_modules/@img/sharp-*/**',
+    '**/node_modules/@koromix/**',
+    '**/node_modules/@photostructure/sqlite/prebuilds/**',
+  ],
+  extraResources: [{ from: 'resources', to: 'app-resources' }],
+  electronFuses: {
+    runAsNode: false,
+    enableCookieEncryption: true,
+    enableNodeOptionsEnvironmentVariable: false,
+    enableNodeCliInspectArguments: false,
+    enableEmbeddedAsarIntegrityValidation: true,
+    onlyLoadAppFromAsar: true,
+    loadBrowserProcessSpecificV8Snapshot: false,
+    grantFileProtocolExtraPrivileges: false,
+  },
+  protocols: [{ name: 'Z-Image-Turbo Studio', schemes: ['zimage'] }],
+  linux: {
+    icon: 'build/icons',
+    category: 'Graphics',
+    maintainer: 'Z-Image-Turbo Studio contributors <nobody@example.invalid>',
+    executableName: 'z-image-turbo-studio',
+    synopsis: 'Pictures from words, made on this machine',
+    target: [
+      { target: 'deb', arch: ['x64', 'arm64'] },
+      { target: 'AppImage', arch: ['x64', 'arm64'] },
+      { target: 'rpm', arch: ['x64', 'arm64'] },
+      { target: 'tar.gz', arch: ['x64', 'arm64'] },
+    ],
+    mimeTypes: ['x-scheme-handler/zimage', 'image/png'],
+    desktop: {
+      entry: {
+        Name: 'Z-Image-Turbo Studio',
+        'Name[zh_CN]': 'Z-Image-Turbo Studio',
+        Keywords: 'picture;image;text;AI;',
+        StartupWMClass: 'z-image-turbo-studio',
+      },
+    },
+  },
+  deb: { packageCategory: 'graphics', priority: 'optional', depends: ['libgtk-3-0', 'libnss3', 'libatk-bridge2.0-0', 'libdrm2', 'libgbm1', 'libasound2'] },
+  win: {
+    icon: 'build/icon.ico',
+    target: [
+      { target: 'nsis', arch: ['x64'] },
+      { target: 'zip', arch: ['x64'] },
+    ],
+  },
+  nsis: { oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },
+  publish: null,
+};
