@@ -3,9 +3,12 @@ import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Announcer } from './components/announcer.tsx';
 import { ConnectionBanner } from './components/connection-banner.tsx';
+import { DropRecipe } from './components/drop-recipe.tsx';
 import { Notices } from './components/notices.tsx';
 import { useStudio } from './components/use-studio.ts';
+import { GalleryScreen } from './screens/gallery-screen.tsx';
 import { MakeScreen } from './screens/make-screen.tsx';
+import { SettingsScreen } from './screens/settings-screen.tsx';
 import { shownLanguage } from './store/settings.ts';
 import type { Screen } from './store/view-slice.ts';
 
@@ -49,10 +52,13 @@ export function App({ onRetry }: { onRetry: () => void }) {
         <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
           <h1 className="sr-only">{`${t(`nav.${screen}`)} – ${t('app.name')}`}</h1>
           {screen === 'make' && <MakeScreen />}
+          {screen === 'gallery' && <GalleryScreen />}
+          {screen === 'settings' && <SettingsScreen />}
         </main>
       </div>
       <Announcer />
       <Notices />
+      <DropRecipe />
     </div>
   );
 }

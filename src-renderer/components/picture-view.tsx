@@ -1,4 +1,4 @@
-import { ChevronsLeftRight, Maximize, Minus, Plus, Scan, Search } from 'lucide-react';
+import { ChevronsLeftRight, Expand, Minus, Plus, Search } from 'lucide-react';
 import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
@@ -100,15 +100,17 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
           full={{ width: shape.width * UPSCALE, height: shape.height * UPSCALE }}
         />
       )}
-      <div className="absolute right-2 bottom-2 flex gap-0.5 rounded-md bg-surface/90 p-0.5 shadow-float">
+      <div className="absolute right-2 bottom-2 flex gap-0.5 rounded-md bg-surface/90 p-0.5">
         <IconButton label={t('view.zoomOut')} disabled={view.scale <= 1} onClick={() => zoom(1 / ZOOM_STEP)}>
           <Minus size={18} aria-hidden />
         </IconButton>
         <IconButton label={t('view.zoomIn')} disabled={view.scale >= maxScale} onClick={() => zoom(ZOOM_STEP)}>
           <Plus size={18} aria-hidden />
         </IconButton>
-        <IconButton label={view.scale > 1 ? t('view.fit') : t('view.actual')} onClick={toggleFull}>
-          <Scan size={18} aria-hidden />
+        <IconButton label={t('view.actual')} isOn={view.scale > 1} onClick={toggleFull}>
+          <span aria-hidden className="text-xs font-semibold">
+            1:1
+          </span>
         </IconButton>
         {upscaledFilename !== null && (
           <IconButton label={t('view.lens')} isOn={isLensOn} onClick={() => setLensOn(!isLensOn)}>
@@ -119,7 +121,7 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
           label={t('view.fullscreen')}
           onClick={() => void (document.fullscreenElement === null ? ref.current?.requestFullscreen() : document.exitFullscreen())}
         >
-          <Maximize size={18} aria-hidden />
+          <Expand size={18} aria-hidden />
         </IconButton>
       </div>
     </figure>

@@ -13,7 +13,7 @@ export function MakeScreen() {
           <Options />
         </div>
       </div>
-      <div className="order-1 h-[min(110vw,75vh)] min-h-80 wide:order-none wide:h-auto wide:min-h-0 wide:p-5">
+      <div className="order-1 min-w-0 wide:order-none wide:min-h-0 wide:overflow-y-auto wide:p-5">
         <Stage />
       </div>
       <div className="order-3 min-w-0 wide:order-none wide:max-h-64 wide:overflow-y-auto wide:border-t wide:border-line wide:p-5 full:max-h-none full:border-t-0 full:border-l full:bg-surface">

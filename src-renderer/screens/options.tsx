@@ -163,9 +163,16 @@ function SeedOption() {
 }
 
 function ModelOption() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const modelType = useStudio((state) => state.draft.modelType);
+  const width = useStudio((state) => Number(state.draft.width));
+  const height = useStudio((state) => Number(state.draft.height));
+  const steps = useStudio((state) => Number(state.draft.steps));
+  const info = useStudio((state) => state.info);
   const editDraft = useStudio((state) => state.editDraft);
+  const model = info?.models.find((one) => one.model_type === modelType && one.active);
+  const measured = info?.queue.measured.find((one) => one.checkpoint === model?.name && one.width === width && one.height === height && one.steps === steps);
+  const seconds = (ms: number) => new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 2 }).format(ms / 1000);
   return (
     <div className="flex flex-col gap-1">
       <Segmented
@@ -177,7 +184,15 @@ function ModelOption() {
         ]}
         onChange={(value) => editDraft({ modelType: value })}
       />
-      <p className="text-xs text-muted">{t('options.modelHelp')}</p>
+      <p className="text-xs text-muted">
+        {model !== undefined && (
+          <span className="font-medium break-words text-ink">
+            {model.name}
+            {measured !== undefined && ` · ${t('model.measured', { seconds: seconds(measured.generate_ms + (measured.upscale_ms ?? 0)), width, height })}`}.{' '}
+          </span>
+        )}
+        {t('options.modelHelp')}
+      </p>
     </div>
   );
 }

@@ -1,5 +1,5 @@
-import { Pause, Play, RotateCcw, X } from 'lucide-react';
-import { useMemo } from 'react';
+import { ChevronDown, ChevronUp, Pause, Play, RotateCcw, X } from 'lucide-react';
+import { type DragEvent, type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
 import { Button, IconButton } from '../components/button.tsx';
@@ -15,10 +15,11 @@ const RECENT = 24;
 export function QueuePanel() {
   const { t } = useTranslation();
   const jobs = useStudio((state) => state.jobs);
-  const isPaused = useStudio((state) => state.isPaused);
+  const isPaused = useStudio((state) => state.info?.queue.paused ?? false);
+  const order = useStudio((state) => state.info?.queue.order);
   const changeQueue = useStudio((state) => state.changeQueue);
   const cancelAll = useStudio((state) => state.cancelAll);
-  const active = useMemo(() => activeJobs(jobs), [jobs]);
+  const active = useMemo(() => activeJobs(jobs, order ?? []), [jobs, order]);
   const past = useMemo(() => pastJobs(jobs).slice(0, RECENT), [jobs]);
   return (
     <section aria-label={t('queue.label')} className="flex min-h-0 flex-col gap-3">
@@ -40,9 +41,7 @@ export function QueuePanel() {
       {isPaused && <p className="rounded-md bg-accent-soft px-3 py-2 text-xs">{t('queue.paused')}</p>}
       {active.length === 0 && past.length === 0 && <p className="text-sm text-muted">{t('queue.empty')}</p>}
       <ul className="flex flex-col gap-1">
-        {active.map((job) => (
-          <ActiveRow key={job.id} job={job} />
-        ))}
+        {active.map((job) => (job.status === 'pending' ? <WaitingRow key={job.id} job={job} order={order ?? []} /> : <ActiveRow key={job.id} job={job} />))}
       </ul>
       {past.length > 0 && (
         <>
@@ -60,14 +59,74 @@ export function QueuePanel() {
 
 function ActiveRow({ job }: { job: Job }) {
   const { t } = useTranslation();
+  const progress = overallProgress(job);
+  const words = phaseText(t, job, progress);
+  return (
+    <li>
+      <Row job={job} words={words}>
+        <ProgressBar label={words} fraction={progress.fraction} isMeasured={progress.isMeasured} />
+      </Row>
+    </li>
+  );
+}
+
+const DRAGGED_JOB = 'application/x-zimage-job';
+
+/** A waiting job can be put elsewhere in the queue: by dragging it onto another one, or with its two buttons. */
+function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
+  const { t } = useTranslation();
+  const changeQueue = useStudio((state) => state.changeQueue);
+  const place = order.indexOf(job.id);
+  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  const moveBefore = (id: string, before: string | null) => changeQueue({ action: 'move', job_id: id, before });
+  const isDraggedJob = (event: DragEvent) => event.dataTransfer.types.includes(DRAGGED_JOB);
+  return (
+    <li
+      draggable
+      onDragStart={(event) => event.dataTransfer.setData(DRAGGED_JOB, job.id)}
+      onDragOver={(event) => isDraggedJob(event) && event.preventDefault()}
+      onDrop={(event) => {
+        const dragged = event.dataTransfer.getData(DRAGGED_JOB);
+        if (dragged === '' || dragged === job.id) return;
+        event.preventDefault();
+        const isFromAbove = order.indexOf(dragged) < place;
+        moveBefore(dragged, isFromAbove ? (order[place + 1] ?? null) : job.id);
+      }}
+    >
+      <Row job={job} words={phaseText(t, job, overallProgress(job))}>
+        <div className="relative -ml-1.5 flex h-0 items-center opacity-0 group-focus-within:h-6 group-focus-within:opacity-100 group-hover:h-6 group-hover:opacity-100">
+          <IconButton
+            className="size-6"
+            label={t('queue.moveUp', { prompt })}
+            disabled={place <= 0}
+            onClick={() => moveBefore(job.id, order[place - 1] ?? null)}
+          >
+            <ChevronUp size={16} aria-hidden />
+          </IconButton>
+          <IconButton
+            className="size-6"
+            label={t('queue.moveDown', { prompt })}
+            disabled={place === -1 || place === order.length - 1}
+            onClick={() => moveBefore(job.id, order[place + 2] ?? null)}
+          >
+            <ChevronDown size={16} aria-hidden />
+          </IconButton>
+        </div>
+      </Row>
+    </li>
+  );
+}
+
+/** What all jobs that are not over look like; `children` stand under the words. */
+function Row({ job, words, children }: { job: Job; words: string; children: ReactNode }) {
+  const { t } = useTranslation();
   const isSelected = useStudio((state) => state.selectedId === job.id);
   const select = useStudio((state) => state.select);
   const cancel = useStudio((state) => state.cancel);
-  const progress = overallProgress(job);
   const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
-  const words = phaseText(t, job, progress);
+  const script = job.client?.startsWith('studio-') === true ? null : job.client;
   return (
-    <li className={`relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
+    <div className={`group relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
       <Thumbnail job={job} />
       <div className="min-w-0 flex-1">
         <button
@@ -78,15 +137,18 @@ function ActiveRow({ job }: { job: Job }) {
         >
           {prompt}
         </button>
-        <p className="truncate text-xs text-muted">{words}</p>
-        {job.status !== 'pending' && <ProgressBar label={words} fraction={progress.fraction} isMeasured={progress.isMeasured} />}
+        <p className="truncate text-xs text-muted">
+          {words}
+          {script !== null && ` · ${t('queue.byClient', { client: script })}`}
+        </p>
+        {children}
       </div>
       {isCancellable(job) && (
         <IconButton className="relative" label={t('queue.cancelOne', { prompt })} onClick={() => cancel(job.id)}>
           <X size={16} aria-hidden />
         </IconButton>
       )}
-    </li>
+    </div>
   );
 }
 

@@ -18,15 +18,17 @@ export function Stage() {
   const { t } = useTranslation();
   const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
   const isAsked = useStudio((state) => Object.keys(state.requests).length > 0);
-  if (job === undefined) return isAsked ? <div className="h-full rounded-lg bg-sunken" /> : <Examples />;
+  if (job === undefined && !isAsked) return <Examples />;
   return (
-    <section id="stage" tabIndex={-1} aria-label={t('stage.label')} className="flex h-full min-h-0 flex-col gap-3">
-      <div className="min-h-0 flex-1">
-        <Picture job={job} />
-      </div>
+    <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
+      <div className="min-h-0 flex-1">{job === undefined ? <div className="h-full rounded-lg bg-sunken" /> : <Picture job={job} />}</div>
       <div className="flex min-h-24 flex-col justify-center gap-2">
-        <Caption job={job} />
-        <Below job={job} />
+        {job !== undefined && (
+          <>
+            <Caption job={job} />
+            <Below job={job} />
+          </>
+        )}
       </div>
     </section>
   );

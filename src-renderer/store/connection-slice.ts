@@ -20,6 +20,7 @@ export const createConnectionSlice: StateCreator<StudioState, [], [], Connection
     set({ connection });
     if (connection.state !== 'open') return;
     set({ wasConnected: true });
+    get().refreshInfo();
     get().refreshJobs();
     get().refreshGallery();
   },

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import { recipeFromTexts } from '../client/picture-recipe.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 const DRAFT_KEY = 'zimage.draft';
 const PROMPTS_KEY = 'zimage.prompts';
+const SAVED_KEY = 'zimage.saved-prompts';
 const KEPT_PROMPTS = 100;
 
 export interface DraftSlice {
@@ -20,53 +22,87 @@ export interface DraftSlice {
   editDraft(change: Partial<Draft>): void;
   /** Checks what was typed so far, so that a wrong value is told at its field before anything is sent. */
   checkFields(): void;
-  /** Fills the form with a finished picture's recipe. */
-  reuse(params: TextToImageParams): void;
+  /** Prompts that were kept by hand, newest first. */
+  savedPrompts: readonly string[];
+  savePrompt(): void;
+  forgetPrompt(): void;
+  /** Fills the form with a recipe, or with as much of one as is known. */
+  reuse(params: Partial<TextToImageParams>): void;
+  /** Fills the form with the recipe in a picture file, or tells that there is none. */
+  reuseFile(picture: Blob): void;
   /** Sends the jobs of the form; false, with `problems` filled in, where a field is wrong. */
   make(): boolean;
 }
 
-export function createDraftSlice({ storage, randomSeed }: StudioDeps): StateCreator<StudioState, [], [], DraftSlice> {
-  return (set, get) => ({
-    draft: readStored(storage, DRAFT_KEY, draftSchema, firstDraft),
-    problems: {},
-    prompts: readStored(storage, PROMPTS_KEY, z.array(z.string()), []),
-    lastSeed: null,
+export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): StateCreator<StudioState, [], [], DraftSlice> {
+  return (set, get) => {
+    function keepSaved(savedPrompts: string[]): void {
+      set({ savedPrompts });
+      writeStored(storage, SAVED_KEY, savedPrompts);
+    }
 
-    editDraft(change) {
-      const draft = { ...get().draft, ...change };
-      const problems = { ...get().problems };
-      for (const field of Object.keys(change)) if (field in problems) delete problems[field as keyof Problems];
-      set({ draft, problems });
-      writeStored(storage, DRAFT_KEY, draft);
-    },
+    return {
+      draft: readStored(storage, DRAFT_KEY, draftSchema, firstDraft),
+      problems: {},
+      prompts: readStored(storage, PROMPTS_KEY, z.array(z.string()), []),
+      savedPrompts: readStored(storage, SAVED_KEY, z.array(z.string()), []),
+      lastSeed: null,
 
-    checkFields() {
-      const checked = checkDraft(get().draft);
-      const problems = checked.ok ? {} : checked.problems;
-      // That nothing is written yet is told when it is sent, not while somebody fills in the rest.
-      if (problems.prompt?.kind === 'promptEmpty') delete problems.prompt;
-      set({ problems });
-    },
+      editDraft(change) {
+        const draft = { ...get().draft, ...change };
+        const problems = { ...get().problems };
+        for (const field of Object.keys(change)) if (field in problems) delete problems[field as keyof Problems];
+        set({ draft, problems });
+        writeStored(storage, DRAFT_KEY, draft);
+      },
 
-    reuse(params) {
-      get().editDraft(draftFromParams(params));
-    },
+      checkFields() {
+        const checked = checkDraft(get().draft);
+        const problems = checked.ok ? {} : checked.problems;
+        // That nothing is written yet is told when it is sent, not while somebody fills in the rest.
+        if (problems.prompt?.kind === 'promptEmpty') delete problems.prompt;
+        set({ problems });
+      },
 
-    make() {
-      const { draft, prompts } = get();
-      const checked = checkDraft(draft);
-      if (!checked.ok) {
-        set({ problems: checked.problems });
-        return false;
-      }
-      const firstSeed = draft.seedMode === 'random' ? randomSeed() : checked.params.seed;
-      const kept = [draft.prompt, ...prompts.filter((prompt) => prompt !== draft.prompt)].slice(0, KEPT_PROMPTS);
-      set({ problems: {}, prompts: kept, lastSeed: firstSeed });
-      writeStored(storage, PROMPTS_KEY, kept);
-      get().editDraft({ seed: String(firstSeed) });
-      get().submit(seedsFrom(firstSeed, checked.count).map((seed) => ({ ...checked.params, seed })));
-      return true;
-    },
-  });
+      savePrompt() {
+        const { draft, savedPrompts } = get();
+        if (draft.prompt.trim() !== '') keepSaved([draft.prompt, ...savedPrompts.filter((prompt) => prompt !== draft.prompt)]);
+      },
+
+      forgetPrompt() {
+        const { draft, savedPrompts } = get();
+        keepSaved(savedPrompts.filter((prompt) => prompt !== draft.prompt));
+      },
+
+      reuse(params) {
+        get().editDraft(draftFromParams(params));
+      },
+
+      reuseFile(picture) {
+        http.readPicture(picture).then(({ texts }) => {
+          const params = recipeFromTexts(texts);
+          if (params === null) return get().tell({ tone: 'error', code: 'no_recipe', message: '' });
+          get().reuse(params);
+          get().show('make');
+          get().tell({ tone: 'info', text: 'recipeRead' });
+        }, get().tellFailure);
+      },
+
+      make() {
+        const { draft, prompts } = get();
+        const checked = checkDraft(draft);
+        if (!checked.ok) {
+          set({ problems: checked.problems });
+          return false;
+        }
+        const firstSeed = draft.seedMode === 'random' ? randomSeed() : checked.params.seed;
+        const kept = [draft.prompt, ...prompts.filter((prompt) => prompt !== draft.prompt)].slice(0, KEPT_PROMPTS);
+        set({ problems: {}, prompts: kept, lastSeed: firstSeed });
+        writeStored(storage, PROMPTS_KEY, kept);
+        get().editDraft({ seed: String(firstSeed) });
+        get().submit(seedsFrom(firstSeed, checked.count).map((seed) => ({ ...checked.params, seed })));
+        return true;
+      },
+    };
+  };
 }

@@ -121,19 +121,23 @@ function sideProblem(text: string): Problem | null {
   return value === below ? null : { kind: 'notMultiple', unit, below, above: below + unit };
 }
 
-/** The form that makes the same picture again. */
-export function draftFromParams(params: TextToImageParams): Draft {
+/** The form's fields for a known recipe; what the recipe leaves open keeps its value. Sides of other tools go to the nearest size that can be made. */
+export function draftFromParams(params: Partial<TextToImageParams>): Partial<Draft> {
+  const { prompt, width, height, steps, guidance_scale, seed, model_type } = params;
   return {
-    prompt: params.prompt,
-    width: String(params.width),
-    height: String(params.height),
-    steps: String(params.steps),
-    guidanceScale: String(params.guidance_scale),
-    seed: String(params.seed),
-    seedMode: 'fixed',
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(width === undefined ? {} : { width: String(nearestSide(width)) }),
+    ...(height === undefined ? {} : { height: String(nearestSide(height)) }),
+    ...(steps === undefined ? {} : { steps: String(Math.min(limits.steps.max, Math.max(limits.steps.min, steps))) }),
+    ...(guidance_scale === undefined ? {} : { guidanceScale: String(guidance_scale) }),
+    ...(seed === undefined ? {} : { seed: String(seed), seedMode: 'fixed' }),
+    ...(model_type === undefined ? {} : { modelType: model_type }),
     count: '1',
-    modelType: params.model_type,
   };
+}
+
+function nearestSide(sidePx: number): number {
+  return Math.min(limits.sidePx.max, Math.max(limits.sidePx.min, Math.round(sidePx / limits.sideUnitPx) * limits.sideUnitPx));
 }
 
 /** `count` seeds from `first` on; past the largest seed they go on at 0. */

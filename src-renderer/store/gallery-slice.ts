@@ -25,7 +25,7 @@ export interface GallerySlice {
   jobChanged(job: Job): void;
 }
 
-const PAGE_SIZE = 100;
+const PAGE_SIZE = 200;
 
 export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
   /** Answers to an older question than the last one asked are of no use. */

@@ -55,7 +55,10 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
       if (isFollowing && stageIsFree && (asked !== undefined || (job.status === 'processing' && job.params !== null))) changed.selectedId = job.id;
       set(changed);
       if (job.params === null) get().refreshJobs();
-      if (known.status !== job.status || known.isDeleted !== job.isDeleted) get().jobChanged(job);
+      if (known.status !== job.status || known.isDeleted !== job.isDeleted) {
+        get().jobChanged(job);
+        get().refreshInfo();
+      }
     }
 
     function receiveError(message: ErrorMessage): void {

@@ -106,9 +106,10 @@ export function isCancellable(job: Pick<Job, 'status'>): boolean {
   return job.status === 'pending' || job.status === 'processing';
 }
 
-/** Running jobs first, then the waiting ones in their turn, both as the server works them off. */
-export function activeJobs(jobs: Jobs): Job[] {
-  const turn = (job: Job) => (job.status === 'generated' ? 0 : job.status === 'processing' ? 1 : 2 + (job.position ?? 0));
+/** Running jobs first, then the waiting ones; `order` is the server's list of those, where it is known. */
+export function activeJobs(jobs: Jobs, order: readonly string[]): Job[] {
+  const rank = new Map(order.map((id, index) => [id, index]));
+  const turn = (job: Job) => (job.status === 'generated' ? -2 : job.status === 'processing' ? -1 : (rank.get(job.id) ?? order.length));
   return Object.values(jobs)
     .filter((job) => !isOver(job))
     .sort((a, b) => turn(a) - turn(b) || a.createdAtMs - b.createdAtMs);

@@ -1,20 +1,37 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { QueueAction } from '#shared/domain/job-record.ts';
+import type { QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { Info } from '#shared/protocol/http.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 export interface QueueSlice {
-  isPaused: boolean;
-  /** Waiting jobs in the order in which they will start. */
-  queueOrder: readonly string[];
+  /** What the machine has and does; null until the server has told. */
+  info: Info | null;
+  refreshInfo(): void;
   changeQueue(action: QueueAction): void;
 }
 
 export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState, [], [], QueueSlice> {
+  let isAsking = false;
   return (set, get) => ({
-    isPaused: false,
-    queueOrder: [],
+    info: null,
+
+    refreshInfo() {
+      if (isAsking) return;
+      isAsking = true;
+      http
+        .info()
+        .then((info) => set({ info }), get().tellFailure)
+        .finally(() => {
+          isAsking = false;
+        });
+    },
+
     changeQueue(action) {
-      http.queue(action).then((summary) => set({ isPaused: summary.paused, queueOrder: summary.order }), get().tellFailure);
+      const take = (queue: QueueSummary) => {
+        const { info } = get();
+        if (info !== null) set({ info: { ...info, queue } });
+      };
+      http.queue(action).then(take, get().tellFailure);
     },
   });
 }

@@ -1,0 +1,47 @@
+import { ImageDown } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useStudio } from './use-studio.ts';
+
+/** Takes a picture file dropped anywhere on the window and fills the form with its recipe. */
+export function DropRecipe() {
+  const { t } = useTranslation();
+  const reuseFile = useStudio((state) => state.reuseFile);
+  const [isOver, setOver] = useState(false);
+  useEffect(() => {
+    const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') === true;
+    const onDragOver = (event: DragEvent) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      setOver(true);
+    };
+    const onDragLeave = (event: DragEvent) => {
+      if (event.relatedTarget === null) setOver(false);
+    };
+    const onDrop = (event: DragEvent) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      setOver(false);
+      const file = event.dataTransfer?.files[0];
+      if (file !== undefined) reuseFile(file);
+    };
+    window.addEventListener('dragover', onDragOver);
+    window.addEventListener('dragleave', onDragLeave);
+    window.addEventListener('drop', onDrop);
+    return () => {
+      window.removeEventListener('dragover', onDragOver);
+      window.removeEventListener('dragleave', onDragLeave);
+      window.removeEventListener('drop', onDrop);
+    };
+  }, [reuseFile]);
+  if (!isOver) return null;
+  return (
+    <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-veil p-6">
+      <div className="flex flex-col items-center gap-2 rounded-lg bg-surface p-8 text-center">
+        <ImageDown size={32} aria-hidden className="text-accent" />
+        <p className="text-lg font-semibold">{t('drop.title')}</p>
+        <p className="text-sm text-muted">{t('drop.help')}</p>
+      </div>
+    </div>
+  );
+}
