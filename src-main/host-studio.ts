@@ -1,0 +1,46 @@
+import { AppError } from '#shared/protocol/errors.ts';
+import type { HostedStudio, HostedStudioChoices } from './app/hosted-studio.ts';
+import { spawnUtility } from './app/spawn-engine.ts';
+import { childEnvironment } from './config/child-environment.ts';
+import { loadConfig } from './config/config.ts';
+import { desktopConfigArguments } from './config/launch-arguments.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import { entryFile } from './lib/program-files.ts';
+import { createLog } from './server/log.ts';
+import { type Studio, type StudioOptions, startStudio } from './studio.ts';
+
+/** Starts the studio inside the desktop app: its engine as a process of Electron's, on another port where the wanted one is taken. Throws as `startStudio`. */
+export async function hostStudio({ host, dataDir, argv }: HostedStudioChoices): Promise<HostedStudio> {
+  const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
+  const entry = entryFile('engine/worker.ts');
+  const spawn = () => spawnUtility(entry, childEnvironment());
+  const { studio, takenPort } = await startOnFreePort({ config, spawn, log: createLog(config.logLevel) });
+  const { jobs } = studio;
+  return {
+    origin: `http://127.0.0.1:${studio.port}`,
+    takenPort,
+    watchJobs: (listener) => jobs.connect({ clientId: null }, listener).watch({ all: true }),
+    imageFile: (filename) => jobs.imageFile(filename),
+    isPaused: () => jobs.summary().paused,
+    setPaused: (isPaused) => {
+      jobs.queue({ action: isPaused ? 'pause' : 'resume' });
+    },
+    lastPictures: (count) => jobs.list({ status: 'completed', limit: count }).jobs.map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt })),
+    unfinishedJobs: () => unfinishedJobs(jobs),
+    close: () => studio.close('park'),
+  };
+}
+
+async function startOnFreePort(options: StudioOptions): Promise<{ studio: Studio; takenPort: number | null }> {
+  try {
+    return { studio: await startStudio(options), takenPort: null };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'port_taken') throw error;
+    return { studio: await startStudio({ ...options, config: { ...options.config, port: 0 } }), takenPort: options.config.port };
+  }
+}
+
+function unfinishedJobs(jobs: Jobs): string[] {
+  const unfinished = (['generated', 'processing', 'pending'] as const).flatMap((status) => jobs.list({ status, limit: 500 }).jobs);
+  return unfinished.map(({ job_id }) => job_id);
+}
