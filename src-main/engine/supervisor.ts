@@ -19,7 +19,7 @@ export interface EngineLimits extends RestartLimits {
   cancelGraceMs: number;
 }
 
-export const defaultLimits: EngineLimits = {
+const defaultLimits: EngineLimits = {
   heartbeatTimeoutMs: 20_000,
   startTimeoutMs: 60_000,
   taskTimeoutMs: 30 * 60_000,
