@@ -115,7 +115,10 @@ export class Admission {
     if (!isEnd(known.state)) return this.#join(request, known, afterCommit);
     if (known.deletedAtMs !== null) outputs.moveFromBin(known.filename);
     if (known.state.status === 'completed' && outputs.hasBoth(known.filename)) return this.#answerFromCache(request, known, afterCommit);
-    return this.#refusal(request, waiting) ?? this.#startAnew(request, known, afterCommit);
+    const refusal = this.#refusal(request, waiting);
+    if (refusal === null) return this.#startAnew(request, known, afterCommit);
+    if (known.deletedAtMs !== null) outputs.moveToBin(known.filename);
+    return refusal;
   }
 
   #accept(request: Request, afterCommit: AfterCommit): 'enqueued' {

@@ -75,6 +75,7 @@ interface Parts {
 
 class DurableJobs implements Jobs {
   readonly #parts: Parts;
+  #closed = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -191,6 +192,9 @@ class DurableJobs implements Jobs {
     const { runner, store, admission, unlock } = this.#parts;
     admission.close();
     await runner.close(how);
+    // a park that waits may be overtaken by a `now`
+    if (this.#closed) return;
+    this.#closed = true;
     store.close();
     unlock();
   }

@@ -162,7 +162,6 @@ const NEWEST_WEIGHT = 0.5;
 export class Store {
   readonly #database: SqliteDatabase;
   readonly #statements = new Map<string, SqliteStatement>();
-  #open = true;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
@@ -392,10 +391,7 @@ export class Store {
     this.#run('INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)', name, value);
   }
 
-  /** Closing again does nothing. */
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
     this.#statements.clear();
     this.#database.close();
   }

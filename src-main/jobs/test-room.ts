@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Engine } from '#main/engine/engine.ts';
+import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { createJobs } from './create-jobs.ts';
+import type { Clock, Jobs, JobsConnection, JobsOptions } from './jobs.ts';
+
+/** For tests of this room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
+
+export class FixedRegistry implements ModelRegistry {
+  checkpoints: Checkpoint[] = (['uint4', 'int8'] as const).map((modelType) => ({
+    name: `storybook-${modelType}`,
+    dir: `/checkpoints/${modelType}`,
+    modelType,
+    bundled: true,
+    identity: `identity-${modelType}`,
+    sizeBytes: 1,
+    license: 'Apache-2.0',
+    sizeUnitPx: 16,
+  }));
+
+  async checkpointFor(modelType: 'uint4' | 'int8'): Promise<Checkpoint> {
+    const found = this.checkpoints.find((checkpoint) => checkpoint.modelType === modelType);
+    if (found === undefined) throw new Error(`the test has no checkpoint for ${modelType}`);
+    return found;
+  }
+
+  async upscaler(): Promise<Upscaler> {
+    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', license: 'BSD-3-Clause' };
+  }
+
+  async list(): Promise<Checkpoint[]> {
+    return this.checkpoints;
+  }
+}
+
+/** Stands still until it is moved on. */
+export class HandClock implements Clock {
+  ms = new Date(2026, 1, 4, 12).getTime();
+  #timers: { atMs: number; task: () => void }[] = [];
+
+  now = (): number => this.ms;
+  monotonicMs = (): number => this.ms;
+
+  schedule(task: () => void, delayMs: number): () => void {
+    const timer = { atMs: this.ms + delayMs, task };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  advance(ms: number): void {
+    this.ms += ms;
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.ms);
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.ms);
+    for (const { task } of due) task();
+  }
+}
+
+export class TestClient {
+  readonly received: ServerMessage[] = [];
+  readonly connection: JobsConnection;
+  #waiters: (() => void)[] = [];
+
+  constructor(jobs: Jobs, clientId: string | null) {
+    this.connection = jobs.connect({ clientId }, (message) => {
+      this.received.push(serverMessageSchema.parse(JSON.parse(JSON.stringify(message))));
+      for (const wake of this.#waiters.splice(0)) wake();
+    });
+  }
+
+  async create(prompt: string, requestId?: string, more: Record<string, unknown> = {}): Promise<string> {
+    await this.connection.create(createMessage(prompt, requestId, more));
+    const jobId = this.statuses().at(-1)?.job_id;
+    if (jobId === undefined) throw new Error('create was not answered');
+    return jobId;
+  }
+
+  statuses() {
+    return this.received.filter((message) => message.type === 'job_status');
+  }
+
+  /** `status` or `status request_id`, in the order in which they came. */
+  story(jobId?: string): string[] {
+    return this.statuses()
+      .filter((message) => jobId === undefined || message.job_id === jobId)
+      .map(({ status, request_id }) => (request_id === undefined ? status : `${status} ${request_id}`));
+  }
+
+  progress() {
+    return this.received.filter((message) => message.type === 'job_progress');
+  }
+
+  /** Resolves as soon as the last status of the job is this one. */
+  async until(status: string, jobId?: string): Promise<void> {
+    for (;;) {
+      const last = this.statuses()
+        .filter((message) => jobId === undefined || message.job_id === jobId)
+        .at(-1);
+      if (last?.status === status) return;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+}
+
+export function createMessage(prompt: string, requestId?: string, more: Record<string, unknown> = {}): CreateJob {
+  const message: ClientMessage = clientMessageSchema.parse({
+    type: 'create_job',
+    task_type: 'text_to_image',
+    request_id: requestId,
+    params: { prompt, width: 256, height: 256, ...more },
+  });
+  if (message.type !== 'create_job') throw new Error('not a create_job');
+  return message;
+}
+
+export interface TestRoom {
+  dataDir: string;
+  outputsDir: string;
+  clock: HandClock;
+  registry: FixedRegistry;
+  /** What was logged as an error. */
+  errors: string[];
+  open(engine: Engine, options?: Partial<JobsOptions>): Promise<Jobs>;
+}
+
+export function createTestRoom(): TestRoom {
+  const dir = mkdtempSync(join(tmpdir(), 'zimage-jobs-'));
+  const [dataDir, outputsDir] = [join(dir, 'data'), join(dir, 'outputs')];
+  const clock = new HandClock();
+  const registry = new FixedRegistry();
+  const errors: string[] = [];
+  const log = { info: () => {}, warn: () => {}, error: (_: Record<string, unknown>, text: string) => void errors.push(text) };
+  const opened: Jobs[] = [];
+  onTestFinished(async () => {
+    for (const jobs of opened) await jobs.close('now');
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const open = async (engine: Engine, options: Partial<JobsOptions> = {}) => {
+    const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: '1.2.3', log, clock, ...options });
+    opened.push(jobs);
+    return jobs;
+  };
+  return { dataDir, outputsDir, clock, registry, errors, open };
+}
+
+/** Lets everything that is ready to go on go on. */
+export async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+}
