@@ -18,7 +18,10 @@ export class Journal {
     this.#now = now;
   }
 
-  /** Runs `work` in one transaction and then its effects. Throws what `work` or the store throws, with nothing changed or sent. */
+  /**
+   * Runs `work` in one transaction and then its effects. Throws what `work` or the store throws, with nothing changed or sent.
+   * An effect that throws keeps none of the others from happening, since what it belongs to has been committed.
+   */
   commit<T>(work: (afterCommit: AfterCommit) => T): T {
     const effects: (() => void)[] = [];
     let value: T;
@@ -28,7 +31,15 @@ export class Journal {
       this.#audience.forgetUncommitted();
       throw thrown;
     }
-    for (const effect of effects) effect();
+    const thrown: unknown[] = [];
+    for (const effect of effects) {
+      try {
+        effect();
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+    if (thrown.length > 0) throw new AggregateError(thrown, 'A change was committed, but not everybody could be told');
     return value;
   }
 

@@ -225,8 +225,15 @@ export class Runner {
   }
 
   #begin(job: StoredJob, stage: Stage): void {
-    const { clock, audience } = this.#parts;
-    const progress = new Coalescer<Progress>(PROGRESS_INTERVAL_MS, clock, (value) => audience.sendProgress(job.jobId, value));
+    const { clock, audience, log } = this.#parts;
+    const progress = new Coalescer<Progress>(PROGRESS_INTERVAL_MS, clock, (value) => {
+      try {
+        audience.sendProgress(job.jobId, value);
+      } catch (thrown) {
+        // the engine is not to be disturbed by a message that cannot be numbered
+        log.warn({ err: thrown, job_id: job.jobId }, 'progress could not be sent');
+      }
+    });
     const run: Run = { job, controller: new AbortController(), progress, stage, model: 'to_come', finished: Promise.resolve() };
     this.#running.set(job.jobId, run);
     run.finished = this.#takeToEnd(run, this.#leaving.get(job.jobId));

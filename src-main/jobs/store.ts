@@ -157,11 +157,12 @@ const NEWEST_WEIGHT = 0.5;
 
 /**
  * What survives a restart: jobs, who asked for them, what each client was told, measured times, settings. One connection; every method is synchronous.
- * Writes outside `transaction` commit on their own. Throws `disk_full` or `database_damaged` where SQLite does, else SQLite's own error.
+ * Writes outside `transaction` commit on their own. Throws `disk_full` or `database_damaged` where SQLite does, `shutting_down` once closed, else SQLite's own error.
  */
 export class Store {
   readonly #database: SqliteDatabase;
   readonly #statements = new Map<string, SqliteStatement>();
+  #isOpen = true;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
@@ -391,7 +392,9 @@ export class Store {
     this.#run('INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)', name, value);
   }
 
+  /** Every later call throws `shutting_down`. */
   close(): void {
+    this.#isOpen = false;
     this.#statements.clear();
     this.#database.close();
   }
@@ -436,6 +439,7 @@ export class Store {
   }
 
   #guard<T>(work: () => T): T {
+    if (!this.#isOpen) throw new AppError('shutting_down', 'The server is shutting down. Ask again when it is back.', {});
     try {
       return work();
     } catch (cause) {

@@ -1,0 +1,254 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { JobState } from '#shared/domain/job.ts';
+import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
+import { openDatabase } from './database.ts';
+import { Store } from './store.ts';
+import { createTestRoom, TestClient, type TestRoom, turns } from './test-room.ts';
+
+/** A room with one completed job of client `a`, closed again. */
+async function roomWithPicture() {
+  const room = createTestRoom();
+  const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+  const client = new TestClient(jobs, 'a');
+  const jobId = await client.create('x', 'r1');
+  await client.until('completed');
+  const { filename = '', upscaled_filename: upscaled = '' } = client.statuses().at(-1)?.result ?? {};
+  await jobs.close('park');
+  return { room, jobId, filename, upscaled, original: join(room.outputsDir, filename), enlargement: join(room.outputsDir, upscaled) };
+}
+
+/** Takes the row back to what it said before the crash that a test plays. */
+async function editStore(room: TestRoom, edit: (store: Store) => void): Promise<void> {
+  const store = new Store((await openDatabase(join(room.dataDir, 'jobs.db'), 0)).database);
+  edit(store);
+  store.close();
+}
+const setState = (room: TestRoom, jobId: string, state: JobState) =>
+  editStore(room, (store) => {
+    store.setState(jobId, state, 0);
+    store.setInterest(jobId, { clientId: 'a', requestId: 'r1', stand: 'live' });
+  });
+
+test('a job that was processing stays so and begins again; waiting ones keep their order', async () => {
+  const room = createTestRoom();
+  const before = new SteppedEngine();
+  const jobs = await room.open(before, { limits: { running: 1 } });
+  const client = new TestClient(jobs, 'a');
+  const ids = [await client.create('1', 'r1'), await client.create('2', 'r2'), await client.create('3', 'r3')];
+  (await before.task(0)).step(1);
+  await jobs.close('now');
+  const after = new SteppedEngine();
+  const again = await room.open(after, { limits: { running: 1 } });
+  const back = new TestClient(again, 'a');
+  expect(ids.map((jobId) => again.get(jobId)?.status)).toEqual(['processing', 'pending', 'pending']);
+  expect(again.summary().order).toEqual(ids.slice(1));
+  const task = await after.task(0);
+  task.step(1);
+  expect(back.progress().at(-1)?.progress).toMatchObject({ current_step: 1, percentage: 11 });
+  await task.finish();
+  await (await after.task(1)).finish();
+  await back.until('completed', ids[0]);
+  expect(back.story(ids[0])).toEqual(['generated r1', 'completed r1']);
+});
+
+test('a generated job goes on at upscaling, with its counters full', async () => {
+  const room = createTestRoom();
+  const before = new SteppedEngine();
+  const jobs = await room.open(before);
+  const client = new TestClient(jobs, 'a');
+  await client.create('x', 'r1');
+  await (await before.task(0)).finish();
+  await before.task(1);
+  await jobs.close('now');
+  const after = new SteppedEngine();
+  const back = new TestClient(await room.open(after), 'a');
+  const task = await after.task(0);
+  expect(task.kind).toBe('upscale');
+  task.hooks.onProgress({ stage: 'upscaling', done: 1, total: 2 });
+  expect(back.progress().at(-1)?.progress).toMatchObject({ stage: 'upscaling', current_step: 9, percentage: 100, stage_fraction: 0.5 });
+  await task.finish();
+  await back.until('completed');
+});
+
+test('parking lets a picture past the model be written and stops the rest at the next step', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  const client = new TestClient(jobs, 'a');
+  const [one, two] = [await client.create('1'), await client.create('2')];
+  const first = await engine.task(0);
+  first.modelDone();
+  const second = await engine.task(1);
+  const closed = jobs.close('park');
+  await expect(client.create('3')).rejects.toMatchObject({ code: 'shutting_down' });
+  expect([first.signal.aborted, second.signal.aborted]).toEqual([false, true]);
+  await first.finish();
+  await closed;
+  expect(() => client.connection.getStatus(one, undefined)).toThrow(expect.objectContaining({ code: 'shutting_down' }));
+  expect(readdirSync(room.outputsDir).filter((name) => name.endsWith('.part'))).toEqual([]);
+  const again = await room.open(new SteppedEngine());
+  expect([again.get(one)?.status, again.get(two)?.status]).toEqual(['generated', 'processing']);
+});
+
+test('a second close does not wait for the first', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  await new TestClient(jobs, 'a').create('x');
+  const task = await engine.task(0);
+  task.modelDone();
+  task.deaf = true;
+  const parked = jobs.close('park');
+  await jobs.close('now');
+  await room.open(new SteppedEngine());
+  await task.finish();
+  await parked;
+});
+
+test('crash between rename and row: a whole picture of this job is taken over, nothing is made twice', async () => {
+  const { room, jobId, filename, enlargement } = await roomWithPicture();
+  await setState(room, jobId, { status: 'processing' });
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  const back = new TestClient(jobs, 'a');
+  expect((await engine.task(0)).kind).toBe('upscale');
+  expect(jobs.get(jobId)).toMatchObject({ status: 'generated', result: { filename } });
+  await jobs.close('now');
+  await setState(room, jobId, { status: 'generated', filename });
+  expect(existsSync(enlargement)).toBe(true);
+  const idle = new SteppedEngine();
+  expect((await room.open(idle)).get(jobId)?.status).toBe('completed');
+  await turns();
+  expect(idle.tasks).toEqual([]);
+  expect(back.received).toEqual([]);
+});
+
+test.each([
+  ['torn', (path: string) => truncateSync(path, readFileSync(path).length - 3)],
+  ['empty', (path: string) => truncateSync(path, 0)],
+  ['of something else', (path: string) => writeFileSync(path, 'not a PNG')],
+  ['absent', (path: string) => rmSync(path)],
+])('a file under the final name that is %s is made anew', async (_, spoil) => {
+  const { room, jobId, original } = await roomWithPicture();
+  spoil(original);
+  await setState(room, jobId, { status: 'processing' });
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  expect(jobs.get(jobId)?.status).toBe('processing');
+  const task = await engine.task(0);
+  expect(task.kind).toBe('generate');
+  const back = new TestClient(jobs, 'a');
+  await task.finish();
+  await back.until('generated');
+});
+
+test("another job's picture under the name is not taken over", async () => {
+  const { room, jobId, original, enlargement } = await roomWithPicture();
+  await setState(room, jobId, { status: 'processing' });
+  const other = await room.open(new SteppedEngine({ runsAlone: true }));
+  const client = new TestClient(other, 'b');
+  await client.until('completed', await client.create('another'));
+  const foreign = client.statuses().at(-1)?.result?.filename ?? '';
+  await other.close('park');
+  await setState(room, jobId, { status: 'processing' });
+  rmSync(enlargement);
+  renameSync(join(room.outputsDir, foreign), original);
+  const engine = new SteppedEngine();
+  await room.open(engine);
+  expect((await engine.task(0)).kind).toBe('generate');
+});
+
+test('leftover temporary files of ours are removed, others are not touched', async () => {
+  const { room } = await roomWithPicture();
+  const ours = ['.0123456789abcdef-original-0123456789abcdef.part', '.0123456789abcdef-upscaled-0123456789abcdef.part'];
+  const others = ['.hidden', 'notes.part', '.0123456789abcdef-original.part.png'];
+  for (const name of [...ours, ...others]) writeFileSync(join(room.outputsDir, name), 'x');
+  await room.open(new SteppedEngine());
+  expect(readdirSync(room.outputsDir)).toEqual(expect.arrayContaining(others));
+  expect(readdirSync(room.outputsDir).filter((name) => ours.includes(name))).toEqual([]);
+});
+
+test('the original lost while it waits for its enlargement fails the job; asked for again it is made', async () => {
+  const { room, jobId, filename, original, enlargement } = await roomWithPicture();
+  rmSync(original);
+  rmSync(enlargement);
+  await setState(room, jobId, { status: 'generated', filename });
+  const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+  const back = new TestClient(jobs, 'a');
+  await back.until('failed');
+  expect(back.statuses().at(-1)).toMatchObject({ code: 'unknown_image' });
+  await back.create('x', 'r2');
+  await back.until('completed');
+  expect(existsSync(original)).toBe(true);
+});
+
+test('a deletion or an undo cut short ends where the row says', async () => {
+  const { room, jobId, filename, upscaled, original, enlargement } = await roomWithPicture();
+  const bin = (name: string) => join(room.outputsDir, '.bin', name);
+  // killed after the move to the bin, before the row
+  renameSync(original, bin(filename));
+  renameSync(enlargement, bin(upscaled));
+  const restored = await room.open(new SteppedEngine());
+  expect([existsSync(original), existsSync(enlargement), restored.get(jobId)?.deleted]).toEqual([true, true, false]);
+  await restored.close('park');
+  // killed after the files were moved back, before the row
+  await editStore(room, (store) => store.setDeleted(jobId, 1));
+  const binned = await room.open(new SteppedEngine());
+  expect([existsSync(bin(filename)), existsSync(bin(upscaled)), binned.get(jobId)?.deleted]).toEqual([true, true, true]);
+});
+
+test('a damaged database is moved aside and the pictures are indexed again', async () => {
+  const { room, jobId, filename, enlargement } = await roomWithPicture();
+  const second = await room.open(new SteppedEngine({ runsAlone: true }));
+  const client = new TestClient(second, 'a');
+  const alone = await client.create('y');
+  await client.until('completed');
+  const removed = await client.create('z');
+  await client.until('completed', removed);
+  second.remove(removed);
+  await second.close('park');
+  rmSync(join(room.outputsDir, `20260204-y-${alone.slice(0, 8)}-upscaled.png`));
+  writeFileSync(join(room.outputsDir, '20260204-foreign-00000000.png'), 'not ours');
+  writeFileSync(join(room.dataDir, 'jobs.db'), 'x'.repeat(10_000));
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  expect(readdirSync(room.dataDir)).toContain(`jobs.db.damaged-${room.clock.ms}`);
+  expect(jobs.get(jobId)).toMatchObject({ status: 'completed', params: { prompt: 'x', width: 256 }, result: { filename }, checkpoint: 'storybook-uint4' });
+  expect(jobs.get(alone)).toMatchObject({ status: 'failed', code: 'database_damaged' });
+  expect(jobs.get(removed)).toMatchObject({ status: 'completed', deleted: false });
+  expect(jobs.list({ limit: 10 }).jobs).toHaveLength(3);
+  expect(existsSync(enlargement)).toBe(true);
+  const back = new TestClient(jobs, 'a');
+  await back.create('x', 'r9');
+  expect(back.statuses()).toEqual([expect.objectContaining({ status: 'completed', cached: true, request_id: 'r9' })]);
+  expect(engine.tasks).toEqual([]);
+});
+
+test('a second instance on the data folder is refused', async () => {
+  const room = createTestRoom();
+  await room.open(new SteppedEngine());
+  await expect(room.open(new SteppedEngine())).rejects.toMatchObject({ code: 'data_folder_in_use' });
+});
+
+test('outputs that cannot be a folder are refused with a sentence, and the data folder is free again', async () => {
+  const room = createTestRoom();
+  mkdirSync(join(room.outputsDir, '..'), { recursive: true });
+  writeFileSync(room.outputsDir, 'a file');
+  await expect(room.open(new SteppedEngine())).rejects.toMatchObject({ code: 'folder_not_writable', data: { folder: room.outputsDir } });
+  rmSync(room.outputsDir);
+  await room.open(new SteppedEngine());
+});
+
+test('a checkpoint that is gone fails the job by code', async () => {
+  const room = createTestRoom();
+  const jobs = await room.open(new SteppedEngine());
+  jobs.queue({ action: 'pause' });
+  const client = new TestClient(jobs, 'a');
+  await client.create('x');
+  room.registry.checkpoints = room.registry.checkpoints.map((checkpoint) => ({ ...checkpoint, identity: 'another' }));
+  jobs.queue({ action: 'resume' });
+  await client.until('failed');
+  expect(client.statuses().at(-1)).toMatchObject({ code: 'model_not_installed' });
+});
