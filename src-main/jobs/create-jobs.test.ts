@@ -200,6 +200,7 @@ describe('cancelling', () => {
     const jobId = await client.create('x', 'r1');
     const old = await engine.task(0);
     old.deaf = true;
+    old.modelDone();
     client.connection.cancel(jobId, undefined);
     await client.create('x', 'r2');
     await turns();

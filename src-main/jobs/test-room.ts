@@ -3,39 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Engine } from '#main/engine/engine.ts';
-import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { FixedRegistry } from '../../tests/fakes/fixed-registry.ts';
 import { createJobs } from './create-jobs.ts';
 import type { Clock, Jobs, JobsConnection, JobsOptions } from './jobs.ts';
 
 /** For tests of this room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
-
-export class FixedRegistry implements ModelRegistry {
-  checkpoints: Checkpoint[] = (['uint4', 'int8'] as const).map((modelType) => ({
-    name: `storybook-${modelType}`,
-    dir: `/checkpoints/${modelType}`,
-    modelType,
-    bundled: true,
-    identity: `identity-${modelType}`,
-    sizeBytes: 1,
-    license: 'Apache-2.0',
-    sizeUnitPx: 16,
-  }));
-
-  async checkpointFor(modelType: 'uint4' | 'int8'): Promise<Checkpoint> {
-    const found = this.checkpoints.find((checkpoint) => checkpoint.modelType === modelType);
-    if (found === undefined) throw new Error(`the test has no checkpoint for ${modelType}`);
-    return found;
-  }
-
-  async upscaler(): Promise<Upscaler> {
-    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', license: 'BSD-3-Clause' };
-  }
-
-  async list(): Promise<Checkpoint[]> {
-    return this.checkpoints;
-  }
-}
 
 /** Stands still until it is moved on. */
 export class HandClock implements Clock {

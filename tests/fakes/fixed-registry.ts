@@ -1,0 +1,29 @@
+import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+
+/** Two checkpoints and an upscaler that are nowhere: names and identities only. */
+export class FixedRegistry implements ModelRegistry {
+  checkpoints: Checkpoint[] = (['uint4', 'int8'] as const).map((modelType) => ({
+    name: `storybook-${modelType}`,
+    dir: `/checkpoints/${modelType}`,
+    modelType,
+    bundled: true,
+    identity: `identity-${modelType}`,
+    sizeBytes: 1,
+    license: 'Apache-2.0',
+    sizeUnitPx: 16,
+  }));
+
+  async checkpointFor(modelType: 'uint4' | 'int8'): Promise<Checkpoint> {
+    const found = this.checkpoints.find((checkpoint) => checkpoint.modelType === modelType);
+    if (found === undefined) throw new Error(`the test has no checkpoint for ${modelType}`);
+    return found;
+  }
+
+  async upscaler(): Promise<Upscaler> {
+    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', license: 'BSD-3-Clause' };
+  }
+
+  async list(): Promise<Checkpoint[]> {
+    return this.checkpoints;
+  }
+}
