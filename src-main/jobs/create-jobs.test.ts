@@ -6,7 +6,7 @@ import { readPngTexts } from '#main/lib/png.ts';
 import { recipeSchema } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient, turns } from './test-room.ts';
+import { createTestRoom, TestClient, turns } from '../../tests/support/jobs-room.ts';
 
 describe('a job from request to both pictures', () => {
   test('statuses, steps and results come in the order of the contract', async () => {

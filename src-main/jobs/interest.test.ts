@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import type { JobStatusName } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { SteppedEngine, type SteppedTask } from '../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, TestClient, turns } from '../../tests/support/jobs-room.ts';
 import type { Jobs } from './jobs.ts';
-import { createTestRoom, TestClient, turns } from './test-room.ts';
 
 /**
  * The rules of interest, as small as they can be said: a job has a state and, for each client, whether it is live, gave up or is over. Every command is

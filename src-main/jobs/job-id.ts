@@ -15,7 +15,7 @@ export function jobIdOf(identity: JobIdentity): string {
 }
 
 /** JSON with sorted keys and numbers as ECMAScript writes them. A lone surrogate counts as U+FFFD, which is what UTF-8 makes of it. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

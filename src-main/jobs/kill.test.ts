@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { readPngTexts } from '#main/lib/png.ts';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient, type TestRoom } from './test-room.ts';
+import { createTestRoom, TestClient, type TestRoom } from '../../tests/support/jobs-room.ts';
 
 const ROUNDS = 6;
 const entry = resolve(import.meta.dirname, '../../tests/fakes/jobs-process.ts');

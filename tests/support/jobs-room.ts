@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Engine } from '#main/engine/engine.ts';
+import { createJobs } from '#main/jobs/create-jobs.ts';
+import type { Clock, Jobs, JobsConnection, JobsOptions } from '#main/jobs/jobs.ts';
 import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
-import { FixedRegistry } from '../../tests/fakes/fixed-registry.ts';
-import { createJobs } from './create-jobs.ts';
-import type { Clock, Jobs, JobsConnection, JobsOptions } from './jobs.ts';
+import { FixedRegistry } from '../fakes/fixed-registry.ts';
 
-/** For tests of this room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
+/** For tests of the jobs room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
 
 /** Stands still until it is moved on. */
 export class HandClock implements Clock {
@@ -80,7 +80,7 @@ export class TestClient {
   }
 }
 
-export function createMessage(prompt: string, requestId?: string, more: Record<string, unknown> = {}): CreateJob {
+function createMessage(prompt: string, requestId?: string, more: Record<string, unknown> = {}): CreateJob {
   const message: ClientMessage = clientMessageSchema.parse({
     type: 'create_job',
     task_type: 'text_to_image',
