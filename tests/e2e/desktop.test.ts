@@ -1,0 +1,362 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { ElectronApplication, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import type { DesktopBridge, DesktopCommand } from '#shared/protocol/desktop.ts';
+import type { ServerMessage } from '#shared/protocol/messages.ts';
+import { type DesktopMachine, DesktopUser, desktopMachine, pageOf } from './desktop-app.ts';
+
+declare global {
+  interface Window {
+    studioDesktop: DesktopBridge;
+    heardCommands: DesktopCommand[];
+    socketMessages: ServerMessage[];
+    socket: WebSocket;
+  }
+}
+
+const machine = await desktopMachine();
+const isAbsent = typeof machine === 'string';
+console.warn(isAbsent ? `the desktop tests are skipped: ${machine}` : `the desktop tests run in Electron ${machine.electron.version}`);
+
+let user: DesktopUser;
+beforeEach(({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  user = new DesktopUser(machine);
+});
+afterEach(() => user?.end());
+afterAll(() => (machine as Partial<DesktopMachine>).display?.close());
+
+/** A small job, asked for over a WebSocket of the page's own; its messages gather in the page. */
+async function createJob(page: Page, params: Record<string, unknown>): Promise<void> {
+  await page.evaluate((jobParams) => {
+    window.socketMessages = [];
+    window.socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/ws?client_id=desktop-test`);
+    window.socket.onmessage = ({ data }) => window.socketMessages.push(JSON.parse(data));
+    window.socket.onopen = () => window.socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: jobParams }));
+  }, params);
+}
+
+async function waitForStatus(page: Page, status: string): Promise<void> {
+  await page.waitForFunction((wanted) => window.socketMessages.some((message) => message.type === 'job_status' && message.status === wanted), status, {
+    timeout: 150_000,
+  });
+}
+
+const small = { prompt: 'a red fox in the snow, digital art', width: 256, height: 256, steps: 4, seed: 1 };
+const long = { ...small, width: 1024, height: 1024, steps: 50 };
+
+/** Stands in for the person in front of a message box, and notes what was asked. */
+async function answerDialogs(app: ElectronApplication, response: number): Promise<void> {
+  await app.evaluate(({ dialog }, answer) => {
+    const asked: string[] = [];
+    Reflect.set(globalThis, 'askedDialogs', asked);
+    Reflect.set(dialog, 'showMessageBox', async (...args: unknown[]) => {
+      const options: unknown = args.at(-1);
+      asked.push(String(Reflect.get(Object(options), 'message')));
+      return { response: answer, checkboxChecked: false };
+    });
+  }, response);
+}
+const askedDialogs = (app: ElectronApplication): Promise<string[]> => app.evaluate(() => Reflect.get(globalThis, 'askedDialogs') as string[]);
+
+const isVisible = (app: ElectronApplication): Promise<boolean> => app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.isVisible() ?? false);
+
+test('the window shows the page of its own server, which listens on this machine only', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  expect(page.url()).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  expect(await page.title()).toContain('Z-Image-Turbo Studio');
+  expect(await page.locator('#root').textContent()).not.toBe('');
+  expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
+  expect(await isVisible(app)).toBe(true);
+});
+
+test('the page is nothing but a page: the security checklist in the running app', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  const preferences = await app.evaluate(({ webContents }) =>
+    webContents.getAllWebContents().map((contents) => Reflect.apply(Reflect.get(contents, 'getLastWebPreferences'), contents, [])),
+  );
+  expect(preferences).toHaveLength(1);
+  expect(preferences[0]).toMatchObject({
+    sandbox: true,
+    contextIsolation: true,
+    nodeIntegration: false,
+    nodeIntegrationInWorker: false,
+    nodeIntegrationInSubFrames: false,
+    webSecurity: true,
+    allowRunningInsecureContent: false,
+    experimentalFeatures: false,
+    webviewTag: false,
+  });
+  expect(preferences[0]).not.toHaveProperty('enableBlinkFeatures');
+  expect(
+    await page.evaluate(() => [typeof Reflect.get(window, 'require'), typeof Reflect.get(window, 'process'), typeof Reflect.get(window, 'module')]),
+  ).toEqual(Array(3).fill('undefined'));
+  expect(await page.evaluate(() => Object.keys(window.studioDesktop).sort())).toEqual(['ask', 'onCommand']);
+
+  const policy = await page.evaluate(async () => (await fetch('/')).headers.get('content-security-policy'));
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).not.toContain('unsafe');
+  const evaluated = await page.evaluate(() => {
+    try {
+      // biome-ignore lint/security/noGlobalEval: that it is refused is what is tested
+      return String(window.eval('1 + 1'));
+    } catch (error) {
+      return error instanceof Error ? error.name : 'unknown';
+    }
+  });
+  expect(evaluated).toBe('EvalError');
+
+  for (const permission of ['geolocation', 'notifications', 'camera', 'microphone', 'midi', 'clipboard-read'] as const) {
+    const state = await page.evaluate(async (name) => (await navigator.permissions.query({ name: name as PermissionName })).state, permission);
+    expect(`${permission} ${state}`).toBe(`${permission} denied`);
+  }
+  const camera = await page.evaluate(() =>
+    navigator.mediaDevices.getUserMedia({ video: true }).then(
+      () => 'granted',
+      (error: DOMException) => error.name,
+    ),
+  );
+  expect(camera).not.toBe('granted');
+});
+
+test('nothing leads out of the page: navigation, windows, frames, webviews, foreign schemes', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  const home = page.url();
+  await app.evaluate(({ shell }) => {
+    const opened: string[] = [];
+    Reflect.set(globalThis, 'openedOutside', opened);
+    Reflect.set(shell, 'openExternal', async (url: string) => void opened.push(url));
+  });
+  for (const target of ['https://example.org/a', 'http://example.org/b', 'file:///etc/passwd', 'data:text/html,x', 'http://127.0.0.1:1/']) {
+    await page.evaluate((url) => {
+      const link = document.createElement('a');
+      link.href = url;
+      document.body.append(link);
+      link.click();
+      link.target = '_blank';
+      link.click();
+      window.open(url);
+    }, target);
+  }
+  await expect.poll(() => app.evaluate(() => (Reflect.get(globalThis, 'openedOutside') as string[]).length)).toBeGreaterThan(0);
+  expect(new Set(await app.evaluate(() => Reflect.get(globalThis, 'openedOutside') as string[]))).toEqual(new Set(['https://example.org/a']));
+  expect(page.url()).toBe(home);
+  expect(await app.evaluate(({ webContents }) => webContents.getAllWebContents().length)).toBe(1);
+});
+
+test('only our page in our window may call the desktop', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await expect(page.evaluate(() => window.studioDesktop.ask({ call: 'getSettings' }))).resolves.toMatchObject({ closeToTray: false });
+  await expect(page.evaluate(() => window.studioDesktop.ask(JSON.parse('{"call":"runProgram","path":"/bin/sh"}')))).rejects.toThrow('knows no such call');
+  await expect(page.evaluate(() => window.studioDesktop.ask({ call: 'showInFolder', filename: '../../../../etc/passwd' }))).resolves.toBe(false);
+
+  // the same preload under a page of another origin, in a window of its own
+  const stranger = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<h1>stranger</h1>'));
+  await new Promise<void>((ready) => stranger.listen(0, '127.0.0.1', ready));
+  const { port } = stranger.address() as AddressInfo;
+  const [other] = await Promise.all([
+    app.waitForEvent('window'),
+    app.evaluate(({ app: electronApp, BrowserWindow }, url) => {
+      const window = new BrowserWindow({ webPreferences: { preload: `${electronApp.getAppPath()}/out/preload/preload.cjs`, sandbox: true } });
+      return window.loadURL(url);
+    }, `http://127.0.0.1:${port}/`),
+  ]);
+  await expect(other.evaluate(() => window.studioDesktop.ask({ call: 'getSettings' }))).rejects.toThrow("Only the program's own page");
+  stranger.close();
+});
+
+test('a picture is made in the window, by an engine in a process of its own; sleep is blocked only meanwhile', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  const blockers = (): Promise<number> => app.evaluate(({ powerSaveBlocker }) => [0, 1, 2, 3, 4, 5].filter((id) => powerSaveBlocker.isStarted(id)).length);
+  expect(await blockers()).toBe(0);
+  await createJob(page, small);
+  await waitForStatus(page, 'processing');
+  expect(await blockers()).toBe(1);
+  const engines = await app.evaluate(
+    ({ app: electronApp }) => electronApp.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length,
+  );
+  expect(engines).toBe(1);
+  await waitForStatus(page, 'completed');
+  await expect.poll(blockers).toBe(0);
+  const sizes = await page.evaluate(async () => {
+    const done = window.socketMessages.find((message) => message.type === 'job_status' && message.status === 'completed');
+    const names = done?.type === 'job_status' ? [done.result?.filename, done.result?.upscaled_filename] : [];
+    return Promise.all(
+      names.map(async (name) => {
+        const picture = await createImageBitmap(await (await fetch(`/api/image/${name}`)).blob());
+        return [picture.width, picture.height];
+      }),
+    );
+  });
+  expect(sizes).toEqual([
+    [256, 256],
+    [1024, 1024],
+  ]);
+});
+
+test("the engine's process dies in the middle of a job: the job completes and the window hears of no error", async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await createJob(page, { ...small, steps: 20 });
+  await page.waitForFunction(() => window.socketMessages.some((message) => message.type === 'job_progress' && message.progress.current_step >= 1), null, {
+    timeout: 100_000,
+  });
+  await app.evaluate(({ app: electronApp }) => {
+    for (const { name, serviceName, pid } of electronApp.getAppMetrics()) if (`${name} ${serviceName}`.includes('Engine')) process.kill(pid, 'SIGKILL');
+  });
+  await waitForStatus(page, 'completed');
+  expect(await page.evaluate(() => window.socketMessages.filter(({ type }) => type === 'error').length)).toBe(0);
+});
+
+test('the page dies and comes back by itself', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await page.evaluate(() => Reflect.set(window, 'before', true));
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.forcefullyCrashRenderer());
+  await expect
+    .poll(() => app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript('[typeof before, document.title]')), {
+      timeout: 20_000,
+    })
+    .toEqual(['undefined', expect.stringContaining('Z-Image-Turbo Studio')]);
+});
+
+test('a second start hands over its links and pictures and ends', async () => {
+  const app = await user.start('zimage://create?prompt=first');
+  const page = await pageOf(app);
+  await page.evaluate(() => {
+    window.heardCommands = [];
+    window.studioDesktop.onCommand((command) => window.heardCommands.push(command));
+  });
+  const picture = join(user.folder, 'a picture.png');
+  writeFileSync(picture, Buffer.from('89504e470d0a1a0a00000000', 'hex'));
+  expect(await user.startAgain('zimage://create?prompt=a%20bear&seed=5', picture)).toBe(0);
+  await page.waitForFunction(() => window.heardCommands.length >= 2);
+  const heard = await page.evaluate(() =>
+    window.heardCommands.map((command) => (command.command === 'open_picture' ? { ...command, png: [...command.png] } : command)),
+  );
+  expect(heard.slice(-2)).toEqual([
+    { command: 'fill', params: { prompt: 'a bear', seed: 5 } },
+    { command: 'open_picture', name: 'a picture.png', png: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0] },
+  ]);
+  expect(await isVisible(app)).toBe(true);
+});
+
+test('close to tray and back; without that setting closing the window ends the app', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { closeToTray: true } }));
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await expect.poll(() => isVisible(app)).toBe(false);
+  expect(await page.evaluate(async () => (await fetch('/api/health')).status)).toBe(200);
+  expect(await user.startAgain()).toBe(0);
+  await expect.poll(() => isVisible(app)).toBe(true);
+
+  await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { closeToTray: false } }));
+  const ended = app.waitForEvent('close');
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await ended;
+});
+
+test('the window comes back where it was', async () => {
+  const first = await user.start();
+  await pageOf(first);
+  await first.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setBounds({ x: 120, y: 80, width: 900, height: 700 }));
+  await first.close();
+  const second = await user.start();
+  await pageOf(second);
+  expect(await second.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.getNormalBounds())).toEqual({ x: 120, y: 80, width: 900, height: 700 });
+});
+
+test('quitting with a job in work asks once; "go on" goes on, "quit" parks the job and the next start finishes it', async () => {
+  const first = await user.start();
+  const page = await pageOf(first);
+  await createJob(page, { ...small, steps: 50 });
+  await waitForStatus(page, 'processing');
+  await answerDialogs(first, 1);
+  await first.evaluate(({ app }) => app.quit());
+  await expect.poll(() => askedDialogs(first)).toEqual(['Quit while pictures are being made?']);
+  expect(await page.evaluate(async () => (await fetch('/api/health')).status)).toBe(200);
+
+  await answerDialogs(first, 0);
+  const ended = first.waitForEvent('close');
+  await first.evaluate(({ app }) => app.quit());
+  await ended;
+
+  const second = await user.start();
+  const later = await pageOf(second);
+  await expect
+    .poll(() => later.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs.map(({ status }: { status: string }) => status)), {
+      timeout: 150_000,
+      interval: 500,
+    })
+    .toEqual(['completed']);
+});
+
+test('SIGTERM parks what runs without a question and ends', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await createJob(page, long);
+  await waitForStatus(page, 'processing');
+  const ended = app.waitForEvent('close', { timeout: 30_000 });
+  app.process().kill('SIGTERM');
+  await ended;
+});
+
+test('a notification is asked for when a job ends while the window is hidden, and not while it shows', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await app.evaluate(({ Notification }) => {
+    const shown: string[] = [];
+    Reflect.set(globalThis, 'shownNotifications', shown);
+    Reflect.set(Notification, 'isSupported', () => true);
+    Reflect.set(Notification.prototype, 'show', function show(this: Electron.Notification) {
+      shown.push(this.title);
+    });
+  });
+  const shown = (): Promise<string[]> => app.evaluate(() => Reflect.get(globalThis, 'shownNotifications') as string[]);
+  await createJob(page, small);
+  await waitForStatus(page, 'completed');
+  expect(await shown()).toEqual([]);
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.hide());
+  await createJob(page, { ...small, seed: 2 });
+  await waitForStatus(page, 'completed');
+  await expect.poll(shown).toEqual(['Your picture is ready']);
+});
+
+test('a taken port is told and another one used', async () => {
+  const stranger = createServer((_request, response) => response.end());
+  await new Promise<void>((ready) => stranger.listen(0, '127.0.0.1', ready));
+  const { port } = stranger.address() as AddressInfo;
+  const app = await user.start(`--port=${port}`);
+  const page = await pageOf(app);
+  expect(Number(new URL(page.url()).port)).not.toBe(port);
+  expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
+  stranger.close();
+});
+
+test('starting at login is a file in the autostart folder, hidden; switching it off removes the file', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  const file = join(user.folder, 'config/autostart/z-image-turbo-studio.desktop');
+  await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { startAtLogin: true } }));
+  await expect.poll(() => existsSync(file)).toBe(true);
+  expect(readFileSync(file, 'utf8')).toMatch(/^Exec=".+" --hidden$/m);
+  await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { startAtLogin: false } }));
+  await expect.poll(() => existsSync(file)).toBe(false);
+});
+
+test('a start at login shows no window until it is asked for', async () => {
+  const app = await user.start('--hidden');
+  await pageOf(app);
+  expect(await isVisible(app)).toBe(false);
+  expect(await user.startAgain()).toBe(0);
+  await expect.poll(() => isVisible(app)).toBe(true);
+});
