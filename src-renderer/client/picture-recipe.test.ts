@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Recipe } from '#shared/domain/recipe.ts';
-import { recipeFromTexts } from './picture-recipe.ts';
+import { recipeOf } from './picture-recipe.ts';
 
 const params = { prompt: 'a cat', width: 512, height: 256, steps: 9, guidance_scale: 0, seed: 7, model_type: 'int8' as const };
 const recipe: Recipe = {
@@ -15,25 +15,19 @@ const recipe: Recipe = {
   created_at: 1,
 };
 
-test('our own recipe comes before what other tools read', () => {
-  const texts = [
-    { keyword: 'parameters', text: 'another prompt' },
-    { keyword: 'zimage-recipe', text: JSON.stringify(recipe) },
-  ];
-  expect(recipeFromTexts(texts)).toEqual(params);
-});
+const fromTexts = (texts: Array<{ keyword: string; text: string }>) => recipeOf({ recipe: null, texts });
 
-test('a recipe that does not fit is passed over', () => {
-  expect(recipeFromTexts([{ keyword: 'zimage-recipe', text: '{"version":99}' }])).toBeNull();
+test('our own recipe comes before what other tools read', () => {
+  expect(recipeOf({ recipe, texts: [{ keyword: 'parameters', text: 'another prompt' }] })).toEqual(params);
 });
 
 test('reads the settings line of AUTOMATIC1111', () => {
   const text = 'a dog, on a\nbeach\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 123, Size: 512x768, Model: x';
-  expect(recipeFromTexts([{ keyword: 'parameters', text }])).toEqual({ prompt: 'a dog, on a\nbeach', steps: 20, seed: 123, width: 512, height: 768 });
+  expect(fromTexts([{ keyword: 'parameters', text }])).toEqual({ prompt: 'a dog, on a\nbeach', steps: 20, seed: 123, width: 512, height: 768 });
 });
 
 test('a parameters text without a settings line is a prompt', () => {
-  expect(recipeFromTexts([{ keyword: 'parameters', text: 'only words' }])).toEqual({ prompt: 'only words' });
+  expect(fromTexts([{ keyword: 'parameters', text: 'only words' }])).toEqual({ prompt: 'only words' });
 });
 
 test("reads ComfyUI's graph through the sampler's links", () => {
@@ -43,12 +37,12 @@ test("reads ComfyUI's graph through the sampler's links", () => {
     '6': { class_type: 'CLIPTextEncode', inputs: { text: 'a ship' } },
     '7': { class_type: 'CLIPTextEncode', inputs: { text: 'ugly' } },
   };
-  expect(recipeFromTexts([{ keyword: 'prompt', text: JSON.stringify(graph) }])).toEqual({ prompt: 'a ship', steps: 12, seed: 5, width: 640, height: 384 });
+  expect(fromTexts([{ keyword: 'prompt', text: JSON.stringify(graph) }])).toEqual({ prompt: 'a ship', steps: 12, seed: 5, width: 640, height: 384 });
 });
 
 test.each([[[]], [[{ keyword: 'Software', text: 'GIMP' }]], [[{ keyword: 'prompt', text: 'not json' }]], [[{ keyword: 'parameters', text: '  ' }]]])(
   'nothing to read in %j',
   (texts) => {
-    expect(recipeFromTexts(texts)).toBeNull();
+    expect(fromTexts(texts)).toBeNull();
   },
 );

@@ -1,34 +1,26 @@
 import { z } from 'zod';
 import type { TextToImageParams } from '#shared/domain/job.ts';
-import { PARAMETERS_KEYWORD, RECIPE_KEYWORD, recipeSchema } from '#shared/domain/recipe.ts';
+import { PARAMETERS_KEYWORD } from '#shared/domain/recipe.ts';
 import type { Upload } from '#shared/protocol/http.ts';
 
-type Texts = Upload['texts'];
-
 /**
- * What a picture's texts tell of how it was made: our own recipe, else what AUTOMATIC1111-like tools or ComfyUI wrote, as far as it means the same here.
+ * What a picture tells of how it was made: our own recipe, else what AUTOMATIC1111-like tools or ComfyUI wrote, as far as it means the same here.
  * Null where nothing can be read.
  */
-export function recipeFromTexts(texts: Texts): Partial<TextToImageParams> | null {
-  return readOwn(textOf(texts, RECIPE_KEYWORD)) ?? readParameters(textOf(texts, PARAMETERS_KEYWORD)) ?? readComfy(textOf(texts, 'prompt'));
+export function recipeOf({ recipe, texts }: Pick<Upload, 'recipe' | 'texts'>): Partial<TextToImageParams> | null {
+  return recipe?.params ?? readParameters(textOf(texts, PARAMETERS_KEYWORD)) ?? readComfy(textOf(texts, 'prompt'));
 }
 
-function textOf(texts: Texts, keyword: string): string | null {
+function textOf(texts: Upload['texts'], keyword: string): string | null {
   return texts.find((entry) => entry.keyword === keyword)?.text ?? null;
 }
 
-function parseJson(text: string | null): unknown {
-  if (text === null) return null;
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     return null;
   }
-}
-
-function readOwn(text: string | null): Partial<TextToImageParams> | null {
-  const parsed = recipeSchema.safeParse(parseJson(text));
-  return parsed.success ? parsed.data.params : null;
 }
 
 /** Prompt, then perhaps `Negative prompt: …`, then one line `Steps: 20, Sampler: …, Seed: 1, Size: 512x768`. */
@@ -48,7 +40,7 @@ const linkSchema = z.tuple([z.string(), z.number()]);
 
 /** ComfyUI's API graph: the first sampler, the text that it takes as positive and the size of its empty latents. */
 function readComfy(text: string | null): Partial<TextToImageParams> | null {
-  const parsed = comfyGraphSchema.safeParse(parseJson(text));
+  const parsed = comfyGraphSchema.safeParse(text === null ? null : parseJson(text));
   if (!parsed.success) return null;
   const graph = parsed.data;
   const sampler = Object.values(graph).find((node) => node.class_type.startsWith('KSampler'));

@@ -14,7 +14,7 @@ export const en = {
     forget: 'Forget this prompt',
   },
   style: { digitalArt: 'digital art', watercolor: 'watercolor painting', pixelArt: 'pixel art', pencil: 'pencil sketch' },
-  make: { one: 'Make picture', many: 'Make {{count}} pictures', shortcut: 'Ctrl + Enter', sending: 'Sending…', offline: 'Sent as soon as the server is back' },
+  make: { one: 'Make picture', many: 'Make {{count}} pictures', sending: 'Sending…', offline: 'Sent as soon as the server is back' },
   options: {
     label: 'Options',
     shape: 'Shape',
@@ -98,7 +98,7 @@ export const en = {
     compareHelp: 'Left of the line the original, right of it the enlarged picture.',
     zoomIn: 'Zoom in',
     zoomOut: 'Zoom out',
-    fit: 'Fit',
+
     actual: 'Full size of the enlarged picture',
     fullscreen: 'Full screen',
     lens: 'Magnifier',
@@ -120,9 +120,8 @@ export const en = {
     unstar: 'Take the star away',
     remove: 'Delete',
     alt: 'Picture of: {{prompt}}',
-    details: 'Details',
   },
-  detail: { size: 'Size', seed: 'Seed', steps: 'Steps', guidance: 'Guidance', model: 'Model', checkpoint: 'Checkpoint', made: 'Made', client: 'Asked for by' },
+  detail: { seed: 'Seed', steps: 'Steps' },
   queue: {
     label: 'Queue',
     empty: 'Nothing waits. Pictures that you make line up here.',
@@ -132,13 +131,12 @@ export const en = {
     paused: 'Paused. What is being drawn is finished; nothing new starts.',
     clear: 'Cancel all',
     cancelOne: 'Cancel: {{prompt}}',
-    retryOne: 'Try again: {{prompt}}',
+
     show: 'Show: {{prompt}}',
     moveUp: 'Move up: {{prompt}}',
     moveDown: 'Move down: {{prompt}}',
     byClient: 'from {{client}}',
     unknownPrompt: 'A picture of another program',
-    waiting: '{{count}} waiting',
   },
   gallery: {
     label: 'Gallery',
@@ -199,7 +197,6 @@ export const en = {
     licences: 'Apache-2.0. The Real-ESRGAN weights are BSD-3-Clause, by their authors.',
   },
   machine: {
-    version: 'Version',
     device: 'Runs on',
     engine: 'Engine',
     memory: 'Memory in use',
@@ -207,7 +204,7 @@ export const en = {
     unknown: 'Not known yet',
     queueText: '{{running}} running, {{waiting}} waiting',
   },
-  model: { bundled: 'comes with the program', active: 'in use', size: '{{size}} on disk', measured: '{{seconds}} s for {{width}} × {{height}}' },
+  model: { bundled: 'comes with the program', active: 'in use', measured: '{{seconds}} s for {{width}} × {{height}}' },
   engineState: { stopped: 'Not started: starts with the next picture', starting: 'Starting', ready: 'Ready', unavailable: 'Not available' },
   error: {
     queue_full: 'The queue is full. Wait until some pictures are done, or cancel some.',

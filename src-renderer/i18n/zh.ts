@@ -15,7 +15,7 @@ export const zh: Translation = {
     forget: '取消收藏这条提示词',
   },
   style: { digitalArt: '数字艺术', watercolor: '水彩画', pixelArt: '像素画', pencil: '铅笔素描' },
-  make: { one: '生成图片', many: '生成 {{count}} 张图片', shortcut: 'Ctrl + Enter', sending: '正在发送…', offline: '服务器恢复后立即发送' },
+  make: { one: '生成图片', many: '生成 {{count}} 张图片', sending: '正在发送…', offline: '服务器恢复后立即发送' },
   options: {
     label: '选项',
     shape: '比例',
@@ -95,7 +95,7 @@ export const zh: Translation = {
     compareHelp: '分界线左边是原图，右边是放大图。',
     zoomIn: '放大',
     zoomOut: '缩小',
-    fit: '适合窗口',
+
     actual: '放大图的实际大小',
     fullscreen: '全屏',
     lens: '放大镜',
@@ -117,9 +117,8 @@ export const zh: Translation = {
     unstar: '取消星标',
     remove: '删除',
     alt: '图片：{{prompt}}',
-    details: '详情',
   },
-  detail: { size: '尺寸', seed: '种子', steps: '步数', guidance: '引导强度', model: '模型', checkpoint: '检查点', made: '生成时间', client: '请求者' },
+  detail: { seed: '种子', steps: '步数' },
   queue: {
     label: '队列',
     empty: '队列是空的。你生成的图片会在这里排队。',
@@ -129,13 +128,12 @@ export const zh: Translation = {
     paused: '已暂停。正在画的会画完，不会开始新的。',
     clear: '全部取消',
     cancelOne: '取消：{{prompt}}',
-    retryOne: '重试：{{prompt}}',
+
     show: '显示：{{prompt}}',
     moveUp: '上移：{{prompt}}',
     moveDown: '下移：{{prompt}}',
     byClient: '来自 {{client}}',
     unknownPrompt: '其他程序的图片',
-    waiting: '{{count}} 个在排队',
   },
   gallery: {
     label: '图库',
@@ -196,7 +194,6 @@ export const zh: Translation = {
     licences: 'Apache-2.0 许可。Real-ESRGAN 权重由其作者以 BSD-3-Clause 许可发布。',
   },
   machine: {
-    version: '版本',
     device: '运行设备',
     engine: '引擎',
     memory: '内存占用',
@@ -204,7 +201,7 @@ export const zh: Translation = {
     unknown: '尚不清楚',
     queueText: '{{running}} 个运行中，{{waiting}} 个排队',
   },
-  model: { bundled: '随程序附带', active: '使用中', size: '占用磁盘 {{size}}', measured: '{{width}} × {{height}} 用时 {{seconds}} 秒' },
+  model: { bundled: '随程序附带', active: '使用中', measured: '{{width}} × {{height}} 用时 {{seconds}} 秒' },
   engineState: { stopped: '未启动：下一张图片时启动', starting: '正在启动', ready: '就绪', unavailable: '不可用' },
   error: {
     queue_full: '队列已满。请等一些图片完成，或取消一些。',

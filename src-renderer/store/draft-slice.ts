@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
-import { recipeFromTexts } from '../client/picture-recipe.ts';
+import { recipeOf } from '../client/picture-recipe.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
@@ -79,8 +79,8 @@ export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): Sta
       },
 
       reuseFile(picture) {
-        http.readPicture(picture).then(({ texts }) => {
-          const params = recipeFromTexts(texts);
+        http.readPicture(picture).then((upload) => {
+          const params = recipeOf(upload);
           if (params === null) return get().tell({ tone: 'error', code: 'no_recipe', message: '' });
           get().reuse(params);
           get().show('make');

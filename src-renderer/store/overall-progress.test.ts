@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { newJob } from './jobs.ts';
+import { overallProgress } from './overall-progress.ts';
+
+function progress(stage: 'loading' | 'encoding' | 'generating' | 'decoding' | 'saving' | 'upscaling', current_step: number, stage_fraction?: number) {
+  const counters = { percentage: Math.floor((100 * current_step) / 9), current_step, total_steps: 9, elapsed: '00:01', remaining: '00:09', speed: '1.00it/s' };
+  return { stage, ...counters, type: 'progress' as const, ...(stage_fraction === undefined ? {} : { stage_fraction }) };
+}
+
+const job = { ...newJob('a'.repeat(64), 0), status: 'processing' as const };
+
+test('the bar never falls over a whole run, saving and enlarging included', () => {
+  const steps = [
+    job,
+    { ...job, progress: progress('loading', 0, 0) },
+    { ...job, progress: progress('loading', 0, 1) },
+    { ...job, progress: progress('encoding', 0) },
+    ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((step) => ({ ...job, progress: progress('generating', step) })),
+    { ...job, progress: progress('decoding', 9, 0.5) },
+    { ...job, progress: progress('saving', 9) },
+    { ...job, status: 'generated' as const, progress: progress('saving', 9) },
+    { ...job, status: 'generated' as const, progress: progress('upscaling', 9, 0.25) },
+    { ...job, status: 'generated' as const, progress: progress('upscaling', 9, 1) },
+  ];
+  const fractions = steps.map((step) => overallProgress(step).fraction);
+  expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+  expect(fractions.at(-1)).toBe(1);
+});
+
+test('says what it does where nobody can say how far it is', () => {
+  expect(overallProgress({ ...job, progress: progress('encoding', 0) })).toMatchObject({ phase: 'encoding', isMeasured: false });
+  expect(overallProgress(job)).toMatchObject({ phase: 'starting', isMeasured: false });
+  expect(overallProgress({ ...job, status: 'generated' })).toMatchObject({ phase: 'upscaling', isMeasured: false });
+});
+
+test('a time left is claimed for measured steps only', () => {
+  expect(overallProgress({ ...job, progress: progress('generating', 0) }).remaining).toBeNull();
+  expect(overallProgress({ ...job, progress: progress('generating', 4) }).remaining).toBe('00:09');
+  expect(overallProgress({ ...job, progress: progress('decoding', 9) }).remaining).toBeNull();
+});

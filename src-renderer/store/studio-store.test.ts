@@ -1,0 +1,276 @@
+import { expect, test } from 'vitest';
+import type { JobRecord } from '#shared/domain/job-record.ts';
+import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
+import { HttpFailure, type StudioHttp } from '../client/http.ts';
+import { memoryStorage } from '../client/stored.ts';
+import { activeJobs } from './jobs.ts';
+import { createStudioStore } from './studio-store.ts';
+
+const ID = 'a'.repeat(64);
+const OTHER = 'b'.repeat(64);
+
+function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
+  return {
+    job_id,
+    task_type: 'text_to_image',
+    status: 'completed',
+    params: { prompt: 'a fox', width: 256, height: 256, steps: 9, guidance_scale: 0, seed: 1, model_type: 'uint4' },
+    result: { filename: 'f.png', path: 'outputs/f.png', upscaled_filename: 'f-upscaled.png' },
+    error: null,
+    code: null,
+    checkpoint: 'storybook-uint4',
+    upscaler: 'realesr-general-x4v3',
+    created_at: 100,
+    finished_at: 110,
+    clients: ['studio-1'],
+    starred: false,
+    deleted: false,
+    position: null,
+    ...change,
+  };
+}
+
+/** A server that lists `records`, 200 a page, and refuses the calls named in `refused`. */
+function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[]): StudioHttp {
+  function answer<T>(call: keyof StudioHttp, value: () => T): Promise<T> {
+    calls.push(call);
+    return refused.has(call) ? Promise.reject(new HttpFailure('internal', 'it broke')) : Promise.resolve(value());
+  }
+  const one = (id: string, change: Partial<JobRecord>) => record(id, change);
+  return {
+    listJobs: (query) =>
+      answer('listJobs', () => {
+        const start = query.before ?? 0;
+        const found = records.filter((job) => query.query === undefined || job.params.prompt.includes(query.query));
+        const end = start + (query.limit ?? 50);
+        return { jobs: found.slice(start, end), next: end < found.length ? end : null };
+      }),
+    star: (id, starred) => answer('star', () => one(id, { starred })),
+    remove: (id) => answer('remove', () => one(id, { deleted: true })),
+    restore: (id) => answer('restore', () => one(id, { deleted: false })),
+    queue: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    info: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    readPicture: () =>
+      answer('readPicture', () => ({
+        format: 'png',
+        width: 1,
+        height: 1,
+        texts: [{ keyword: 'parameters', text: 'a dog\nSteps: 4, Seed: 9, Size: 300x5000' }],
+        recipe: null,
+      })),
+  };
+}
+
+function setUp({ records = [], refused = [] }: { records?: JobRecord[]; refused?: Array<keyof StudioHttp> } = {}) {
+  const sent: ClientMessage[] = [];
+  const calls: string[] = [];
+  const storage = memoryStorage();
+  const build = () =>
+    createStudioStore({
+      send: (message) => sent.push(message),
+      http: fakeHttp(records, new Set(refused), calls),
+      storage,
+      windowId: 'w1',
+      randomSeed: () => 1000,
+      now: () => 5000,
+    });
+  const store = build();
+  const state = () => store.getState();
+  return { state, sent, calls, build };
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+const status = (job_id: string, name: string, more: object = {}) => ({ type: 'job_status', job_id, status: name, ...more }) as ServerMessage;
+
+function makeOne(change: object = {}) {
+  const world = setUp();
+  world.state().editDraft({ prompt: 'a fox', ...change });
+  expect(world.state().make()).toBe(true);
+  return world;
+}
+
+test('a picture is asked for with every param of the form, at the random seed', () => {
+  const { sent, state } = makeOne();
+  expect(sent).toEqual([
+    {
+      type: 'create_job',
+      task_type: 'text_to_image',
+      request_id: 'w1-1',
+      params: { prompt: 'a fox', width: 256, height: 256, steps: 9, guidance_scale: 0, seed: 1000, model_type: 'uint4' },
+    },
+  ]);
+  expect(state().draft.seed).toBe('1000');
+});
+
+test('several pictures take the seeds that follow, a fixed seed stays', () => {
+  const { sent } = makeOne({ count: '3', seedMode: 'fixed', seed: '7' });
+  expect(sent.map((message) => message.type === 'create_job' && message.params.seed)).toEqual([7, 8, 9]);
+});
+
+test('nothing is sent while a field is wrong, and the field is named', () => {
+  const { state, sent } = setUp();
+  state().editDraft({ prompt: '  ', width: '250', steps: '51' });
+  expect(state().make()).toBe(false);
+  expect(sent).toEqual([]);
+  expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'steps', 'width']);
+  state().editDraft({ steps: '9' });
+  expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'width']);
+});
+
+test('the stage follows a job from its request to both pictures', () => {
+  const { state } = makeOne();
+  state().receive(status(ID, 'pending', { request_id: 'w1-1', position: 1 }));
+  expect(state().requests).toEqual({});
+  expect(state().selectedId).toBe(ID);
+  expect(state().jobs[ID]).toMatchObject({ status: 'pending', position: 1, params: { seed: 1000 } });
+
+  state().receive(status(ID, 'processing'));
+  state().receive({ type: 'job_preview', job_id: ID, step: 1, media_type: 'image/png', width: 8, height: 8, data: 'QUJD' });
+  expect(state().jobs[ID]?.preview).toBe('data:image/png;base64,QUJD');
+
+  state().receive(status(ID, 'generated', { result: { filename: 'f.png', local_path: 'outputs/f.png' } }));
+  expect(state().jobs[ID]).toMatchObject({ filename: 'f.png', upscaledFilename: null, preview: null });
+
+  state().receive(status(ID, 'completed', { result: { filename: 'f.png', path: 'outputs/f.png', upscaled_filename: 'f-upscaled.png' } }));
+  expect(state().jobs[ID]).toMatchObject({ status: 'completed', upscaledFilename: 'f-upscaled.png' });
+  expect(state().gallery.map((job) => job.id)).toEqual([ID]);
+});
+
+test('the stage stays on a picture that was chosen by hand', () => {
+  const { state } = makeOne();
+  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
+  state().select(null);
+  state().receive(status(ID, 'processing'));
+  expect(state().selectedId).toBeNull();
+});
+
+test('a failed job tells its code; asked for again it starts anew without the old failure', () => {
+  const { state, sent } = makeOne();
+  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
+  state().receive(status(ID, 'failed', { error: 'no memory', code: 'engine_out_of_memory' }));
+  expect(state().jobs[ID]?.failure).toEqual({ code: 'engine_out_of_memory', message: 'no memory' });
+  state().retry(ID);
+  expect(sent.at(-1)).toMatchObject({ type: 'create_job', request_id: 'w1-2', params: { prompt: 'a fox', seed: 1000 } });
+  state().receive(status(ID, 'pending', { request_id: 'w1-2' }));
+  expect(state().jobs[ID]).toMatchObject({ status: 'pending', failure: null });
+});
+
+test('a refused request is told and no longer waited for', () => {
+  const { state } = makeOne();
+  state().receive({ type: 'error', code: 'queue_full', message: 'full', request_id: 'w1-1' });
+  expect(state().requests).toEqual({});
+  expect(state().notices).toMatchObject([{ tone: 'error', code: 'queue_full' }]);
+});
+
+test("a script's job is looked up, so that its prompt can be shown", async () => {
+  const { state, calls } = setUp({ records: [record(OTHER, { status: 'processing', result: null, clients: ['my-script'] })] });
+  state().receive(status(OTHER, 'processing'));
+  expect(state().jobs[OTHER]?.params).toBeNull();
+  await settled();
+  expect(calls).toContain('listJobs');
+  expect(state().jobs[OTHER]).toMatchObject({ params: { prompt: 'a fox' }, client: 'my-script' });
+});
+
+test("progress of a job that the window sees is not lost when the server's list comes in", () => {
+  const { state } = makeOne();
+  state().receive(status(ID, 'processing', { request_id: 'w1-1' }));
+  const progress = {
+    stage: 'generating',
+    percentage: 44,
+    current_step: 4,
+    total_steps: 9,
+    elapsed: '00:01',
+    remaining: '00:02',
+    speed: '1.00it/s',
+    type: 'progress',
+  } as const;
+  state().receive({ type: 'job_progress', job_id: ID, progress });
+  state().learn([{ ...(state().jobs[ID] ?? expect.fail('the job is unknown')), progress: null }]);
+  expect(state().jobs[ID]?.progress).toEqual(progress);
+});
+
+test('cancel all leaves running enlargements and finished jobs alone', () => {
+  const { state, sent } = setUp();
+  const params = record(ID).params;
+  state().submit([params, { ...params, seed: 2 }]);
+  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
+  state().receive(status(OTHER, 'completed', { request_id: 'w1-2', result: { filename: 'x.png' } }));
+  state().cancelAll();
+  expect(sent.filter((message) => message.type === 'cancel_job').map((message) => message.job_id)).toEqual([ID]);
+});
+
+test('what was typed is there again after a reload, and so are settings and earlier prompts', () => {
+  const { state, build } = makeOne({ height: '512' });
+  state().changeSettings({ theme: 'dark', language: 'zh' });
+  state().savePrompt();
+  const again = build().getState();
+  expect(again.draft).toMatchObject({ prompt: 'a fox', height: '512' });
+  expect(again.settings).toEqual({ theme: 'dark', language: 'zh' });
+  expect(again.prompts).toEqual(['a fox']);
+  expect(again.savedPrompts).toEqual(['a fox']);
+});
+
+test('waiting jobs stand in the order of the server', () => {
+  const { state } = setUp();
+  const params = record(ID).params;
+  state().submit([params, { ...params, seed: 2 }, { ...params, seed: 3 }]);
+  const ids = ['1', '2', '3'].map((digit) => digit.repeat(64));
+  for (const [index, id] of ids.entries()) state().receive(status(id, index === 2 ? 'processing' : 'pending', { request_id: `w1-${index + 1}` }));
+  expect(activeJobs(state().jobs, [ids[1] ?? '', ids[0] ?? '']).map((job) => job.id[0])).toEqual(['3', '2', '1']);
+});
+
+test('the gallery goes on page by page and never asks twice for the same one', async () => {
+  const records = Array.from({ length: 250 }, (_, index) => record(String(index).padStart(64, '0')));
+  const { state, calls } = setUp({ records });
+  state().refreshGallery();
+  await settled();
+  expect(state().gallery).toHaveLength(200);
+  state().loadMoreGallery();
+  state().loadMoreGallery();
+  await settled();
+  expect(state().gallery).toHaveLength(250);
+  state().loadMoreGallery();
+  expect(calls).toEqual(['listJobs', 'listJobs']);
+});
+
+test('an answer to an earlier search does not overwrite a later one', async () => {
+  const { state } = setUp({ records: [record(ID), record(OTHER, { params: { ...record(OTHER).params, prompt: 'a dog' } })] });
+  state().filterGallery({ query: 'fox' });
+  state().filterGallery({ query: 'dog' });
+  await settled();
+  expect(state().gallery.map((job) => job.params?.prompt)).toEqual(['a dog']);
+});
+
+test('a deleted picture leaves the gallery and the notice brings it back', async () => {
+  const { state, calls } = setUp({ records: [record(ID)] });
+  state().refreshGallery();
+  await settled();
+  state().remove([ID]);
+  await settled();
+  expect(state().gallery).toEqual([]);
+  expect(state().notices).toMatchObject([{ tone: 'undo', deletedIds: [ID] }]);
+  state().restore([ID]);
+  await settled();
+  expect(calls).toEqual(['listJobs', 'remove', 'restore', 'listJobs']);
+  expect(state().gallery).toHaveLength(1);
+});
+
+test('a star that the server does not take is taken back and told', async () => {
+  const { state } = setUp({ records: [record(ID)], refused: ['star'] });
+  state().refreshGallery();
+  await settled();
+  state().star(ID, true);
+  expect(state().gallery[0]?.isStarred).toBe(true);
+  await settled();
+  expect(state().gallery[0]?.isStarred).toBe(false);
+  expect(state().notices).toMatchObject([{ tone: 'error', code: 'internal' }]);
+});
+
+test("another tool's picture fills what means the same here, sizes at the nearest that can be made", async () => {
+  const { state } = setUp();
+  state().show('gallery');
+  state().reuseFile(new Blob());
+  await settled();
+  expect(state().draft).toMatchObject({ prompt: 'a dog', steps: '4', seed: '9', seedMode: 'fixed', width: '304', height: '2048', modelType: 'uint4' });
+  expect(state().screen).toBe('make');
+});
