@@ -32,6 +32,8 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
     const seen = accessRequestOf(request.raw);
     if (!isFromThisMachine(seen)) assertRate(rate.take(seen.remoteAddress));
     checkHost(seen, rules);
+    // the form that proxies are asked in: it names a host of its own, past the rule above
+    if (!seen.path.startsWith('/') && seen.path !== '*') throw new AppError('bad_message', 'The address must be a path; this server is no proxy.', {});
     if (request.is404) throw routes.notFound(seen.method, seen.path);
     checkSite(seen, rules);
     // a preflight asks for another origin's sake, can bring no key and does nothing; cors answers it

@@ -215,7 +215,7 @@ describe('the access key', () => {
 
   test('/?token= turns into a cookie and an address without the key', async () => {
     const answer = await ask(server.port, `/?token=${server.accessKey.text()}&lang=zh`, { headers: elsewhere });
-    expect([answer.status, answer.headers['location']]).toEqual([303, '/?lang=zh']);
+    expect([answer.status, answer.headers.location]).toEqual([303, '/?lang=zh']);
     const cookie = String(answer.headers['set-cookie']);
     expect(cookie).toMatch(/; HttpOnly; SameSite=Strict/);
     expect(cookie).not.toContain(server.accessKey.text());

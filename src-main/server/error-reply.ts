@@ -13,7 +13,7 @@ const statusByCode: Partial<Record<ErrorCode, number>> = {
   bad_param: 400,
   bad_client_id: 400,
   client_id_required: 400,
-  picture_damaged: 400,
+  picture_damaged: 422,
   access_key_required: 401,
   forbidden_host: 403,
   forbidden_origin: 403,

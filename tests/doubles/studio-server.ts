@@ -16,23 +16,37 @@ export interface StudioServer {
   jobs: JobsDouble;
   accessKey: AccessKey;
   port: number;
-  /** `http://127.0.0.1:PORT` */
-  url: string;
-  outputsDir: string;
   dataDir: string;
-  rendererDir: string;
   logLines: string[];
   close(): Promise<void>;
 }
 
 /** The real server over jobs in memory, listening on a free port of `host`. */
-export async function startStudioServer(
-  settings: Partial<ServerOptions['config']> &
-    Pick<ServerOptions, 'socketLimits'> & { host?: string; logLevel?: string; prepare?: (folder: string) => Promise<void> } = {},
-): Promise<StudioServer> {
-  const { socketLimits, host = '127.0.0.1', logLevel = 'info', prepare, ...config } = settings;
+export async function startStudioServer(settings: Settings & { host?: string; prepare?: Prepare } = {}): Promise<StudioServer> {
+  const { host = '127.0.0.1', prepare, ...rest } = settings;
   const folder = mkdtempSync(join(tmpdir(), 'studio-server-'));
-  const [dataDir, outputsDir, rendererDir] = [join(folder, 'data'), join(folder, 'outputs'), join(folder, 'renderer')];
+  const { app, ...parts } = await build(folder, prepare, rest);
+  await app.listen({ host, port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    app,
+    ...parts,
+    port,
+    close: async () => {
+      await app.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Settings extends Partial<ServerOptions['config']>, Pick<ServerOptions, 'socketLimits'> {
+  logLevel?: string;
+}
+
+type Prepare = (folder: string) => Promise<void>;
+
+async function build(folder: string, prepare: Prepare | undefined, { socketLimits, logLevel = 'info', ...config }: Settings) {
+  const [dataDir, outputsDir] = [join(folder, 'data'), join(folder, 'outputs')];
   await mkdir(outputsDir);
   await prepare?.(folder);
   const jobs = new JobsDouble(outputsDir);
@@ -44,28 +58,18 @@ export async function startStudioServer(
     registry,
     engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', residentBytes: 1, restarts: 0 }),
     accessKey,
-    rendererDir,
+    rendererDir: join(folder, 'renderer'),
     version: '0.0.0-test',
     log: createLog(logLevel, { write: (text) => logLines.push(text) }),
     ...(socketLimits === undefined ? {} : { socketLimits }),
   });
-  await app.listen({ host, port: 0 });
-  const { port } = app.server.address() as AddressInfo;
-  return {
-    app,
-    jobs,
-    accessKey,
-    port,
-    url: `http://127.0.0.1:${port}`,
-    outputsDir,
-    dataDir,
-    rendererDir,
-    logLines,
-    close: async () => {
-      await app.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  return { app, jobs, accessKey, dataDir, logLines };
+}
+
+/** A server that does not listen yet. */
+export async function buildAnother(): Promise<App> {
+  const { app } = await build(mkdtempSync(join(tmpdir(), 'studio-server-')), undefined, {});
+  return app;
 }
 
 const checkpoint = {

@@ -1,0 +1,46 @@
+import type { AddressInfo } from 'node:net';
+import { errnoCode } from '#main/lib/errno-code.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { App } from './app.ts';
+
+/** Opens the port and tells which one it is, where 0 was asked for. Throws `port_taken` or `bad_option`. */
+export async function listen(app: App, host: string, port: number): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    throw listenError(host, port, cause);
+  }
+  const address: string | AddressInfo | null = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+/** `http://HOST:PORT`, IPv6 in brackets. */
+export function serverUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function listenError(host: string, port: number, cause: unknown): Error {
+  switch (errnoCode(cause)) {
+    case 'EADDRINUSE':
+      return new AppError(
+        'port_taken',
+        `Port ${port} is taken by another program. Stop that one, or choose another port with --port (0 takes a free one).`,
+        { port },
+        { cause },
+      );
+    case 'EACCES':
+      return new AppError('bad_option', `--port ${port} is not open to this user; ports from 1024 on are.`, { option: '--port' }, { cause });
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EINVAL':
+      return new AppError(
+        'bad_option',
+        `--host ${host} is no address of this machine; 127.0.0.1 serves this machine only, 0.0.0.0 every network.`,
+        { option: '--host' },
+        { cause },
+      );
+    default:
+      return cause instanceof Error ? cause : new Error(String(cause), { cause });
+  }
+}

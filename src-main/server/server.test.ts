@@ -1,0 +1,392 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodePng } from '#main/lib/png.ts';
+import { RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { httpErrorSchema, infoSchema } from '#shared/protocol/http.ts';
+import { type Answer, ask, type Question } from '../../tests/doubles/ask.ts';
+import { buildAnother, type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
+import { listen } from './listen.ts';
+
+const NAME = '20260204-a-lighthouse-3f1c9ab2.png';
+const CHINESE = `20260204-${'猫'.repeat(30)}-3f1c9ab2.png`;
+const JOB = 'd'.repeat(64);
+
+let server: StudioServer;
+let png: Buffer;
+
+beforeAll(async () => {
+  png = await sharp({ create: { width: 640, height: 320, channels: 3, background: { r: 200, g: 40, b: 90 } } })
+    .png()
+    .toBuffer();
+  server = await startStudioServer({
+    prepare: async (folder) => {
+      await writeFile(join(folder, 'outputs', NAME), png);
+      await writeFile(join(folder, 'outputs', CHINESE), png);
+      await writeFile(join(folder, 'outputs', '20260204-broken-3f1c9ab2.png'), png.subarray(0, 60));
+      await writeFile(join(folder, 'secret.png'), 'secret');
+      await symlink(join(folder, 'secret.png'), join(folder, 'outputs', 'link.txt'));
+      await mkdir(join(folder, 'renderer', 'assets'), { recursive: true });
+      await writeFile(join(folder, 'renderer', 'index.html'), '<!doctype html><meta property="csp-nonce" nonce="__CSP_NONCE__"><title>window</title>');
+      await writeFile(join(folder, 'renderer', 'assets', 'index-abc123.js'), 'export {};');
+      await writeFile(join(folder, 'renderer', 'favicon.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>');
+    },
+  });
+});
+afterAll(() => server.close());
+
+const get = (path: string, headers: Record<string, string> = {}): Promise<Answer> => ask(server.port, path, { headers });
+const sendJson = (method: string, path: string, body: unknown): Promise<Answer> =>
+  ask(server.port, path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+test('health is exactly what the original says', async () => {
+  const answer = await get('/api/health');
+  expect([answer.status, answer.body.toString(), answer.headers['content-type']]).toEqual([200, '{"status":"ok"}', 'application/json; charset=utf-8']);
+});
+
+describe('pictures', () => {
+  const path = `/api/image/${NAME}`;
+
+  test('the bytes, their type, name and age', async () => {
+    const answer = await get(path);
+    expect(answer.status).toBe(200);
+    expect(answer.body.equals(png)).toBe(true);
+    expect(answer.headers).toMatchObject({
+      'content-type': 'image/png',
+      'content-length': String(png.length),
+      'content-disposition': `inline; filename="${NAME}"`,
+      'cross-origin-resource-policy': 'same-origin',
+      'accept-ranges': 'bytes',
+    });
+    expect(answer.headers.etag).toBeTruthy();
+    expect(answer.headers['last-modified']).toBeTruthy();
+    expect(answer.headers['cache-control']).toBe('private, max-age=86400');
+  });
+
+  test('HEAD gives the headers alone', async () => {
+    const answer = await ask(server.port, path, { method: 'HEAD' });
+    expect([answer.status, answer.body.length, answer.headers['content-length']]).toEqual([200, 0, String(png.length)]);
+  });
+
+  test('what the browser has is not sent again', async () => {
+    const { headers } = await get(path);
+    expect((await get(path, { 'if-none-match': String(headers.etag) })).status).toBe(304);
+    expect((await get(path, { 'if-modified-since': String(headers['last-modified']) })).status).toBe(304);
+    expect((await get(path, { 'if-none-match': '"other"' })).status).toBe(200);
+  });
+
+  test('a part of it', async () => {
+    const part = await get(path, { range: 'bytes=10-19' });
+    expect([part.status, part.headers['content-range']]).toEqual([206, `bytes 10-19/${png.length}`]);
+    expect(part.body.equals(png.subarray(10, 20))).toBe(true);
+    const beyond = await get(path, { range: 'bytes=9999999-' });
+    expect([beyond.status, beyond.json()['code']]).toEqual([416, 'range_not_satisfiable']);
+  });
+
+  test('a name of 30 letters of any script', async () => {
+    const answer = await get(`/api/image/${encodeURIComponent(CHINESE)}`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers['content-disposition']).toContain(`filename*=UTF-8''20260204-%E7%8C%AB`);
+  });
+
+  test('?w= makes a smaller one, once', async () => {
+    const small = await get(`${path}?w=256`);
+    expect([small.status, small.headers['content-type']]).toEqual([200, 'image/webp']);
+    expect(await sharp(small.body).metadata()).toMatchObject({ format: 'webp', width: 256, height: 128 });
+    const again = await get(`${path}?w=256`, { 'if-none-match': String(small.headers.etag) });
+    expect(again.status).toBe(304);
+    const wide = await get(`${path}?w=1024`);
+    expect((await sharp(wide.body).metadata()).width).toBe(640);
+  });
+
+  test.for(['?w=255', '?w=0', '?w=-64', '?w=99999999999999999999', '?w=abc', '?w=', '?w=64&w=128', '?w=64.0001'])(
+    '%s is refused with the widths allowed',
+    async (query) => {
+      const answer = await get(`${path}${query}`);
+      expect([answer.status, answer.json()['code'], answer.json()['field']]).toEqual([400, 'bad_param', 'w']);
+      expect(answer.json()['message']).toContain('1024');
+    },
+  );
+
+  test('a picture that cannot be decoded has no smaller one', async () => {
+    const answer = await get('/api/image/20260204-broken-3f1c9ab2.png?w=64');
+    expect([answer.status, answer.json()['code']]).toEqual([422, 'picture_damaged']);
+  });
+
+  test.for([
+    'nothing.png',
+    'link.txt',
+    '..%2Fsecret.png',
+    '..%2f..%2fetc%2fpasswd',
+    '%2e%2e%2fsecret.png',
+    '..%5Csecret.png',
+    '%2Fetc%2Fpasswd',
+    '.bin',
+    '%00.png',
+    `${NAME}%00`,
+    `${NAME}%20`,
+    '20260204-a-lighthouse-3f1c9ab2.PNG.png',
+    'CON.png',
+    '%F0%9F%90%88.png',
+    'x'.repeat(900),
+  ])('there is no picture %s', async (name) => {
+    const answer = await get(`/api/image/${name}`);
+    expect([answer.status, answer.json()['code']]).toEqual([404, 'unknown_image']);
+    expect(answer.body.toString()).not.toContain('secret\n');
+  });
+
+  test.for([
+    ['/api/image/%c0%ae%c0%ae/secret.png', 400],
+    ['/api/image/%', 400],
+    ['/api/image/%zz', 400],
+    ['/api/image/../../secret.png', 404],
+    ['/api/image/a/b.png', 404],
+    ['/api/image//etc/passwd', 404],
+    ['/api/image/', 404],
+    [`/api/image/${'x'.repeat(2000)}`, 400],
+  ] as const)('%s is answered with %d', async ([path, status]) => {
+    const answer = await get(path);
+    expect(answer.status).toBe(status);
+    httpErrorSchema.parse(answer.json());
+  });
+});
+
+describe('jobs, queue, models and info', () => {
+  beforeAll(() => {
+    const params = { prompt: 'a lighthouse', width: 512, height: 512, steps: 9, guidance_scale: 0, seed: 1, model_type: 'uint4' as const };
+    const rest = {
+      result: null,
+      error: null,
+      code: null,
+      checkpoint: 'c',
+      upscaler: 'u',
+      created_at: 1.5,
+      finished_at: null,
+      clients: [],
+      starred: false,
+      deleted: false,
+      position: 1,
+    };
+    server.jobs.records.set(JOB, { job_id: JOB, task_type: 'text_to_image', status: 'pending', params, ...rest });
+  });
+
+  test('the history and one of it', async () => {
+    expect((await get('/api/jobs?limit=10&starred=false&query=light%20house&before=5')).json()).toMatchObject({ jobs: [{ job_id: JOB }], next: null });
+    expect((await get(`/api/jobs/${JOB}`)).json()).toMatchObject({ job_id: JOB, params: { prompt: 'a lighthouse' } });
+  });
+
+  test('star, bin, back, and empty the bin', async () => {
+    expect((await sendJson('PATCH', `/api/jobs/${JOB}`, { starred: true })).json()).toMatchObject({ starred: true });
+    expect((await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' })).json()).toMatchObject({ deleted: true });
+    expect((await ask(server.port, `/api/jobs/${JOB}/restore`, { method: 'POST' })).json()).toMatchObject({ deleted: false });
+    expect((await ask(server.port, '/api/bin', { method: 'DELETE' })).json()).toEqual({ removed: 0 });
+  });
+
+  test('the queue is paused and told', async () => {
+    expect((await sendJson('POST', '/api/queue', { action: 'pause' })).json()).toMatchObject({ paused: true });
+    expect((await get('/api/queue')).json()).toMatchObject({ paused: true });
+    expect((await sendJson('POST', '/api/queue', { action: 'resume' })).json()).toMatchObject({ paused: false });
+  });
+
+  test('the models, and which one runs', async () => {
+    expect((await get('/api/models')).json()).toMatchObject({ models: [{ name: 'storybook-uint4', active: true, size_unit_px: 32 }] });
+  });
+
+  test('info tells version, device, limits and where the request came from', async () => {
+    const info = infoSchema.parse((await get('/api/info')).json());
+    expect(info).toMatchObject({ version: '0.0.0-test', engine: { device: 'cpu', state: 'ready' }, access: { from_this_machine: true, open: false } });
+    expect(info.limits.thumbnail_widths).toContain(256);
+  });
+
+  test.for<[method: string, path: string, question: Question, status: number, code: string]>([
+    ['GET', '/api/jobs?limit=0', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?limit=501', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?limit=ten', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?limit=1e2', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?limit=1&limit=2', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?starred=yes', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?status=done', {}, 400, 'bad_param'],
+    ['GET', '/api/jobs?order=asc', {}, 400, 'unknown_param'],
+    ['GET', '/api/jobs?__proto__=1', {}, 400, 'unknown_param'],
+    ['GET', '/api/jobs/abc', {}, 400, 'bad_param'],
+    ['GET', `/api/jobs/${'0'.repeat(64)}`, {}, 404, 'unknown_job'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":1}' }, 400, 'bad_param'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{}' }, 400, 'missing_param'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":true,"x":1}' }, 400, 'unknown_param'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":true,"__proto__":{}}' }, 400, 'bad_json'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '[]' }, 400, 'bad_message'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":' }, 400, 'bad_json'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '' }, 400, 'bad_json'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":true}', headers: { 'content-type': 'text/plain' } }, 415, 'unsupported_media_type'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: 'starred=true', headers: { 'content-type': 'application/x-www-form-urlencoded' } }, 415, 'unsupported_media_type'],
+    ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":true}', headers: { 'content-type': 'image/png' } }, 415, 'unsupported_media_type'],
+    ['POST', '/api/queue', { body: JSON.stringify({ action: 'pause', pad: 'x'.repeat(70_000) }) }, 413, 'body_too_large'],
+    ['POST', '/api/queue', { body: '{"action":"explode"}' }, 400, 'bad_param'],
+    ['POST', '/api/health', { body: '{}' }, 405, 'method_not_allowed'],
+    ['DELETE', `/api/image/${NAME}`, {}, 405, 'method_not_allowed'],
+    ['PUT', '/', { body: '{}' }, 405, 'method_not_allowed'],
+    ['GET', '/api', {}, 404, 'not_found'],
+    ['GET', '/api/health/', {}, 404, 'not_found'],
+    ['GET', '/API/health', {}, 404, 'not_found'],
+    ['GET', '/index.html', {}, 404, 'not_found'],
+    ['GET', '/assets/../index.html', {}, 404, 'not_found'],
+    ['GET', '/.env', {}, 404, 'not_found'],
+    ['GET', '/docs/swagger-ui/index.html', {}, 404, 'not_found'],
+    ['GET', '/docs/swagger-ui/../../package.json', {}, 404, 'not_found'],
+    ['GET', '/api/ws', {}, 426, 'upgrade_required'],
+    ['TRACE', '/api/health', {}, 405, 'method_not_allowed'],
+  ])('%s %s %j is %d %s', async ([method, path, question, status, code]) => {
+    const json = question.body === undefined ? {} : { 'content-type': 'application/json' };
+    const answer = await ask(server.port, path, { method, ...question, headers: { ...json, ...question.headers } });
+    expect([answer.status, answer.json()['code']]).toEqual([status, code]);
+    httpErrorSchema.parse(answer.json());
+    if (status === 405) expect(answer.headers.allow).toBeTruthy();
+  });
+});
+
+describe('uploads', () => {
+  const put = (body: Buffer, type: string): Promise<Answer> => ask(server.port, '/api/uploads', { method: 'PUT', headers: { 'content-type': type }, body });
+  const recipe: Recipe = {
+    version: 1,
+    role: 'original',
+    job_id: JOB,
+    task_type: 'text_to_image',
+    params: { prompt: '猫 🐈', width: 512, height: 512, steps: 9, guidance_scale: 0, seed: 1, model_type: 'uint4' },
+    checkpoint: { name: 'c', identity: 'i' },
+    upscaler: { name: 'u', identity: 'j' },
+    program: { name: 'p', version: '1' },
+    created_at: 1.5,
+  };
+  const picture = { width: 16, height: 16, data: new Uint8Array(16 * 16 * 3) };
+
+  test('the recipe in our PNG comes back', async () => {
+    const bytes = await encodePng(
+      picture,
+      [
+        { keyword: 'parameters', text: 'a cat' },
+        { keyword: RECIPE_KEYWORD, text: JSON.stringify(recipe) },
+      ],
+      6,
+    );
+    const answer = await put(Buffer.from(bytes), 'image/png');
+    expect(answer.json()).toMatchObject({ format: 'png', width: 16, height: 16, recipe, texts: [{ keyword: 'parameters', text: 'a cat' }, {}] });
+  });
+
+  test('a foreign PNG gives its texts, another format its size', async () => {
+    const bytes = await encodePng(picture, [{ keyword: RECIPE_KEYWORD, text: '{"version":99}' }], 6);
+    expect((await put(Buffer.from(bytes), 'image/png')).json()).toMatchObject({ recipe: null, texts: [{ text: '{"version":99}' }] });
+    const jpeg = await sharp(png).jpeg().toBuffer();
+    expect((await put(jpeg, 'image/jpeg')).json()).toEqual({ format: 'jpeg', width: 640, height: 320, texts: [], recipe: null });
+  });
+
+  test('what is no picture is refused', async () => {
+    expect((await put(Buffer.from('hello'), 'image/png')).json()['code']).toBe('picture_damaged');
+    expect((await put(Buffer.from('{}'), 'application/json')).status).toBe(415);
+    expect((await put(Buffer.from('a'), 'text/plain')).status).toBe(415);
+    expect((await put(Buffer.from('<svg/>'), 'text/image/png')).status).toBe(415);
+  });
+});
+
+describe('the window', () => {
+  test('its page carries the nonce of this very answer, under a policy without unsafe-inline', async () => {
+    const [one, two] = [await get('/'), await get('/')];
+    const policy = String(one.headers['content-security-policy']);
+    const nonce = /nonce="([^"]+)"/.exec(one.body.toString())?.[1];
+    expect(policy).toContain(`style-src 'self' 'nonce-${nonce}'`);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain('unsafe');
+    expect(two.body.toString()).not.toContain(String(nonce));
+    expect(one.headers['cache-control']).toBe('no-cache');
+  });
+
+  test('named by content a file is kept for ever, else it is asked for again', async () => {
+    expect((await get('/assets/index-abc123.js')).headers).toMatchObject({
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-type': 'application/javascript; charset=utf-8',
+    });
+    expect((await get('/favicon.svg')).headers['cache-control']).toBe('no-cache');
+  });
+
+  test('without a build the start page says so', async () => {
+    const bare = await startStudioServer();
+    const page = await ask(bare.port, '/');
+    expect([page.status, page.body.toString().includes('/docs')]).toEqual([200, true]);
+    await bare.close();
+  });
+});
+
+describe('what is no HTTP', () => {
+  const raw = (text: string | Buffer): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = createConnection({ port: server.port, host: '127.0.0.1' }, () => socket.write(text));
+      let answer = '';
+      socket.on('data', (part) => {
+        answer += part;
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(answer));
+    });
+
+  test.for<[text: string, status: string]>([
+    ['hello\r\n\r\n', '400 bad_message'],
+    ['GET / HTTP/9.9\r\nHost: localhost\r\n\r\n', '400 bad_message'],
+    ['GET /api/health HTTP/1.1\r\n\r\n', '400 '],
+    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n', '400 bad_message'],
+    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: a\u0000b\r\n\r\n', '400 bad_message'],
+    ['GET /api/health HTTP/1.0\r\n\r\n', '403 '],
+    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n', '403 '],
+    ['GET http://evil.example/api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', '400 '],
+    ['POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', '400 bad_message'],
+    ['POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n', '400 bad_message'],
+    [`GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, '431 headers_too_large'],
+    ['GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n', '400 '],
+    [
+      'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      '400 ',
+    ],
+    ['GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', '404 '],
+  ])('%j', async ([text, status]) => {
+    expect(await raw(text)).toMatch(new RegExp(`^HTTP/1\\.1 ${status}`));
+  });
+
+  test('an unmasked frame ends that connection and no other', async () => {
+    const upgrade =
+      'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+    const answer = await raw(Buffer.concat([Buffer.from(upgrade), Buffer.from([0x81, 0x02, 0x7b, 0x7d])]));
+    expect(answer).toContain('101 Switching Protocols');
+    expect((await get('/api/health')).status).toBe(200);
+  });
+});
+
+test('an error of the inside is not told outside, but logged once', async () => {
+  const broken = await startStudioServer();
+  broken.jobs.list = () => {
+    throw new Error('the inside of it');
+  };
+  const answer = await ask(broken.port, '/api/jobs');
+  expect([answer.status, answer.json()['code']]).toEqual([500, 'internal']);
+  expect(answer.body.toString()).not.toContain('inside of it');
+  expect(broken.logLines.filter((line) => line.includes('inside of it'))).toHaveLength(1);
+  await broken.close();
+});
+
+test('a port that is taken, and an address that is not ours, are one sentence', async () => {
+  const refused = async (host: string, port: number): Promise<AppError> => {
+    const app = await buildAnother();
+    try {
+      await listen(app, host, port);
+    } catch (thrown) {
+      if (thrown instanceof AppError) return thrown;
+      throw thrown;
+    } finally {
+      await app.close();
+    }
+    throw new Error('it listened');
+  };
+  expect(await refused('127.0.0.1', server.port)).toMatchObject({ code: 'port_taken', data: { port: server.port } });
+  expect(await refused('192.0.2.1', 0)).toMatchObject({ code: 'bad_option', data: { option: '--host' } });
+  expect(await refused('no-such-host.invalid', 0)).toMatchObject({ code: 'bad_option', data: { option: '--host' } });
+});

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { Config } from './config/config.ts';
+import type { SpawnEngine } from './engine/engine-process.ts';
+import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
+import { createJobs } from './jobs/create-jobs.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import { programDir, resourcesDir } from './lib/program-files.ts';
+import { createModelRegistry } from './models/registry.ts';
+import { type AccessKey, loadAccessKey } from './server/access-key.ts';
+import { listen } from './server/listen.ts';
+import type { Log } from './server/log.ts';
+import { buildServer } from './server/server.ts';
+
+export interface Studio {
+  jobs: Jobs;
+  engine: SupervisedEngine;
+  accessKey: AccessKey;
+  /** The port that it listens on. */
+  port: number;
+  /** Parks or drops what runs, closes the sockets with 1001, then the engine. */
+  close(how: 'park' | 'now'): Promise<void>;
+}
+
+export interface StudioOptions {
+  config: Config;
+  /** How the engine's process is started: by Node or by Electron. */
+  spawn: SpawnEngine;
+  log: Log;
+}
+
+/**
+ * The whole program but its shell: engine, models, jobs and server, listening when the promise resolves.
+ * Throws `AppError`s that say what to do: `port_taken`, `data_folder_in_use`, `folder_not_writable`, `device_unavailable` …
+ */
+export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
+  const version = programVersion();
+  const { dataDir, outputsDir, checkpointDirs } = config;
+  const engine = createEngine({ spawn, config: engineConfig(config), log });
+  const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
+  // a folder that was named and cannot be used is told now, not at the first job
+  if (checkpointDirs.length > 0) await registry.list();
+  const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: version, log });
+  try {
+    const accessKey = loadAccessKey(dataDir);
+    const rendererDir = join(programDir, 'out', 'renderer');
+    const server = await buildServer({ config, jobs, registry, engineStatus: () => engine.status(), accessKey, rendererDir, version, log });
+    const port = await listen(server, config.host, config.port);
+    const close = async (how: 'park' | 'now'): Promise<void> => {
+      // in this order the clients still hear how their jobs were left
+      await jobs.close(how);
+      await server.close();
+      await engine.close();
+    };
+    return { jobs, engine, accessKey, port, close };
+  } catch (thrown) {
+    await jobs.close('now');
+    await engine.close();
+    throw thrown;
+  }
+}
+
+function engineConfig({ device, accuracy, dataDir }: Config) {
+  if (device !== 'auto' && device !== 'cpu') {
+    throw new AppError('device_unavailable', `--device ${device} cannot be used: this version runs on the cpu; leave the option out or say cpu.`, { device });
+  }
+  const deviceReason = device === 'cpu' ? 'chosen by --device' : 'the only device that this version runs on';
+  return { device: 'cpu' as const, deviceReason, accuracy, threads: availableParallelism(), cacheDir: join(dataDir, 'compiled') };
+}
+
+function programVersion(): string {
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(join(programDir, 'package.json'), 'utf8'))).version;
+}
