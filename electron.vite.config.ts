@@ -1,18 +1,34 @@
-import { resolve } from 'node:path';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'electron-vite';
+import type { Plugin } from 'vite';
 
 const fromRoot = (...parts: string[]): string => resolve(import.meta.dirname, ...parts);
 
 /** Every file that something starts, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
 const entries = ['index', 'headless', 'generate', 'parity', 'compile', 'engine/worker', 'engine/model-thread'];
 
+/** Lays the two files of Swagger UI that `/docs` shows into `out/`, so that the rest of that package is not shipped. */
+const copySwaggerUi: Plugin = {
+  name: 'copy-swagger-ui',
+  writeBundle() {
+    const from = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static');
+    mkdirSync(fromRoot('out/swagger-ui'), { recursive: true });
+    for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) copyFileSync(join(from, file), fromRoot('out/swagger-ui', file));
+  },
+};
+
 export default defineConfig({
   main: {
+    plugins: [copySwaggerUi],
     build: {
       outDir: 'out/main',
       sourcemap: true,
+      // it requires a package that is an ES module, which Node.js 20 cannot; bundled, it need not
+      externalizeDeps: { exclude: ['@fastify/static'] },
       rollupOptions: { input: Object.fromEntries(entries.map((entry) => [entry, fromRoot('src-main', `${entry}.ts`)])) },
     },
   },
