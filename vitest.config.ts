@@ -20,6 +20,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'goldens',
+          include: ['tests/goldens/**/*.test.ts'],
+          environment: 'node',
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           environment: 'node',

@@ -47,7 +47,9 @@ function printReport({ files, graphs, milliseconds }: CompileReport): void {
     console.log(`\n${name}: ${nodes} nodes in ${megabytes(onnxBytes)}, ${megabytes(inPlaceBytes)} of weights in place, ${megabytes(written)} unpacked`);
     for (const reason of new Set(unpacked.map((tensor) => tensor.reason))) {
       const tensors = unpacked.filter((tensor) => tensor.reason === reason);
-      console.log(`  ${tensors.length} x ${reason} (${megabytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}; first: ${basename(tensors[0]?.tensor ?? '')})`);
+      console.log(
+        `  ${tensors.length} x ${reason} (${megabytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}; first: ${basename(tensors[0]?.tensor ?? '')})`,
+      );
     }
   }
   console.log(`\ncompiled in ${(milliseconds / 1000).toFixed(2)} s`);

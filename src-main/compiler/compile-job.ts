@@ -92,7 +92,9 @@ export class CompileJob {
     const weightsDir = files.length === 0 ? finalDir : commonFolder(files);
     if (weightsDir === null) {
       const path = model.table.dir;
-      throw new AppError('checkpoint_unsupported', `${path} and ${finalDir} lie on different drives; put the data folder on the drive of the checkpoint.`, { path });
+      throw new AppError('checkpoint_unsupported', `${path} and ${finalDir} lie on different drives; put the data folder on the drive of the checkpoint.`, {
+        path,
+      });
     }
     const onnx = writeOnnx(graph, weightsDir, String(COMPILER_VERSION));
     await writeFileDurably(join(writeDir, `${name}.onnx`), onnx);

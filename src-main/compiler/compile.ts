@@ -31,10 +31,7 @@ export type UpscalerCompilation = z.infer<typeof upscalerSchema>;
  * Compiles a checkpoint folder in Hugging Face layout, or takes what an earlier compilation of the same content left.
  * Throws `checkpoint_missing`, `checkpoint_damaged`, `checkpoint_unsupported` or `graph_invalid`; nothing half-made is left.
  */
-export async function compileCheckpoint(
-  options: CompileOptions & { checkpointDir: string },
-  onProgress: OnCompileProgress,
-): Promise<CheckpointCompilation> {
+export async function compileCheckpoint(options: CompileOptions & { checkpointDir: string }, onProgress: OnCompileProgress): Promise<CheckpointCompilation> {
   const root = await realPathOf(options.checkpointDir);
   return compiledOnce(options.cacheDir, [options.identity, options.target, root], checkpointSchema, async (work) => {
     const job = new CompileJob(work, options.target, 5, onProgress);
@@ -76,10 +73,7 @@ export async function compileCheckpoint(
 }
 
 /** Compiles an upscaler's safetensors file, or takes what an earlier compilation of the same content left. Throws as `compileCheckpoint` does. */
-export async function compileUpscaler(
-  options: CompileOptions & { path: string },
-  onProgress: OnCompileProgress,
-): Promise<UpscalerCompilation> {
+export async function compileUpscaler(options: CompileOptions & { path: string }, onProgress: OnCompileProgress): Promise<UpscalerCompilation> {
   const path = await realPathOf(options.path);
   return compiledOnce(options.cacheDir, [options.identity, options.target, path], upscalerSchema, async (work) => {
     const job = new CompileJob(work, options.target, 1, onProgress);

@@ -12,9 +12,10 @@ export function readCommandOptions<S extends z.ZodObject>(
   usage: string,
   argv: readonly string[] = process.argv.slice(2),
 ): z.infer<S> {
-  const refuse = (option: string, reason: string, cause?: unknown): AppError =>
-    new AppError('bad_option', `${reason}.\n\n${usage}`, { option }, { cause });
-  const options = Object.fromEntries(Object.keys(schema.shape).map((name) => [name, { type: flags.includes(name) ? ('boolean' as const) : ('string' as const) }]));
+  const refuse = (option: string, reason: string, cause?: unknown): AppError => new AppError('bad_option', `${reason}.\n\n${usage}`, { option }, { cause });
+  const options = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, { type: flags.includes(name) ? ('boolean' as const) : ('string' as const) }]),
+  );
   let values: Record<string, unknown>;
   try {
     values = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { AppError } from '#shared/protocol/errors.ts';
 import type { CompiledGraph } from '#main/lib/compiled.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 
 /** The only door to ONNX Runtime. Its errors leave as `AppError`s: `engine_out_of_memory` or `engine_failed`. */
 
@@ -61,7 +61,12 @@ async function guarded<T>(graph: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (/bad_alloc|failed to allocate|out of memory/i.test(reason)) {
-      throw new AppError('engine_out_of_memory', `There is not enough memory to run ${graph}. Choose a smaller picture or close other programs.`, {}, { cause });
+      throw new AppError(
+        'engine_out_of_memory',
+        `There is not enough memory to run ${graph}. Choose a smaller picture or close other programs.`,
+        {},
+        { cause },
+      );
     }
     throw new AppError('engine_failed', `ONNX Runtime could not run ${graph}: ${reason}`, {}, { cause });
   }

@@ -43,7 +43,5 @@ export function captionPositions(paddedTokens: number): TokenPosition[] {
 
 /** Image tokens stand after the caption, by row and column; padding tokens stand at the origin. */
 export function imagePositions(rows: number, columns: number, paddedTokens: number, paddedCaptionTokens: number): TokenPosition[] {
-  return Array.from({ length: paddedTokens }, (_, i) =>
-    i < rows * columns ? [paddedCaptionTokens + 1, Math.floor(i / columns), i % columns] : [0, 0, 0],
-  );
+  return Array.from({ length: paddedTokens }, (_, i) => (i < rows * columns ? [paddedCaptionTokens + 1, Math.floor(i / columns), i % columns] : [0, 0, 0]));
 }

@@ -21,9 +21,13 @@ export function assertLatents(latents: Float32Array, step: number): void {
   const mean = sum / latents.length;
   const deviation = Math.sqrt(Math.max(0, squares / latents.length - mean * mean));
   if (deviation < SMALLEST_DEVIATION || deviation > LARGEST_DEVIATION) {
-    throw new AppError('latents_collapsed', `The model's latents have a spread of ${deviation.toPrecision(3)} at step ${step}; about 1 is healthy. Try the accuracy "exact".`, {
-      step,
-    });
+    throw new AppError(
+      'latents_collapsed',
+      `The model's latents have a spread of ${deviation.toPrecision(3)} at step ${step}; about 1 is healthy. Try the accuracy "exact".`,
+      {
+        step,
+      },
+    );
   }
 }
 

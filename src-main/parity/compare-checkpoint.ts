@@ -3,9 +3,9 @@ import { compileCheckpoint } from '#main/compiler/compile.ts';
 import type { StoredTensor } from '#main/compiler/safetensors/header.ts';
 import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts';
 import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.ts';
+import { patchify, unpatchify } from '#main/inference/patches.ts';
 import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
-import { patchify, unpatchify } from '#main/inference/patches.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
@@ -74,7 +74,11 @@ async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparis
     const sigmas = sigmasFor(Number(match[1]) + 1, goldens.models.shift);
     // timesteps are sigmas in thousandths, so their tolerance is 1000 times as wide
     if (match[2] === 'sigmas') return within(sigmas, 'absolute', EXACT_NUMBERS_LIMIT);
-    return within(sigmas.subarray(0, -1).map((sigma) => sigma * 1000), 'absolute', EXACT_NUMBERS_LIMIT * 1000);
+    return within(
+      sigmas.subarray(0, -1).map((sigma) => sigma * 1000),
+      'absolute',
+      EXACT_NUMBERS_LIMIT * 1000,
+    );
   }
   match = /^randn\.(\d+)\.(\d+)$/.exec(name);
   if (match) return within(torchRandn(Number(match[1]), Number(match[2])), 'absolute', EXACT_NUMBERS_LIMIT);

@@ -104,14 +104,7 @@ function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig): RotaryTab
 /** [tokens, width] -> [tokens, width]. */
 async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, tables: RotaryTables): Promise<Value> {
   const norm = (part: string): Value => weights.float(graph, `${name}.${part}.weight`, [config.width]);
-  const attended = await selfAttention(
-    graph,
-    config,
-    weights,
-    `${name}.self_attn`,
-    rmsNorm(graph, x, norm('input_layernorm'), config.normEpsilon),
-    tables,
-  );
+  const attended = await selfAttention(graph, config, weights, `${name}.self_attn`, rmsNorm(graph, x, norm('input_layernorm'), config.normEpsilon), tables);
   const afterAttention = add(graph, x, attended);
   const feed = rmsNorm(graph, afterAttention, norm('post_attention_layernorm'), config.normEpsilon);
   const gate = silu(graph, await linear(graph, weights, `${name}.mlp.gate_proj`, feed, config.innerWidth));
@@ -120,14 +113,7 @@ async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: We
 }
 
 /** Causal attention with grouped keys and values; [tokens, width] -> [tokens, width]. */
-async function selfAttention(
-  graph: GraphBuilder,
-  config: TextEncoderConfig,
-  weights: Weights,
-  name: string,
-  x: Value,
-  tables: RotaryTables,
-): Promise<Value> {
+async function selfAttention(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, tables: RotaryTables): Promise<Value> {
   const { heads, keyValueHeads, headWidth } = config;
   const tokens = x.shape[0] ?? 0;
   const bias = config.attentionBias;

@@ -57,7 +57,8 @@ function rrdbNet(graph: GraphBuilder, weights: Weights, picture: Value): Value {
 
   const dense = (name: string, x: Value): Value => {
     const features = [x];
-    for (let i = 1; i <= 4; i++) features.push(lrelu(convolution(graph, weights, `${name}.conv${i}`, features.length === 1 ? x : concat(graph, features, 1), grow)));
+    for (let i = 1; i <= 4; i++)
+      features.push(lrelu(convolution(graph, weights, `${name}.conv${i}`, features.length === 1 ? x : concat(graph, features, 1), grow)));
     return add(graph, scaled(convolution(graph, weights, `${name}.conv5`, concat(graph, features, 1), width)), x);
   };
 

@@ -2,9 +2,9 @@ import { AppError } from '#shared/protocol/errors.ts';
 import type { DerivedWeights } from '../derived-weights.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type ElementType, type FileData, showShape, type Value } from '../graph/ir.ts';
+import type { StoredTensor } from '../safetensors/header.ts';
 import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
-import type { StoredTensor } from '../safetensors/header.ts';
 import type { QuantizationConfig } from '../sdnq/quantization-config.ts';
 import { toFloat32 } from './basic.ts';
 

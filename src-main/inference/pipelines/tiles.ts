@@ -12,16 +12,16 @@ export interface Tile {
   keep: Rectangle;
 }
 
-/** Pixels that a tile keeps at most: bounds memory and the time until a cancel is obeyed. */
-const TILE_PIXELS = 256 * 256;
+/** Wider pictures are cut side by side too. */
+const WIDEST = 1024;
 
 /**
- * Cuts a picture into tiles of nearly equal size that keep every pixel once; each is computed with `overlap` pixels more on every side
+ * Cuts a picture into tiles of nearly equal size, of at most about `tilePixels`, that keep every pixel once; each is computed with `overlap` pixels more on every side
  * that is no edge of the picture. Tiles are as wide as the pixel budget allows, since a wide tile has less overlap than a square one.
  */
-export function planTiles(width: number, height: number, overlap: number): Tile[] {
-  const columns = Math.ceil(width / 1024);
-  const rows = Math.ceil(height / Math.max(1, Math.floor((TILE_PIXELS * columns) / width)));
+export function planTiles(width: number, height: number, overlap: number, tilePixels: number): Tile[] {
+  const columns = Math.ceil(width / WIDEST);
+  const rows = Math.ceil(height / Math.max(1, Math.floor((tilePixels * columns) / width)));
   const tiles: Tile[] = [];
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

@@ -7,9 +7,16 @@ import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
 import { planTiles, type Tile } from './tiles.ts';
 
+const DEFAULT_TILE_PIXELS = 256 * 256;
+
+export interface UpscaleOptions {
+  /** Input pixels that a tile keeps at most: bounds memory and the time until a cancel is obeyed. */
+  tilePixels?: number;
+}
+
 export interface UpscalePipeline {
   /** A picture of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
-  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<Picture>;
   release(): Promise<void>;
 }
 
@@ -17,14 +24,14 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
   const session = await createSession(compiled.graph, options);
   onProgress(1, 1);
   return {
-    upscale: async (picture, hooks, signal) => {
+    upscale: async (picture, hooks, signal, { tilePixels = DEFAULT_TILE_PIXELS } = {}) => {
       const { scale } = compiled;
       const out: Picture = {
         width: picture.width * scale,
         height: picture.height * scale,
         data: new Uint8Array(picture.data.length * scale * scale),
       };
-      const tiles = planTiles(picture.width, picture.height, compiled.overlapPx);
+      const tiles = planTiles(picture.width, picture.height, compiled.overlapPx, tilePixels);
       hooks.onProgress('upscaling', 0, tiles.length);
       for (const [i, tile] of tiles.entries()) {
         assertNotCancelled(signal);

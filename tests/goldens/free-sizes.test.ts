@@ -1,0 +1,131 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
+import { loadTextToImage, type TextToImagePipeline } from '#main/inference/pipelines/text-to-image.ts';
+import { loadUpscaler, type UpscalePipeline } from '#main/inference/pipelines/upscale.ts';
+import { resourcesDir } from '#main/lib/program-files.ts';
+
+const silent = { onProgress: () => {} };
+const running = { cancelled: false };
+const options = { threads: availableParallelism() };
+
+let cacheDir: string;
+let pipeline: TextToImagePipeline;
+let upscaler: UpscalePipeline;
+beforeAll(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'free-sizes-'));
+  const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const };
+  pipeline = await loadTextToImage(
+    await compileCheckpoint({ ...request, checkpointDir: join(resourcesDir, 'models/storybook-uint4') }, () => {}),
+    options,
+    () => {},
+  );
+  upscaler = await loadUpscaler(
+    await compileUpscaler({ ...request, path: join(resourcesDir, 'upscalers/realesr-general-x4v3.safetensors') }, () => {}),
+    options,
+    () => {},
+  );
+});
+afterAll(async () => {
+  await pipeline.release();
+  await upscaler.release();
+  await rm(cacheDir, { recursive: true, force: true });
+});
+
+const params = { prompt: 'a red fox in the snow', steps: 2, seed: 7, guidance_scale: 0, model_type: 'uint4' as const };
+
+test.each([
+  [256, 256],
+  [512, 768],
+  [1024, 1024],
+  [1040, 720],
+])('one loaded graph makes %d x %d', async (width, height) => {
+  const picture = await pipeline.generate({ ...params, width, height }, silent, running);
+  expect([picture.width, picture.height, picture.data.length]).toEqual([width, height, width * height * 3]);
+  // a sky is no noise: neighbours differ far less than any two pixels do
+  expect(roughness(picture.data, width)).toBeLessThan(0.5);
+});
+
+test('a size between two that the checkpoint can make is cut out of the next one up', async () => {
+  const whole = await pipeline.generate({ ...params, width: 288, height: 256 }, silent, running);
+  const cut = await pipeline.generate({ ...params, width: 272, height: 256 }, silent, running);
+  const middle = Array.from({ length: 256 }, (_, y) => [...whole.data.subarray((y * 288 + 8) * 3, (y * 288 + 280) * 3)]).flat();
+  expect([...cut.data]).toEqual(middle);
+});
+
+test('the same seed makes the same picture, another seed another', async () => {
+  const make = (seed: number) => pipeline.generate({ ...params, width: 256, height: 256, seed }, silent, running);
+  const [first, again, other] = [await make(1), await make(1), await make(2)];
+  expect(again.data).toEqual(first.data);
+  expect(other.data).not.toEqual(first.data);
+});
+
+test.each([1, 2, 9])('progress of %d steps counts each of them', async (steps) => {
+  const generating: string[] = [];
+  await pipeline.generate(
+    { ...params, width: 256, height: 256, steps },
+    {
+      onProgress: (stage, done, total) => {
+        if (stage === 'generating') generating.push(`${done}/${total}`);
+      },
+    },
+    running,
+  );
+  expect(generating).toEqual(Array.from({ length: steps }, (_, i) => `${i + 1}/${steps}`));
+});
+
+test('tiles leave no seam: tiled against whole, mean within 1/255 and 99.9 % within 4/255', async () => {
+  const picture = await pipeline.generate({ ...params, width: 512, height: 512, steps: 9 }, silent, running);
+  const tiled = await upscaler.upscale(picture, silent, running);
+  const whole = await upscaler.upscale(picture, silent, running, { tilePixels: 512 * 512 });
+  const differences = Array.from(tiled.data, (value, i) => Math.abs(value - (whole.data[i] ?? 0))).sort((a, b) => a - b);
+  const mean = differences.reduce((a, b) => a + b, 0) / differences.length;
+  expect(mean).toBeLessThanOrEqual(1);
+  expect(differences[Math.floor(differences.length * 0.999)]).toBeLessThanOrEqual(4);
+});
+
+test('cancel is obeyed between steps and between tiles', async () => {
+  const signal = { cancelled: false };
+  let steps = 0;
+  const stopped = pipeline.generate(
+    { ...params, width: 256, height: 256, steps: 50 },
+    {
+      onProgress: (stage, done) => {
+        if (stage === 'generating') steps = done;
+        if (steps === 3) signal.cancelled = true;
+      },
+    },
+    signal,
+  );
+  await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+  expect(steps).toBe(3);
+
+  const tileSignal = { cancelled: false };
+  let tiles = 0;
+  const picture = { width: 512, height: 512, data: new Uint8Array(512 * 512 * 3).map((_, i) => i % 251) };
+  const cut = upscaler.upscale(
+    picture,
+    {
+      onProgress: (_, done) => {
+        tiles = done;
+        if (done === 1) tileSignal.cancelled = true;
+      },
+    },
+    tileSignal,
+  );
+  await expect(cut).rejects.toMatchObject({ code: 'cancelled' });
+  expect(tiles).toBe(1);
+});
+
+/** Mean difference of horizontal neighbours over the mean difference of pixels far apart. */
+function roughness(data: Uint8Array, width: number): number {
+  let near = 0;
+  let far = 0;
+  for (let i = 0; i + width * 3 * 64 < data.length; i += 3) {
+    near += Math.abs((data[i] ?? 0) - (data[i + 3] ?? 0));
+    far += Math.abs((data[i] ?? 0) - (data[i + width * 3 * 64] ?? 0));
+  }
+  return near / Math.max(far, 1);
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compareCheckpoint } from '#main/parity/compare-checkpoint.ts';
+import { compareUpscaler } from '#main/parity/compare-upscaler.ts';
+import { type Comparison, isWithinLimit } from '#main/parity/comparison.ts';
+import { sharedCheckpoints, sharedPath } from '../support/shared-folder.ts';
+
+let cacheDir: string;
+beforeAll(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'parity-test-'));
+});
+afterAll(() => rm(cacheDir, { recursive: true, force: true }));
+
+async function collect(comparisons: AsyncIterable<Comparison>): Promise<Comparison[]> {
+  const all: Comparison[] = [];
+  for await (const comparison of comparisons) all.push(comparison);
+  return all;
+}
+
+const here = existsSync(sharedPath());
+if (!here) console.log('parity with the goldens is skipped: ../shared is not beside the repository');
+
+const runs = [
+  ...sharedCheckpoints.map((name) => ({ name, accuracy: 'exact' as const })),
+  ...sharedCheckpoints.filter((name) => name.includes('storybook')).map((name) => ({ name, accuracy: 'fast' as const })),
+];
+
+test.skipIf(!here).each(runs)('$name, $accuracy: every golden within its limit', async ({ name, accuracy }) => {
+  const comparisons = await collect(
+    compareCheckpoint({
+      path: sharedPath(name),
+      expectedPath: sharedPath(`${name}.expected.safetensors`),
+      accuracy,
+      cacheDir,
+      threads: availableParallelism(),
+    }),
+  );
+  expect(comparisons.filter((comparison) => !isWithinLimit(comparison))).toEqual([]);
+  const limited = comparisons.filter(({ limit }) => limit !== null);
+  expect(limited.map(({ name: tensor }) => tensor)).toEqual(expect.arrayContaining(['prompt.0.input_ids', 'randn.42.4096', 'scheduler.8.1024.sigmas']));
+  expect(limited.filter(({ measure }) => measure === 'psnr').length).toBeGreaterThan(0);
+  if (accuracy === 'exact') expect(limited.length).toBe(comparisons.length);
+});
+
+test.skipIf(!here).each(['realesr-general-x4v3', 'RealESRGAN_x4plus'])('%s: within 45 dB of its golden', async (name) => {
+  const folder = 'models/real-esrgan';
+  const comparisons = await collect(
+    compareUpscaler({
+      path: sharedPath(folder, `${name}.safetensors`),
+      expectedPath: sharedPath(folder, 'expected.safetensors'),
+      accuracy: 'fast',
+      cacheDir,
+      threads: availableParallelism(),
+    }),
+  );
+  expect(comparisons).toHaveLength(1);
+  expect(comparisons.filter((comparison) => !isWithinLimit(comparison))).toEqual([]);
+});
+
+// the check itself must be able to fail
+test.skipIf(!here)('goldens of another checkpoint are outside', async () => {
+  const request = { accuracy: 'exact' as const, cacheDir, threads: availableParallelism() };
+  const [path, expectedPath] = [sharedPath('models/storybook-int8'), sharedPath('models/storybook-uint4.expected.safetensors')];
+  const outside = (await collect(compareCheckpoint({ ...request, path, expectedPath }))).filter((comparison) => !isWithinLimit(comparison));
+  expect(outside.map(({ name }) => name)).toContain('prompt.0.text_embedding');
+});
