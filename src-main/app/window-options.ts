@@ -1,7 +1,7 @@
 import type { BrowserWindowConstructorOptions, Rectangle, WebPreferences } from 'electron';
 
 /** The page's rights, by Electron's security checklist: it is a web page and nothing more. */
-export function webPreferences(preloadPath: string): WebPreferences {
+function webPreferences(preloadPath: string): WebPreferences {
   return {
     preload: preloadPath,
     sandbox: true,

@@ -82,7 +82,7 @@ export function isFromThisMachine(request: AccessRequest): boolean {
 }
 
 /** True for an origin that is not ours but was listed: it gets CORS headers. */
-export function isListedOrigin(origin: string, rules: AccessRules): boolean {
+function isListedOrigin(origin: string, rules: AccessRules): boolean {
   return rules.allowOrigins.includes(origin);
 }
 

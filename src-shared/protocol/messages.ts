@@ -116,7 +116,7 @@ export const jobPreviewMessageSchema = z.object({
 });
 export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 
-export const clientJobsMessageSchema = z.object({
+const clientJobsMessageSchema = z.object({
   type: z.literal('client_jobs'),
   jobs: z.array(
     z.object({
@@ -130,9 +130,8 @@ export const clientJobsMessageSchema = z.object({
   ),
   request_id: requestIdSchema,
 });
-export type ClientJobsMessage = z.infer<typeof clientJobsMessageSchema>;
 
-export const watchingMessageSchema = z.object({
+const watchingMessageSchema = z.object({
   type: z.literal('watching'),
   /** The number of the newest event of this client. */
   seq: z.number().int(),
