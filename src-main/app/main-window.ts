@@ -90,7 +90,8 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
       if (details.reason === 'clean-exit') return;
       const now = Date.now();
       reloads = [...reloads.filter((time) => now - time < RELOAD_WINDOW_MS), now];
-      if (reloads.length <= MAX_RELOADS) opened.webContents.reload();
+      // not within the event: the dead process is still attached then
+      if (reloads.length <= MAX_RELOADS) setImmediate(() => opened.webContents.reload());
     });
     opened.loadURL(options.origin).catch(() => {
       // the page is of our own process: it fails only when the program is about to end

@@ -1,0 +1,315 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import WebSocket from 'ws';
+import { noBrowser, type Visit, WindowStudio } from './window-studio.ts';
+
+const run = promisify(execFile);
+if (noBrowser !== null) console.log(`window tests skipped: ${noBrowser}`);
+
+describe.skipIf(noBrowser !== null)('the window in a browser', () => {
+  let studio: WindowStudio;
+  let visits: Visit[] = [];
+
+  beforeAll(async () => {
+    studio = new WindowStudio({ stepMs: 60 });
+    await studio.start();
+  });
+  afterAll(() => studio.close());
+  afterEach(async () => {
+    const faults = visits.flatMap((visit) => visit.faults);
+    await Promise.all(visits.map(({ page }) => page.context().close()));
+    visits = [];
+    expect(faults).toEqual([]);
+  });
+
+  async function visit(...options: Parameters<WindowStudio['visit']>): Promise<Page> {
+    const one = await studio.visit(...options);
+    visits.push(one);
+    return one.page;
+  }
+
+  const stage = (page: Page) => page.getByRole('region', { name: 'Picture' });
+  const queue = (page: Page) => page.getByRole('region', { name: 'Queue' });
+  const go = (page: Page, screen: string) => page.getByRole('navigation').getByRole('button', { name: screen }).click();
+  const prompt = (page: Page) => page.getByLabel('Describe your picture', { exact: true }).and(page.locator('textarea'));
+
+  async function make(page: Page, words: string): Promise<void> {
+    await prompt(page).fill(words);
+    await page.getByRole('button', { name: 'Make picture' }).click();
+  }
+
+  const isFinished = (page: Page) => stage(page).getByRole('slider', { name: 'Compare original and enlarged' }).waitFor({ state: 'attached' });
+
+  test('a first-time visitor makes a picture by one click and sees it form', async () => {
+    const page = await visit();
+    await page.getByRole('button', { name: /^a yellow sailboat/ }).click();
+    const bar = stage(page).getByRole('progressbar');
+    await bar.waitFor();
+    await expect.poll(() => bar.getAttribute('aria-valuetext')).toMatch(/Drawing, step \d of 9/);
+    await stage(page).locator('img[src^="data:image/"]').waitFor();
+    await isFinished(page);
+    expect(await page.getByRole('status').textContent()).toBe('Picture finished.');
+
+    const sizes = await stage(page)
+      .locator('figure img')
+      .evaluateAll((images) => images.map((image) => (image instanceof HTMLImageElement ? image.naturalWidth : 0)));
+    expect(sizes).toEqual([1024, 256]);
+    await stage(page).getByRole('button', { name: 'Download' }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Enlarged, 1024 × 1024' }).click();
+    expect((await download).suggestedFilename()).toMatch(/^\d{8}-a-yellow-sailboat-.*-[0-9a-f]{8}-upscaled\.png$/);
+  });
+
+  test('the line between original and enlargement moves by keys and by dragging', async () => {
+    const page = await visit();
+    await make(page, 'a tree');
+    await isFinished(page);
+    const original = stage(page).locator('figure img').nth(1);
+    const clip = () => original.evaluate((image) => getComputedStyle(image).clipPath);
+    expect(await clip()).toBe('inset(0px 50% 0px 0px)');
+    await stage(page).getByRole('slider').press('ArrowRight');
+    expect(await clip()).not.toBe('inset(0px 50% 0px 0px)');
+    const figure = await stage(page).locator('figure').boundingBox();
+    if (figure === null) throw new Error('the picture is not on the screen');
+    const middle = { x: figure.x + figure.width / 2, y: figure.y + figure.height / 2 };
+    await stage(page).getByRole('slider').press('ArrowLeft');
+    await page.mouse.move(middle.x, middle.y);
+    await page.mouse.down();
+    await page.mouse.move(figure.x, middle.y, { steps: 4 });
+    await page.mouse.up();
+    await expect.poll(clip).toBe('inset(0px 100% 0px 0px)');
+  });
+
+  test('wrong values are told at their fields and nothing is sent', async () => {
+    const page = await visit();
+    const frames: string[] = [];
+    page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => frames.push(String(payload))));
+    await page.reload();
+    await page.getByLabel('Steps', { exact: true }).and(page.locator('input')).fill('99');
+    await page.getByRole('button', { name: 'Make picture' }).click();
+    await page.getByText('A whole number from 1 to 50.').waitFor();
+    await page.getByText('Write what you want to see first.').waitFor();
+    expect(await prompt(page).getAttribute('aria-invalid')).toBe('true');
+    expect(await prompt(page).evaluate((box) => box === document.activeElement)).toBe(true);
+    expect(frames.filter((frame) => frame.includes('create_job'))).toEqual([]);
+  });
+
+  test('Ctrl+Enter makes the picture, arrow up in the empty box brings the prompt back', async () => {
+    const page = await visit();
+    await prompt(page).fill('a car in the city');
+    await prompt(page).press('Control+Enter');
+    await isFinished(page);
+    await prompt(page).fill('');
+    await prompt(page).press('ArrowUp');
+    expect(await prompt(page).inputValue()).toBe('a car in the city');
+  });
+
+  test('a reload loses neither what was typed nor what runs', async () => {
+    const page = await visit();
+    await make(page, 'an owl before the reload');
+    await stage(page).getByRole('progressbar').waitFor();
+    await prompt(page).fill('half a sent');
+    await page.reload();
+    expect(await prompt(page).inputValue()).toBe('half a sent');
+    await queue(page)
+      .getByRole('button', { name: /an owl before the reload/ })
+      .first()
+      .click();
+    await isFinished(page);
+  });
+
+  test('several pictures queue up; one is cancelled, the others are finished', async () => {
+    const page = await visit();
+    await page.getByLabel('Pictures', { exact: true }).and(page.locator('input')).fill('6');
+    await prompt(page).fill('six bears');
+    await page.getByRole('button', { name: 'Make 6 pictures' }).click();
+    await queue(page).getByText('Next in line').waitFor();
+    await queue(page).getByRole('button', { name: 'Cancel: six bears' }).last().click();
+    await queue(page).getByRole('button', { name: 'Show: six bears (Cancelled)' }).waitFor();
+    await expect.poll(() => queue(page).getByRole('button', { name: 'Show: six bears (Done)' }).count(), { timeout: 60_000 }).toBe(5);
+  });
+
+  test('a waiting picture is moved up, and a paused queue says so and starts nothing', async () => {
+    const page = await visit();
+    const rows = queue(page).getByRole('button', { name: /^(slow|early|late) bears$/ });
+    await page.getByLabel('Pictures', { exact: true }).and(page.locator('input')).fill('4');
+    await page.getByLabel('Steps', { exact: true }).and(page.locator('input')).fill('50');
+    await prompt(page).fill('slow bears');
+    await page.getByRole('button', { name: 'Make 4 pictures' }).click();
+    await page.getByLabel('Pictures', { exact: true }).and(page.locator('input')).fill('1');
+    await queue(page).getByRole('button', { name: 'Pause the queue' }).click();
+    await queue(page).getByText('Paused.').waitFor();
+    for (const words of ['early bears', 'late bears']) {
+      await make(page, words);
+      await queue(page).getByRole('button', { name: words, exact: true }).waitFor();
+    }
+    await queue(page).getByRole('button', { name: 'Move up: late bears' }).press('Enter');
+    await expect.poll(async () => (await rows.allTextContents()).slice(-2)).toEqual(['late bears', 'early bears']);
+    await queue(page).getByRole('button', { name: 'Cancel all' }).click();
+    await expect.poll(() => rows.count()).toBe(0);
+    await queue(page).getByRole('button', { name: 'Go on' }).click();
+    await queue(page).getByText('Paused.').waitFor({ state: 'hidden' });
+  });
+
+  test("a script's job shows in the queue with its client's name", async () => {
+    const page = await visit();
+    const script = new WebSocket(`${studio.url.replace('http', 'ws')}/api/ws?client_id=night-script`);
+    await new Promise((resolve) => script.once('open', resolve));
+    script.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: { prompt: 'a lighthouse', width: 512, height: 512, steps: 30 } }));
+    await queue(page).getByRole('button', { name: 'a lighthouse', exact: true }).waitFor();
+    await queue(page).getByText('from night-script').waitFor();
+    script.close();
+  });
+
+  test('two windows of one browser stay in step', async () => {
+    const page = await visit();
+    const other = await page.context().newPage();
+    await other.goto(studio.url);
+    await make(page, 'a penguin in two windows');
+    await other
+      .getByRole('region', { name: 'Queue' })
+      .getByRole('button', { name: /a penguin in two windows/ })
+      .first()
+      .waitFor();
+    await go(other, 'Settings');
+    await other.getByText('中文').click();
+    await page.getByRole('button', { name: '图库' }).waitFor();
+    expect(await page.locator('html').getAttribute('lang')).toBe('zh');
+    await isFinishedIn(page, '对比原图与放大图');
+  });
+
+  const isFinishedIn = (page: Page, name: string) => page.getByRole('slider', { name }).waitFor({ state: 'attached' });
+
+  test('the gallery finds, stars, deletes and takes back', async () => {
+    const page = await visit();
+    await make(page, 'a hedgehog for the gallery');
+    await isFinished(page);
+    await go(page, 'Gallery');
+    const tiles = page.getByRole('button', { name: /^Open: / });
+    await page.getByPlaceholder('Search in prompts').fill('hedgehog');
+    await expect.poll(() => tiles.count()).toBe(1);
+    await tiles.first().focus();
+    await page.keyboard.press('s');
+    await page.getByText('Starred').click();
+    await expect.poll(() => tiles.count()).toBe(1);
+    await tiles.first().press('Delete');
+    await page.getByText('Picture moved to the bin.').waitFor();
+    await expect.poll(() => tiles.count()).toBe(0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect.poll(() => tiles.count()).toBe(1);
+    await tiles.first().press('Enter');
+    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await page.keyboard.press('Escape');
+    await page.getByPlaceholder('Search in prompts').fill('nothing like this');
+    await page.getByText('Nothing found.').waitFor();
+  });
+
+  test("a picture's file fills the form with its recipe, another file is told", async () => {
+    const page = await visit();
+    await make(page, 'a mushroom with a recipe');
+    await isFinished(page);
+    await stage(page).getByRole('button', { name: 'Download' }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: /^Enlarged/ }).click();
+    const bytes = await readFile(await (await download).path());
+    const seed = await page.getByLabel('Seed', { exact: true }).and(page.locator('input')).inputValue();
+    await prompt(page).fill('something else');
+    await page.locator('input[type=file]').setInputFiles({ name: 'picture.png', mimeType: 'image/png', buffer: bytes });
+    await expect.poll(() => prompt(page).inputValue()).toBe('a mushroom with a recipe');
+    expect(await page.getByLabel('Seed', { exact: true }).and(page.locator('input')).inputValue()).toBe(seed);
+    expect(await page.getByRole('button', { name: 'Keep', exact: true }).getAttribute('aria-pressed')).toBe('true');
+  });
+
+  test('the programs that are copied run as pasted', async () => {
+    const page = await visit({ permissions: ['clipboard-read', 'clipboard-write'] });
+    await make(page, `it's a "copied" fox\\ 狐狸`);
+    await isFinished(page);
+    async function copied(item: string): Promise<string> {
+      await stage(page).getByRole('button', { name: 'Copy' }).click();
+      await page.getByRole('button', { name: item, exact: true }).click();
+      await page.getByText('Copied.').first().waitFor();
+      return page.evaluate(() => navigator.clipboard.readText());
+    }
+    expect(await copied('Prompt')).toBe(`it's a "copied" fox\\ 狐狸`);
+    const node = await run(process.execPath, ['-e', await copied('JavaScript program')]);
+    expect(node.stdout).toMatch(/\/api\/image\/\S+\.png\n.*-upscaled\.png\n$/);
+    const curl = await copied('curl commands');
+    await run('bash', ['-e', '-c', curl], { cwd: studio.folder });
+    const python = await run('python3', ['-c', await copied('Python program')], { cwd: studio.folder });
+    const names = python.stdout.trim().split('\n');
+    expect(names).toHaveLength(2);
+    for (const name of names) expect((await readFile(`${studio.folder}/${name}`)).subarray(1, 4).toString()).toBe('PNG');
+  });
+
+  test('theme and language are kept, and the page follows them', async () => {
+    const page = await visit({ colorScheme: 'dark', locale: 'zh-CN' });
+    await page.getByRole('button', { name: '生成图片' }).waitFor();
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const dark = await background();
+    await go(page, '设置');
+    await page.getByText('浅色').click();
+    expect(await background()).not.toBe(dark);
+    await page.getByText('English').click();
+    await page.reload();
+    await page.getByRole('button', { name: 'Make picture' }).waitFor();
+    expect(await background()).not.toBe(dark);
+  });
+
+  test.each([
+    { width: 390, height: 844 },
+    { width: 720, height: 450 },
+  ])('nothing is wider than a window of $width x $height', async (viewport) => {
+    const page = await visit({ viewport });
+    for (const screen of ['Make', 'Gallery', 'Settings']) {
+      await go(page, screen);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
+    }
+  });
+});
+
+describe.skipIf(noBrowser !== null)('the window when things go wrong', () => {
+  test('while the server is away it says so, keeps what was typed and goes on by itself', async () => {
+    const studio = new WindowStudio({ stepMs: 20 });
+    await studio.start();
+    try {
+      const { page } = await studio.visit();
+      const box = page.locator('textarea');
+      await page.getByRole('button', { name: /^a red fox/ }).click();
+      await page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
+      await studio.stop();
+      await page.getByText('The server does not answer.').waitFor();
+      await box.fill('written while it was away');
+      await page.getByRole('button', { name: 'Make picture' }).click();
+      await page.getByText('Sent as soon as the server is back').waitFor();
+      await studio.start();
+      await page.getByRole('status').getByText('Picture finished.').waitFor({ state: 'attached' });
+      await page.getByText('The server does not answer.').waitFor({ state: 'hidden' });
+      await page
+        .getByRole('region', { name: 'Queue' })
+        .getByRole('button', { name: /written while it was away \(Done\)/ })
+        .waitFor();
+    } finally {
+      await studio.close();
+    }
+  });
+
+  test('a job that fails says why and what to do, and can be tried again', async () => {
+    const studio = new WindowStudio({ stepMs: 5, faults: ['oom@2', 'oom@2'] });
+    await studio.start();
+    try {
+      const { page, faults } = await studio.visit();
+      await page.locator('textarea').fill('a picture that fails first');
+      await page.locator('textarea').press('Control+Enter');
+      await page.getByText('This picture could not be made').waitFor();
+      await page.getByText('Not enough memory. Try a smaller size or close other programs.').waitFor();
+      await page.getByRole('button', { name: 'Try again', exact: true }).click();
+      await page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
+      expect(faults).toEqual([]);
+    } finally {
+      await studio.close();
+    }
+  });
+});
