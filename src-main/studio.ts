@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Config } from './config/config.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
@@ -10,6 +8,7 @@ import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
 import { createModelRegistry } from './models/registry.ts';
+import { programVersion } from './program-version.ts';
 import { type AccessKey, loadAccessKey } from './server/access-key.ts';
 import { listen } from './server/listen.ts';
 import type { Log } from './server/log.ts';
@@ -69,8 +68,4 @@ function engineConfig({ device, accuracy, dataDir }: Config) {
   }
   const deviceReason = device === 'cpu' ? 'chosen by --device' : 'the only device that this version runs on';
   return { device: 'cpu' as const, deviceReason, accuracy, threads: availableParallelism(), cacheDir: join(dataDir, 'compiled') };
-}
-
-function programVersion(): string {
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(join(programDir, 'package.json'), 'utf8'))).version;
 }

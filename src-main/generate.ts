@@ -1,0 +1,167 @@
+import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { childEnvironment } from './config/child-environment.ts';
+import { readCommandOptions } from './config/command-options.ts';
+import type { Accuracy, EngineHooks, PngText, TaskReport } from './engine/engine.ts';
+import { createNodeSpawn } from './engine/spawn-node.ts';
+import { createEngine } from './engine/supervisor.ts';
+import { pictureFileName, upscaledFileName } from './jobs/file-name.ts';
+import { jobIdOf } from './jobs/job-id.ts';
+import { recipeTexts } from './jobs/recipe-texts.ts';
+import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
+import { renameDurably } from './lib/write-file.ts';
+import { createModelRegistry } from './models/registry.ts';
+import { programVersion } from './program-version.ts';
+
+const usage = `Usage: npm run generate -- --prompt TEXT [options]
+
+  --width, --height NUMBER   256 to 2048, multiples of 16 (1024)
+  --steps NUMBER             1 to 50 (9)
+  --seed NUMBER              (42)
+  --guidance NUMBER          0 to 20 (0)
+  --model-type NAME          uint4 or int8 (uint4)
+  --checkpoint DIR           a checkpoint in Hugging Face layout in place of the bundled one
+  --accuracy NAME            exact or fast (fast)
+  --no-upscale               only the original picture
+  --out FILE                 where the original goes; its 4x version lies beside it (outputs/…)
+  --data-dir DIR             where compiled graphs are kept (data)`;
+
+const number = z
+  .string()
+  .regex(/^-?\d+(\.\d+)?$/, 'a number is needed')
+  .transform(Number)
+  .optional();
+const optionsSchema = z.object({
+  prompt: z.string(),
+  width: number,
+  height: number,
+  steps: number,
+  seed: number,
+  guidance: number,
+  'model-type': z.string().optional(),
+  checkpoint: z.string().min(1).optional(),
+  accuracy: z.enum(['exact', 'fast']).default('fast'),
+  'no-upscale': z.boolean().default(false),
+  out: z.string().min(1).optional(),
+  'data-dir': z.string().min(1).optional(),
+});
+
+/** One picture without a server. Progress goes to standard error, the paths of what was made to standard output. */
+async function main(): Promise<void> {
+  const options = readCommandOptions(optionsSchema, ['no-upscale'], usage);
+  const params = paramsOf(options);
+  const dataDir = resolve(options['data-dir'] ?? join(programDir, 'data'));
+  const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
+  const checkpointDirs = options.checkpoint === undefined ? [] : [resolve(options.checkpoint)];
+  const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
+  const checkpoint = await registry.checkpointFor(params.model_type);
+  const upscaler = await registry.upscaler();
+  const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
+  const createdAt = Date.now();
+  const texts = (role: 'original' | 'upscaled'): PngText[] =>
+    recipeTexts({
+      version: 1,
+      role,
+      job_id: jobId,
+      task_type: 'text_to_image',
+      params,
+      checkpoint: { name: checkpoint.name, identity: checkpoint.identity },
+      upscaler: { name: upscaler.name, identity: upscaler.identity },
+      program: { name: 'Z-Image-Turbo Studio', version: programVersion() },
+      created_at: createdAt / 1000,
+    });
+
+  const original = resolve(
+    options.out ??
+      join(
+        programDir,
+        'outputs',
+        pictureFileName(createdAt, params.prompt, jobId, () => false),
+      ),
+  );
+  const engine = createEngine({
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() }),
+    config: engineConfig(dataDir, options.accuracy),
+    log,
+  });
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  try {
+    await published(original, (outputPath) =>
+      engine.generate(
+        { params, checkpointDir: checkpoint.dir, checkpointIdentity: checkpoint.identity, outputPath, texts: texts('original') },
+        progressBar(),
+        abort.signal,
+      ),
+    );
+    if (options['no-upscale']) return;
+    await published(upscaledFileName(original), (outputPath) =>
+      engine.upscale(
+        { inputPath: original, upscalerPath: upscaler.path, upscalerIdentity: upscaler.identity, outputPath, texts: texts('upscaled') },
+        progressBar(),
+        abort.signal,
+      ),
+    );
+  } finally {
+    await engine.close();
+  }
+}
+
+function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
+  const { prompt, width, height, steps, seed, guidance: guidance_scale } = options;
+  const parsed = textToImageParamsSchema.safeParse({ prompt, width, height, steps, seed, guidance_scale, model_type: options['model-type'] });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const option = `--${String(issue?.path[0] ?? '')
+    .replace('guidance_scale', 'guidance')
+    .replaceAll('_', '-')}`;
+  throw new AppError('bad_option', `${option}: ${issue?.message}.\n\n${usage}`, { option });
+}
+
+function engineConfig(dataDir: string, accuracy: Accuracy) {
+  return {
+    device: 'cpu' as const,
+    deviceReason: 'the only device of this command',
+    accuracy,
+    threads: availableParallelism(),
+    cacheDir: join(dataDir, 'compiled'),
+  };
+}
+
+/** Gives a file its name when it is whole, and tells it; what a failure left is removed. */
+async function published(path: string, make: (outputPath: string) => Promise<TaskReport>): Promise<void> {
+  const part = `${path}.part`;
+  try {
+    await make(part);
+    await renameDurably(part, path);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+  process.stderr.write('\n');
+  console.log(path);
+}
+
+const BAR_WIDTH = 30;
+
+function progressBar(): EngineHooks {
+  return {
+    onProgress: ({ stage, done, total }) => {
+      const filled = total > 0 ? Math.round((BAR_WIDTH * done) / total) : 0;
+      const bar = '#'.repeat(filled).padEnd(BAR_WIDTH, '.');
+      const line = `${stage.padEnd(10)} [${bar}] ${done}/${total}`;
+      process.stderr.write(process.stderr.isTTY ? `\r${line}  ` : `${line}\n`);
+    },
+    onModelDone: () => {},
+  };
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof AppError ? error.message : error);
+  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
+});
