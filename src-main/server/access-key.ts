@@ -1,6 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoCode } from '#main/lib/errno-code.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 
 /** The secret that other machines must know. Compared in constant time; a key that was rotated on disk counts from the next request on. */
 export interface AccessKey {
@@ -11,7 +13,7 @@ export interface AccessKey {
   matchesCookie(candidate: string): boolean;
 }
 
-/** Reads `access-key` in the data folder, or makes one there with mode 0600. */
+/** Reads `access-key` in the data folder, or makes one there with mode 0600. Throws `folder_not_writable`. */
 export function loadAccessKey(dataDir: string): AccessKey {
   const path = join(dataDir, 'access-key');
   if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '') rotateAccessKey(dataDir);
@@ -37,14 +39,19 @@ export function loadAccessKey(dataDir: string): AccessKey {
   };
 }
 
-/** Replaces the key; whoever had the old one is out. Returns the new one. */
+/** Replaces the key; whoever had the old one is out. Returns the new one. Throws `folder_not_writable`. */
 export function rotateAccessKey(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true });
   const path = join(dataDir, 'access-key');
   const key = randomBytes(24).toString('base64url');
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${key}\n`, { mode: 0o600, flush: true });
-  renameSync(temporary, path);
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(temporary, `${key}\n`, { mode: 0o600, flush: true });
+    renameSync(temporary, path);
+  } catch (cause) {
+    const message = `The access key cannot be written to ${dataDir} (${errnoCode(cause)}). Give this user the right to write there, or choose another --data-dir.`;
+    throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
+  }
   return key;
 }
 

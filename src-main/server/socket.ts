@@ -48,8 +48,9 @@ export async function registerSocketServer(app: FastifyInstance, limits: SocketL
   await app.register(fastifyWebsocket, {
     options: { maxPayload: MAX_FRAME_BYTES, maxFragments: MAX_FRAGMENTS, perMessageDeflate: false, skipUTF8Validation: true },
     errorHandler: (error, socket, request) => {
-      // a frame over the limit, or broken framing: ws has begun to close with the right code
-      request.log.debug({ err: error }, 'socket failed');
+      // ws has begun to close with the right code where the peer broke a rule of frames
+      const isTooLarge = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+      request.log.info({ err: error, ...(isTooLarge ? { code: 'frame_too_large' satisfies ErrorCode, limit: MAX_FRAME_BYTES } : {}) }, 'a socket failed');
       if (socket.readyState === socket.OPEN) socket.terminate();
     },
     preClose: async () => {

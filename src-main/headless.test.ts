@@ -1,0 +1,147 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import WebSocket from 'ws';
+
+const entry = join(import.meta.dirname, 'headless.ts');
+const help = { status: 0, stdout: expect.stringContaining('--port NUMBER'), stderr: '' };
+let folder: string;
+let taken = 0;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headless-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+class Program {
+  stdout = '';
+  stderr = '';
+  readonly process: ChildProcessByStdio<null, Readable, Readable>;
+
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    this.process = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    this.process.stdout.on('data', (part) => {
+      this.stdout += part;
+    });
+    this.process.stderr.on('data', (part) => {
+      this.stderr += part;
+    });
+  }
+
+  async end(): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    const [status] = await once(this.process, 'close');
+    return { status, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  /** The address of the line `ready`. */
+  async ready(): Promise<string> {
+    for (;;) {
+      const url = /^ready (http:.+)$/m.exec(this.stdout)?.[1];
+      if (url !== undefined) return url;
+      if (this.process.exitCode !== null) throw new Error(`it ended: ${this.stderr}`);
+      await once(this.process.stdout, 'data');
+    }
+  }
+}
+
+/** A data folder of its own for each start. */
+function dataDir(): string {
+  return join(folder, String(taken++));
+}
+
+const sentence = (text: string): string => text.trim().replace(/\n/g, '⏎');
+
+test('--help tells the options and ends', async () => {
+  expect(await new Program(['--help']).end()).toEqual(help);
+});
+
+test.for([
+  ['--prot', '80'],
+  ['--port', 'abc'],
+  ['--device', 'gpu'],
+])('%s %s: one sentence, exit status 2', async (args) => {
+  const { status, stdout, stderr } = await new Program(args).end();
+  expect([status, stdout]).toEqual([2, '']);
+  expect(sentence(stderr)).toContain(args[0]);
+  expect(sentence(stderr)).not.toContain('⏎');
+});
+
+test.for([
+  [['--device', 'cuda'], 'cuda'],
+  [['--checkpoint', '/no/such/checkpoint'], '/no/such/checkpoint'],
+] as const)('%j: one sentence, exit status 1', async ([args, word]) => {
+  const { status, stdout, stderr } = await new Program(['--port', '0', '--data-dir', dataDir(), ...args]).end();
+  expect([status, stdout]).toEqual([1, '']);
+  expect(sentence(stderr)).toContain(word);
+  expect(sentence(stderr)).not.toContain('⏎');
+});
+
+test('a data folder where a file stands is one sentence', async () => {
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const { status, stderr } = await new Program(['--port', '0', '--data-dir', join(file, 'x')]).end();
+  expect(status).toBe(1);
+  expect(sentence(stderr)).toMatch(/--data-dir\.?$/);
+});
+
+test('a taken port is one sentence', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const address = other.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const { status, stdout, stderr } = await new Program(['--host', '127.0.0.1', '--port', String(port), '--data-dir', dataDir()]).end();
+  other.close();
+  expect([status, stdout]).toEqual([1, '']);
+  expect(sentence(stderr)).toContain(`Port ${port} is taken`);
+  expect(sentence(stderr)).not.toContain('⏎');
+});
+
+test('it serves, keeps a second instance out, and says goodbye to its sockets at SIGTERM', async () => {
+  const dir = dataDir();
+  const first = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', dir]);
+  const url = await first.ready();
+  expect(first.stdout).toBe(`ready ${url}\n`);
+  expect(await (await fetch(`${url}/api/health`)).text()).toBe('{"status":"ok"}');
+
+  const second = await new Program(['--port', '0', '--data-dir', dir]).end();
+  expect([second.status, sentence(second.stderr)]).toEqual([1, expect.stringContaining('in use')]);
+
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws`);
+  await once(socket, 'open');
+  const [closed, ended] = [once(socket, 'close'), first.end()];
+  first.process.kill('SIGTERM');
+  expect((await closed)[0]).toBe(1001);
+  expect((await ended).status).toBe(0);
+});
+
+test('open to other machines it prints the access key before it is ready; --new-key writes another', async () => {
+  const dir = dataDir();
+  const program = new Program(['--data-dir', dir], { ZIMAGE_PORT: '0' });
+  await program.ready();
+  const key = /^access key for other machines: ([\w-]{32})\nready http:\/\/0\.0\.0\.0:\d+\n$/.exec(program.stdout)?.[1];
+  expect(key).toBe(readFileSync(join(dir, 'access-key'), 'utf8').trim());
+  expect(program.stderr).not.toContain(String(key));
+
+  const fresh = await new Program(['--new-key', '--data-dir', dir]).end();
+  expect(fresh.status).toBe(0);
+  expect(readFileSync(join(dir, 'access-key'), 'utf8').trim()).not.toBe(key);
+  expect(fresh.stdout).toContain(readFileSync(join(dir, 'access-key'), 'utf8').trim());
+
+  const ended = program.end();
+  program.process.kill('SIGINT');
+  expect((await ended).status).toBe(0);
+});
+
+test('--open prints no key', async () => {
+  const program = new Program(['--port', '0', '--open', '--data-dir', dataDir()]);
+  await program.ready();
+  expect(program.stdout).not.toContain('key');
+  const ended = program.end();
+  program.process.kill('SIGTERM');
+  await ended;
+});

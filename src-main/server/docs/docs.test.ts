@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import WebSocket from 'ws';
+import { isRecord } from '#main/lib/is-record.ts';
+import { clientMessageSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { ask } from '../../../tests/doubles/ask.ts';
+import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
+import { createAsyncApi, documentMessages } from './asyncapi.ts';
+
+let server: StudioServer;
+beforeAll(async () => {
+  server = await startStudioServer();
+});
+afterAll(() => server.close());
+
+describe('AsyncAPI', () => {
+  const messages = documentMessages();
+
+  test('every message of the schemas is there, with the right sender', () => {
+    const names = (from: string) => messages.filter((message) => message.from === from).map(({ name }) => name);
+    expect(names('client')).toEqual(clientMessageSchema.options.map(({ shape }) => shape.type.value));
+    expect(names('server')).toEqual(serverMessageSchema.options.map(({ shape }) => shape.type.value));
+  });
+
+  test('every reference leads somewhere', () => {
+    const document = createAsyncApi('1.2.3');
+    const references: string[] = [];
+    JSON.stringify(document, (key, value) => {
+      if (key === '$ref') references.push(String(value));
+      return value;
+    });
+    expect(references.length).toBeGreaterThan(10);
+    for (const reference of references) {
+      let target: unknown = document;
+      for (const part of reference.slice(2).split('/')) target = isRecord(target) ? target[part] : undefined;
+      expect(target, reference).toBeDefined();
+    }
+  });
+
+  test('ranges and defaults of the params are told', () => {
+    const params = messages.find(({ name }) => name === 'create_job')?.payload.properties?.['params'];
+    expect(params).toMatchObject({ additionalProperties: false, required: ['prompt'], properties: { steps: { minimum: 1, maximum: 50, default: 9 } } });
+  });
+
+  test.for(messages.filter(({ from }) => from === 'server'))('the example of $name is what the server may send', ({ example }) => {
+    expect(serverMessageSchema.parse(example)).toEqual(example);
+  });
+
+  test.for(messages.filter(({ from }) => from === 'client'))('the example of $name is taken by the server', async ({ example }) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/api/ws?client_id=docs`);
+    await once(socket, 'open');
+    socket.send(JSON.stringify(example));
+    const [data] = await once(socket, 'message');
+    const answer = serverMessageSchema.parse(JSON.parse(data.toString()));
+    // its job does not exist here; anything else that is wrong with it would be another code
+    if (answer.type === 'error') expect(answer.code).toBe('unknown_job');
+    socket.close();
+  });
+});
+
+describe('OpenAPI', () => {
+  test('every call under /api is there, with what it takes and answers', async () => {
+    const document = (await ask(server.port, '/docs/openapi.json')).json();
+    expect(document['openapi']).toBe('3.1.0');
+    const paths = document['paths'];
+    if (!isRecord(paths)) throw new Error('no paths');
+    expect(Object.keys(paths).toSorted()).toEqual([
+      '/api/bin',
+      '/api/health',
+      '/api/image/{filename}',
+      '/api/info',
+      '/api/jobs',
+      '/api/jobs/{id}',
+      '/api/jobs/{id}/restore',
+      '/api/models',
+      '/api/queue',
+      '/api/uploads',
+    ]);
+    const text = JSON.stringify(paths);
+    expect(text).toContain('"enum":["uint4","int8"]');
+    expect(text).toContain('"minimum":1,"maximum":500');
+    expect(text).not.toContain('"token"');
+  });
+});
+
+describe('the pages', () => {
+  test.for(['/docs', '/docs/websocket'])('%s loads only what this server serves, with nothing inline', async (path) => {
+    const page = await ask(server.port, path);
+    const html = page.body.toString();
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(String(page.headers['content-security-policy'])).not.toContain('unsafe');
+    expect(html).not.toMatch(/<style|style=|<script>|\son\w+=/);
+    const loaded = [...html.matchAll(/(?:src|href)="([^"#]+)"/g)].map((match) => match[1] ?? '').filter((address) => !address.startsWith('data:'));
+    expect(loaded.length).toBeGreaterThan(0);
+    for (const address of loaded) {
+      expect(address).toMatch(/^\//);
+      expect((await ask(server.port, address)).status, address).toBe(200);
+    }
+  });
+
+  test('the page of messages shows each field with its range and its default', async () => {
+    const html = (await ask(server.port, '/docs/websocket')).body.toString();
+    for (const { name } of documentMessages()) expect(html).toContain(`<section id="${name}">`);
+    expect(html).toContain('<tr><td><code>params.width</code></td><td>integer</td><td>≥ 256, ≤ 2048, multiple of 16</td><td>default 1024</td></tr>');
+    expect(html).toContain('<code>jobs[].result.filename</code>');
+  });
+});
