@@ -1,0 +1,59 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { programDir } from '#main/lib/program-files.ts';
+import { median } from './median.ts';
+import { type PictureResults, pictureResultsSchema, resultsFile } from './results.ts';
+
+const START = '<!-- bench:picture -->';
+const END = '<!-- /bench:picture -->';
+
+/** Puts the measured numbers between their marks in both READMEs. */
+export async function writeReport(): Promise<void> {
+  const results = pictureResultsSchema.parse(JSON.parse(await readFile(resultsFile('picture'), 'utf8')));
+  await replaceBetweenMarks('README.md', english(results));
+  await replaceBetweenMarks('README.zh-CN.md', chinese(results));
+}
+
+async function replaceBetweenMarks(file: string, text: string): Promise<void> {
+  const path = join(programDir, file);
+  const before = await readFile(path, 'utf8');
+  const [start, end] = [before.indexOf(START), before.indexOf(END)];
+  if (start < 0 || end < start) throw new Error(`${file} must hold the marks ${START} and ${END}`);
+  await writeFile(path, `${before.slice(0, start + START.length)}\n${text}\n${before.slice(end)}`);
+}
+
+function english({ date, machine, steps, sizes }: PictureResults): string {
+  const rows = sizes.map(
+    ({ sidePx, originalMs, upscaleMs, peakBytes }) =>
+      `| ${sidePx} × ${sidePx} | ${seconds(originalMs)} s | ${seconds(upscaleMs)} s | ${gigabytes(peakBytes)} GB |`,
+  );
+  return [
+    `Measured by \`npm run bench -- picture\` on ${date} (${machine}; bundled uint4 checkpoint, ${steps} steps, accuracy fast, medians of ${sizes[0]?.originalMs.length ?? 0} rounds):`,
+    '',
+    '| picture | original | and its 4× version | peak memory of the engine |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+function chinese({ date, machine, steps, sizes }: PictureResults): string {
+  const rows = sizes.map(
+    ({ sidePx, originalMs, upscaleMs, peakBytes }) =>
+      `| ${sidePx} × ${sidePx} | ${seconds(originalMs)} 秒 | ${seconds(upscaleMs)} 秒 | ${gigabytes(peakBytes)} GB |`,
+  );
+  return [
+    `由 \`npm run bench -- picture\` 于 ${date} 测得（${machine}；内置 uint4 模型，${steps} 步，fast 精度，${sizes[0]?.originalMs.length ?? 0} 轮的中位数）：`,
+    '',
+    '| 图片 | 原图 | 再放大 4 倍 | 引擎内存峰值 |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+function seconds(series: readonly number[]): string {
+  return (median(series) / 1000).toFixed(1);
+}
+
+function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(2);
+}
