@@ -15,6 +15,7 @@ install_debian_packages() {
   local wanted=() as_root=()
   command -v chromium >/dev/null || wanted+=(chromium)
   command -v Xvfb >/dev/null || wanted+=(xvfb xauth)
+  command -v unzip >/dev/null || wanted+=(unzip)
   [ ${#wanted[@]} -eq 0 ] && return 0
   [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
   say "installing Debian packages for the window's tests: ${wanted[*]}"

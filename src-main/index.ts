@@ -2,4 +2,4 @@ import { runDesktop } from './app/run-desktop.ts';
 import { hostStudio } from './host-studio.ts';
 
 // The desktop app: the shell of app/ around the same studio that headless.ts serves.
-await runDesktop(hostStudio);
+runDesktop(hostStudio);

@@ -21,8 +21,20 @@ const iconPath = join(resourcesDir, 'icons/icon.png');
 const trayIconPath = join(resourcesDir, 'icons/tray.png');
 const TRAY_PICTURES = 5;
 
-/** Runs the desktop app until it quits. `startStudio` starts the server in this process. */
-export async function runDesktop(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
+/**
+ * Runs the desktop app until it quits. `startStudio` starts the server in this process.
+ * It returns at once: Electron is ready only after the main module has been read to its end, so that one must not wait for it.
+ */
+export function runDesktop(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): void {
+  run(startStudio).catch((error: unknown) => {
+    const sentence = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${sentence}\n`);
+    dialog.showErrorBox(textsFor(app.getLocale()).cannotStartTitle, sentence);
+    app.exit(1);
+  });
+}
+
+async function run(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
   const argv = launchArguments();
   if (!app.requestSingleInstanceLock({ argv })) {
     // the instance that holds the lock hears `second-instance` and takes the arguments over
@@ -37,15 +49,8 @@ export async function runDesktop(startStudio: (choices: HostedStudioChoices) => 
   const settings = createDesktopSettings(join(userData, 'desktop.json'));
   const texts = () => textsFor(settings.get().language ?? app.getLocale());
 
-  let studio: HostedStudio;
-  try {
-    const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';
-    studio = await startStudio({ host, dataDir: join(userData, 'studio'), argv });
-  } catch (error) {
-    dialog.showErrorBox(texts().cannotStartTitle, error instanceof Error ? error.message : String(error));
-    app.exit(1);
-    return;
-  }
+  const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';
+  const studio = await startStudio({ host, dataDir: join(userData, 'studio'), argv });
 
   guardSession(session.defaultSession, studio.origin);
   guardContents(app, shell, () => studio.origin);
