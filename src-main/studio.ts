@@ -42,7 +42,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
   // a folder that was named and cannot be used is told now, not at the first job
   if (checkpointDirs.length > 0) await registry.list();
-  const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: version, log });
+  const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: version, log, isOwnWindow });
   try {
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
