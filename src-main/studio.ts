@@ -69,3 +69,8 @@ function engineConfig({ device, accuracy, dataDir }: Config) {
   const deviceReason = device === 'cpu' ? 'chosen by --device' : 'the only device that this version runs on';
   return { device: 'cpu' as const, deviceReason, accuracy, threads: availableParallelism(), cacheDir: join(dataDir, 'compiled') };
 }
+
+/** The form of the ids that the window gives itself: who sits before the machine does not wait behind scripts. */
+function isOwnWindow(clientId: string): boolean {
+  return /^studio-[0-9a-f]{16}$/.test(clientId);
+}
