@@ -11,6 +11,7 @@ export default defineConfig({
         resolve: { alias: { electron: resolve(root, 'tests/doubles/electron.ts') } },
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts'],
           environment: 'node',
           pool: 'forks',
@@ -21,6 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'goldens',
+          sequence: { groupOrder: 1 },
           include: ['tests/goldens/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
@@ -32,6 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 2 },
           include: ['tests/e2e/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
