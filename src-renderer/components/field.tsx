@@ -1,5 +1,6 @@
 import { CircleHelp } from 'lucide-react';
 import { type ReactNode, useId, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 
 interface FieldProps {
   label: string;
@@ -15,6 +16,7 @@ interface FieldProps {
 
 /** A control with its label, its explanation and what is wrong with it. */
 export function Field({ label, help, problem = null, children, aside }: FieldProps) {
+  const { t } = useTranslation();
   const id = useId();
   const [isOpen, setOpen] = useState(false);
   const helpId = `${id}-help`;
@@ -30,8 +32,7 @@ export function Field({ label, help, problem = null, children, aside }: FieldPro
             type="button"
             aria-expanded={isOpen}
             aria-controls={helpId}
-            aria-label={label}
-            aria-describedby={helpId}
+            aria-label={t('field.about', { label })}
             onClick={() => setOpen(!isOpen)}
             className="inline-flex size-6 items-center justify-center rounded-full text-muted hover:text-ink"
           >

@@ -65,7 +65,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
         label={
           <>
             <Copy size={16} aria-hidden />
-            {t('view.copy')}
+            <span className="sr-only wide:not-sr-only">{t('view.copy')}</span>
           </>
         }
         items={copies}
@@ -74,7 +74,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
         label={
           <>
             <Download size={16} aria-hidden />
-            {t('view.download')}
+            <span className="sr-only wide:not-sr-only">{t('view.download')}</span>
           </>
         }
         items={downloads}

@@ -144,7 +144,7 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
   const height = Math.min(box.height, corner.y + shown.height) - top;
   const firstLine = Math.max(0, corner.x) / box.width;
   const lastLine = Math.min(box.width, corner.x + shown.width) / box.width;
-  const tag = 'pointer-events-none absolute top-2 rounded-sm bg-over-picture px-1.5 text-xs font-medium text-on-picture';
+  const tag = 'pointer-events-none absolute top-2 whitespace-nowrap rounded-sm bg-over-picture px-1.5 text-xs font-medium text-on-picture';
   return (
     <div className="absolute w-0" style={{ left: leftPx, top, height }}>
       <span className={`${tag} right-3`}>{t('view.original')}</span>

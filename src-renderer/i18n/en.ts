@@ -2,6 +2,7 @@
 export const en = {
   app: { name: 'Z-Image-Turbo Studio', skip: 'Skip to the picture' },
   nav: { label: 'Screens', make: 'Make', gallery: 'Gallery', settings: 'Settings' },
+  field: { about: 'About: {{label}}' },
   prompt: {
     label: 'Describe your picture',
     placeholder: 'A red fox wearing a scarf in a snowy forest at sunset, watercolor painting',
@@ -64,7 +65,7 @@ export const en = {
     waiting: 'Waiting for its turn',
     waitingAt_one: 'Next in line',
     waitingAt_other: 'Number {{count}} in line',
-    starting: 'Starting',
+    starting: 'About to start',
     loading: 'Loading the model into memory',
     encoding: 'Reading your words',
     generating: 'Drawing, step {{step}} of {{total}}',
@@ -204,7 +205,12 @@ export const en = {
     unknown: 'Not known yet',
     queueText: '{{running}} running, {{waiting}} waiting',
   },
-  model: { bundled: 'comes with the program', active: 'in use', measured: '{{seconds}} s for {{width}} × {{height}}' },
+  model: {
+    upscaler: 'enlarges pictures four times',
+    bundled: 'comes with the program',
+    active: 'in use',
+    measured: '{{seconds}} s for {{width}} × {{height}}',
+  },
   engineState: { stopped: 'Not started: starts with the next picture', starting: 'Starting', ready: 'Ready', unavailable: 'Not available' },
   error: {
     queue_full: 'The queue is full. Wait until some pictures are done, or cancel some.',

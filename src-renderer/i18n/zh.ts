@@ -3,6 +3,7 @@ import type { Translation } from './en.ts';
 export const zh: Translation = {
   app: { name: 'Z-Image-Turbo Studio', skip: '跳到图片' },
   nav: { label: '页面', make: '创作', gallery: '图库', settings: '设置' },
+  field: { about: '说明：{{label}}' },
   prompt: {
     label: '描述你想要的图片',
     placeholder: '雪地森林里，日落时分，一只戴围巾的红色狐狸，水彩画',
@@ -61,7 +62,7 @@ export const zh: Translation = {
     waiting: '正在排队',
     waitingAt_one: '下一个就是它',
     waitingAt_other: '排在第 {{count}} 位',
-    starting: '正在开始',
+    starting: '即将开始',
     loading: '正在把模型载入内存',
     encoding: '正在理解文字',
     generating: '正在绘制，第 {{step}} 步，共 {{total}} 步',
@@ -201,7 +202,7 @@ export const zh: Translation = {
     unknown: '尚不清楚',
     queueText: '{{running}} 个运行中，{{waiting}} 个排队',
   },
-  model: { bundled: '随程序附带', active: '使用中', measured: '{{width}} × {{height}} 用时 {{seconds}} 秒' },
+  model: { upscaler: '把图片放大四倍', bundled: '随程序附带', active: '使用中', measured: '{{width}} × {{height}} 用时 {{seconds}} 秒' },
   engineState: { stopped: '未启动：下一张图片时启动', starting: '正在启动', ready: '就绪', unavailable: '不可用' },
   error: {
     queue_full: '队列已满。请等一些图片完成，或取消一些。',

@@ -102,8 +102,9 @@ function SizeOptions() {
       ) : (
         <p className="text-xs text-muted">
           <span className="font-medium text-ink tabular-nums">
-            {width} × {height}.
-          </span>{' '}
+            {width} × {height}
+          </span>
+          {' · '}
           {t('options.sizeHelp', { width: Number(width) * UPSCALE, height: Number(height) * UPSCALE })}
         </p>
       )}
@@ -188,7 +189,8 @@ function ModelOption() {
         {model !== undefined && (
           <span className="font-medium break-words text-ink">
             {model.name}
-            {measured !== undefined && ` · ${t('model.measured', { seconds: seconds(measured.generate_ms + (measured.upscale_ms ?? 0)), width, height })}`}.{' '}
+            {measured !== undefined && ` · ${t('model.measured', { seconds: seconds(measured.generate_ms + (measured.upscale_ms ?? 0)), width, height })}`}
+            {' · '}
           </span>
         )}
         {t('options.modelHelp')}

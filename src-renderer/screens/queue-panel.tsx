@@ -1,4 +1,4 @@
-import { ChevronDown, ChevronUp, Pause, Play, RotateCcw, X } from 'lucide-react';
+import { ChevronDown, ChevronUp, Pause, Play, TriangleAlert, X } from 'lucide-react';
 import { type DragEvent, type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
@@ -177,7 +177,7 @@ function PastTile({ job }: { job: Job }) {
         {job.filename !== null ? (
           <img src={imageUrl(job.filename, 256)} alt="" loading="lazy" className="size-full object-cover" />
         ) : job.status === 'failed' ? (
-          <RotateCcw size={18} aria-hidden className="text-danger" />
+          <TriangleAlert size={18} aria-hidden className="text-danger" />
         ) : (
           <X size={18} aria-hidden />
         )}

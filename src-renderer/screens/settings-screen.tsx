@@ -71,7 +71,7 @@ export function SettingsScreen() {
               <li className="flex flex-wrap items-baseline gap-x-3 py-2.5 text-sm last:pb-0">
                 <span className="font-medium break-all">{info.upscaler.name}</span>
                 <span className="text-xs text-muted">
-                  {t('phase.upscaling')} · {info.upscaler.license}
+                  {t('model.upscaler')} · {info.upscaler.license}
                 </span>
               </li>
             )}

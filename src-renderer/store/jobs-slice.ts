@@ -2,6 +2,7 @@ import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { ErrorMessage, JobStatusMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import { applyPreview, applyProgress, applyStatus, isCancellable, isOver, type Job, type Jobs, jobFromRecord, newJob } from './jobs.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 /** How many of the newest jobs stand beside the stage; the gallery has the rest. */
@@ -29,7 +30,6 @@ export interface JobsSlice {
 
 export function createJobsSlice({ send, now, windowId, http }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
   let requestCount = 0;
-  let isRefreshing = false;
   const nextRequestId = () => `${windowId}-${++requestCount}`;
 
   return (set, get) => {
@@ -55,7 +55,7 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
       if (isFollowing && stageIsFree && (asked !== undefined || (job.status === 'processing' && job.params !== null))) changed.selectedId = job.id;
       set(changed);
       if (job.params === null) get().refreshJobs();
-      if (known.status !== job.status || known.isDeleted !== job.isDeleted) {
+      if (jobs[job.id]?.status !== job.status || known.isDeleted !== job.isDeleted) {
         get().jobChanged(job);
         get().refreshInfo();
       }
@@ -117,16 +117,12 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
         if (params) get().submit([params]);
       },
 
-      refreshJobs() {
-        if (isRefreshing) return;
-        isRefreshing = true;
-        http
-          .listJobs({ limit: SHOWN_JOBS })
-          .then((page) => get().learn(page.jobs.map(jobFromRecord)), get().tellFailure)
-          .finally(() => {
-            isRefreshing = false;
-          });
-      },
+      refreshJobs: oneAtATime(() =>
+        http.listJobs({ limit: SHOWN_JOBS }).then(
+          (page) => get().learn(page.jobs.map(jobFromRecord)),
+          (failure: unknown) => get().tellFailure(failure),
+        ),
+      ),
 
       learn(listed) {
         const known = get().jobs;

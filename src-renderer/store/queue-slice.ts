@@ -1,6 +1,7 @@
 import type { StateCreator } from 'zustand/vanilla';
 import type { QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { Info } from '#shared/protocol/http.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 export interface QueueSlice {
@@ -11,20 +12,14 @@ export interface QueueSlice {
 }
 
 export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState, [], [], QueueSlice> {
-  let isAsking = false;
   return (set, get) => ({
     info: null,
-
-    refreshInfo() {
-      if (isAsking) return;
-      isAsking = true;
-      http
-        .info()
-        .then((info) => set({ info }), get().tellFailure)
-        .finally(() => {
-          isAsking = false;
-        });
-    },
+    refreshInfo: oneAtATime(() =>
+      http.info().then(
+        (info) => set({ info }),
+        (failure: unknown) => get().tellFailure(failure),
+      ),
+    ),
 
     changeQueue(action) {
       const take = (queue: QueueSummary) => {
