@@ -9,7 +9,8 @@ export default {
   directories: { output: 'dist', buildResources: 'build' },
   ...(electronDist ? { electronDist } : {}),
   ...(electronVersion ? { electronVersion } : {}),
-  ...(buildVersion ? { extraMetadata: { version: buildVersion } } : {}),
+  // a package must name a home page; whoever publishes it puts theirs here
+  extraMetadata: { homepage: 'https://example.invalid/', desktopName: 'z-image-turbo-studio.desktop', ...(buildVersion ? { version: buildVersion } : {}) },
   // every native module here is Node-API and comes built
   npmRebuild: false,
   files: [
@@ -58,6 +59,7 @@ export default {
     category: 'Graphics',
     maintainer: 'Z-Image-Turbo Studio contributors <nobody@example.invalid>',
     executableName: 'z-image-turbo-studio',
+    syncDesktopName: true,
     synopsis: 'Pictures from words, made on this machine',
     target: [
       { target: 'deb', arch: ['x64', 'arm64'] },

@@ -82,7 +82,8 @@ try {
     const file = first(option);
     if (file) writeFileSync(join(tree, 'DEBIAN', script), readFileSync(file), { mode: 0o755 });
   }
-  execFileSync('dpkg-deb', ['--root-owner-group', `-Z${first('--deb-compression') ?? 'xz'}`, '--build', tree, first('--package') ?? ''], { stdio: 'inherit' });
+  const compression = first('--deb-compression') === 'gz' ? 'gzip' : (first('--deb-compression') ?? 'xz');
+  execFileSync('dpkg-deb', ['--root-owner-group', `-Z${compression}`, '--build', tree, first('--package') ?? ''], { stdio: 'inherit' });
 } finally {
   rmSync(tree, { recursive: true, force: true });
 }
