@@ -237,13 +237,13 @@ function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
         }}
       >
         {job.filename === null || job.isDeleted ? (
-          <span className="line-clamp-5 p-3 text-left text-xs text-muted">{prompt}</span>
+          <span className="line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
         ) : (
           <img src={imageUrl(job.filename, 384)} alt="" loading="lazy" decoding="async" className="size-full object-cover" />
         )}
       </button>
       {!job.isDeleted && (
-        <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+        <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 break-words bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
           {prompt}
         </p>
       )}

@@ -6,7 +6,7 @@ import { Stage } from './stage.tsx';
 /** Write and make at the left, the picture in the middle, what waits at the right; one below the other where there is no room. */
 export function MakeScreen() {
   return (
-    <div className="grid min-h-full gap-4 p-4 wide:h-full wide:grid-cols-[22rem_minmax(0,1fr)] wide:grid-rows-[minmax(0,1fr)_auto] wide:gap-0 wide:p-0 full:grid-cols-[22rem_minmax(0,1fr)_19rem] full:grid-rows-1">
+    <div className="grid min-h-full grid-cols-[minmax(0,1fr)] gap-4 p-4 wide:h-full wide:grid-cols-[22rem_minmax(0,1fr)] wide:grid-rows-[minmax(0,1fr)_auto] wide:gap-0 wide:p-0 full:grid-cols-[22rem_minmax(0,1fr)_19rem] full:grid-rows-1">
       <div className="contents wide:row-span-2 wide:flex wide:min-h-0 wide:flex-col wide:gap-5 wide:overflow-y-auto wide:border-r wide:border-line wide:bg-surface wide:p-5 full:row-span-1">
         <PromptBox />
         <div className="order-2 wide:order-none">

@@ -120,7 +120,11 @@ function SavedPrompts() {
       <ul className="flex max-h-40 flex-col overflow-y-auto">
         {savedPrompts.map((prompt) => (
           <li key={prompt}>
-            <button type="button" className="line-clamp-2 w-full rounded-sm px-2 py-1.5 text-left text-sm hover:bg-hover" onClick={() => editDraft({ prompt })}>
+            <button
+              type="button"
+              className="line-clamp-2 w-full break-words rounded-sm px-2 py-1.5 text-left text-sm hover:bg-hover"
+              onClick={() => editDraft({ prompt })}
+            >
               {prompt}
             </button>
           </li>

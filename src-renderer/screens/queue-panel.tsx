@@ -132,7 +132,7 @@ function Row({ job, words, children }: { job: Job; words: string; children: Reac
         <button
           type="button"
           aria-current={isSelected}
-          className="line-clamp-1 text-left text-sm after:absolute after:inset-0 after:rounded-md"
+          className="line-clamp-1 w-full break-all text-left text-sm after:absolute after:inset-0 after:rounded-md"
           onClick={() => select(job.id)}
         >
           {prompt}

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { newJob } from './jobs.ts';
 import { overallProgress } from './overall-progress.ts';
 
-function progress(stage: 'loading' | 'encoding' | 'generating' | 'decoding' | 'saving' | 'upscaling', current_step: number, stage_fraction?: number) {
-  const counters = { percentage: Math.floor((100 * current_step) / 9), current_step, total_steps: 9, elapsed: '00:01', remaining: '00:09', speed: '1.00it/s' };
+function progress(stage: ProgressStage, current_step: number, stage_fraction?: number, remaining = '00:09') {
+  const counters = { percentage: Math.floor((100 * current_step) / 9), current_step, total_steps: 9, elapsed: '00:01', remaining, speed: '1.00it/s' };
   return { stage, ...counters, type: 'progress' as const, ...(stage_fraction === undefined ? {} : { stage_fraction }) };
 }
 
@@ -36,5 +37,6 @@ test('says what it does where nobody can say how far it is', () => {
 test('a time left is claimed for measured steps only', () => {
   expect(overallProgress({ ...job, progress: progress('generating', 0) }).remaining).toBeNull();
   expect(overallProgress({ ...job, progress: progress('generating', 4) }).remaining).toBe('00:09');
+  expect(overallProgress({ ...job, progress: progress('generating', 8, undefined, '00:00') }).remaining).toBeNull();
   expect(overallProgress({ ...job, progress: progress('decoding', 9) }).remaining).toBeNull();
 });

@@ -38,6 +38,6 @@ export function overallProgress(job: Job): OverallProgress {
     isMeasured: done !== undefined,
     step: current_step,
     totalSteps: total_steps,
-    remaining: stage === 'generating' && current_step > 0 ? remaining : null,
+    remaining: stage === 'generating' && current_step > 0 && remaining !== '00:00' ? remaining : null,
   };
 }

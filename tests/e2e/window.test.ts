@@ -247,9 +247,14 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     { width: 720, height: 450 },
   ])('nothing is wider than a window of $width x $height', async (viewport) => {
     const page = await visit({ viewport });
+    await make(page, 'owl'.repeat(100));
+    await stage(page).getByText('owlowl').waitFor();
     for (const screen of ['Make', 'Gallery', 'Settings']) {
       await go(page, screen);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
+      const tooWide = await page
+        .locator('html, main')
+        .evaluateAll((boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.tagName));
+      expect(tooWide).toEqual([]);
     }
   });
 });
