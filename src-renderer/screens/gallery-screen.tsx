@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Check, Search, Star, Trash2, Undo2 } from 'lucide-react';
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelTypeSchema } from '#shared/domain/job.ts';
 import { imageUrl } from '../client/http.ts';
@@ -148,7 +148,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     count: rowCount,
     getScrollElement: () => ref.current,
     estimateSize: () => tilePx + GAP_PX,
-    overscan: 4,
+    overscan: 2,
     paddingStart: 16,
     paddingEnd: 16,
   });
@@ -188,7 +188,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
                   className="absolute top-0 left-0"
                   style={{ width: tilePx, height: tilePx, transform: `translate(${column * (tilePx + GAP_PX)}px, ${row.start}px)` }}
                 >
-                  <Tile job={job} index={index} isReachable={index === focused} onFocus={() => setFocused(index)} onOpen={() => onOpen(job.id)} />
+                  <Tile job={job} index={index} isReachable={index === focused} onFocus={setFocused} onOpen={onOpen} />
                 </li>
               );
             }),
@@ -204,14 +204,14 @@ interface TileProps {
   index: number;
   /** Only one tile is a stop of the Tab key; arrow keys go on from there. */
   isReachable: boolean;
-  onFocus(): void;
-  onOpen(): void;
+  onFocus: (index: number) => void;
+  onOpen: (id: string) => void;
 }
 
-function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
+/** Scrolling renders the grid again, but not the tiles that stay. */
+const Tile = memo(function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
   const { t } = useTranslation();
   const isPicked = useStudio((state) => state.picked.has(job.id));
-  const isPicking = useStudio((state) => state.picked.size > 0);
   const store = useStudioStore();
   const { pick, star, remove } = store.getState();
   const prompt = job.params?.prompt ?? '';
@@ -228,8 +228,8 @@ function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
         tabIndex={tabIndex}
         aria-label={t('gallery.open', { prompt })}
         className="size-full -outline-offset-2"
-        onFocus={onFocus}
-        onClick={(event) => (event.ctrlKey || event.metaKey || isPicking ? togglePick() : onOpen())}
+        onFocus={() => onFocus(index)}
+        onClick={(event) => (event.ctrlKey || event.metaKey || store.getState().picked.size > 0 ? togglePick() : onOpen(job.id))}
         onKeyDown={(event) => {
           if (event.key === 'x') togglePick();
           else if (event.key === 's' && !job.isDeleted) star(job.id, !job.isStarred);
@@ -264,7 +264,7 @@ function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
       </button>
     </div>
   );
-}
+});
 
 function Empty() {
   const { t } = useTranslation();

@@ -65,10 +65,7 @@ function Forming({ job }: { job: Job }) {
   return (
     <div ref={ref} className="relative size-full overflow-hidden rounded-lg bg-sunken">
       {job.preview === null ? (
-        <div
-          className="absolute top-1/2 left-1/2 -translate-1/2 animate-pulse rounded-md border border-dashed border-control"
-          style={fitInto({ width: box.width - 32, height: box.height - 32 }, shape)}
-        />
+        <div className="absolute top-1/2 left-1/2 -translate-1/2 animate-pulse rounded-md border border-dashed border-control" style={fitInto(box, shape)} />
       ) : (
         <img src={job.preview} alt="" className="absolute top-1/2 left-1/2 max-w-none -translate-1/2 animate-appear" style={fitInto(box, shape)} />
       )}
