@@ -3,6 +3,7 @@ import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine, type SupervisedEngine } from '#main/engine/supervisor.ts';
+import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { createModelRegistry } from '#main/models/registry.ts';
 import { programVersion } from '#main/program-version.ts';
@@ -21,10 +22,9 @@ export async function measurePictures(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-picture-'));
   const log = { info: () => {}, warn: (data: object, message: string) => console.error(message, data) };
   const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], log });
-  const threads = availableParallelism();
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }),
-    config: { device: 'cpu', deviceReason: 'bench', accuracy: 'fast', threads, cacheDir: join(dataDir, 'compiled') },
+    config: engineConfig({ device: 'cpu', accuracy: 'fast', dataDir }),
     log,
   });
   try {
@@ -64,7 +64,7 @@ export async function measurePictures(): Promise<void> {
         size.peakBytes = await peakBytesOf(engine);
       }
     }
-    const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${threads} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+    const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
     const results: PictureResults = {
       date: new Date().toISOString().slice(0, 10),
       machine,

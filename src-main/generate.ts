@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { TextToImageParams } from '#shared/domain/job.ts';
@@ -7,9 +6,10 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
-import type { Accuracy, EngineHooks, PngText, TaskReport } from './engine/engine.ts';
+import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { createEngine } from './engine/supervisor.ts';
+import { engineConfig } from './engine-config.ts';
 import { pictureFileName, upscaledFileName } from './jobs/file-name.ts';
 import { jobIdOf } from './jobs/job-id.ts';
 import { recipeTexts } from './jobs/recipe-texts.ts';
@@ -65,14 +65,12 @@ async function main(): Promise<void> {
   const createdAt = Date.now();
   const texts = (role: 'original' | 'upscaled'): PngText[] =>
     recipeTexts({
-      version: 1,
       role,
       job_id: jobId,
-      task_type: 'text_to_image',
       params,
-      checkpoint: { name: checkpoint.name, identity: checkpoint.identity },
-      upscaler: { name: upscaler.name, identity: upscaler.identity },
-      program: { name: 'Z-Image-Turbo Studio', version: programVersion() },
+      checkpoint,
+      upscaler,
+      programVersion: programVersion(),
       created_at: createdAt / 1000,
     });
 
@@ -86,7 +84,7 @@ async function main(): Promise<void> {
   );
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() }),
-    config: engineConfig(dataDir, options.accuracy),
+    config: engineConfig({ device: 'cpu', accuracy: options.accuracy, dataDir }),
     log,
   });
   const abort = new AbortController();
@@ -121,16 +119,6 @@ function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
     .replace('guidance_scale', 'guidance')
     .replaceAll('_', '-')}`;
   throw new AppError('bad_option', `${option}: ${issue?.message}.\n\n${usage}`, { option });
-}
-
-function engineConfig(dataDir: string, accuracy: Accuracy) {
-  return {
-    device: 'cpu' as const,
-    deviceReason: 'the only device of this command',
-    accuracy,
-    threads: availableParallelism(),
-    cacheDir: join(dataDir, 'compiled'),
-  };
 }
 
 /** Gives a file its name when it is whole, and tells it; what a failure left is removed. */

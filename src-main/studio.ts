@@ -1,9 +1,9 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { AppError } from '#shared/protocol/errors.ts';
+import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import type { Config } from './config/config.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
 import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
+import { engineConfig } from './engine-config.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
@@ -62,15 +62,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   }
 }
 
-function engineConfig({ device, accuracy, dataDir }: Config) {
-  if (device !== 'auto' && device !== 'cpu') {
-    throw new AppError('device_unavailable', `--device ${device} cannot be used: this version runs on the cpu; leave the option out or say cpu.`, { device });
-  }
-  const deviceReason = device === 'cpu' ? 'chosen by --device' : 'the only device that this version runs on';
-  return { device: 'cpu' as const, deviceReason, accuracy, threads: availableParallelism(), cacheDir: join(dataDir, 'compiled') };
-}
-
-/** The form of the ids that the window gives itself: who sits before the machine does not wait behind scripts. */
+/** Who sits before the machine does not wait behind scripts. */
 function isOwnWindow(clientId: string): boolean {
-  return /^studio-[0-9a-f]{16}$/.test(clientId);
+  return windowClientIdPattern.test(clientId);
 }

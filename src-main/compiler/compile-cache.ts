@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
 
@@ -19,7 +19,7 @@ export interface Work {
 
 /**
  * The result of `compile` for this key, made once: the folder is written beside its place, its manifest last, and then renamed, so that
- * whatever stands there is whole. Two processes may compile at once; the first to finish stays.
+ * whatever stands there is whole. Two processes may compile at once; the last to finish stays.
  */
 export async function compiledOnce<S extends z.ZodType>(
   cacheDir: string,
@@ -58,10 +58,14 @@ async function readManifest<S extends z.ZodType>(dir: string, schema: S): Promis
     if (errnoCode(error) === 'ENOENT') return null;
     throw error;
   }
-  const parsed = schema.safeParse(JSON.parse(text));
+  const onnxPaths: string[] = [];
+  const manifest: unknown = JSON.parse(text, (key, value: unknown) => {
+    if (key === 'onnxPath' && typeof value === 'string') onnxPaths.push(value);
+    return value;
+  });
+  const parsed = schema.safeParse(manifest);
   if (!parsed.success) return null;
-  const onnx = [...text.matchAll(/"onnxPath": ("(?:[^"\\]|\\.)*")/g)].map((match) => z.string().parse(JSON.parse(match[1] ?? '""')));
-  const present = await Promise.all(onnx.map((path) => isFile(path)));
+  const present = await Promise.all(onnxPaths.map(isFile));
   return present.every((there) => there) ? parsed.data : null;
 }
 

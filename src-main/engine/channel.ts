@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelTypeSchema } from '#shared/domain/job.ts';
+import { filledParamsSchema } from '#shared/domain/job.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
 
@@ -33,15 +33,7 @@ const generateOrderSchema = z.object({
   checkpointDir: z.string(),
   checkpointIdentity: z.string(),
   /** Already checked against their ranges at the front door. */
-  params: z.object({
-    prompt: z.string(),
-    width: z.number().int(),
-    height: z.number().int(),
-    steps: z.number().int(),
-    guidance_scale: z.number(),
-    seed: z.number().int(),
-    model_type: modelTypeSchema,
-  }),
+  params: filledParamsSchema,
   /** Whether anybody looks at previews. */
   previews: z.boolean(),
   outputPath: z.string(),

@@ -1,14 +1,11 @@
-import type { Picture } from '#main/inference/picture.ts';
+import type { CancelSignal } from '#main/inference/pipelines/cancel.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
 import type { Accuracy } from './engine.ts';
-
-interface CancelSignal {
-  readonly cancelled: boolean;
-}
 
 type OnProgress = (done: number, total: number) => void;
 

@@ -1,5 +1,5 @@
-import type { Picture } from '#main/inference/picture.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import type { GenerateOrder, UpscaleOrder } from './channel.ts';
 
 /** Runs models for the engine's process, one order at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */

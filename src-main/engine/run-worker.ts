@@ -1,5 +1,5 @@
-import type { Picture } from '#main/inference/picture.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { decodePng, encodePng, type PngCompression } from '#main/lib/png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Picture } from '#main/inference/picture.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { coalesceHooks } from './coalesce.ts';
 import { toEngineFailure } from './engine-failure.ts';
 import { ModelHost, type ModelLoaders } from './model-host.ts';

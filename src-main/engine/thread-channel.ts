@@ -1,4 +1,4 @@
-import type { Picture } from '#main/inference/picture.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import type { WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { Picture } from '#main/inference/picture.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import type { WorkerConfig } from './channel.ts';
 import type { ModelRunner } from './model-runner.ts';

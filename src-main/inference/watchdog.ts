@@ -1,5 +1,5 @@
+import type { Picture } from '#main/lib/picture.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Picture } from './picture.ts';
 
 /** Latents start with a standard deviation of 1 and stay near it; outside of these nothing recognizable is left. */
 const SMALLEST_DEVIATION = 1e-2;

@@ -1,8 +1,22 @@
 import type { PngText } from '#main/engine/engine.ts';
 import { PARAMETERS_KEYWORD, RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
 
+/** What is particular to one picture's recipe. */
+export type RecipeFacts = Omit<Recipe, 'version' | 'task_type' | 'program'> & { programVersion: string };
+
 /** The two text entries of a picture: our recipe and the settings line that stable-diffusion-webui began and many tools read. */
-export function recipeTexts(recipe: Recipe): PngText[] {
+export function recipeTexts({ role, job_id, params, checkpoint, upscaler, programVersion, created_at }: RecipeFacts): PngText[] {
+  const recipe: Recipe = {
+    version: 1,
+    role,
+    job_id,
+    task_type: 'text_to_image',
+    params,
+    checkpoint: { name: checkpoint.name, identity: checkpoint.identity },
+    upscaler: { name: upscaler.name, identity: upscaler.identity },
+    program: { name: 'Z-Image-Turbo Studio', version: programVersion },
+    created_at,
+  };
   return [
     { keyword: PARAMETERS_KEYWORD, text: parametersText(recipe) },
     { keyword: RECIPE_KEYWORD, text: JSON.stringify(recipe) },

@@ -399,14 +399,12 @@ export class Runner {
 
   #texts(job: StoredJob, role: Recipe['role']) {
     return recipeTexts({
-      version: 1,
       role,
       job_id: job.jobId,
-      task_type: 'text_to_image',
       params: job.params,
       checkpoint: job.checkpoint,
       upscaler: job.upscaler,
-      program: { name: 'Z-Image-Turbo Studio', version: this.#parts.programVersion },
+      programVersion: this.#parts.programVersion,
       created_at: job.createdAtMs / 1000,
     });
   }

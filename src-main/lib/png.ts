@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { crc32, inflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { Picture } from './picture.ts';
 
 /** PNG as https://www.w3.org/TR/png-3/ has it: the pixels by sharp, the text chunks by us. */
 
@@ -11,13 +12,6 @@ export interface PngText {
   text: string;
   /** Write a tEXt chunk, the form that most tools write, where the text is Latin-1. Else, and by default, an iTXt chunk. */
   plain?: boolean;
-}
-
-/** RGB, 8 bits a channel, row-major [height, width, 3]. */
-interface RgbPixels {
-  width: number;
-  height: number;
-  data: Uint8Array;
 }
 
 /** zlib's scale: 0 stores, 9 is smallest and slowest. */
@@ -31,7 +25,7 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 const MAX_TEXT_CHUNKS = 64;
 
 /** The picture as PNG bytes with `texts` right behind the header. A NUL in a text, which PNG does not allow, becomes U+FFFD. Throws `RangeError` on a keyword outside PNG's rules. */
-export async function encodePng(picture: RgbPixels, texts: readonly PngText[], compression: PngCompression): Promise<Uint8Array> {
+export async function encodePng(picture: Picture, texts: readonly PngText[], compression: PngCompression): Promise<Uint8Array> {
   const chunks = texts.map(textChunk);
   const { width, height, data } = picture;
   const image = await sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
@@ -70,7 +64,7 @@ export function readPngTexts(bytes: Uint8Array): PngText[] {
  * Reads a PNG file as RGB; gray is widened, alpha and bits beyond 8 are dropped. Throws `AppError` `picture_damaged` where the file is missing, is no PNG,
  * does not decode, or has more than 67,108,864 pixels.
  */
-export async function decodePng(path: string): Promise<RgbPixels> {
+export async function decodePng(path: string): Promise<Picture> {
   try {
     const file = await readFile(path);
     if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw damaged('it does not begin as a PNG does');

@@ -1,21 +1,13 @@
 import { z } from 'zod';
 import { jobResultSchema, jobStatusNameSchema } from '../protocol/messages.ts';
-import { modelTypeSchema } from './job.ts';
+import { filledParamsSchema, modelTypeSchema } from './job.ts';
 
 /** One job as the gallery, the history and `GET /api/jobs` show it. */
 export const jobRecordSchema = z.object({
   job_id: z.string(),
   task_type: z.literal('text_to_image'),
   status: jobStatusNameSchema,
-  params: z.object({
-    prompt: z.string(),
-    width: z.number().int(),
-    height: z.number().int(),
-    steps: z.number().int(),
-    guidance_scale: z.number(),
-    seed: z.number().int(),
-    model_type: modelTypeSchema,
-  }),
+  params: filledParamsSchema,
   result: jobResultSchema.nullable(),
   error: z.string().nullable(),
   code: z.string().nullable(),

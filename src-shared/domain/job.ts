@@ -4,17 +4,18 @@ import type { WireError } from '../protocol/errors.ts';
 export const modelTypeSchema = z.enum(['uint4', 'int8']);
 export type ModelType = z.infer<typeof modelTypeSchema>;
 
-/** What a text-to-image job is made from, defaults filled in. Ranges: `docs/protocol.md`. */
-export interface TextToImageParams {
-  prompt: string;
-  width: number;
-  height: number;
+/** What a text-to-image job is made from, defaults filled in; ranges are checked once, at the front door (`docs/protocol.md`). */
+export const filledParamsSchema = z.object({
+  prompt: z.string(),
+  width: z.number().int(),
+  height: z.number().int(),
   /** In the original's count: N steps are max(1, N - 1) forwards of the transformer. */
-  steps: number;
-  guidance_scale: number;
-  seed: number;
-  model_type: ModelType;
-}
+  steps: z.number().int(),
+  guidance_scale: z.number(),
+  seed: z.number().int(),
+  model_type: modelTypeSchema,
+});
+export type TextToImageParams = z.infer<typeof filledParamsSchema>;
 
 /** `filename` is the original picture; both are names inside the outputs folder. */
 export interface JobResult {

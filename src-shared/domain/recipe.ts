@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { modelTypeSchema } from './job.ts';
+import { filledParamsSchema } from './job.ts';
 
 /** Keyword of the iTXt entry that holds a recipe as JSON. */
 export const RECIPE_KEYWORD = 'zimage-recipe';
@@ -13,15 +13,7 @@ export const recipeSchema = z.object({
   role: z.enum(['original', 'upscaled']),
   job_id: z.string().regex(/^[0-9a-f]{64}$/),
   task_type: z.literal('text_to_image'),
-  params: z.object({
-    prompt: z.string(),
-    width: z.number().int(),
-    height: z.number().int(),
-    steps: z.number().int(),
-    guidance_scale: z.number(),
-    seed: z.number().int(),
-    model_type: modelTypeSchema,
-  }),
+  params: filledParamsSchema,
   checkpoint: z.object({ name: z.string(), identity: z.string() }),
   upscaler: z.object({ name: z.string(), identity: z.string() }),
   program: z.object({ name: z.string(), version: z.string() }),

@@ -3,7 +3,7 @@ import type { TaskOrder } from '#main/engine/channel.ts';
 import type { ModelRunner } from '#main/engine/model-runner.ts';
 import { openParentPort } from '#main/engine/parent-port.ts';
 import { runWorker } from '#main/engine/run-worker.ts';
-import type { Picture } from '#main/inference/picture.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { FAKE_ENGINE_VARIABLE, fakeBehaviourSchema, parseFault } from './fake-fault.ts';
 

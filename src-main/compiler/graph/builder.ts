@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Attribute, Dim, ElementType, FileData, Graph, GraphNode, Initializer, TensorType, Value } from './ir.ts';
 import { RuleViolation, rules } from './rules.ts';
@@ -13,8 +14,9 @@ interface State {
   inputs: Value[];
   outputs: { value: Value; name: string }[];
   nodes: GraphNode[];
-  initializers: Initializer[];
-  /** Inline constants by type and content, so that each stands once. */
+  /** By name, in the order in which they were added. */
+  initializers: Map<string, Initializer>;
+  /** Inline constants by type and hash of their content, so that each stands once. */
   constants: Map<string, Value>;
   counters: Map<string, number>;
 }
@@ -25,7 +27,7 @@ export class GraphBuilder {
   readonly #prefix: string;
 
   constructor(graphName: string, state?: State, prefix = '') {
-    this.#state = state ?? { graphName, inputs: [], outputs: [], nodes: [], initializers: [], constants: new Map(), counters: new Map() };
+    this.#state = state ?? { graphName, inputs: [], outputs: [], nodes: [], initializers: new Map(), constants: new Map(), counters: new Map() };
     this.#prefix = prefix;
   }
 
@@ -47,20 +49,20 @@ export class GraphBuilder {
 
   /** A weight that stays where it is; `shape` may read the same bytes in another shape than the file does. */
   weight(name: string, type: ElementType, shape: readonly number[], data: FileData): Value {
-    const known = this.#state.initializers.find((initializer) => initializer.name === name);
+    const known = this.#state.initializers.get(name);
     if (known) return known;
     const initializer: Initializer = { name, type, shape, data };
-    this.#state.initializers.push(initializer);
+    this.#state.initializers.set(name, initializer);
     return initializer;
   }
 
   /** A constant inside the ONNX file. */
   constant(type: ElementType, shape: readonly number[], bytes: Uint8Array): Value {
-    const key = `${type} ${shape.join('x')} ${Buffer.from(bytes).toString('base64')}`;
+    const key = `${type} ${shape.join('x')} ${createHash('sha256').update(bytes).digest('hex')}`;
     const known = this.#state.constants.get(key);
     if (known) return known;
     const initializer: Initializer = { name: `const_${this.#state.constants.size}`, type, shape, data: { kind: 'inline', bytes } };
-    this.#state.initializers.push(initializer);
+    this.#state.initializers.set(initializer.name, initializer);
     this.#state.constants.set(key, initializer);
     return initializer;
   }
@@ -117,7 +119,7 @@ export class GraphBuilder {
       inputs,
       outputs: outputs.map(({ value, name }) => ({ ...value, name })),
       nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(wire), outputs: node.outputs.map(wire) })),
-      initializers,
+      initializers: [...initializers.values()],
     };
   }
 

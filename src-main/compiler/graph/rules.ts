@@ -106,7 +106,6 @@ export const rules: Readonly<Record<string, Rule>> = {
   Add: elementwise,
   Mul: elementwise,
   Tanh: unary,
-  Sigmoid: unary,
   Cos: unary,
   Sin: unary,
   'com.microsoft.QuickGelu': unary,
@@ -115,14 +114,12 @@ export const rules: Readonly<Record<string, Rule>> = {
     if (to !== 'float32' && to !== 'float16' && to !== 'bfloat16') refuse(`casts go to a float type, met ${JSON.stringify(to)}`);
     return [{ type: to, shape: input(context, 0).shape }];
   },
-  Clip: (context) => [input(context, 0)],
   LeakyRelu: unary,
   PRelu: (context) => {
     const [x, slope] = [input(context, 0), input(context, 1)];
     broadcast(x.shape, slope.shape);
     return [x];
   },
-  Softmax: unary,
   Gather: (context) => {
     const [data, indices] = [input(context, 0), input(context, 1)];
     typed(indices, ['int64', 'int32'], 'indices');
@@ -185,18 +182,6 @@ export const rules: Readonly<Record<string, Rule>> = {
     }
     return [{ type: x.type, shape }];
   },
-  ReduceMean: (context) => {
-    const x = input(context, 0);
-    typed(input(context, 1), ['int64'], 'axes');
-    return [{ type: x.type, shape: [...x.shape.slice(0, -1), 1] }];
-  },
-  MatMul: (context) => {
-    const [a, b] = [input(context, 0), input(context, 1)];
-    if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
-    rank(b, 2, 'the second input');
-    sameDim(a.shape.at(-1), b.shape[0], 'inner dimensions');
-    return [{ type: a.type, shape: [...a.shape.slice(0, -1), b.shape[1] ?? 0] }];
-  },
   Gemm: (context) => {
     const [a, b] = [input(context, 0), input(context, 1)];
     floats(a, 'the first input');
@@ -226,15 +211,6 @@ export const rules: Readonly<Record<string, Rule>> = {
     if (b.shape.join() !== blob.join()) refuse(`the second input must be ${showShape(blob)}, met ${showShape(b.shape)}`);
     if (elementCount(scales.shape) !== n * (k / block)) refuse(`scales must hold ${n * (k / block)} values, met ${showShape(scales.shape)}`);
     return [{ type: a.type, shape: [...a.shape.slice(0, -1), n] }];
-  },
-  DynamicQuantizeLinear: (context) => {
-    const x = input(context, 0);
-    typed(x, ['float32'], 'input');
-    return [
-      { type: 'uint8', shape: x.shape },
-      { type: 'float32', shape: [] },
-      { type: 'uint8', shape: [] },
-    ];
   },
   Conv: (context) => {
     const [x, weight] = [input(context, 0), input(context, 1)];

@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { errnoCode } from '#main/lib/errno-code.ts';
 import { isRecord } from '#main/lib/is-record.ts';
-import { parseStrictJson } from '#main/lib/parse-strict-json.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
+import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 export interface ParsedConfig<T> {
@@ -18,7 +16,7 @@ export interface ParsedConfig<T> {
 export async function parseConfig<S extends z.ZodType>(dir: string, name: string, schema: S): Promise<ParsedConfig<z.infer<S>>> {
   const path = join(dir, name);
   const refuse = (reason: string): AppError<'checkpoint_unsupported'> => new AppError('checkpoint_unsupported', `${path}: ${reason}.`, { path });
-  const config = await readConfig(path);
+  const config = await readJsonFile(path);
   const parsed = schema.safeParse(config);
   if (parsed.success) return { path, value: parsed.data, refuse };
 
@@ -27,18 +25,4 @@ export async function parseConfig<S extends z.ZodType>(dir: string, name: string
   const field = issue?.path.join('.') ?? '';
   const met = quoteValue(issue?.path.reduce<unknown>((at, key) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, key) : undefined), config));
   throw refuse(`${field} is ${met}: ${issue?.message ?? 'not as expected'}${kind === undefined ? '' : ` (this is a config of ${quoteValue(kind)})`}`);
-}
-
-async function readConfig(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new AppError('checkpoint_missing', `${path} cannot be read (${errnoCode(cause)}).`, { path }, { cause });
-  }
-  try {
-    return parseStrictJson(text);
-  } catch (cause) {
-    throw new AppError('checkpoint_damaged', `${path} is not JSON.`, { path }, { cause });
-  }
 }

@@ -1,7 +1,7 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/ir.ts';
-import { add, concat, multiply } from '../ops/basic.ts';
+import { add, concat, enlarge, multiply } from '../ops/basic.ts';
 import { convolution } from '../ops/convolution.ts';
 import type { Weights } from '../ops/weights.ts';
 import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
@@ -45,7 +45,7 @@ function compactNet(graph: GraphBuilder, weights: Weights, picture: Value): Valu
     x = graph.add('PRelu', [x, weights.float(graph, `body.${i + 1}.weight`, [width], [width, 1, 1])]);
   }
   const shuffled = pixelShuffle(graph, convolution(graph, weights, `body.${last}`, x, 3 * 16), 4);
-  return add(graph, shuffled, enlarged(graph, picture, 4));
+  return add(graph, shuffled, enlarge(graph, picture, 4));
 }
 
 /** Residual-in-residual dense blocks, then two doublings. */
@@ -70,15 +70,9 @@ function rrdbNet(graph: GraphBuilder, weights: Weights, picture: Value): Value {
     x = add(graph, scaled(y), x);
   }
   x = add(graph, first, convolution(graph, weights, 'conv_body', x, width));
-  x = lrelu(convolution(graph, weights, 'conv_up1', enlarged(graph, x, 2), width));
-  x = lrelu(convolution(graph, weights, 'conv_up2', enlarged(graph, x, 2), width));
+  x = lrelu(convolution(graph, weights, 'conv_up1', enlarge(graph, x, 2), width));
+  x = lrelu(convolution(graph, weights, 'conv_up2', enlarge(graph, x, 2), width));
   return convolution(graph, weights, 'conv_last', lrelu(convolution(graph, weights, 'conv_hr', x, width)), 3);
-}
-
-/** Each pixel becomes factor x factor. */
-function enlarged(graph: GraphBuilder, x: Value, factor: number): Value {
-  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-  return graph.add('Resize', [x, null, graph.floats([1, 1, factor, factor])], { attributes, hints: { factor } });
 }
 
 /** PyTorch's PixelShuffle: channels [C, r, r] become r x r pixels. */

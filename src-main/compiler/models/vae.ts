@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/ir.ts';
-import { add, attention, reshape, silu, transpose } from '../ops/basic.ts';
+import { add, attention, enlarge, reshape, silu, transpose } from '../ops/basic.ts';
 import { convolution, groupNorm } from '../ops/convolution.ts';
 import { linear } from '../ops/linear.ts';
 import type { Weights } from '../ops/weights.ts';
@@ -78,7 +78,7 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
     const name = `decoder.up_blocks.${i}`;
     const block = graph.scope(name);
     for (let j = 0; j <= config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
-    if (i < channels.length - 1) x = convolution(block, weights, `${name}.upsamplers.0.conv`, doubled(block, x), width);
+    if (i < channels.length - 1) x = convolution(block, weights, `${name}.upsamplers.0.conv`, enlarge(block, x, 2), width);
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');
@@ -135,10 +135,4 @@ async function spatialAttention(graph: GraphBuilder, config: VaeConfig, weights:
   // the picture's sides are free, so its shape is taken from x itself
   const back = graph.add('Reshape', [transpose(graph, out, [1, 0]), graph.add('Shape', [x])], { hints: { to: x.shape.join(' ') } });
   return add(graph, x, back);
-}
-
-/** Each pixel becomes 2 x 2. */
-function doubled(graph: GraphBuilder, x: Value): Value {
-  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-  return graph.add('Resize', [x, null, graph.floats([1, 1, 2, 2])], { attributes, hints: { factor: 2 } });
 }

@@ -38,6 +38,12 @@ export function toFloat32(graph: GraphBuilder, x: Value): Value {
   return x.type === 'float32' ? x : graph.add('Cast', [x], { attributes: { to: 1 }, hints: { to: 'float32' } });
 }
 
+/** [1, C, h, w] -> [1, C, factor * h, factor * w]: each pixel becomes factor x factor. */
+export function enlarge(graph: GraphBuilder, x: Value, factor: number): Value {
+  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  return graph.add('Resize', [x, null, graph.floats([1, 1, factor, factor])], { attributes, hints: { factor } });
+}
+
 /** Root-mean-square norm over the last axis, times `scale` [width]. */
 export function rmsNorm(graph: GraphBuilder, x: Value, scale: Value, epsilon: number): Value {
   return graph.add('SimplifiedLayerNormalization', [x, scale], { attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 } });

@@ -1,5 +1,5 @@
+import type { Picture } from '#main/lib/picture.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
-import type { Picture } from '../picture.ts';
 
 /** What a pipeline tells while it runs. Both may be called many times; neither may throw. */
 export interface PipelineHooks {

@@ -1,7 +1,7 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { patchify, unpatchify } from '../patches.ts';
-import type { Picture } from '../picture.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
 import { assertLatents, assertNotFlat } from '../watchdog.ts';

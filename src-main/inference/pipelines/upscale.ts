@@ -1,6 +1,6 @@
 import type { CompiledUpscaler } from '#main/lib/compiled.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { createSession, type Session } from '../ort.ts';
-import type { Picture } from '../picture.ts';
 import { assertFinite, assertNotFlat } from '../watchdog.ts';
 import { assertNotCancelled, type CancelSignal } from './cancel.ts';
 import type { PipelineHooks } from './hooks.ts';
