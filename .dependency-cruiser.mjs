@@ -56,7 +56,7 @@ export default {
       NODE,
     ),
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
-    ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
+    ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod', 'undici')], NODE),
     ...room(
       'jobs',
       '^src-main/jobs/',
