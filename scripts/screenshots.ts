@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
-import { noBrowser, WindowStudio } from '../tests/e2e/window-studio.ts';
+import { noBrowser } from '../tests/e2e/browser.ts';
+import { WindowStudio } from '../tests/e2e/window-studio.ts';
 
 /** `npm run screenshots`: every screen of the window, in both themes, both languages and two sizes, into `out/screenshots`. */
 

@@ -1,31 +1,12 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { loadConfig } from '#main/config/config.ts';
 import { createLog } from '#main/server/log.ts';
 import { type Studio, startStudio } from '#main/studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
-
-const CHROMIUM = '/usr/bin/chromium';
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-];
-
-/** Why there is no browser to test in, or null. */
-export const noBrowser = existsSync(CHROMIUM) ? null : `${CHROMIUM} is not there: apt-get install chromium`;
-
-/** What a page did that it must not: errors in its console, reports of its content policy, requests to another host. */
-export interface Visit {
-  page: Page;
-  faults: string[];
-}
+import { launchBrowser, prepareVisit, type Visit } from './browser.ts';
 
 /** The real server over a data folder of its own with a fake model, and a browser to look at it. */
 export class WindowStudio {
@@ -60,19 +41,10 @@ export class WindowStudio {
 
   /** A visitor with a storage of their own. */
   async visit(options: BrowserContextOptions = {}): Promise<Visit> {
-    this.#browser ??= await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-    const context = await this.#browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', colorScheme: 'light', ...options });
-    const page = await context.newPage();
-    const faults: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`);
-    });
-    page.on('pageerror', (error) => faults.push(`page: ${error.message}`));
-    page.on('request', (request) => {
-      if (!request.url().startsWith(this.url) && !request.url().startsWith('data:')) faults.push(`request: ${request.url()}`);
-    });
-    await page.goto(this.url);
-    return { page, faults };
+    this.#browser ??= await launchBrowser();
+    const visit = await prepareVisit(this.#browser, this.url, options);
+    await visit.page.goto(this.url);
+    return visit;
   }
 
   async close(): Promise<void> {

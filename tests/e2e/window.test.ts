@@ -5,7 +5,8 @@ import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { noBrowser, type Visit, WindowStudio } from './window-studio.ts';
+import { noBrowser, type Visit } from './browser.ts';
+import { WindowStudio } from './window-studio.ts';
 
 const run = promisify(execFile);
 if (noBrowser !== null) console.log(`window tests skipped: ${noBrowser}`);
