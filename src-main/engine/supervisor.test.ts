@@ -104,15 +104,6 @@ test('a cancelled task that does not stop: rejected, the process exchanged, no c
   expect(engine.status().restarts).toBe(0);
 });
 
-test('previews come where they are asked for, and are not made where they are not', async () => {
-  const engine = create({});
-  const { heard, hooks } = listen();
-  await engine.generate(task(), hooks, never());
-  expect(heard.previews).toBe(4);
-  await engine.generate(task(), { onProgress: hooks.onProgress, onModelDone: hooks.onModelDone }, never());
-  expect(heard.previews).toBe(4);
-});
-
 test('another checkpoint gets another process, the same one does not', async () => {
   const engine = create({});
   await engine.generate(task(), listen().hooks, never());

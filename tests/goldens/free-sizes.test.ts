@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import { loadTextToImage, type TextToImagePipeline } from '#main/inference/pipelines/text-to-image.ts';
 import { loadUpscaler, type UpscalePipeline } from '#main/inference/pipelines/upscale.ts';
+import type { Picture } from '#main/lib/picture.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 
 const silent = { onProgress: () => {} };
@@ -53,6 +54,17 @@ test('a size between two that the checkpoint can make is cut out of the next one
   const cut = await pipeline.generate({ ...params, width: 272, height: 256 }, silent, running);
   const middle = Array.from({ length: 256 }, (_, y) => [...whole.data.subarray((y * 288 + 8) * 3, (y * 288 + 280) * 3)]).flat();
   expect([...cut.data]).toEqual(middle);
+});
+
+test('a preview a step, in the shape of the picture and ever nearer to it', async () => {
+  const previews: Picture[] = [];
+  const hooks = { ...silent, onPreview: (step: number, preview: Picture) => expect(previews.push(preview)).toBe(step) };
+  const picture = await pipeline.generate({ ...params, width: 384, height: 512, steps: 9 }, hooks, running);
+  const distances = previews.map((preview) => distance(preview, picture));
+  expect(previews).toHaveLength(8); // the ninth step moves nothing
+  expect(distances.at(-1)).toBeLessThan(distances[0] ?? 0);
+  expect(distances.at(-1)).toBeLessThan(30); // of 255
+  expect(previews.every(({ width, height }) => width / height === 384 / 512)).toBe(true);
 });
 
 test('the same seed makes the same picture, another seed another', async () => {
@@ -128,4 +140,22 @@ function roughness(data: Uint8Array, width: number): number {
     far += Math.abs((data[i] ?? 0) - (data[i + width * 3 * 64] ?? 0));
   }
   return near / Math.max(far, 1);
+}
+
+/** Root of the mean squared difference between a preview's pixels and the means of the blocks of the picture that they stand for. */
+function distance(preview: Picture, picture: Picture): number {
+  const scale = picture.width / preview.width;
+  let sum = 0;
+  for (let y = 0; y < preview.height; y++) {
+    for (let x = 0; x < preview.width; x++) {
+      for (let color = 0; color < 3; color++) {
+        let block = 0;
+        for (let dy = 0; dy < scale; dy++) {
+          for (let dx = 0; dx < scale; dx++) block += picture.data[((y * scale + dy) * picture.width + x * scale + dx) * 3 + color] ?? 0;
+        }
+        sum += (block / (scale * scale) - (preview.data[(y * preview.width + x) * 3 + color] ?? 0)) ** 2;
+      }
+    }
+  }
+  return Math.sqrt(sum / (preview.width * preview.height * 3));
 }

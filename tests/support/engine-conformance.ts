@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { EngineHooks, EngineProgress, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
+import type { EngineHooks, EnginePreview, EngineProgress, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import type { EngineOptions, SupervisedEngine } from '#main/engine/supervisor.ts';
 import { decodePng, readPngTexts } from '#main/lib/png.ts';
 import type { ErrorCode } from '#shared/protocol/errors.ts';
@@ -29,14 +29,14 @@ const MANY_STEPS = 30;
 /** What was heard of one task. */
 export interface Heard {
   progress: EngineProgress[];
-  previews: number;
+  previews: EnginePreview[];
   /** How many progress messages had come when the model was done, once a call. */
   modelDone: number[];
 }
 
 /** Hooks that write down what they hear, and call `onEach` for every progress message. */
 export function listen(onEach: (progress: EngineProgress) => void = () => {}): { heard: Heard; hooks: EngineHooks } {
-  const heard: Heard = { progress: [], previews: 0, modelDone: [] };
+  const heard: Heard = { progress: [], previews: [], modelDone: [] };
   return {
     heard,
     hooks: {
@@ -44,8 +44,8 @@ export function listen(onEach: (progress: EngineProgress) => void = () => {}): {
         heard.progress.push(progress);
         onEach(progress);
       },
-      onPreview() {
-        heard.previews++;
+      onPreview(preview) {
+        heard.previews.push(preview);
       },
       onModelDone: () => heard.modelDone.push(heard.progress.length),
     },
@@ -125,6 +125,22 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect([picture.width, picture.height]).toEqual([256, 320]);
       expect(readPngTexts(readFileSync(join(folder, 'a.png')))).toEqual(RECIPE);
       expect(engine.status()).toMatchObject({ state: 'ready', restarts: 0 });
+    });
+
+    test('previews in the shape of the picture where they are asked for, none where they are not', async () => {
+      const engine = create();
+      const { heard, hooks } = listen();
+      await engine.generate(generateTask(), hooks, never());
+      expect(heard.previews.length).toBeGreaterThan(0);
+      for (const { step, width, height, rgb } of heard.previews) {
+        expect(step).toBeGreaterThanOrEqual(1);
+        expect(step).toBeLessThanOrEqual(STEPS);
+        expect(width / height).toBe(256 / 320);
+        expect(rgb).toHaveLength(width * height * 3);
+      }
+      const told = heard.previews.length;
+      await engine.generate(generateTask(), { onProgress: hooks.onProgress, onModelDone: hooks.onModelDone }, never());
+      expect(heard.previews).toHaveLength(told);
     });
 
     test('the same seed gives the same picture, and nothing is loaded twice', async () => {

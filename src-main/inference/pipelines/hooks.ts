@@ -4,6 +4,6 @@ import type { ProgressStage } from '#shared/protocol/messages.ts';
 /** What a pipeline tells while it runs. Both may be called many times; neither may throw. */
 export interface PipelineHooks {
   onProgress(stage: ProgressStage, done: number, total: number): void;
-  /** The latents so far as a small picture, after each denoising step. */
+  /** What the picture promises to be, one pixel a latent pixel, before the progress of each denoising step. */
   onPreview?(step: number, picture: Picture): void;
 }

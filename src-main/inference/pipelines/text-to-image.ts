@@ -1,6 +1,7 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
@@ -28,6 +29,7 @@ export async function loadTextToImage(compiled: CompiledCheckpoint, options: Loa
 export function createTextToImage(compiled: CompiledCheckpoint, models: Models): TextToImagePipeline {
   const { tokenizer, denoiser } = models;
   const captions = new Map<string, Caption>();
+  const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
 
   async function captionOf(prompt: string): Promise<Caption> {
     const known = captions.get(prompt);
@@ -36,6 +38,17 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     captions.set(prompt, caption);
     if (captions.size > KEPT_CAPTIONS) captions.delete(captions.keys().next().value ?? '');
     return caption;
+  }
+
+  /** What the picture would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
+  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams): Promise<Picture> {
+    const { latentChannels: channels, vaeScale } = compiled;
+    const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
+    if (!preview.isFitted()) {
+      const part = middleOf(latents, channels, height, width);
+      preview.learn(part.latents, await models.decode(part.latents, part.width, part.height), part.height, part.width);
+    }
+    return cropped(preview.paint(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
   }
 
   async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
@@ -48,7 +61,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
 
     const size = latentSize(compiled, params);
     const { width, height, rows, columns } = size;
-    const channels = compiled.latentChannels;
+    const { latentChannels: channels, vaeScale } = compiled;
     const noise = torchRandn(params.seed, channels * height * width); // [channels, height, width]
     let latents = patchify(noise, channels, height, width, compiled.patchSize); // [rows * columns, patch width]
     const runs = prompted.map((caption) => denoiser.prepare(rows, columns, caption));
@@ -59,6 +72,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale);
+      if (hooks.onPreview) hooks.onPreview(i + 1, await previewOf(eulerStep(latents, output, sigma), size, params)); // a step over all that is left
       latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
       assertLatents(latents, i + 1);
       hooks.onProgress('generating', i + 1, params.steps);
@@ -70,7 +84,8 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('decoding', 0, 1);
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height);
-    const picture = cropped(pictureFromPlanes(planes, width * compiled.vaeScale, height * compiled.vaeScale), params.width, params.height);
+    preview.learn(plain, planes, height, width);
+    const picture = cropped(pictureFromPlanes(planes, width * vaeScale, height * vaeScale), params.width, params.height);
     assertNotFlat(picture);
     hooks.onProgress('decoding', 1, 1);
     assertNotCancelled(signal);
@@ -100,6 +115,24 @@ async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array
   if (!unconditional) return positive;
   const negative = await unconditional.forward(latents, time);
   return positive.map((value, i) => value + guidance * (value - (negative[i] ?? 0)));
+}
+
+/** Side of the part that is decoded to fit the first preview: small beside one step of the denoiser, and large enough for the fit. */
+const FIRST_LESSON_SIDE = 32;
+
+/** At most FIRST_LESSON_SIDE squared latent pixels out of the middle of latents [channels, height, width]. */
+function middleOf(latents: Float32Array, channels: number, height: number, width: number): { latents: Float32Array; height: number; width: number } {
+  const rows = Math.min(height, FIRST_LESSON_SIDE);
+  const columns = Math.min(width, FIRST_LESSON_SIDE);
+  const [top, left] = [(height - rows) >> 1, (width - columns) >> 1];
+  const part = new Float32Array(channels * rows * columns);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let y = 0; y < rows; y++) {
+      const from = (channel * height + top + y) * width + left;
+      part.set(latents.subarray(from, from + columns), (channel * rows + y) * columns);
+    }
+  }
+  return { latents: part, height: rows, width: columns };
 }
 
 /** 1 - sigma, in the float32 steps of diffusers: timesteps are sigma * 1000, the model is told (1000 - timestep) / 1000. */
