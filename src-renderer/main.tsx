@@ -1,11 +1,13 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { config } from 'zod';
+import { config, z } from 'zod';
+import { type ClientMessage, clientMessageSchema } from '#shared/protocol/messages.ts';
 import { App } from './app.tsx';
 import { clientId } from './client/client-id.ts';
+import { desktopBridge } from './client/desktop.ts';
 import { createStudioHttp } from './client/http.ts';
 import { createStudioSocket, type StudioSocket, type Wire, type WireEvents } from './client/socket.ts';
-import { browserStorage } from './client/stored.ts';
+import { browserStorage, readStored, writeStored } from './client/stored.ts';
 import { StudioContext } from './components/use-studio.ts';
 import { startI18n } from './i18n/i18n.ts';
 import { shownLanguage } from './store/settings.ts';
@@ -16,7 +18,11 @@ import './theme/theme.css';
 // zod would try to compile its checks with `new Function`, which the page's content policy reports.
 config({ jitless: true });
 
-const storage = browserStorage();
+const UNANSWERED_KEY = 'zimage.unanswered';
+
+const storage = browserStorage('localStorage');
+const windowStorage = browserStorage('sessionStorage');
+const desktop = desktopBridge();
 const address = new URL(`/api/ws?client_id=${clientId(storage)}`, window.location.href.replace(/^http/, 'ws'));
 
 let socket: StudioSocket | null = null;
@@ -24,14 +30,18 @@ const store = createStudioStore({
   send: (message) => socket?.send(message),
   http: createStudioHttp((...request) => fetch(...request)),
   storage,
+  windowStorage,
+  desktop,
   windowId: `w${randomInteger().toString(36)}`,
   randomSeed: randomInteger,
   now: Date.now,
 });
-const { receive, connectionChanged, foundOutdated, reloadSettings, settings } = store.getState();
+const { obey, receive, connectionChanged, foundOutdated, reloadSettings, settings } = store.getState();
 
 startI18n(shownLanguage(settings.language, navigator.languages));
 socket = createStudioSocket({
+  unanswered: readStored<ClientMessage[]>(windowStorage, UNANSWERED_KEY, z.array(clientMessageSchema), []),
+  keepUnanswered: (messages) => void writeStored(windowStorage, UNANSWERED_KEY, messages),
   open: openSocket,
   onMessage: receive,
   onConnection: connectionChanged,
@@ -42,6 +52,7 @@ socket = createStudioSocket({
     return () => clearTimeout(timer);
   },
 });
+desktop?.onCommand(obey);
 window.addEventListener('online', () => socket.retryNow());
 window.addEventListener('storage', (event) => {
   if (event.key === SETTINGS_KEY) reloadSettings();

@@ -25,25 +25,33 @@ export class HttpFailure extends Error {
 /** The documented calls that the window makes. Every promise rejects with `HttpFailure`. */
 export interface StudioHttp {
   listJobs(query: Partial<JobQuery>): Promise<JobPage>;
+  job(jobId: string): Promise<JobRecord>;
   star(jobId: string, starred: boolean): Promise<JobRecord>;
   remove(jobId: string): Promise<JobRecord>;
   restore(jobId: string): Promise<JobRecord>;
   queue(action: QueueAction): Promise<QueueSummary>;
   info(): Promise<Info>;
+  /** A picture's file. */
+  picture(filename: string): Promise<Blob>;
   /** What a picture file tells of itself. */
   readPicture(picture: Blob): Promise<Upload>;
 }
 
 export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
-  async function call<T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> {
+  async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
       response = await fetcher(path, init);
     } catch (cause) {
       throw new HttpFailure('unreachable', `No answer to ${path}`, { cause });
     }
+    if (!response.ok) throw failureOf(response, await response.json().catch(() => null));
+    return response;
+  }
+
+  async function call<T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> {
+    const response = await ask(path, init);
     const body: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw failureOf(response, body);
     const parsed = schema.safeParse(body);
     if (!parsed.success) throw new HttpFailure('unreadable', `The answer to ${path} is not what this page expects`, { cause: parsed.error });
     return parsed.data;
@@ -53,11 +61,13 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
 
   return {
     listJobs: (query) => call(jobPageSchema, `/api/jobs?${queryString(query)}`),
+    job: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`),
     star: (jobId, starred) => call(jobRecordSchema, `/api/jobs/${jobId}`, withBody('PATCH', { starred })),
     remove: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`, { method: 'DELETE' }),
     restore: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}/restore`, withBody('POST', {})),
     queue: (action) => call(queueSummarySchema, '/api/queue', withBody('POST', action)),
     info: () => call(infoSchema, '/api/info'),
+    picture: async (filename) => (await ask(imageUrl(filename))).blob(),
     readPicture: (picture) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': picture.type }, body: picture }),
   };
 }

@@ -1,10 +1,19 @@
 import type { TextToImageParams } from '#shared/domain/job.ts';
 
-/** Programs that make the same picture again, to be pasted into a terminal; each fetches both files. `host` is `name:port` of the server. */
+/** Programs that make the same picture again, to be pasted into a terminal; each fetches both files. */
+
+export interface ServerAddress {
+  /** `http://name:port`, or `https:` behind a proxy. */
+  origin: string;
+  /** The access key, where the program has to bring it; null where the server asks for none. */
+  key: string | null;
+}
 
 /** For a browser's console or Node 22 and later; prints the addresses of both pictures. */
-export function javaScriptProgram(host: string, params: TextToImageParams): string {
-  return `const ws = new WebSocket('ws://${host}/api/ws');
+export function javaScriptProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
+  const token = key === null ? '' : `?token=${key}`;
+  return `const ws = new WebSocket('${origin.replace(/^http/, 'ws')}/api/ws${token}');
+ws.onerror = () => console.error('No answer from ${origin}');
 ws.onopen = () => ws.send(JSON.stringify({
   type: 'create_job',
   task_type: 'text_to_image',
@@ -17,25 +26,37 @@ ws.onmessage = ({ data }) => {
   if (message.type === 'error') throw new Error(message.message);
   if (message.status === 'failed' || message.status === 'cancelled') throw new Error(message.error ?? message.status);
   if (message.status !== 'completed') return;
-  console.log('http://${host}/api/image/' + message.result.filename);
-  console.log('http://${host}/api/image/' + message.result.upscaled_filename);
+  for (const name of [message.result.filename, message.result.upscaled_filename]) {
+    console.log('${origin}/api/image/' + encodeURIComponent(name) + '${token}');
+  }
   ws.close();
 };
 `;
 }
 
 /** For Python 3.8 and later with nothing installed: the few lines at the top are all that is needed of a WebSocket. */
-export function pythonProgram(host: string, params: TextToImageParams): string {
-  const [name = host, port = '80'] = splitHost(host);
-  return `import base64, json, os, socket, struct, urllib.request
+export function pythonProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
+  const { protocol, hostname, port, host } = new URL(origin);
+  const isSecure = protocol === 'https:';
+  const name = hostname.replace(/^\[|\]$/g, '');
+  const authorization = key === null ? '' : `\\r\\nAuthorization: Bearer ${key}`;
+  return `import base64, json, os, socket, ${isSecure ? 'ssl, ' : ''}struct, urllib.request
 
-HOST, PORT = ${JSON.stringify(name)}, ${port}
+SERVER = "${origin}"
 PARAMS = json.loads(${pythonString(JSON.stringify(params))})
 
-sock = socket.create_connection((HOST, PORT))
-key = base64.b64encode(os.urandom(16)).decode()
-sock.sendall(f"GET /api/ws HTTP/1.1\\r\\nHost: {HOST}:{PORT}\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Key: {key}\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n".encode())
+sock = socket.create_connection(("${name}", ${port === '' ? (isSecure ? 443 : 80) : port}))
+${
+  isSecure
+    ? `sock = ssl.create_default_context().wrap_socket(sock, server_hostname="${name}")
+`
+    : ''
+}nonce = base64.b64encode(os.urandom(16)).decode()
+sock.sendall(f"GET /api/ws HTTP/1.1\\r\\nHost: ${host}${authorization}\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Key: {nonce}\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n".encode())
 stream = sock.makefile("rb")
+answer = stream.readline().decode()
+if " 101 " not in answer:
+    raise SystemExit("the server refused: " + answer)
 while stream.readline().strip():
     pass
 
@@ -69,21 +90,19 @@ while True:
     if message.get("status") == "completed":
         break
 for name in (message["result"]["filename"], message["result"]["upscaled_filename"]):
-    urllib.request.urlretrieve(f"http://{HOST}:{PORT}/api/image/{urllib.request.quote(name)}", name)
+    request = urllib.request.Request(f"{SERVER}/api/image/{urllib.request.quote(name)}"${key === null ? '' : `, headers={"Authorization": "Bearer ${key}"}`})
+    with urllib.request.urlopen(request) as picture, open(name, "wb") as file:
+        file.write(picture.read())
     print(name)
 `;
 }
 
 /** Jobs are made over a WebSocket, which curl does not speak in scripts: these commands fetch the two files of a finished picture. */
-export function curlCommands(host: string, filenames: readonly string[]): string {
+export function curlCommands({ origin, key }: ServerAddress, filenames: readonly string[]): string {
+  const authorization = key === null ? '' : `-H ${shellString(`Authorization: Bearer ${key}`)} `;
   return filenames
-    .map((filename) => `curl -fsS -o ${shellString(filename)} ${shellString(`http://${host}/api/image/${encodeURIComponent(filename)}`)}\n`)
+    .map((filename) => `curl -fsS ${authorization}-o ${shellString(filename)} ${shellString(`${origin}/api/image/${encodeURIComponent(filename)}`)}\n`)
     .join('');
-}
-
-function splitHost(host: string): [string, string] {
-  const at = host.lastIndexOf(':');
-  return at > host.lastIndexOf(']') ? [host.slice(0, at).replace(/^\[|\]$/g, ''), host.slice(at + 1)] : [host.replace(/^\[|\]$/g, ''), '80'];
 }
 
 /** A JSON string literal means the same in Python, but for the escapes of surrogate pairs, which JSON.stringify leaves out. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ServerMessage } from '#shared/protocol/messages.ts';
+import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import { type Connection, createStudioSocket, retryDelayMs, type Wire, type WireEvents } from './socket.ts';
 
 const JOB_ID = 'a'.repeat(64);
@@ -21,13 +21,18 @@ class FakeWire implements Wire {
   }
 }
 
-function setUp() {
+function setUp(unanswered: readonly ClientMessage[] = []) {
   const wires: FakeWire[] = [];
   const messages: ServerMessage[] = [];
   const connections: Connection[] = [];
   const unreadable: unknown[] = [];
   const timers: Array<{ action: () => void; delayMs: number }> = [];
+  let kept: readonly ClientMessage[] = unanswered;
   const socket = createStudioSocket({
+    unanswered,
+    keepUnanswered: (messages) => {
+      kept = messages;
+    },
     open(events) {
       const wire = new FakeWire(events);
       wires.push(wire);
@@ -53,7 +58,7 @@ function setUp() {
     if (timer === undefined) throw new Error('no timer is set');
     timer.action();
   };
-  return { socket, wires, messages, connections, unreadable, timers, latestWire, runTimer };
+  return { kept: () => kept, socket, wires, messages, connections, unreadable, timers, latestWire, runTimer };
 }
 
 test('asks for all jobs and previews as soon as it is connected', () => {
@@ -123,4 +128,16 @@ test('close ends it for good', () => {
 
 test('the delay doubles up to ten seconds', () => {
   expect([0, 1, 2, 3, 4, 5, 100].map(retryDelayMs)).toEqual([500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+});
+
+test('what has no answer yet outlives a reload of the page and is sent again', () => {
+  const order = { type: 'cancel_job', job_id: JOB_ID, request_id: 'w1-1' } as const;
+  const before = setUp();
+  before.socket.send(order);
+  expect(before.kept()).toEqual([order]);
+  const after = setUp(before.kept());
+  after.latestWire().events.onOpen();
+  expect(after.latestWire().sent.at(-1)).toEqual(order);
+  after.latestWire().say({ type: 'job_status', job_id: JOB_ID, status: 'cancelled', request_id: 'w1-1' });
+  expect(after.kept()).toEqual([]);
 });

@@ -16,6 +16,10 @@ export interface WireEvents {
 export type Connection = { state: 'connecting' } | { state: 'open' } | { state: 'waiting'; retryAtMs: number };
 
 export interface StudioSocketOptions {
+  /** What an earlier page of this window had sent without an answer: sent again. */
+  unanswered: readonly ClientMessage[];
+  /** Keeps what has no answer yet, for after a reload. */
+  keepUnanswered(messages: readonly ClientMessage[]): void;
   open(events: WireEvents): Wire;
   onMessage(message: ServerMessage): void;
   onConnection(connection: Connection): void;
@@ -46,7 +50,7 @@ export function retryDelayMs(failures: number): number {
 
 /** A WebSocket client of the server that reconnects by itself, watches all jobs with previews and asks for the events that it missed. */
 export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
-  const unanswered = new Map<string, ClientMessage>();
+  const unanswered = new Map(options.unanswered.map((message) => [String(message.request_id), message]));
   let wire: Wire | null = null;
   let isOpen = false;
   let isClosed = false;
@@ -85,8 +89,12 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
       return;
     }
     if ('seq' in message && message.seq !== undefined) newestSeq = Math.max(newestSeq ?? 0, message.seq);
-    if ('request_id' in message && message.request_id !== undefined) unanswered.delete(String(message.request_id));
+    if ('request_id' in message && message.request_id !== undefined && unanswered.delete(String(message.request_id))) keep();
     options.onMessage(message);
+  }
+
+  function keep(): void {
+    options.keepUnanswered([...unanswered.values()]);
   }
 
   function write(message: ClientMessage): void {
@@ -96,7 +104,10 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   connect();
   return {
     send(message) {
-      if (message.request_id !== undefined) unanswered.set(String(message.request_id), message);
+      if (message.request_id !== undefined) {
+        unanswered.set(String(message.request_id), message);
+        keep();
+      }
       if (isOpen) write(message);
     },
     retryNow() {

@@ -1,15 +1,15 @@
 import type { z } from 'zod';
 
-/** What is used of `localStorage`; a test passes a Map-like of its own. */
+/** What is used of `localStorage` and `sessionStorage`; a test passes a Map-like of its own. */
 export interface KeyValueStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
 }
 
 /** The browser may refuse storage (private windows, blocked cookies): the window then works and forgets. */
-export function browserStorage(): KeyValueStorage {
+export function browserStorage(kind: 'localStorage' | 'sessionStorage'): KeyValueStorage {
   try {
-    return window.localStorage;
+    return window[kind];
   } catch {
     return memoryStorage();
   }

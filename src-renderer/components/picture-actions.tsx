@@ -1,4 +1,5 @@
-import { Copy, Download, RotateCcw, Star, Trash2 } from 'lucide-react';
+import { Copy, Download, FolderOpen, RotateCcw, ScrollText, Star, Trash2 } from 'lucide-react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { imageUrl } from '../client/http.ts';
@@ -7,6 +8,7 @@ import type { Job } from '../store/jobs.ts';
 import { Button, IconButton } from './button.tsx';
 import { Menu } from './menu.tsx';
 import { UPSCALE } from './picture-view.tsx';
+import { RecipeDialog } from './recipe-dialog.tsx';
 import { useCopy } from './use-copy.ts';
 import { useStudio } from './use-studio.ts';
 
@@ -16,12 +18,15 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
   const star = useStudio((state) => state.star);
   const remove = useStudio((state) => state.remove);
   const reuse = useStudio((state) => state.reuse);
+  const isDesktop = useStudio((state) => state.isDesktop);
+  const showInFolder = useStudio((state) => state.showInFolder);
+  const [isRecipeOpen, setRecipeOpen] = useState(false);
   const { copyText, copyPicture } = useCopy();
   const { filename, upscaledFilename } = job;
   if (filename === null) return null;
 
   const files = [filename, ...(upscaledFilename === null ? [] : [upscaledFilename])];
-  const host = window.location.host;
+  const server = { origin: window.location.origin, key: null };
   const downloads = [
     ...(upscaledFilename === null
       ? []
@@ -38,9 +43,9 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
     ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyPicture(imageUrl(upscaledFilename ?? filename)) }] : []),
     { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
     { label: t('view.copySeed', { seed: params.seed }), onChoose: () => copyText(String(params.seed)) },
-    { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(host, params)) },
-    { label: t('view.copyPython'), onChoose: () => copyText(pythonProgram(host, params)) },
-    { label: t('view.copyCurl'), onChoose: () => copyText(curlCommands(host, files)) },
+    { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(server, params)) },
+    { label: t('view.copyPython'), onChoose: () => copyText(pythonProgram(server, params)) },
+    { label: t('view.copyCurl'), onChoose: () => copyText(curlCommands(server, files)) },
   ];
   return (
     <div className="flex flex-wrap items-center gap-1">
@@ -58,6 +63,14 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
       <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
         <Star size={18} aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
       </IconButton>
+      <IconButton label={t('recipe.open')} onClick={() => setRecipeOpen(true)}>
+        <ScrollText size={18} aria-hidden />
+      </IconButton>
+      {isDesktop && (
+        <IconButton label={t('view.showInFolder')} onClick={() => showInFolder(upscaledFilename ?? filename)}>
+          <FolderOpen size={18} aria-hidden />
+        </IconButton>
+      )}
       <IconButton label={t('view.remove')} onClick={() => remove([job.id])}>
         <Trash2 size={18} aria-hidden />
       </IconButton>
@@ -79,6 +92,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
         }
         items={downloads}
       />
+      {isRecipeOpen && <RecipeDialog filename={filename} upscaledFilename={upscaledFilename} onClose={() => setRecipeOpen(false)} />}
     </div>
   );
 }

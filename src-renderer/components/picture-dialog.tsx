@@ -72,7 +72,7 @@ export function PictureDialog({ job, onClose, onPrevious, onNext }: PictureDialo
           {job.isDeleted || job.filename === null ? (
             <div className="flex h-full items-center justify-center rounded-lg bg-sunken text-muted">{t('stage.deleted')}</div>
           ) : (
-            <PictureView key={job.id} filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
+            <PictureView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
           )}
         </div>
         {job.isDeleted ? (

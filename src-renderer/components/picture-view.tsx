@@ -35,6 +35,13 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
   const [loaded, setLoaded] = useState<string | null>(null);
   const [isLensOn, setLensOn] = useState(false);
   const [pointer, setPointer] = useState<Point | null>(null);
+  const [placed, setPlaced] = useState(filename);
+  // the frame stays when another picture comes into it, so that a full screen stays one
+  if (placed !== filename) {
+    setPlaced(filename);
+    setView(centered);
+    setLine(0.5);
+  }
 
   const fit = fitInto(box, shape);
   const fullScale = Math.max(1, (shape.width * UPSCALE) / Math.max(1, fit.width) / window.devicePixelRatio);
@@ -73,6 +80,7 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
       >
         {upscaledFilename !== null && (
           <img
+            key={upscaledFilename}
             src={imageUrl(upscaledFilename)}
             alt={alt}
             draggable={false}
@@ -83,6 +91,7 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
           />
         )}
         <img
+          key={filename}
           src={imageUrl(filename)}
           alt={upscaledFilename === null ? alt : ''}
           draggable={false}

@@ -27,5 +27,5 @@ const isKnownCode = (code: string, known: object): code is Exclude<keyof typeof 
 /** The sentence for an error's code; for a code without one the server's own words. */
 export function errorText(t: TFunction, error: { code: string; message: string }): string {
   const known = t('error', { returnObjects: true });
-  return isKnownCode(error.code, known) ? t(`error.${error.code}`) : t('error.other', { message: error.message });
+  return isKnownCode(error.code, known) ? t(`error.${error.code}`, { message: error.message }) : t('error.other', { message: error.message });
 }

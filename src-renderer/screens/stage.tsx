@@ -1,15 +1,15 @@
 import { TriangleAlert, X } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Button } from '../components/button.tsx';
 import { fitInto, useBoxSize } from '../components/fitted.ts';
 import { PictureActions } from '../components/picture-actions.tsx';
 import { PictureView } from '../components/picture-view.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
-import { useStudio } from '../components/use-studio.ts';
+import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { phaseText } from '../i18n/phase-text.ts';
 import { errorText } from '../i18n/told.ts';
-import { isCancellable, isOver, type Job } from '../store/jobs.ts';
+import { isCancellable, isOver, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { Examples } from './examples.tsx';
 
@@ -18,6 +18,7 @@ export function Stage() {
   const { t } = useTranslation();
   const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
   const isAsked = useStudio((state) => Object.keys(state.requests).length > 0);
+  useArrowKeys();
   if (job === undefined && !isAsked) return <Examples />;
   return (
     <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
@@ -32,6 +33,26 @@ export function Stage() {
       </div>
     </section>
   );
+}
+
+/** Left and right go to the picture made after and before the one on the stage, wherever the focus is that does not use these keys itself. */
+function useArrowKeys(): void {
+  const store = useStudioStore();
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const step = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
+      if (step === 0 || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+      if (event.target instanceof Element && event.target.closest('input, textarea, select, dialog') !== null) return;
+      const { jobs, selectedId, select } = store.getState();
+      const past = pastJobs(jobs);
+      const next = past[past.findIndex((job) => job.id === selectedId) + step];
+      if (selectedId === null || next === undefined) return;
+      event.preventDefault();
+      select(next.id);
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  }, [store]);
 }
 
 function Picture({ job }: { job: Job }) {
@@ -49,7 +70,7 @@ function Picture({ job }: { job: Job }) {
   }
   if (job.filename !== null) {
     const { width = 1, height = 1, prompt = '' } = job.params ?? {};
-    return <PictureView key={job.id} filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
+    return <PictureView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
   }
   return <Forming job={job} />;
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { Upload } from '#shared/protocol/http.ts';
 import { recipeOf } from '../client/picture-recipe.ts';
 import { readStored, writeStored } from '../client/stored.ts';
-import { checkDraft, type Draft, draftFromParams, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
+import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 const DRAFT_KEY = 'zimage.draft';
@@ -28,8 +29,12 @@ export interface DraftSlice {
   forgetPrompt(): void;
   /** Fills the form with a recipe, or with as much of one as is known. */
   reuse(params: Partial<TextToImageParams>): void;
+  /** Writes values into the form as if they were typed, and checks them: from a link, by the names of the contract. */
+  fill(params: Readonly<Record<string, string | number>>): void;
   /** Fills the form with the recipe in a picture file, or tells that there is none. */
   reuseFile(picture: Blob): void;
+  /** What one of the server's picture files tells of itself; null, and told, where it cannot be read. */
+  readFile(filename: string): Promise<Upload | null>;
   /** Sends the jobs of the form; false, with `problems` filled in, where a field is wrong. */
   make(): boolean;
 }
@@ -78,6 +83,12 @@ export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): Sta
         get().editDraft(draftFromParams(params));
       },
 
+      fill(params) {
+        get().editDraft(draftFromTyped(params));
+        get().show('make');
+        get().checkFields();
+      },
+
       reuseFile(picture) {
         http.readPicture(picture).then((upload) => {
           const params = recipeOf(upload);
@@ -86,6 +97,15 @@ export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): Sta
           get().show('make');
           get().tell({ tone: 'info', text: 'recipeRead' });
         }, get().tellFailure);
+      },
+
+      async readFile(filename) {
+        try {
+          return await http.readPicture(await http.picture(filename));
+        } catch (failure) {
+          get().tellFailure(failure);
+          return null;
+        }
       },
 
       make() {

@@ -136,6 +136,22 @@ export function draftFromParams(params: Partial<TextToImageParams>): Partial<Dra
   };
 }
 
+/** The form's fields for values that nobody has checked, named as in the contract; what is no field is left out. */
+export function draftFromTyped(params: Readonly<Record<string, string | number>>): Partial<Draft> {
+  const typed = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, String(value)]));
+  const { prompt, width, height, steps, guidance_scale, seed } = typed;
+  const modelType = modelTypeSchema.safeParse(typed['model_type']).data;
+  return {
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+    ...(steps === undefined ? {} : { steps }),
+    ...(guidance_scale === undefined ? {} : { guidanceScale: guidance_scale }),
+    ...(seed === undefined ? {} : { seed, seedMode: 'fixed' }),
+    ...(modelType === undefined ? {} : { modelType }),
+  };
+}
+
 function nearestSide(sidePx: number): number {
   return Math.min(limits.sidePx.max, Math.max(limits.sidePx.min, Math.round(sidePx / limits.sideUnitPx) * limits.sideUnitPx));
 }

@@ -1,12 +1,17 @@
+import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { ErrorMessage, JobStatusMessage, ServerMessage } from '#shared/protocol/messages.ts';
+import { readStored } from '../client/stored.ts';
 import { applyPreview, applyProgress, applyStatus, isCancellable, isOver, type Job, type Jobs, jobFromRecord, newJob } from './jobs.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 /** How many of the newest jobs stand beside the stage; the gallery has the rest. */
 const SHOWN_JOBS = 60;
+
+/** Where the window keeps which job is on the stage. */
+export const STAGE_KEY = 'zimage.stage';
 
 export interface JobsSlice {
   jobs: Jobs;
@@ -19,6 +24,8 @@ export interface JobsSlice {
   submit(paramsOfEach: TextToImageParams[]): void;
   receive(message: ServerMessage): void;
   select(id: string | null): void;
+  /** Puts a job on the stage, whatever its age. */
+  openJob(id: string): void;
   cancel(id: string): void;
   cancelAll(): void;
   retry(id: string): void;
@@ -28,7 +35,7 @@ export interface JobsSlice {
   learn(jobs: Job[]): void;
 }
 
-export function createJobsSlice({ send, now, windowId, http }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
+export function createJobsSlice({ send, now, windowId, http, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
   let requestCount = 0;
   const nextRequestId = () => `${windowId}-${++requestCount}`;
 
@@ -69,10 +76,23 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
       get().tell({ tone: 'error', code: message.code, message: message.message });
     }
 
+    /** The job on the stage may be older than all that were listed, or be gone with another database. */
+    function findOnStage(): void {
+      const { selectedId, jobs } = get();
+      if (selectedId === null || jobs[selectedId]?.params) return;
+      http.job(selectedId).then(
+        (record) => get().learn([jobFromRecord(record)]),
+        (failure: unknown) => {
+          set({ selectedId: null });
+          get().tellFailure(failure);
+        },
+      );
+    }
+
     return {
       jobs: {},
       requests: {},
-      selectedId: null,
+      selectedId: readStored(windowStorage, STAGE_KEY, z.string().nullable(), null),
       isFollowing: true,
 
       submit(paramsOfEach) {
@@ -104,6 +124,12 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
         set({ selectedId: id, isFollowing: false });
       },
 
+      openJob(id) {
+        get().select(id);
+        get().show('make');
+        findOnStage();
+      },
+
       cancel(id) {
         send({ type: 'cancel_job', job_id: id, request_id: nextRequestId() });
       },
@@ -119,7 +145,10 @@ export function createJobsSlice({ send, now, windowId, http }: StudioDeps): Stat
 
       refreshJobs: oneAtATime(() =>
         http.listJobs({ limit: SHOWN_JOBS }).then(
-          (page) => get().learn(page.jobs.map(jobFromRecord)),
+          (page) => {
+            get().learn(page.jobs.map(jobFromRecord));
+            findOnStage();
+          },
           (failure: unknown) => get().tellFailure(failure),
         ),
       ),

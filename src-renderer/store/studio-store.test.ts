@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JobRecord } from '#shared/domain/job-record.ts';
+import type { DesktopBridge } from '#shared/protocol/desktop.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import { HttpFailure, type StudioHttp } from '../client/http.ts';
 import { memoryStorage } from '../client/stored.ts';
@@ -45,11 +46,13 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
         const end = start + (query.limit ?? 50);
         return { jobs: found.slice(start, end), next: end < found.length ? end : null };
       }),
+    job: (id) => answer('job', () => one(id, {})),
     star: (id, starred) => answer('star', () => one(id, { starred })),
     remove: (id) => answer('remove', () => one(id, { deleted: true })),
     restore: (id) => answer('restore', () => one(id, { deleted: false })),
     queue: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
     info: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    picture: () => answer('picture', () => new Blob()),
     readPicture: () =>
       answer('readPicture', () => ({
         format: 'png',
@@ -61,15 +64,26 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
   };
 }
 
-function setUp({ records = [], refused = [] }: { records?: JobRecord[]; refused?: Array<keyof StudioHttp> } = {}) {
+function setUp({
+  records = [],
+  refused = [],
+  desktop = null,
+}: {
+  records?: JobRecord[];
+  refused?: Array<keyof StudioHttp>;
+  desktop?: DesktopBridge | null;
+} = {}) {
   const sent: ClientMessage[] = [];
   const calls: string[] = [];
   const storage = memoryStorage();
+  const windowStorage = memoryStorage();
   const build = () =>
     createStudioStore({
       send: (message) => sent.push(message),
       http: fakeHttp(records, new Set(refused), calls),
       storage,
+      windowStorage,
+      desktop,
       windowId: 'w1',
       randomSeed: () => 1000,
       now: () => 5000,
@@ -273,4 +287,49 @@ test("another tool's picture fills what means the same here, sizes at the neares
   await settled();
   expect(state().draft).toMatchObject({ prompt: 'a dog', steps: '4', seed: '9', seedMode: 'fixed', width: '304', height: '2048', modelType: 'uint4' });
   expect(state().screen).toBe('make');
+});
+
+test('a reload finds the picture on the stage again, also one older than the list', async () => {
+  const { state, build } = setUp({ records: [record(OTHER)] });
+  state().openJob(ID);
+  state().show('gallery');
+  const again = build().getState;
+  expect(again()).toMatchObject({ selectedId: ID, screen: 'gallery' });
+  again().connectionChanged({ state: 'open' });
+  await settled();
+  await settled();
+  expect(again().jobs[ID]?.params?.prompt).toBe('a fox');
+});
+
+test('menu, link, dropped file and notification of the desktop app reach the form and the stage', async () => {
+  const { state } = setUp();
+  state().obey({ command: 'go', screen: 'settings' });
+  expect(state().screen).toBe('settings');
+  state().obey({ command: 'fill', params: { prompt: 'a link', width: 999, seed: 7, model_type: 'int8', steps: 'many' } });
+  expect(state()).toMatchObject({ screen: 'make', draft: { prompt: 'a link', width: '999', seed: '7', seedMode: 'fixed', modelType: 'int8' } });
+  expect(Object.keys(state().problems).sort()).toEqual(['steps', 'width']);
+  state().obey({ command: 'open_picture', name: 'x.png', png: new Uint8Array([1]) });
+  await settled();
+  expect(state().draft.prompt).toBe('a dog');
+  state().obey({ command: 'show_job', jobId: ID });
+  await settled();
+  expect(state()).toMatchObject({ screen: 'make', selectedId: ID });
+  expect(state().jobs[ID]?.filename).toBe('f.png');
+});
+
+test('show in folder asks the desktop app, and a file that is gone is told', async () => {
+  const asked: unknown[] = [];
+  const desktop: DesktopBridge = {
+    ask: (call) => {
+      asked.push(call);
+      return Promise.resolve(JSON.parse('false'));
+    },
+    onCommand: () => () => {},
+  };
+  const { state } = setUp({ desktop });
+  expect(state().isDesktop).toBe(true);
+  state().showInFolder('f.png');
+  await settled();
+  expect(asked).toEqual([{ call: 'showInFolder', filename: 'f.png' }]);
+  expect(state().notices).toMatchObject([{ tone: 'error', code: 'unknown_image' }]);
 });

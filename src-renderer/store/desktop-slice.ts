@@ -1,0 +1,62 @@
+import type { StateCreator } from 'zustand/vanilla';
+import type { DesktopCommand, DesktopSettings } from '#shared/protocol/desktop.ts';
+import type { StudioDeps, StudioState } from './studio-store.ts';
+
+export interface DesktopSlice {
+  /** True in the desktop window, false in a browser. */
+  isDesktop: boolean;
+  /** What the tray, the start and notifications do; null in a browser and until the main process has told. */
+  desktopSettings: DesktopSettings | null;
+  refreshDesktopSettings(): void;
+  changeDesktopSettings(change: Partial<DesktopSettings>): void;
+  showInFolder(filename: string): void;
+  /** Opens the system's folder chooser; null when nothing was chosen. */
+  chooseFolder(): Promise<string | null>;
+  /** Does what a menu item, a link, a dropped file or a clicked notification asks for. */
+  obey(command: DesktopCommand): void;
+}
+
+export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<StudioState, [], [], DesktopSlice> {
+  return (set, get) => {
+    function tellRefusal(thrown: unknown): null {
+      get().tell({ tone: 'error', code: 'desktop', message: thrown instanceof Error ? thrown.message : String(thrown) });
+      return null;
+    }
+
+    return {
+      isDesktop: desktop !== null,
+      desktopSettings: null,
+
+      refreshDesktopSettings() {
+        desktop?.ask({ call: 'getSettings' }).then((desktopSettings) => set({ desktopSettings }), tellRefusal);
+      },
+
+      changeDesktopSettings(change) {
+        desktop?.ask({ call: 'changeSettings', change }).then((desktopSettings) => set({ desktopSettings }), tellRefusal);
+      },
+
+      showInFolder(filename) {
+        desktop?.ask({ call: 'showInFolder', filename }).then((isShown) => {
+          if (!isShown) get().tell({ tone: 'error', code: 'unknown_image', message: filename });
+        }, tellRefusal);
+      },
+
+      async chooseFolder() {
+        return (await desktop?.ask({ call: 'chooseFolder' }).catch(tellRefusal)) ?? null;
+      },
+
+      obey(command) {
+        switch (command.command) {
+          case 'go':
+            return get().show(command.screen === 'create' ? 'make' : command.screen);
+          case 'fill':
+            return get().fill(command.params);
+          case 'open_picture':
+            return get().reuseFile(new Blob([new Uint8Array(command.png)], { type: 'image/png' }));
+          case 'show_job':
+            return get().openJob(command.jobId);
+        }
+      },
+    };
+  };
+}
