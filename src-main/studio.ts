@@ -4,6 +4,7 @@ import type { Config } from './config/config.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
 import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
 import { engineConfig } from './engine-config.ts';
+import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
@@ -37,16 +38,18 @@ export interface StudioOptions {
  */
 export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
   const version = programVersion();
-  const { dataDir, outputsDir, checkpointDirs } = config;
+  const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
   const engine = createEngine({ spawn, config: engineConfig(config), log });
   const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
   // a folder that was named and cannot be used is told now, not at the first job
   if (checkpointDirs.length > 0) await registry.list();
-  const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: version, log, isOwnWindow });
+  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, engine, registry, programVersion: version, log, isOwnWindow });
   try {
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
-    const server = await buildServer({ config, jobs, registry, engineStatus: () => engine.status(), accessKey, rendererDir, version, log });
+    const measurePrompt = createPromptMeter();
+    const engineStatus = () => engine.status();
+    const server = await buildServer({ config, jobs, registry, engineStatus, accessKey, rendererDir, version, measurePrompt, log });
     const port = await listen(server, config.host, config.port);
     const close = async (how: 'park' | 'now'): Promise<void> => {
       // in this order the clients still hear how their jobs were left

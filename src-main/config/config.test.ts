@@ -14,6 +14,7 @@ test('without arguments: every network, port 8004, pictures beside start.sh, the
     allowOrigins: [],
     dataDir: join(root, 'data'),
     outputsDir: join(root, 'outputs'),
+    fixedSettings: [],
     checkpointDirs: [],
     device: 'auto',
     accuracy: 'fast',
@@ -26,6 +27,11 @@ test('without arguments: every network, port 8004, pictures beside start.sh, the
 test('a data folder holds the pictures too', () => {
   const config = loadConfig(['--data-dir', '/d'], {}, root);
   expect([config.dataDir, config.outputsDir]).toEqual([resolve('/d'), resolve('/d/outputs')]);
+});
+
+test('a folder for pictures alone goes before both and cannot be changed while the program runs', () => {
+  const config = loadConfig(['--data-dir', '/d', '--outputs-dir', '/pictures'], {}, root);
+  expect([config.dataDir, config.outputsDir, config.fixedSettings]).toEqual([resolve('/d'), resolve('/pictures'), ['outputs_folder']]);
 });
 
 test('lists are gathered, host names lowered, origins written as a browser writes them', () => {
@@ -89,7 +95,21 @@ test('a wrong switch in the environment is named', () => {
 });
 
 test('the usage text names every option', () => {
-  for (const name of ['host', 'port', 'data-dir', 'open', 'allow-host', 'allow-origin', 'checkpoint', 'device', 'accuracy', 'log-level', 'new-key', 'help']) {
+  for (const name of [
+    'host',
+    'port',
+    'data-dir',
+    'outputs-dir',
+    'open',
+    'allow-host',
+    'allow-origin',
+    'checkpoint',
+    'device',
+    'accuracy',
+    'log-level',
+    'new-key',
+    'help',
+  ]) {
     expect(usage).toContain(`--${name} `);
   }
 });

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { SettingName } from '#shared/protocol/settings.ts';
 
 /** What the program is told from outside, read once. */
 export interface Config {
@@ -19,6 +20,8 @@ export interface Config {
   /** Everything but pictures: database, access key, thumbnails, compiled graphs. */
   dataDir: string;
   outputsDir: string;
+  /** Settings that were decided here and that nobody can change while the program runs. */
+  fixedSettings: readonly SettingName[];
   /** Checkpoint folders that go before the bundled ones. */
   checkpointDirs: readonly string[];
   device: 'auto' | 'cpu' | 'cuda' | 'webgpu';
@@ -61,6 +64,7 @@ const optionsSchema = z.object({
     .default('0.0.0.0'),
   port: wholeNumberSchema.default(8004),
   'data-dir': folderSchema.optional(),
+  'outputs-dir': folderSchema.optional(),
   open: z.boolean().default(false),
   'allow-host': z.array(hostNameSchema).default([]),
   'allow-origin': z.array(originSchema).default([]),
@@ -76,6 +80,7 @@ const argumentKinds = {
   host: { type: 'string' },
   port: { type: 'string' },
   'data-dir': { type: 'string' },
+  'outputs-dir': { type: 'string' },
   open: { type: 'boolean' },
   'allow-host': { type: 'string', multiple: true },
   'allow-origin': { type: 'string', multiple: true },
@@ -95,6 +100,7 @@ export const usage = `Usage: bash start.sh [options]
   --port NUMBER          port (8004; 0 takes a free one)
   --data-dir DIR         folder for everything that is kept, pictures included
                          (without it: pictures in outputs/, the rest in data/)
+  --outputs-dir DIR      folder for pictures alone; the settings cannot change it then
   --open                 let other machines in without the access key
   --allow-host NAME      a host name under which browsers may reach this server (repeatable)
   --allow-origin ORIGIN  a web page's origin that may call this server (repeatable)
@@ -120,7 +126,7 @@ export function loadConfig(
   const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...fromArguments(argv) }, { reportInput: true });
   if (!parsed.success) throw badOption(parsed.error);
   const options = parsed.data;
-  const dataDir = options['data-dir'];
+  const [dataDir, outputsDir] = [options['data-dir'], options['outputs-dir']];
   return Object.freeze({
     host: options.host,
     port: options.port,
@@ -128,7 +134,8 @@ export function loadConfig(
     allowHosts: Object.freeze(options['allow-host']),
     allowOrigins: Object.freeze(options['allow-origin']),
     dataDir: dataDir === undefined ? join(rootDir, 'data') : resolve(dataDir),
-    outputsDir: dataDir === undefined ? join(rootDir, 'outputs') : join(resolve(dataDir), 'outputs'),
+    outputsDir: resolve(outputsDir ?? join(dataDir ?? rootDir, 'outputs')),
+    fixedSettings: Object.freeze(outputsDir === undefined ? [] : (['outputs_folder'] as const)),
     checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
     device: options.device,
     accuracy: options.accuracy,

@@ -12,9 +12,20 @@ export interface EncodedPrompt {
   total: number;
 }
 
+export interface PromptLength {
+  /** Tokens of the prompt in its chat template, before the cut. */
+  count: number;
+  /** `MAX_PROMPT_TOKENS` */
+  limit: number;
+  /** Index, in UTF-16 units, of the first character of the prompt that is not encoded whole; null where all are. */
+  cutAt: number | null;
+}
+
 export interface Tokenizer {
   /** The prompt as one user message in the model's chat template, generation prompt added and thinking enabled, as the text encoder is fed. */
   encodePrompt(prompt: string): EncodedPrompt;
+  /** How much of the prompt `encodePrompt` keeps. */
+  measurePrompt(prompt: string): PromptLength;
 }
 
 /** Parsed files of a `tokenizer` folder. */
@@ -31,13 +42,39 @@ export interface TokenizerFiles {
 export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFiles): Tokenizer {
   const encoder = new BytePairEncoder(tokenizer, config);
   const template = new Template(chatTemplate);
+  const render = (content: string): string => template.render({ messages: [{ role: 'user', content }], add_generation_prompt: true, enable_thinking: true });
+  const addedTokens = encoder.get_added_tokens_decoder();
+  const bytesBeforePrompt = utf8Length(render('\0').split('\0')[0] ?? '');
+  // all but the added tokens are written in an alphabet of one letter a byte
+  const byteLength = (id: number, token: string): number => (addedTokens.has(id) ? utf8Length(token) : token.length);
   return {
     encodePrompt(prompt) {
       // a lone surrogate has no UTF-8 and so no tokens
-      const messages = [{ role: 'user', content: prompt.toWellFormed() }];
-      const text = template.render({ messages, add_generation_prompt: true, enable_thinking: true });
-      const { ids } = encoder.encode(text);
+      const { ids } = encoder.encode(render(prompt.toWellFormed()));
       return { ids: ids.slice(0, MAX_PROMPT_TOKENS), truncated: ids.length > MAX_PROMPT_TOKENS, total: ids.length };
     },
+    measurePrompt(prompt) {
+      const { ids, tokens } = encoder.encode(render(prompt.toWellFormed()));
+      let keptBytes = -bytesBeforePrompt;
+      for (const [at, id] of ids.slice(0, MAX_PROMPT_TOKENS).entries()) keptBytes += byteLength(id, tokens[at] ?? '');
+      const kept = ids.length > MAX_PROMPT_TOKENS ? unitsWithin(prompt, keptBytes) : prompt.length;
+      return { count: ids.length, limit: MAX_PROMPT_TOKENS, cutAt: kept === prompt.length ? null : kept };
+    },
   };
+}
+
+/** How many UTF-16 units of `text`, whole characters only, fit into so many bytes of UTF-8 once normalized (NFC), as these tokenizers do. */
+function unitsWithin(text: string, bytes: number): number {
+  let [fits, most] = [0, text.length];
+  while (fits < most) {
+    const middle = Math.ceil((fits + most) / 2);
+    if (utf8Length(text.slice(0, middle).normalize('NFC')) <= bytes) fits = middle;
+    else most = middle - 1;
+  }
+  const endsInsidePair = /[\ud800-\udbff]$/.test(text.slice(0, fits)) && fits < text.length;
+  return endsInsidePair ? fits - 1 : fits;
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
 }

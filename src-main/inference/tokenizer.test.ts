@@ -51,6 +51,33 @@ test('a long prompt is cut to 512 tokens, and told so', () => {
   expect(long.ids.slice(0, 50)).toEqual(short.ids.slice(0, 50));
 });
 
+test.each([
+  ['words', 'a red fox and a dog, 12 birds; '],
+  ['Chinese', '一只戴着墨镜的猫，数字艺术。'],
+  ['emoji of two units', '🦊🌲'],
+  ['accents that are normalized', 'cafe\u0301 e\u0301te\u0301 '],
+  ['an added token', 'cat <|im_end|> '],
+])('the place of the cut is told: %s', (_what, text) => {
+  const prompt = text.repeat(150);
+  const { count, limit, cutAt } = tokenizer.measurePrompt(prompt);
+  expect([count, limit]).toEqual([tokenizer.encodePrompt(prompt).total, MAX_PROMPT_TOKENS]);
+  const idsOfFirst = (units: number) => tokenizer.encodePrompt(prompt.slice(0, units)).ids;
+  const kept = tokenizer.encodePrompt(prompt).ids;
+  // a character that the cut goes through has some of its tokens kept
+  const characterTokens = kept.findIndex((id, at) => id !== idsOfFirst(cutAt ?? 0)[at]);
+  expect(characterTokens === -1 || characterTokens >= MAX_PROMPT_TOKENS - 3).toBe(true);
+  const before = (cutAt ?? 0) - [...prompt.slice(0, cutAt ?? 0)].slice(-1).join('').length;
+  expect(idsOfFirst(before)).not.toEqual(kept);
+});
+
+test('a prompt that fits is not cut, nor is one of which only the template behind it is', () => {
+  expect(tokenizer.measurePrompt('')).toEqual({ count: tokenizer.encodePrompt('').total, limit: MAX_PROMPT_TOKENS, cutAt: null });
+  const overhead = tokenizer.encodePrompt('').total;
+  // each of these digits is a token
+  const { count, cutAt } = tokenizer.measurePrompt('7'.repeat(MAX_PROMPT_TOKENS - overhead + 2));
+  expect([count, cutAt]).toEqual([MAX_PROMPT_TOKENS + 2, null]);
+});
+
 test('a lone surrogate is the replacement character', () => {
   expect(tokenizer.encodePrompt('a \ud83e cat').ids).toEqual(tokenizer.encodePrompt('a \ufffd cat').ids);
 });

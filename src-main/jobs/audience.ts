@@ -160,6 +160,21 @@ export class Audience {
     this.#latestProgress.set(jobId, latest);
   }
 
+  /** To whoever watches all jobs. */
+  tellWatchers(message: ServerMessage): void {
+    for (const listener of this.#listeners) if (listener.all) listener.send(message);
+  }
+
+  connectionsOf(clientId: string): number {
+    return this.#clients.get(clientId)?.size ?? 0;
+  }
+
+  get anonymousConnections(): number {
+    let count = 0;
+    for (const { clientId } of this.#listeners) if (clientId === null) count++;
+    return count;
+  }
+
   wantsPreviews(jobId: string): boolean {
     for (const listener of this.#listeners) if (this.#isPreviewed(listener, jobId)) return true;
     return false;

@@ -1,26 +1,45 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { errnoCode } from '#main/lib/errno-code.ts';
+import { makeFolder } from '#main/lib/make-folder.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
 import { Admission } from './admission.ts';
 import { Audience, type Listener, type StatusDraft } from './audience.ts';
+import { ClientsSeen } from './clients-seen.ts';
 import { openDatabase } from './database.ts';
 import { originalFileName } from './file-name.ts';
 import { lockDataFolder } from './instance-lock.ts';
 import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { Journal } from './journal.ts';
-import { Outputs } from './outputs.ts';
+import { Outputs, prepareOutputsFolder } from './outputs.ts';
 import { indexOutputs, recover } from './recovery.ts';
 import { Runner } from './runner.ts';
+import { SettingsFile } from './settings-file.ts';
 import { statusDraft, wireResult } from './status-message.ts';
 import { Store, type StoredJob } from './store.ts';
 
 const MEASURED_KINDS_SHOWN = 50;
+const SIZES_SHOWN = 100;
+const CLIENTS_SHOWN = 1000;
+/** A client that never asked for a job is remembered for so long. */
+const IDLE_CLIENT_MS = 90 * 24 * 3600 * 1000;
 
 const defaultLimits: JobsLimits = { running: 4, waiting: 1000, reserveBytes: 256 * 1024 * 1024, replayedStatuses: 1000 };
+
+const defaultSettings: Omit<Settings, 'outputs_folder'> = { disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true };
+
+const takesEffect: SettingsAnswer['takes_effect'] = {
+  outputs_folder: 'next_picture',
+  disk_limit_gb: 'now',
+  empty_bin_after_days: 'now',
+  window_jobs_first: 'now',
+};
 
 const systemClock: Clock = {
   now: () => Date.now(),
@@ -39,22 +58,28 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { dataDir, engine, registry, log, programVersion } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const clock = options.clock ?? systemClock;
-  makeFolder(dataDir);
+  makeDataFolder(dataDir);
   const unlock = await lockDataFolder(dataDir);
   try {
-    const outputs = new Outputs(options.outputsDir);
+    const fixedSettings = options.fixedSettings ?? [];
+    const settings = new SettingsFile(join(dataDir, 'settings.json'), { ...defaultSettings, outputs_folder: options.outputsDir }, log);
+    const outputs = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
     const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
     const store = new Store(database);
     if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
     const audience = new Audience(store, limits.replayedStatuses);
     const journal = new Journal(store, audience, clock.now);
     const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
-    const parts = { store, audience, journal, outputs, engine, registry, clock, log, programVersion, runningLimit: limits.running, isOwnWindow };
-    const runner = new Runner(parts);
+    const runner = new Runner({
+      ...{ store, audience, journal, outputs, engine, registry, clock, log, programVersion, settings, isOwnWindow },
+      runningLimit: limits.running,
+    });
     const admission = new Admission({ store, audience, journal, outputs, registry, runner, clock, limits });
     await recover({ store, journal, outputs, runner, log });
     runner.startWaiting();
-    return new DurableJobs({ store, audience, journal, outputs, runner, admission, clock, limits, unlock });
+    const clientsSeen = new ClientsSeen(store, clock, log);
+    store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
+    return new DurableJobs({ store, audience, clientsSeen, journal, outputs, runner, admission, settings, fixedSettings, clock, limits, unlock });
   } catch (thrown) {
     unlock();
     throw thrown;
@@ -64,10 +89,13 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
 interface Parts {
   store: Store;
   audience: Audience;
+  clientsSeen: ClientsSeen;
   journal: Journal;
   outputs: Outputs;
   runner: Runner;
   admission: Admission;
+  settings: SettingsFile;
+  fixedSettings: readonly SettingName[];
   clock: Clock;
   limits: JobsLimits;
   unlock: () => void;
@@ -81,8 +109,9 @@ class DurableJobs implements Jobs {
     this.#parts = parts;
   }
 
-  connect({ clientId }: Caller, send: (message: ServerMessage) => void): JobsConnection {
-    const { audience, admission } = this.#parts;
+  connect({ clientId, from = 'this_machine' }: Caller, send: (message: ServerMessage) => void): JobsConnection {
+    const { audience, admission, clientsSeen } = this.#parts;
+    if (clientId !== null) clientsSeen.note(clientId, from);
     const listener = audience.open(clientId, send);
     return {
       create: (message) => admission.create(listener, message),
@@ -96,7 +125,10 @@ class DurableJobs implements Jobs {
         listener.previews = previews ?? listener.previews;
         listener.send({ type: 'watching', seq: audience.newestSeq(listener), request_id: requestId });
       },
-      close: () => audience.close(listener),
+      close: () => {
+        audience.close(listener);
+        if (clientId !== null && !this.#closed) clientsSeen.note(clientId, from);
+      },
     };
   }
 
@@ -179,6 +211,46 @@ class DurableJobs implements Jobs {
     };
   }
 
+  clients(): Clients {
+    const { store, audience, clientsSeen, clock } = this.#parts;
+    clientsSeen.write();
+    const clients = store.seenClients(CLIENTS_SHOWN).map(({ clientId, firstMs, lastMs, from, jobs }) => {
+      const connections = audience.connectionsOf(clientId);
+      const lastSeenMs = connections > 0 ? clock.now() : lastMs;
+      return { client_id: clientId, first_seen: inSeconds(firstMs), last_seen: inSeconds(lastSeenMs), jobs, connections, from };
+    });
+    return { clients: clients.toSorted((a, b) => (b.last_seen ?? 0) - (a.last_seen ?? 0)), anonymous_connections: audience.anonymousConnections };
+  }
+
+  sizes(): Sizes {
+    return { sizes: this.#parts.store.sizes(SIZES_SHOWN) };
+  }
+
+  settings(): SettingsAnswer {
+    const { settings, fixedSettings, outputs } = this.#parts;
+    return { ...settings.settings, outputs_folder: outputs.dir, fixed: [...fixedSettings], takes_effect: takesEffect };
+  }
+
+  async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
+    const { settings, fixedSettings, outputs, audience } = this.#parts;
+    const fixed = fixedSettings.find((name) => change[name] !== undefined);
+    if (fixed !== undefined) {
+      const message = `${fixed} is fixed by the command line and cannot be changed here; it may be left out. Start the server without that option to change it.`;
+      throw new AppError('bad_param', message, { field: fixed });
+    }
+    const wanted = { ...change };
+    if (wanted.outputs_folder !== undefined) {
+      wanted.outputs_folder = absoluteFolder(wanted.outputs_folder);
+      prepareOutputsFolder(wanted.outputs_folder);
+    }
+    const before = settings.settings;
+    await settings.change(wanted);
+    if (wanted.outputs_folder !== undefined) outputs.use(settings.settings.outputs_folder);
+    const names = settingNameSchema.options.filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
+    if (names.length > 0) audience.tellWatchers({ type: 'settings_changed', names });
+    return this.settings();
+  }
+
   async imageFile(filename: string): Promise<string | null> {
     const { store, outputs } = this.#parts;
     const original = originalFileName(filename);
@@ -189,12 +261,13 @@ class DurableJobs implements Jobs {
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
-    const { runner, store, admission, unlock } = this.#parts;
+    const { runner, store, admission, clientsSeen, unlock } = this.#parts;
     admission.close();
     await runner.close(how);
     // a park that waits may be overtaken by a `now`
     if (this.#closed) return;
     this.#closed = true;
+    clientsSeen.write();
     store.close();
     unlock();
   }
@@ -293,13 +366,37 @@ class DurableJobs implements Jobs {
   }
 }
 
-function makeFolder(dataDir: string): void {
+function makeDataFolder(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir, 0o700);
   } catch (cause) {
-    const message = `The data folder ${dataDir} cannot be created. Give this user the right to write there, or choose another one with --data-dir.`;
+    const message =
+      `The data folder ${dataDir} cannot be created (${errnoCode(cause)}). ` +
+      'Give this user the right to write there, or choose another one with --data-dir.';
     throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
   }
+}
+
+/** A folder that the settings name and that is away (an unplugged disk) must not keep the program from its start: jobs are refused until it is back. */
+function openOutputs(dir: string, settings: SettingsFile, { outputsDir, log }: JobsOptions): Outputs {
+  try {
+    prepareOutputsFolder(dir);
+  } catch (thrown) {
+    if (dir === outputsDir) throw thrown;
+    log.error({ err: thrown, folder: dir }, 'the folder for pictures cannot be used; jobs are refused until it can or the settings name another one');
+  }
+  return new Outputs(dir, [...settings.earlierFolders, outputsDir]);
+}
+
+/** Throws `bad_param`. */
+function absoluteFolder(path: string): string {
+  if (isAbsolute(path) && !path.includes('\0')) return resolve(path);
+  const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder, as ${resolve('/pictures')}.`;
+  throw new AppError('bad_param', message, { field: 'outputs_folder' });
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
 }
 
 async function indexAgain(store: Store, outputs: Outputs, movedAside: string, log: JobsLog): Promise<void> {

@@ -68,6 +68,17 @@ export const migrations: readonly string[] = [
 
   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN width INTEGER GENERATED ALWAYS AS (params ->> 'width') VIRTUAL;
+  ALTER TABLE jobs ADD COLUMN height INTEGER GENERATED ALWAYS AS (params ->> 'height') VIRTUAL;
+  ALTER TABLE jobs ADD COLUMN size_bytes INTEGER;
+  CREATE INDEX jobs_sizes ON jobs (width, height) WHERE deleted_at_ms IS NULL;
+  CREATE INDEX jobs_kept ON jobs (starred, number, size_bytes) WHERE deleted_at_ms IS NULL;
+
+  ALTER TABLE clients ADD COLUMN first_seen_ms REAL;
+  ALTER TABLE clients ADD COLUMN last_seen_ms REAL;
+  ALTER TABLE clients ADD COLUMN seen_from TEXT;
+  `,
 ];
 
 export interface OpenedDatabase {

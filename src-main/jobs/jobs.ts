@@ -1,7 +1,9 @@
 import type { Engine } from '#main/engine/engine.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import type { SettingName, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
 /** Time as jobs see it; tests bring their own. */
 export interface Clock {
@@ -34,8 +36,10 @@ export interface JobsLimits {
 export interface JobsOptions {
   /** Holds the database and the instance lock. Created where absent. */
   dataDir: string;
-  /** Holds the pictures. Created where absent. */
+  /** Holds the pictures unless the settings name another folder. Created where absent. */
   outputsDir: string;
+  /** Settings that the command line decided, and which can therefore not be changed: `outputs_folder` stays `outputsDir`. None by default. */
+  fixedSettings?: readonly SettingName[];
   engine: Engine;
   registry: ModelRegistry;
   /** Written into each recipe. */
@@ -51,7 +55,11 @@ export interface JobsOptions {
 export interface Caller {
   /** 1 to 128 printable characters; checked by the server. */
   clientId: string | null;
+  /** Left out by a caller inside of this process. */
+  from?: ClientPlace;
 }
+
+export type ClientPlace = 'this_machine' | 'network';
 
 /**
  * One open connection. Everything that it has to hear goes through the `send` given to `connect`, in the contract's order.
@@ -99,6 +107,17 @@ export interface Jobs {
   /** Throws `unknown_job` where `move` names a job that does not wait. */
   queue(action: QueueAction): QueueSummary;
   summary(): QueueSummary;
+
+  /** Clients with an id that were ever connected. */
+  clients(): Clients;
+  sizes(): Sizes;
+
+  settings(): SettingsAnswer;
+  /**
+   * Resolves once the change is on the disk and holds; whoever watches all jobs is told which settings changed. A rejection has changed nothing:
+   * `bad_param` (a fixed setting, a path that is not absolute), `folder_not_writable`, `disk_full`, `disk_failed`.
+   */
+  changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
 
   /** The real path of a published picture inside the outputs folder, or null. Any string may be asked for. */
   imageFile(filename: string): Promise<string | null>;

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { constants, existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { access, open, realpath, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
+import { makeFolder } from '#main/lib/make-folder.ts';
 import { readPngTexts } from '#main/lib/png.ts';
 import { renameDurably } from '#main/lib/write-file.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
@@ -16,43 +17,57 @@ const HEAD_BYTES = 131_072;
 /** Length 0, type IEND, CRC. Source: https://www.w3.org/TR/png-3/#11IEND */
 const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
 
-/** The folder of pictures. Names given to it are names that the program made; it never follows a link out of the folder. */
+/**
+ * The folders of pictures: one that new ones go to, and those that held that place before, whose pictures stay there. A name is in one of them at most.
+ * Names given to it are names that the program made; it never follows a link out of a folder.
+ */
 export class Outputs {
-  readonly dir: string;
+  #dir: string;
+  /** All of them, `#dir` first. One that is away for now (an unplugged disk) is passed over. */
+  #dirs: string[];
 
-  /** Creates the folder and its bin, and removes what runs that were killed have left. Throws `folder_not_writable`. */
-  constructor(dir: string) {
-    try {
-      mkdirSync(join(dir, BIN), { recursive: true });
-      this.dir = realpathSync(dir);
-      for (const name of readdirSync(this.dir)) {
-        if (temporaryName.test(name)) rmSync(join(this.dir, name), { force: true });
-      }
-    } catch (cause) {
-      throw notWritable(dir, cause);
+  /** Removes what runs that were killed have left. `earlierDirs` are folders of pictures beside `dir`; the folders need not be there. */
+  constructor(dir: string, earlierDirs: readonly string[] = []) {
+    this.#dir = dir;
+    this.#dirs = [dir, ...earlierDirs.filter((earlier) => earlier !== dir)];
+    for (const folder of this.#dirs) {
+      for (const name of namesIn(folder)) if (temporaryName.test(name)) rmSync(join(folder, name), { force: true });
     }
   }
 
-  /** A hidden name in the same folder, so that the later rename stays on one file system. */
-  temporaryPath(jobId: string, role: Recipe['role']): string {
-    return join(this.dir, `.${jobId.slice(0, 16)}-${role}-${randomBytes(8).toString('hex')}.part`);
+  /** Where new pictures go. */
+  get dir(): string {
+    return this.#dir;
   }
 
+  /** New pictures go to `dir` from now on, which `prepareOutputsFolder` has made ready. */
+  use(dir: string): void {
+    this.#dir = dir;
+    this.#dirs = [dir, ...this.#dirs.filter((other) => other !== dir)];
+  }
+
+  /** A hidden name in the folder of new pictures, or in that of the picture `beside`: the later rename stays on one file system. */
+  temporaryPath(jobId: string, role: Recipe['role'], beside?: string): string {
+    const folder = beside === undefined ? this.#dir : dirname(this.path(beside));
+    return join(folder, `.${jobId.slice(0, 16)}-${role}-${randomBytes(8).toString('hex')}.part`);
+  }
+
+  /** Where the picture is, or would come to. */
   path(filename: string): string {
-    return join(this.dir, filename);
+    return join(this.#dirs.find((dir) => existsSync(join(dir, filename))) ?? this.#dir, filename);
   }
 
   has(filename: string): boolean {
-    return existsSync(this.path(filename));
+    return this.#dirs.some((dir) => existsSync(join(dir, filename)));
   }
 
   hasBoth(filename: string): boolean {
     return this.has(filename) && this.has(upscaledFileName(filename));
   }
 
-  /** Gives a complete, synced file its final name, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
+  /** Gives a complete, synced file its final name in its folder, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
   async publish(temporaryPath: string, filename: string): Promise<void> {
-    await renameDurably(temporaryPath, this.path(filename));
+    await renameDurably(temporaryPath, join(dirname(temporaryPath), filename));
   }
 
   /** Also where there is no such file. */
@@ -70,18 +85,18 @@ export class Outputs {
     }
   }
 
-  /** Names of the original pictures of ours in the folder, oldest first (a name begins with its date). */
+  /** Names of the original pictures of ours, oldest first (a name begins with its date). */
   originals(): string[] {
-    return readdirSync(this.dir)
-      .filter((name) => originalFileName(name) === name)
-      .sort();
+    const names = this.#dirs.flatMap(namesIn).filter((name) => originalFileName(name) === name);
+    return [...new Set(names)].sort();
   }
 
-  /** The path of a picture whose real place is this folder; null where it is absent or a link leads elsewhere. */
+  /** The path of a picture whose real place is its folder; null where it is absent or a link leads elsewhere. */
   async servedPath(filename: string): Promise<string | null> {
+    const path = this.path(filename);
     try {
-      const path = await realpath(this.path(filename));
-      return dirname(path) === this.dir ? path : null;
+      const [real, folder] = await Promise.all([realpath(path), realpath(dirname(path))]);
+      return dirname(real) === folder ? real : null;
     } catch (thrown) {
       if (errnoCode(thrown) === 'ENOENT') return null;
       throw thrown;
@@ -90,7 +105,7 @@ export class Outputs {
 
   /** Names of the original pictures in the bin. */
   binned(): string[] {
-    const names = readdirSync(join(this.dir, BIN)).map(originalFileName);
+    const names = this.#dirs.flatMap((dir) => namesIn(join(dir, BIN))).map(originalFileName);
     return [...new Set(names.filter((name) => name !== null))];
   }
 
@@ -104,35 +119,61 @@ export class Outputs {
   }
 
   deleteFromBin(filename: string): void {
-    for (const name of [filename, upscaledFileName(filename)]) rmSync(join(this.dir, BIN, name), { force: true });
+    for (const dir of this.#dirs) {
+      for (const name of [filename, upscaledFileName(filename)]) rmSync(join(dir, BIN, name), { force: true });
+    }
   }
 
   /** Throws `folder_not_writable`. */
   async freeBytes(): Promise<number> {
     try {
-      await access(this.dir, constants.W_OK);
-      const { bavail, bsize } = await statfs(this.dir);
+      await access(this.#dir, constants.W_OK);
+      const { bavail, bsize } = await statfs(this.#dir);
       return bavail * bsize;
     } catch (cause) {
-      throw notWritable(this.dir, cause);
+      throw notWritable(this.#dir, cause);
     }
   }
 
   #move(filename: string, from: string, to: string): void {
-    for (const name of [filename, upscaledFileName(filename)]) {
-      const path = join(this.dir, from, name);
-      try {
-        if (existsSync(path)) renameSync(path, join(this.dir, to, name));
-      } catch (cause) {
-        throw notWritable(join(this.dir, to), cause);
+    for (const dir of this.#dirs) {
+      for (const name of [filename, upscaledFileName(filename)]) {
+        const path = join(dir, from, name);
+        if (!existsSync(path)) continue;
+        try {
+          makeFolder(join(dir, to));
+          renameSync(path, join(dir, to, name));
+        } catch (cause) {
+          throw notWritable(join(dir, to), cause);
+        }
       }
     }
+  }
+}
+
+/** Creates a folder for pictures and its bin where they are absent. Throws `folder_not_writable`. */
+export function prepareOutputsFolder(dir: string): void {
+  try {
+    makeFolder(join(dir, BIN));
+    accessSync(dir, constants.W_OK);
+  } catch (cause) {
+    throw notWritable(dir, cause);
   }
 }
 
 /** A picture of `width` x `height` and its enlargement can take this much, stored without any compression. */
 export function pictureBytes(width: number, height: number): number {
   return 3 * width * height * (1 + 16);
+}
+
+/** Nothing for a folder that is not there. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (thrown) {
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoCode(thrown))) return [];
+    throw thrown;
+  }
 }
 
 /** Reads the chunks before the pixels and the end mark, not the pixels: a file under its final name was complete before it got that name. */

@@ -12,6 +12,7 @@ import { ModelLock, type ModelTurn } from './model-lock.ts';
 import type { Outputs } from './outputs.ts';
 import { Coalescer, type Progress, ProgressMeter } from './progress.ts';
 import { recipeTexts } from './recipe-texts.ts';
+import type { SettingsFile } from './settings-file.ts';
 import { startOrder, type WaitingJob } from './start-order.ts';
 import { pictureKindOf, type Store, type StoredJob } from './store.ts';
 import { type MeasuredWork, totalMs } from './work-ahead.ts';
@@ -32,6 +33,7 @@ export interface RunnerParts {
   programVersion: string;
   runningLimit: number;
   isOwnWindow: (owner: string) => boolean;
+  settings: SettingsFile;
 }
 
 type Stage = 'generate' | 'upscale';
@@ -184,7 +186,7 @@ export class Runner {
 
   #order(): Waiting[] {
     const order: Waiting[] = [];
-    for (const { jobId } of startOrder(this.#waiting.values(), this.#lastServed)) {
+    for (const { jobId } of startOrder(this.#waiting.values(), this.#lastServed, this.#parts.settings.settings.window_jobs_first)) {
       const waiting = this.#waiting.get(jobId);
       if (waiting !== undefined) order.push(waiting);
     }
@@ -289,7 +291,7 @@ export class Runner {
     run.model = 'to_come';
     const upscaler = await registry.upscaler();
     if (upscaler.identity !== job.upscaler.identity) throw modelGone(job, `upscaler ${job.upscaler.name}`);
-    const outputPath = outputs.temporaryPath(job.jobId, 'upscaled');
+    const outputPath = outputs.temporaryPath(job.jobId, 'upscaled', job.filename);
     const upscaledFilename = upscaledFileName(job.filename);
     try {
       const task = {

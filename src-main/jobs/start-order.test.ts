@@ -28,6 +28,7 @@ test.each([
 test("the window's jobs come before others, those placed by hand before all", () => {
   const jobs = [...waiting('a1 a2'), ...waiting('w1 w2', { ownWindow: true }), ...waiting('b1', { place: 2 }), ...waiting('a9', { place: 1 })];
   expect(ids(startOrder(jobs, new Map()))).toBe('a9 b1 w1 w2 a1 a2');
+  expect(ids(startOrder(jobs, new Map(), false))).toBe('a9 b1 a1 w1 a2 w2');
 });
 
 test('however many one client sends, another waits for at most one job of each client before each of its own', () => {

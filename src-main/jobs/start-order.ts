@@ -7,22 +7,22 @@ export interface WaitingJob {
   arrival: number;
   /** Set by hand; such jobs come before all others. */
   place: number | null;
-  /** The program's own window comes before other clients. */
+  /** Of the program's own window. */
   ownWindow: boolean;
 }
 
 /**
- * The order in which waiting jobs start: those placed by hand, then the window's, then the others. Among the window's and among the others the owners
- * take turns, one job each, the one served longest ago first; an owner's own jobs stay first come, first served.
+ * The order in which waiting jobs start: those placed by hand, then (if `windowsFirst`) the window's, then the others. Among the window's and among the
+ * others the owners take turns, one job each, the one served longest ago first; an owner's own jobs stay first come, first served.
  * `lastServed` holds, for each owner, a number that grows with every start.
  */
-export function startOrder(waiting: Iterable<WaitingJob>, lastServed: ReadonlyMap<string, number>): WaitingJob[] {
+export function startOrder(waiting: Iterable<WaitingJob>, lastServed: ReadonlyMap<string, number>, windowsFirst = true): WaitingJob[] {
   const placed: { job: WaitingJob; place: number }[] = [];
   const windows: WaitingJob[] = [];
   const others: WaitingJob[] = [];
   for (const job of waiting) {
     if (job.place !== null) placed.push({ job, place: job.place });
-    else (job.ownWindow ? windows : others).push(job);
+    else (windowsFirst && job.ownWindow ? windows : others).push(job);
   }
   placed.sort((a, b) => a.place - b.place);
   return [...placed.map(({ job }) => job), ...takeTurns(windows, lastServed), ...takeTurns(others, lastServed)];

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { isEnd, type JobState, modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
 import type { JobQuery } from '#shared/domain/job-record.ts';
 import { AppError, wireErrorSchema } from '#shared/protocol/errors.ts';
+import type { Sizes } from '#shared/protocol/http.ts';
 import { type JobStatusMessage, jobStatusMessageSchema, type RequestId } from '#shared/protocol/messages.ts';
+import type { ClientPlace } from './jobs.ts';
 import { type SqliteDatabase, type SqliteStatement, sqliteErrorCode, sqliteResult } from './sqlite.ts';
 import type { MeasuredWork } from './work-ahead.ts';
 
@@ -64,6 +66,21 @@ export interface MeasuredKind {
   generateMs: number;
   upscaleMs: number | null;
   pictures: number;
+}
+
+/** One client over some time: when it was there first and last, and where from. */
+export interface ClientSighting {
+  firstMs: number;
+  lastMs: number;
+  from: ClientPlace;
+}
+
+export interface SeenClient {
+  clientId: string;
+  firstMs: number | null;
+  lastMs: number | null;
+  from: ClientPlace | null;
+  jobs: number;
 }
 
 const jobStateSchema: z.ZodType<JobState> = z.discriminatedUnion('status', [
@@ -129,6 +146,16 @@ const interestRowSchema = z
   .object({ client_id: z.string(), request_id: z.string().nullable(), stand: standSchema })
   .transform((row): Interest => ({ clientId: row.client_id, requestId: parseRequestId(row.request_id), stand: row.stand }));
 const clientJobRowSchema = z.object({ job_id: z.string(), created_at_ms: z.number(), state: z.string(), stand: standSchema });
+const sizeRowSchema = z.object({ width: z.number(), height: z.number(), jobs: z.number() });
+const seenClientRowSchema = z
+  .object({
+    client_id: z.string(),
+    first_seen_ms: z.number().nullable(),
+    last_seen_ms: z.number().nullable(),
+    seen_from: z.enum(['this_machine', 'network']).nullable(),
+    jobs: z.number(),
+  })
+  .transform((row): SeenClient => ({ clientId: row.client_id, firstMs: row.first_seen_ms, lastMs: row.last_seen_ms, from: row.seen_from, jobs: row.jobs }));
 const timingRowSchema = z.object({ generate_ms: z.number(), upscale_ms: z.number().nullable(), write_ms: z.number().nullable() });
 const measuredRowSchema = z
   .object({
@@ -271,6 +298,11 @@ export class Store {
     if (query.model !== undefined) filters.push(['model_type = ?', query.model]);
     if (query.starred !== undefined) filters.push(['starred = ?', query.starred ? 1 : 0]);
     if (query.client !== undefined) filters.push(['job_id IN (SELECT job_id FROM interests WHERE client_id = ?)', query.client]);
+    if (query.from !== undefined) filters.push(['created_at_ms >= ?', query.from * 1000]);
+    if (query.to !== undefined) filters.push(['created_at_ms < ?', query.to * 1000]);
+    if (query.width !== undefined) filters.push(['width = ?', query.width]);
+    if (query.height !== undefined) filters.push(['height = ?', query.height]);
+    if (query.min_pixels !== undefined) filters.push(['width * height >= ?', query.min_pixels]);
     for (const word of searchText(query.query ?? '').split(/\s+/)) {
       if (word !== '') filters.push(['instr(search_text, ?) > 0', word]);
     }
@@ -279,6 +311,12 @@ export class Store {
     const values = [...filters.map(([, value]) => value), limit];
     // not one of the kept statements: there are as many as there are combinations of filters
     return this.#guard(() => this.#database.prepare(sql).all(...values)).map((row) => jobRowSchema.parse(row));
+  }
+
+  /** The most frequent first. */
+  sizes(limit: number): Sizes['sizes'] {
+    const sql = 'SELECT width, height, count(*) AS jobs FROM jobs WHERE deleted_at_ms IS NULL GROUP BY width, height ORDER BY jobs DESC LIMIT ?';
+    return this.#all(sql, limit).map((row) => sizeRowSchema.parse(row));
   }
 
   interests(jobId: string): Interest[] {
@@ -324,7 +362,36 @@ export class Store {
   }
 
   reserveSeq(clientId: string, reservedSeq: number): void {
-    this.#run('INSERT OR REPLACE INTO clients (client_id, reserved_seq) VALUES (?, ?)', clientId, reservedSeq);
+    const sql = 'INSERT INTO clients (client_id, reserved_seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET reserved_seq = excluded.reserved_seq';
+    this.#run(sql, clientId, reservedSeq);
+  }
+
+  noteClient(clientId: string, { firstMs, lastMs, from }: ClientSighting): void {
+    this.#run(
+      `INSERT INTO clients (client_id, reserved_seq, first_seen_ms, last_seen_ms, seen_from) VALUES (?, 0, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET first_seen_ms = coalesce(first_seen_ms, excluded.first_seen_ms), last_seen_ms = excluded.last_seen_ms, seen_from = excluded.seen_from`,
+      clientId,
+      firstMs,
+      lastMs,
+      from,
+    );
+  }
+
+  /** The last seen first. */
+  seenClients(limit: number): SeenClient[] {
+    const rows = this.#all(
+      `SELECT client_id, first_seen_ms, last_seen_ms, seen_from, (SELECT count(*) FROM interests WHERE interests.client_id = clients.client_id) AS jobs
+       FROM clients ORDER BY last_seen_ms DESC, client_id LIMIT ?`,
+      limit,
+    );
+    return rows.map((row) => seenClientRowSchema.parse(row));
+  }
+
+  /** Of a client that never asked for a job nothing is kept when it was not seen since then. */
+  forgetIdleClients(beforeMs: number): void {
+    const idle = 'last_seen_ms < ? AND client_id NOT IN (SELECT client_id FROM interests)';
+    this.#run(`DELETE FROM events WHERE client_id IN (SELECT client_id FROM clients WHERE ${idle})`, beforeMs);
+    this.#run(`DELETE FROM clients WHERE ${idle}`, beforeMs);
   }
 
   insertEvent(clientId: string, seq: number, message: JobStatusMessage): void {

@@ -4,12 +4,12 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { errnoCode } from './errno-code.ts';
 
 /**
- * Writes `bytes` to `path`, replacing what is there, and returns when they are on the disk (fsync). The name itself is durable only after `renameDurably`.
+ * Writes `bytes` to `path`, replacing what is there, and returns when they are on the disk (fsync). The name itself is durable only after `renameDurably`. `mode` is that of a new file.
  * Throws `AppError` `disk_full`, `folder_not_writable` or `disk_failed`; a part of the file may then be left, which the caller removes.
  */
-export async function writeFileDurably(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeFileDurably(path: string, bytes: Uint8Array, mode = 0o666): Promise<void> {
   try {
-    const file = await open(path, 'w');
+    const file = await open(path, 'w', mode);
     try {
       await file.writeFile(bytes);
       await file.sync();

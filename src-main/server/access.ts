@@ -127,7 +127,8 @@ function isLoopbackName(name: string): boolean {
   return name === 'localhost' || (isIpLiteral(name) && isLoopback(name));
 }
 
-function isLoopback(address: string): boolean {
+/** True for an address that only this machine reaches. */
+export function isLoopback(address: string): boolean {
   return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
 }
 

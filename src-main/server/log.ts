@@ -1,6 +1,11 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { escapeControls } from '#main/lib/escape-controls.ts';
+import { RecentLog } from './recent-log.ts';
 
-export type Log = Logger;
+export type Log = Logger & {
+  /** The last lines that were written. */
+  readonly recent: RecentLog;
+};
 
 /** Where finished lines go; `process.stderr` fits. */
 export interface LogTarget {
@@ -14,24 +19,19 @@ export interface LogTarget {
  */
 export function createLog(level: string, target: LogTarget = process.stderr): Log {
   const format = target.isTTY === true ? readable : (line: string): string => line;
+  const recent = new RecentLog();
   const redact = { paths: ['headers.authorization', 'headers.cookie', 'token', 'key', '*.token', '*.key'], censor: '[hidden]' };
-  return pino(
-    { level, redact, timestamp: stdTimeFunctions.isoTime, base: null },
-    { write: (line) => target.write(`${escapeControls(hideKeys(format(line.trimEnd())))}\n`) },
-  );
+  const write = (line: string): void => {
+    const text = hideKeys(line.trimEnd());
+    recent.add(escapeControls(text));
+    target.write(`${escapeControls(format(text))}\n`);
+  };
+  return Object.assign(pino({ level, redact, timestamp: stdTimeFunctions.isoTime, base: null }, { write }), { recent });
 }
 
 /** Hides what follows `token=`, `Bearer` and a cookie's name. */
 export function hideKeys(text: string): string {
   return text.replaceAll(/((?:token|zimage_key)=|bearer )[^\s"&;\\]+/gi, '$1[hidden]');
-}
-
-/** Control characters, and the marks that turn the direction of writing, as `\u` escapes: a log line is one line and reads as it is stored. */
-function escapeControls(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function readable(line: string): string {

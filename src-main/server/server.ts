@@ -12,14 +12,19 @@ import type { App } from './app.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
 import { replyWithError } from './error-reply.ts';
-import { hideKeys } from './log.ts';
+import { hideKeys, type Log } from './log.ts';
 import { registerRouteTable } from './route-table.ts';
+import { registerClients } from './routes/clients.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerImage } from './routes/image.ts';
 import { type EngineState, registerInfo } from './routes/info.ts';
 import { registerJobs } from './routes/jobs.ts';
+import { registerLog } from './routes/log.ts';
 import { registerModels } from './routes/models.ts';
+import { registerNetwork } from './routes/network.ts';
 import { registerQueue } from './routes/queue.ts';
+import { registerSettings } from './routes/settings.ts';
+import { type MeasurePrompt, registerTokens } from './routes/tokens.ts';
 import { registerUploads } from './routes/uploads.ts';
 import { registerWindow } from './routes/window.ts';
 import { defaultSocketLimits, registerSocketRoute, registerSocketServer, type SocketLimits } from './socket.ts';
@@ -44,18 +49,20 @@ export interface ServerOptions {
   /** Folder of the built window; may be absent. */
   rendererDir: string;
   version: string;
-  log: FastifyBaseLogger;
+  measurePrompt: MeasurePrompt;
+  log: Log;
   socketLimits?: Partial<SocketLimits>;
 }
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, registry, engineStatus, accessKey, rendererDir, version, log } = options;
+  const { config, jobs, registry, engineStatus, accessKey, rendererDir, version, measurePrompt, log } = options;
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
+  const loggerInstance: FastifyBaseLogger = log;
   const app: App = Fastify({
-    loggerInstance: log,
+    loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -98,6 +105,11 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, registry);
+  registerTokens(app, registry, measurePrompt);
+  registerSettings(app, jobs);
+  registerNetwork(app, config.open, accessKey);
+  registerClients(app, jobs);
+  registerLog(app, log.recent);
   await registerUploads(app);
   registerSocketRoute(app, jobs, access, socketLimits);
   await registerDocs(app, version);

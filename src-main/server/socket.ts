@@ -113,7 +113,7 @@ function serve({ socket, request }: Session, jobs: Jobs, takeRate: (address: str
     }
     socket.send(JSON.stringify(message));
   };
-  const connection = jobs.connect({ clientId: readClientId(request) }, send);
+  const connection = jobs.connect({ clientId: readClientId(request), from: address === null ? 'this_machine' : 'network' }, send);
   socket.on('close', () => connection.close());
 
   const waiting: Frame[] = [];

@@ -116,6 +116,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
             return receiveError(message);
           case 'client_jobs':
           case 'watching':
+          case 'settings_changed':
             return;
         }
       },

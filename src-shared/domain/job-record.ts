@@ -34,7 +34,16 @@ export const jobQuerySchema = z.strictObject({
   status: jobStatusNameSchema.optional(),
   model: modelTypeSchema.optional(),
   starred: z.boolean().optional(),
+  /** One that asked for it. */
   client: z.string().max(128).optional(),
+  /** Created at or after this moment, and before that one; Unix seconds. */
+  from: z.number().optional(),
+  to: z.number().optional(),
+  /** Exactly so wide or high, in pixels of the original picture. */
+  width: z.number().int().positive().optional(),
+  height: z.number().int().positive().optional(),
+  /** At least so many pixels. */
+  min_pixels: z.number().int().positive().optional(),
   /** True lists the bin instead. */
   deleted: z.boolean().optional(),
   /** `next` of the page before. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
 import { recipeSchema } from '../domain/recipe.ts';
-import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from './messages.ts';
+import { MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
 
 /** The HTTP contract beside the WebSocket one: what the server answers, as schemas. Source: `docs/protocol.md`. */
 
@@ -88,3 +88,88 @@ export const uploadSchema = z.object({
   recipe: recipeSchema.nullable(),
 });
 export type Upload = z.infer<typeof uploadSchema>;
+
+/** Body of `POST /api/tokens`. */
+export const tokensRequestSchema = z.strictObject({ prompt: z.string().max(MAX_PROMPT_LENGTH), model_type: modelTypeSchema.default('uint4') });
+
+export const tokensSchema = z.object({
+  /** Tokens of the prompt in the checkpoint's chat template, before any cut. */
+  count: z.number().int(),
+  /** So many of them the model reads; the rest is cut off at the end. */
+  limit: z.number().int(),
+  /** Index, in UTF-16 units, of the first character of the prompt that the model does not see whole; null where it sees all. */
+  cut_at: z.number().int().nullable(),
+});
+export type Tokens = z.infer<typeof tokensSchema>;
+
+/** Where the server can be reached. */
+export const networkSchema = z.object({
+  /** The address that it listens on; `0.0.0.0` and `::` are every network. */
+  host: z.string(),
+  port: z.number().int(),
+  /** Whether other machines can connect at all. */
+  reachable_from_network: z.boolean(),
+  /** Whether other machines need the access key; false after `--open`. */
+  key_required: z.boolean(),
+  /** This machine's addresses at which the server answers, each with an address to open in a browser there; it holds the key where one is needed. */
+  addresses: z.array(z.object({ address: z.string(), interface: z.string(), family: z.enum(['IPv4', 'IPv6']), url: z.string() })),
+});
+export type Network = z.infer<typeof networkSchema>;
+
+export const clientsSchema = z.object({
+  /** Most recently seen first. */
+  clients: z.array(
+    z.object({
+      client_id: z.string(),
+      /** Unix seconds; null for one from before this was recorded. */
+      first_seen: z.number().nullable(),
+      last_seen: z.number().nullable(),
+      /** How many jobs it ever asked for. */
+      jobs: z.number().int(),
+      /** How many connections it has open. */
+      connections: z.number().int(),
+      /** Where it connected from last. */
+      from: z.enum(['this_machine', 'network']).nullable(),
+    }),
+  ),
+  /** Open connections without a client id. */
+  anonymous_connections: z.number().int(),
+});
+export type Clients = z.infer<typeof clientsSchema>;
+
+/** Sizes of the pictures that were asked for, with how many of each, the most frequent first. */
+export const sizesSchema = z.object({ sizes: z.array(z.object({ width: z.number().int(), height: z.number().int(), jobs: z.number().int() })) });
+export type Sizes = z.infer<typeof sizesSchema>;
+
+export const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
+
+export const logQuerySchema = z.strictObject({
+  /** Leaves out what is less grave. */
+  level: logLevelSchema.optional(),
+  /** Only lines after this `number`. */
+  since: z.number().int().nonnegative().optional(),
+  /** Of what is left, the newest so many. */
+  limit: z.number().int().min(1).max(2000).default(500),
+  /** `text` answers a file to be saved instead. */
+  format: z.enum(['json', 'text']).default('json'),
+});
+
+export const logSchema = z.object({
+  /** Oldest first. */
+  lines: z.array(
+    z.object({
+      /** Grows with every line since the start. */
+      number: z.number().int(),
+      /** ISO 8601, UTC. */
+      time: z.string(),
+      level: logLevelSchema,
+      text: z.string(),
+      /** What the line names beside its text. */
+      fields: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  /** Goes into `since` to ask for what comes after. */
+  newest: z.number().int(),
+});
+export type LogPage = z.infer<typeof logSchema>;
+export type LogLine = LogPage['lines'][number];

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
+import { settingNameSchema } from './settings.ts';
 
 /** The WebSocket contract: what each side says, as schemas. Both ends parse with these; there is no second list. Source: `docs/protocol.md`. */
 
 export const SIZE_UNIT_PX = 16;
 export const MAX_PICTURE_PIXELS = 4_194_304;
+/** In UTF-16 units. */
+export const MAX_PROMPT_LENGTH = 4000;
 
 export const requestIdSchema = z.union([z.string().max(256), z.number()]).optional();
 const jobId = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
@@ -15,7 +18,7 @@ export const textToImageParamsSchema = z
     prompt: z
       .string()
       .min(1)
-      .max(4000)
+      .max(MAX_PROMPT_LENGTH)
       .refine((text) => text.trim() !== '', 'must not be only white space')
       .refine((text) => text.isWellFormed(), 'must be whole Unicode: half of a surrogate pair stands in it'),
     width: sidePx.default(1024),
@@ -138,6 +141,9 @@ const watchingMessageSchema = z.object({
   request_id: requestIdSchema,
 });
 
+/** Ours, to those who watch all jobs: these settings were changed. Their values are told by `GET /api/settings` to whoever may read them. */
+const settingsChangedMessageSchema = z.object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) });
+
 export const errorMessageSchema = z.object({
   type: z.literal('error'),
   message: z.string(),
@@ -155,6 +161,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   jobPreviewMessageSchema,
   clientJobsMessageSchema,
   watchingMessageSchema,
+  settingsChangedMessageSchema,
   errorMessageSchema,
 ]);
 export type ServerMessage = z.infer<typeof serverMessageSchema>;

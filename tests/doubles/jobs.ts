@@ -6,6 +6,7 @@ import type { Caller, Jobs, JobsConnection } from '#main/jobs/jobs.ts';
 import type { JobRecord, QueueSummary } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
+import { type Settings, type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 
 /** Jobs in memory that never run by themselves: what the server is tested against. */
 export class JobsDouble implements Jobs {
@@ -15,6 +16,7 @@ export class JobsDouble implements Jobs {
   refusal: Error | null = null;
   closed: 'park' | 'now' | null = null;
   paused = false;
+  chosen: Settings = { outputs_folder: '/pictures', disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true };
   readonly #outputsDir: string;
 
   constructor(outputsDir: string) {
@@ -88,6 +90,27 @@ export class JobsDouble implements Jobs {
 
   summary(): QueueSummary {
     return { paused: this.paused, waiting: this.records.size, running: 0, order: [...this.records.keys()], limit: 1000, measured: [] };
+  }
+
+  clients(): ReturnType<Jobs['clients']> {
+    const clients = [...this.connections].flatMap(({ caller: { clientId, from = 'this_machine' } }) =>
+      clientId === null ? [] : [{ client_id: clientId, first_seen: 1, last_seen: 1, jobs: 0, connections: 1, from }],
+    );
+    return { clients, anonymous_connections: this.connections.size - clients.length };
+  }
+
+  sizes(): ReturnType<Jobs['sizes']> {
+    return { sizes: [{ width: 1024, height: 1024, jobs: this.records.size }] };
+  }
+
+  settings(): SettingsAnswer {
+    const takes_effect = { outputs_folder: 'next_picture', disk_limit_gb: 'now', empty_bin_after_days: 'now', window_jobs_first: 'now' } as const;
+    return { ...this.chosen, fixed: [], takes_effect };
+  }
+
+  async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
+    this.chosen = settingsSchema.parse({ ...this.chosen, ...change });
+    return this.settings();
   }
 
   async imageFile(filename: string): Promise<string | null> {

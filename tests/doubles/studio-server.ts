@@ -60,6 +60,8 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     accessKey,
     rendererDir: join(folder, 'renderer'),
     version: '0.0.0-test',
+    // a token a word stands for the tokenizers, which have tests of their own
+    measurePrompt: async (_checkpoint, prompt) => ({ count: prompt.split(' ').length, limit: 512, cutAt: null }),
     log: createLog(logLevel, { write: (text) => logLines.push(text) }),
     ...(socketLimits === undefined ? {} : { socketLimits }),
   });

@@ -66,14 +66,20 @@ describe('OpenAPI', () => {
     if (!isRecord(paths)) throw new Error('no paths');
     expect(Object.keys(paths).toSorted()).toEqual([
       '/api/bin',
+      '/api/clients',
       '/api/health',
       '/api/image/{filename}',
       '/api/info',
       '/api/jobs',
+      '/api/jobs/sizes',
       '/api/jobs/{id}',
       '/api/jobs/{id}/restore',
+      '/api/log',
       '/api/models',
+      '/api/network',
       '/api/queue',
+      '/api/settings',
+      '/api/tokens',
       '/api/uploads',
     ]);
     const text = JSON.stringify(paths);

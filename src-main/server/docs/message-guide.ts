@@ -74,6 +74,10 @@ export const serverGuide: Guides<ServerMessage> = {
     },
   },
   watching: { summary: 'The answer to watch, with the number of the newest event.', example: { type: 'watching', seq: 21, request_id: 'req-005' } },
+  settings_changed: {
+    summary: 'Somebody changed these settings, to those who asked for events of all jobs by watch. GET /api/settings tells the values.',
+    example: { type: 'settings_changed', names: ['disk_limit_gb'] },
+  },
   error: {
     summary: 'A message was refused. Programs decide by code; the sentence is for people. The connection stays open.',
     example: {

@@ -3,7 +3,7 @@ import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { jobPageSchema, jobQuerySchema, jobRecordSchema } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { binSchema, jobPatchSchema } from '#shared/protocol/http.ts';
+import { binSchema, jobPatchSchema, sizesSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../app.ts';
 
 const tags = ['jobs'];
@@ -16,6 +16,9 @@ export function registerJobs(app: App, jobs: Jobs): void {
     { schema: { tags, summary: 'History, newest first', querystring: jobQuerySchema, response: { 200: jobPageSchema, ...errorAnswers } } },
     (request) => jobs.list(request.query),
   );
+
+  const sizesOf = { tags, summary: 'Sizes of the pictures, for a filter', response: { 200: sizesSchema, ...errorAnswers } };
+  app.get('/api/jobs/sizes', { schema: sizesOf }, () => jobs.sizes());
 
   app.get('/api/jobs/:id', { schema: { tags, summary: 'One job', params, response: one } }, (request) => {
     const record = jobs.get(request.params.id);

@@ -1,0 +1,40 @@
+import { networkInterfaces } from 'node:os';
+import { type Network, networkSchema } from '#shared/protocol/http.ts';
+import { isLoopback } from '../access.ts';
+import type { AccessKey } from '../access-key.ts';
+import { type App, errorAnswers } from '../app.ts';
+import { serverUrl } from '../listen.ts';
+
+type Address = Pick<Network['addresses'][number], 'address' | 'interface' | 'family'>;
+
+export function registerNetwork(app: App, open: boolean, key: AccessKey): void {
+  const schema = { tags: ['server'], summary: 'Where other machines reach this server', response: { 200: networkSchema, ...errorAnswers } };
+  app.get('/api/network', { config: { insistsOnKey: true }, schema }, (_request, reply): Network => {
+    // the key stands in it
+    reply.header('cache-control', 'no-store');
+    const { address: host, port } = boundTo(app);
+    const query = open ? '' : `?token=${encodeURIComponent(key.text())}`;
+    const addresses = addressesAt(host, machineAddresses()).map((at) => ({ ...at, url: `${serverUrl(at.address, port)}/${query}` }));
+    return { host, port, reachable_from_network: !isLoopback(host), key_required: !open, addresses };
+  });
+}
+
+/** Those of a machine's `addresses` at which a server listening on `host` is reached from other machines. */
+export function addressesAt(host: string, addresses: readonly Address[]): Address[] {
+  if (host === '::') return [...addresses];
+  return addresses.filter(({ address, family }) => (host === '0.0.0.0' ? family === 'IPv4' : address === host));
+}
+
+/** Without those of this machine alone, and without link-local ones, which need the name of an interface beside them. */
+function machineAddresses(): Address[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, entries]) =>
+    (entries ?? [])
+      .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+      .map(({ address, family }) => ({ address, interface: name, family })),
+  );
+}
+
+function boundTo(app: App): { address: string; port: number } {
+  const bound = app.server.address();
+  return typeof bound === 'object' && bound !== null ? bound : { address: '', port: 0 };
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** What can be changed while the server runs, by `PUT /api/settings`. Kept in `settings.json` of the data folder. */
+export const settingsSchema = z.strictObject({
+  /** Absolute path of the folder that new pictures go to. Earlier pictures stay where they are and are found there. */
+  outputs_folder: z.string().min(1).max(4096),
+  /**
+   * What the pictures may take of the disk, in units of 10^9 bytes; null for as much as there is. From nine tenths of it on the oldest pictures that are
+   * not starred go to the bin, and beyond it what has been in the bin for longest is deleted.
+   */
+  disk_limit_gb: z.number().min(0.01).max(1_000_000).nullable(),
+  /** So many days after they came there pictures leave the bin for good; null for never. */
+  empty_bin_after_days: z.number().int().min(1).max(3650).nullable(),
+  /** Jobs of the program's own window start before those of other clients. */
+  window_jobs_first: z.boolean(),
+});
+export type Settings = z.infer<typeof settingsSchema>;
+export const settingNameSchema = settingsSchema.keyof();
+export type SettingName = z.infer<typeof settingNameSchema>;
+
+/** Body of `PUT /api/settings`: the settings to change; the others stay. */
+export const settingsChangeSchema = settingsSchema.partial();
+export type SettingsChange = z.infer<typeof settingsChangeSchema>;
+
+const momentSchema = z.enum(['now', 'next_picture']);
+
+export const settingsAnswerSchema = z.object({
+  ...settingsSchema.shape,
+  /** Settings that the command line decides; changing one of them is refused. */
+  fixed: z.array(settingNameSchema),
+  /** From when on a change of each holds. */
+  takes_effect: z.object({
+    outputs_folder: momentSchema,
+    disk_limit_gb: momentSchema,
+    empty_bin_after_days: momentSchema,
+    window_jobs_first: momentSchema,
+  } satisfies Record<SettingName, typeof momentSchema>),
+});
+export type SettingsAnswer = z.infer<typeof settingsAnswerSchema>;
