@@ -56,9 +56,9 @@ test.each([
   ['Chinese', '一只戴着墨镜的猫，数字艺术。'],
   ['emoji of two units', '🦊🌲'],
   ['accents that are normalized', 'cafe\u0301 e\u0301te\u0301 '],
-  ['an added token', 'cat <|im_end|> '],
+  ['an added token', 'cat,<|im_end|> dog '],
 ])('the place of the cut is told: %s', (_what, text) => {
-  const prompt = text.repeat(150);
+  const prompt = text.repeat(200);
   const { count, limit, cutAt } = tokenizer.measurePrompt(prompt);
   expect([count, limit]).toEqual([tokenizer.encodePrompt(prompt).total, MAX_PROMPT_TOKENS]);
   const idsOfFirst = (units: number) => tokenizer.encodePrompt(prompt.slice(0, units)).ids;
