@@ -5,7 +5,7 @@ import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine, type SupervisedEngine } from '#main/engine/supervisor.ts';
 import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
-import { createModelRegistry } from '#main/models/registry.ts';
+import { openModelRegistry } from '#main/models/registry.ts';
 import { programVersion } from '#main/program-version.ts';
 import { median } from './median.ts';
 import { type PictureResults, resultsFile } from './results.ts';
@@ -21,7 +21,7 @@ const STEPS = 9;
 export async function measurePictures(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-picture-'));
   const log = { info: () => {}, warn: (data: object, message: string) => console.error(message, data) };
-  const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], log });
+  const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: join(dataDir, 'hub'), log });
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }),
     config: engineConfig({ device: 'cpu', accuracy: 'fast', dataDir }),

@@ -6,6 +6,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
+import { loadConfig } from './config/config.ts';
 import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { createEngine } from './engine/supervisor.ts';
@@ -15,7 +16,7 @@ import { jobIdOf } from './jobs/job-id.ts';
 import { recipeTexts } from './jobs/recipe-texts.ts';
 import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
 import { renameDurably } from './lib/write-file.ts';
-import { createModelRegistry } from './models/registry.ts';
+import { openModelRegistry } from './models/registry.ts';
 import { programVersion } from './program-version.ts';
 
 const usage = `Usage: npm run generate -- --prompt TEXT [options]
@@ -58,7 +59,8 @@ async function main(): Promise<void> {
   const dataDir = resolve(options['data-dir'] ?? join(programDir, 'data'));
   const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
   const checkpointDirs = options.checkpoint === undefined ? [] : [resolve(options.checkpoint)];
-  const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
+  const { cacheDir } = loadConfig([]).hub;
+  const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir, log });
   const checkpoint = await registry.checkpointFor(params.model_type);
   const upscaler = await registry.upscaler();
   const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });

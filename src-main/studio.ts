@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
+import { findCompilation } from './compiler/find-compilation.ts';
 import type { Config } from './config/config.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
 import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
@@ -8,7 +9,8 @@ import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
-import { createModelRegistry } from './models/registry.ts';
+import { createModelLibrary } from './models/create-library.ts';
+import { createHubClient } from './models/hub-client.ts';
 import { programVersion } from './program-version.ts';
 import { type AccessKey, loadAccessKey } from './server/access-key.ts';
 import { listen } from './server/listen.ts';
@@ -40,26 +42,34 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
   const engine = createEngine({ spawn, config: engineConfig(config), log });
-  const registry = createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
+  const hub = createHubClient(config.hub);
+  const { cacheDir } = config.hub;
+  const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity);
+  const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
   // a folder that was named and cannot be used is told now, not at the first job
-  if (checkpointDirs.length > 0) await registry.list();
-  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, engine, registry, programVersion: version, log, isOwnWindow });
+  if (checkpointDirs.length > 0) await library.list();
+  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, engine, registry: library, programVersion: version, log, isOwnWindow });
   try {
+    library.start();
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
     const measurePrompt = createPromptMeter();
     const engineStatus = () => engine.status();
-    const server = await buildServer({ config, jobs, registry, engineStatus, accessKey, rendererDir, version, measurePrompt, log });
+    const server = await buildServer({ config, jobs, library, engineStatus, accessKey, rendererDir, version, measurePrompt, log });
     const port = await listen(server, config.host, config.port);
     const close = async (how: 'park' | 'now'): Promise<void> => {
       // in this order the clients still hear how their jobs were left
       await jobs.close(how);
       await server.close();
+      await library.close();
+      await hub.close();
       await engine.close();
     };
     return { jobs, engine, accessKey, port, close };
   } catch (thrown) {
     await jobs.close('now');
+    await library.close();
+    await hub.close();
     await engine.close();
     throw thrown;
   }

@@ -8,7 +8,8 @@ import { writeFileDurably } from '#main/lib/write-file.ts';
 /** Raised whenever the same checkpoint would compile to something else. */
 export const COMPILER_VERSION = 1;
 
-const MANIFEST = 'compiled.json';
+/** Written last into a compiled folder: where it is, the folder is whole. */
+export const MANIFEST = 'compiled.json';
 
 export interface Work {
   /** The folder to write into. */

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -15,6 +16,12 @@ test('without arguments: every network, port 8004, pictures beside start.sh, the
     dataDir: join(root, 'data'),
     outputsDir: join(root, 'outputs'),
     fixedSettings: [],
+    hub: {
+      endpoint: 'https://huggingface.co',
+      token: null,
+      cacheDir: join(homedir(), '.cache/huggingface/hub'),
+      proxies: { http: '', https: '', none: '' },
+    },
     checkpointDirs: [],
     device: 'auto',
     accuracy: 'fast',
@@ -49,6 +56,28 @@ test('the environment fills what the command line leaves open', () => {
   const env = { ZIMAGE_PORT: '9000', ZIMAGE_HOST: '127.0.0.1', ZIMAGE_OPEN: '1', ZIMAGE_ALLOW_HOST: 'a, b', ZIMAGE_DEVICE: '' };
   const config = loadConfig(['--port', '0'], env, root);
   expect([config.port, config.host, config.open, config.allowHosts, config.device]).toEqual([0, '127.0.0.1', true, ['a', 'b'], 'auto']);
+});
+
+test('where models come from and go to is read from the variables of Hugging Face and of proxies', () => {
+  const env = {
+    HF_ENDPOINT: 'https://mirror.example/',
+    HF_TOKEN: ' hf_x ',
+    HF_HOME: '/h',
+    https_proxy: 'http://p:1',
+    HTTPS_PROXY: 'http://q:1',
+    NO_PROXY: 'a,b',
+  };
+  expect(loadConfig([], env, root).hub).toEqual({
+    endpoint: 'https://mirror.example',
+    token: 'hf_x',
+    cacheDir: join('/h', 'hub'),
+    proxies: { http: '', https: 'http://p:1', none: 'a,b' },
+  });
+  expect(loadConfig([], { HF_HUB_CACHE: '/c', HF_HOME: '/h' }, root).hub.cacheDir).toBe('/c');
+  expect(loadConfig([], { XDG_CACHE_HOME: '/x' }, root).hub.cacheDir).toBe(join('/x', 'huggingface', 'hub'));
+  for (const wrong of ['huggingface.co', 'ftp://a', 'https://user@a', 'https://a/?x=1']) {
+    expect(catchError(() => loadConfig([], { HF_ENDPOINT: wrong }, root)).message).toContain(JSON.stringify(wrong));
+  }
 });
 
 test('what was read cannot be changed', () => {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
+import { type HubConfig, loadHubConfig } from './hub-config.ts';
 
 /** What the program is told from outside, read once. */
 export interface Config {
@@ -22,6 +23,7 @@ export interface Config {
   outputsDir: string;
   /** Settings that were decided here and that nobody can change while the program runs. */
   fixedSettings: readonly SettingName[];
+  hub: HubConfig;
   /** Checkpoint folders that go before the bundled ones. */
   checkpointDirs: readonly string[];
   device: 'auto' | 'cpu' | 'cuda' | 'webgpu';
@@ -136,6 +138,7 @@ export function loadConfig(
     dataDir: dataDir === undefined ? join(rootDir, 'data') : resolve(dataDir),
     outputsDir: resolve(outputsDir ?? join(dataDir ?? rootDir, 'outputs')),
     fixedSettings: Object.freeze(outputsDir === undefined ? [] : (['outputs_folder'] as const)),
+    hub: loadHubConfig(env),
     checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
     device: options.device,
     accuracy: options.accuracy,

@@ -38,7 +38,8 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   }
 }
 
-async function diskError(cause: unknown, path: string, neededBytes: number): Promise<AppError> {
+/** What a failed write means for people: `disk_full`, `folder_not_writable` or `disk_failed`. */
+export async function diskError(cause: unknown, path: string, neededBytes: number): Promise<AppError> {
   const code = errnoCode(cause);
   const folder = dirname(path);
   if (code === 'ENOSPC' || code === 'EDQUOT') {

@@ -21,6 +21,7 @@ export interface Upscaler {
   name: string;
   path: string;
   identity: string;
+  sizeBytes: number;
   license: string;
 }
 

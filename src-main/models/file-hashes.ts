@@ -21,6 +21,10 @@ export interface HashedFile {
 export interface FileHashes {
   /** Size and content hash, the hash from memory where the file is the one that was hashed before. Throws `checkpoint_missing` or `checkpoint_damaged`. */
   hashOf(path: string): Promise<HashedFile>;
+  /** Takes over the hash of a file that was hashed while it was written. */
+  learn(path: string, sha256: string): Promise<void>;
+  /** Lets the next `hashOf` read the file again, whatever is remembered. */
+  forget(path: string): Promise<void>;
   /** Writes what was hashed since the last call to the disk. Where that fails it is only logged: the hashes are right, and will be made again. */
   save(): Promise<void>;
 }
@@ -79,6 +83,18 @@ export function createFileHashes(memoryPath: string, log: ModelsLog): FileHashes
       const started = running.get(real) ?? hash(real).finally(() => running.delete(real));
       running.set(real, started);
       return started;
+    },
+    async learn(path, sha256) {
+      const real = await realPathOf(path);
+      loading ??= loadMemory(memoryPath, log);
+      (await loading).set(real, { ...(await stampOf(real)), sha256 });
+      unsaved = true;
+    },
+    async forget(path) {
+      const real = await realPathOf(path);
+      loading ??= loadMemory(memoryPath, log);
+      (await loading).delete(real);
+      unsaved = true;
     },
     save() {
       saving = saving.then(write); // one write at a time

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { needsSharedFolder, sharedPath } from '../../tests/support/shared-folder.ts';
-import { createModelRegistry } from './registry.ts';
+import type { ModelRegistry } from './checkpoint.ts';
+import { openModelRegistry } from './registry.ts';
 
 let dir: string;
 let dataDir: string;
@@ -21,7 +22,20 @@ const log = {
     throw new Error(`nothing is to be logged: ${text}`);
   },
 };
-const registryOver = (...checkpointDirs: string[]) => createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log });
+/** The registry over these folders; opened at the first question. */
+function registryOver(...checkpointDirs: string[]): ModelRegistry {
+  return registryFrom({ resourcesDir, checkpointDirs });
+}
+
+function registryFrom(choices: { resourcesDir: string; checkpointDirs: readonly string[] }): ModelRegistry {
+  const opening = openModelRegistry({ ...choices, dataDir, cacheDir: join(dir, 'hub'), log }).then(({ registry }) => registry);
+  return {
+    checkpointFor: async (modelType) => (await opening).checkpointFor(modelType),
+    upscaler: async () => (await opening).upscaler(),
+    list: async () => (await opening).list(),
+  };
+}
+
 const bundled = (type: string) => join(resourcesDir, 'models', `storybook-${type}`);
 
 async function copyOf(type: 'uint4' | 'int8', name = `copy-${type}`): Promise<string> {
@@ -141,12 +155,12 @@ test('the upscaler is the small one, with the hash of its file in its identity',
   const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
   const bytes = await readFile(path);
   const line = `${name}.safetensors\0${bytes.length}\0${createHash('sha256').update(bytes).digest('hex')}\n`;
-  expect(rest).toEqual({ name, path, license: 'BSD-3-Clause' });
+  expect(rest).toEqual({ name, path, sizeBytes: bytes.length, license: 'BSD-3-Clause' });
   expect(identity).toBe(createHash('sha256').update(line).digest('hex'));
 });
 
 test('without bundled checkpoints the kind that is missing is named', async () => {
-  const registry = createModelRegistry({ resourcesDir: join(dir, 'empty'), dataDir, checkpointDirs: [await copyOf('int8')], log });
+  const registry = registryFrom({ resourcesDir: join(dir, 'empty'), checkpointDirs: [await copyOf('int8')] });
   await expect(registry.checkpointFor('uint4')).rejects.toMatchObject({ code: 'model_not_installed', data: { modelType: 'uint4' } });
   expect((await registry.checkpointFor('int8')).modelType).toBe('int8');
   await expect(registry.upscaler()).rejects.toMatchObject({ code: 'checkpoint_missing' });

@@ -1,51 +1,97 @@
-import { createHash } from 'node:crypto';
-import { access, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
-import { errnoCode } from '#main/lib/errno-code.ts';
-import { quoteValue } from '#main/lib/quote-value.ts';
-import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
+import { describeCheckpoint, exists, identityOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
 import { createFileHashes, type FileHashes, type ModelsLog } from './file-hashes.ts';
+import { createHubCache, type HubCache } from './hub-cache.ts';
+import { loadModelRecords, type ModelRecord, type ModelRecords } from './model-records.ts';
 
 export interface ModelRegistryOptions {
   /** Holds `models/` and `upscalers/`, which come with the program. */
   resourcesDir: string;
-  /** Where hashes of checkpoints are remembered. */
+  /** Where hashes and the list of models are kept. */
   dataDir: string;
-  /** Folders that take the place of the bundled checkpoint of their kind; of two of one kind the last counts. */
+  /** Folders that take the place of every other checkpoint of their kind; of two of one kind the last counts. */
   checkpointDirs: readonly string[];
+  /** Where downloads are. */
+  cacheDir: string;
   log: ModelsLog;
 }
 
-const UPSCALER = 'realesr-general-x4v3';
-const UNKNOWN_LICENSE = 'unknown';
+interface RegistryParts {
+  resourcesDir: string;
+  checkpointDirs: readonly string[];
+  hashes: FileHashes;
+  records: ModelRecords;
+  cache: HubCache;
+}
 
-/** The parts of a checkpoint, each a folder. */
-const parts = ['scheduler', 'text_encoder', 'tokenizer', 'transformer', 'vae'];
-/** What a picture can depend on; readmes and samples may come and go. */
-const relevantFile = /^[^.].*\.(json|safetensors|jinja)$/;
+/** Which checkpoint runs for a `model_type`. */
+export interface Choice {
+  name: string;
+  dir: string;
+  bundled: boolean;
+  record: ModelRecord | null;
+}
 
-/** Checkpoints and upscalers on this machine. Files are looked at when they are asked for, so an edited checkpoint has another identity at the next request. */
-export function createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log }: ModelRegistryOptions): ModelRegistry {
+export interface ChoosingRegistry extends ModelRegistry {
+  /** Without looking into the folder: it may be broken. Null where there is none. */
+  choiceFor(modelType: ModelType): Promise<Choice | null>;
+  upscalers(): Promise<Upscaler[]>;
+  /** The folders of `checkpointDirs`, resolved. */
+  readonly namedDirs: readonly string[];
+  bundledDir(modelType: ModelType): string;
+}
+
+/** The registry over what earlier runs have left in the data folder and the cache. */
+export async function openModelRegistry(
+  options: ModelRegistryOptions,
+): Promise<Omit<RegistryParts, 'resourcesDir' | 'checkpointDirs'> & { registry: ChoosingRegistry }> {
+  const { resourcesDir, dataDir, checkpointDirs, cacheDir, log } = options;
   const hashes = createFileHashes(join(dataDir, 'identities.json'), log);
-  const bundledDir = (modelType: ModelType): string => join(resourcesDir, 'models', `storybook-${modelType}`);
-  const chosenDirs = checkpointDirs.map((dir) => resolve(dir));
+  const records = await loadModelRecords(join(dataDir, 'models.json'), log);
+  const cache = createHubCache(cacheDir);
+  return { registry: createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }), hashes, records, cache };
+}
 
-  async function describe(dir: string, bundled: boolean): Promise<Checkpoint> {
-    const modelType = await modelTypeOf(dir);
-    const paths = await relevantPaths(dir);
-    const sizeUnitPx = await sizeUnitOf(dir);
-    const { identity, sizeBytes } = await identityOf(dir, paths, hashes);
-    const license = bundled ? 'Apache-2.0' : await licenseOf(dir);
-    return { name: nameOf(dir), dir, modelType, bundled, identity, sizeBytes, license, sizeUnitPx };
+/** Where an installed model's files are. */
+export function recordDir({ source }: ModelRecord, cache: HubCache): string {
+  return source.type === 'folder' ? source.dir : cache.snapshotDir(source.repository, source.commit ?? '');
+}
+
+/**
+ * Checkpoints and upscalers on this machine. Files are looked at when they are asked for, so an edited checkpoint has another identity at the next request.
+ * Order of choice: a folder named at the start, the model that was chosen, the one that was installed last, the bundled one.
+ */
+function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
+  const bundledDir = (modelType: ModelType): string => join(resourcesDir, 'models', bundledName(modelType));
+  const namedDirs = checkpointDirs.map((dir) => resolve(dir));
+
+  async function describe({ name, dir, bundled, record }: Choice): Promise<Checkpoint> {
+    const facts = await describeCheckpoint(dir, hashes);
+    if (record?.source.type === 'hub' && record.identity !== facts.identity) throw editedDownload(name, dir);
+    const license = bundled ? 'Apache-2.0' : record?.source.type === 'hub' ? record.source.license : facts.license;
+    return { ...facts, license, name, dir, bundled };
   }
 
-  async function chosenFor(modelType: ModelType): Promise<string | undefined> {
-    const types = await Promise.all(chosenDirs.map(modelTypeOf));
-    return chosenDirs.filter((_, i) => types[i] === modelType).at(-1);
+  const named = (dir: string): Choice => ({ name: nameOf(dir), dir, bundled: false, record: null });
+  const recorded = (record: ModelRecord): Choice => ({ name: record.name, dir: recordDir(record, cache), bundled: false, record });
+  const bundled = (type: ModelType): Choice => ({ name: bundledName(type), dir: bundledDir(type), bundled: true, record: null });
+  const installed = (): ModelRecord[] => records.current().models.filter(({ state }) => state === 'installed');
+
+  async function choiceFor(modelType: ModelType): Promise<Choice | null> {
+    const types = await Promise.all(namedDirs.map(modelTypeOf));
+    const dir = namedDirs.filter((_, i) => types[i] === modelType).at(-1);
+    if (dir !== undefined) return named(dir);
+    const ofKind = installed().filter(({ kind }) => kind === modelType);
+    const chosenName = records.current().chosen[modelType];
+    const own = bundled(modelType);
+    const isOwnChosen = chosenName === own.name || ofKind.length === 0;
+    const record = ofKind.find(({ name }) => name === chosenName) ?? ofKind.at(-1);
+    if (!isOwnChosen && record !== undefined) return recorded(record);
+    return (await exists(own.dir)) ? own : null;
   }
 
   async function remembering<T>(task: Promise<T>): Promise<T> {
@@ -54,142 +100,63 @@ export function createModelRegistry({ resourcesDir, dataDir, checkpointDirs, log
     return result;
   }
 
+  async function upscalerAt(name: string, path: string): Promise<Upscaler> {
+    const { identity, sizeBytes } = await remembering(identityOf(dirname(path), [basename(path)], hashes));
+    return { name, path, identity, sizeBytes, license: UPSCALER_LICENSE };
+  }
+
+  async function upscalers(): Promise<Upscaler[]> {
+    const present: Upscaler[] = [];
+    for (const name of bundledUpscalers) {
+      const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
+      if (!(await exists(path))) continue;
+      present.push(await upscalerAt(name, path));
+    }
+    return present;
+  }
+
   return {
+    namedDirs,
+    bundledDir,
+    choiceFor,
+    upscalers,
+
     async checkpointFor(modelType) {
-      const chosen = await chosenFor(modelType);
-      if (chosen !== undefined) return remembering(describe(chosen, false));
-      const bundled = bundledDir(modelType);
-      if (await exists(bundled)) return remembering(describe(bundled, true));
-      const message = `No ${modelType} checkpoint is installed: ${bundled}, which comes with the program, is missing. Start with --checkpoint DIR, or install the program again.`;
+      const choice = await choiceFor(modelType);
+      if (choice !== null) return remembering(describe(choice));
+      const message = `No ${modelType} checkpoint is installed: ${bundledDir(modelType)}, which comes with the program, is missing. Start with --checkpoint DIR, or install the program again.`;
       throw new AppError('model_not_installed', message, { modelType });
     },
 
-    async upscaler(): Promise<Upscaler> {
-      const path = join(resourcesDir, 'upscalers', `${UPSCALER}.safetensors`);
-      const { identity } = await remembering(identityOf(dirname(path), [basename(path)], hashes));
-      return { name: UPSCALER, path, identity, license: 'BSD-3-Clause' };
+    async upscaler() {
+      const name = records.current().chosen.upscaler ?? bundledUpscalers[0];
+      const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
+      return upscalerAt(name, path);
     },
 
     async list() {
-      const chosen = chosenDirs.map((dir) => describe(dir, false));
-      const bundled = modelTypeSchema.options.map(async (type) => ((await exists(bundledDir(type))) ? describe(bundledDir(type), true) : null));
-      const all = await remembering(Promise.all([...chosen, ...bundled]));
+      const own = await Promise.all(modelTypeSchema.options.map(async (type) => ((await exists(bundledDir(type))) ? [bundled(type)] : [])));
+      const ofNamed = namedDirs.map((dir) => describe(named(dir)));
+      // an installed one that broke is told by the library; a job that asks for it hears why
+      const others = installed().map((record) => describe(recorded(record)).catch(unlessBroken));
+      const all = await remembering(Promise.all([...ofNamed, ...others, ...own.flat().map(describe)]));
       return all.filter((checkpoint) => checkpoint !== null);
     },
   };
 }
 
-/** SHA-256 over path, size and content hash of each file, by path. */
-async function identityOf(dir: string, paths: readonly string[], hashes: FileHashes): Promise<{ identity: string; sizeBytes: number }> {
-  const identity = createHash('sha256');
-  let sizeBytes = 0;
-  for (const path of [...paths].sort()) {
-    const file = await hashes.hashOf(join(dir, path));
-    identity.update(`${path}\0${file.sizeBytes}\0${file.sha256}\n`);
-    sizeBytes += file.sizeBytes;
-  }
-  return { identity: identity.digest('hex'), sizeBytes };
+function bundledName(modelType: ModelType): string {
+  return `storybook-${modelType}`;
 }
 
-/** Relative, with `/` between folders. Throws `checkpoint_missing` where a part is not there. */
-async function relevantPaths(dir: string): Promise<string[]> {
-  const paths = ['model_index.json'];
-  for (const part of parts) {
-    for (const name of await listFolder(join(dir, part))) {
-      if (relevantFile.test(name)) paths.push(`${part}/${name}`);
-    }
-  }
-  return paths;
+function unlessBroken(thrown: unknown): null {
+  if (thrown instanceof AppError) return null;
+  throw thrown;
 }
 
-/** Throws `checkpoint_missing` for a folder without a pipeline, `checkpoint_unsupported` for another model or pipeline. */
-async function assertZImage(dir: string): Promise<void> {
-  const names = await listFolder(dir);
-  const index = join(dir, 'model_index.json');
-  if (!names.includes('model_index.json')) {
-    const config = join(dir, 'config.json');
-    const found = names.includes('config.json') ? z.object({ architectures: z.array(z.string()).min(1) }).safeParse(await readJsonFile(config)) : null;
-    if (!found?.success) throw new AppError('checkpoint_missing', `${dir} is no checkpoint folder: it has no model_index.json.`, { path: dir });
-    throw unsupported(dir, `this folder is a ${found.data.architectures.join(', ')}; a ZImagePipeline with a model_index.json is needed`);
-  }
-  const { _class_name: pipeline } = z
-    .looseObject({ _class_name: z.unknown() })
-    .catch({ _class_name: undefined })
-    .parse(await readJsonFile(index));
-  if (pipeline !== 'ZImagePipeline') throw unsupported(index, `its _class_name is ${quoteValue(pipeline)}; "ZImagePipeline" is needed`);
-}
-
-async function listFolder(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (cause) {
-    throw new AppError(
-      'checkpoint_missing',
-      `${dir} cannot be read (${errnoCode(cause)}); a checkpoint has the folders ${parts.join(', ')}.`,
-      { path: dir },
-      { cause },
-    );
-  }
-}
-
-const quantizationSchema = z.object({ weights_dtype: z.string() });
-
-/** uint4 or int8, by the transformer's quantization. Throws for a folder of another kind. */
-async function modelTypeOf(dir: string): Promise<ModelType> {
-  await assertZImage(dir);
-  const path = join(dir, 'transformer/config.json');
-  const beside = join(dir, 'transformer/quantization_config.json');
-  const config = z.object({ quantization_config: quantizationSchema.nullish() }).safeParse(await readJsonFile(path));
-  if (!config.success) throw damaged(path, config.error);
-  const inside = config.data.quantization_config ?? null;
-  const quantization = quantizationSchema.nullable().safeParse(inside ?? ((await exists(beside)) ? await readJsonFile(beside) : null));
-  if (!quantization.success) throw damaged(beside, quantization.error);
-  const type = modelTypeSchema.safeParse(quantization.data?.weights_dtype);
-  if (type.success) return type.data;
-  throw unsupported(path, `its weights_dtype is ${quoteValue(quantization.data?.weights_dtype)}; ${modelTypeSchema.options.join(' and ')} are supported`);
-}
-
-const vaeSchema = z.object({ block_out_channels: z.array(z.number()).min(1) });
-const transformerSchema = z.object({ all_patch_size: z.array(z.number().int().positive()).min(1) });
-
-/** Pixels a token: each block of the VAE but the first halves the picture, and a patch of latents is one token. */
-async function sizeUnitOf(dir: string): Promise<number> {
-  const vaePath = join(dir, 'vae/config.json');
-  const transformerPath = join(dir, 'transformer/config.json');
-  const vae = vaeSchema.safeParse(await readJsonFile(vaePath));
-  if (!vae.success) throw damaged(vaePath, vae.error);
-  const transformer = transformerSchema.safeParse(await readJsonFile(transformerPath));
-  if (!transformer.success) throw damaged(transformerPath, transformer.error);
-  return 2 ** (vae.data.block_out_channels.length - 1) * (transformer.data.all_patch_size[0] as number);
-}
-
-/** `license` of the front matter of a Hugging Face model card. */
-async function licenseOf(dir: string): Promise<string> {
-  const path = join(dir, 'README.md');
-  if (!(await exists(path))) return UNKNOWN_LICENSE;
-  const [, frontMatter] = /^---\r?\n(.*?)\r?\n---/s.exec(await readFile(path, 'utf8')) ?? [];
-  const [, license] = /^license:[ \t]*([\w.+-]+)/m.exec(frontMatter ?? '') ?? [];
-  return license ?? UNKNOWN_LICENSE;
-}
-
-/** `OWNER/NAME` in a Hugging Face cache (`models--OWNER--NAME/snapshots/COMMIT`), else the folder's name. */
-function nameOf(dir: string): string {
-  const [, repository] = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(dir) ?? [];
-  return repository === undefined ? basename(dir) : repository.replaceAll('--', '/');
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-function damaged(path: string, error: z.ZodError): AppError<'checkpoint_damaged'> {
-  const wrong = error.issues.map((issue) => `${issue.path.join('.') || 'all of it'}: ${issue.message}`);
-  return new AppError('checkpoint_damaged', `${path} does not hold what it must (${wrong.join('; ')}).`, { path }, { cause: error });
-}
-
-function unsupported(path: string, what: string): AppError<'checkpoint_unsupported'> {
-  return new AppError('checkpoint_unsupported', `${path}: ${what}.`, { path });
+/** A download is what its repository says or it does not run; a folder of the user's own may change. */
+function editedDownload(name: string, dir: string): AppError<'checkpoint_damaged'> {
+  return new AppError('checkpoint_damaged', `The files of ${name} in ${dir} are not those that were downloaded any more; verify it, or install it again.`, {
+    path: dir,
+  });
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePng } from '#main/lib/png.ts';
 import { RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { httpErrorSchema, infoSchema } from '#shared/protocol/http.ts';
+import { httpErrorSchema, infoSchema, modelsSchema } from '#shared/protocol/http.ts';
 import { type Answer, ask, type Question } from '../../tests/doubles/ask.ts';
 import { buildAnother, type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
 import { listen } from './listen.ts';
@@ -192,7 +192,14 @@ describe('jobs, queue, models and info', () => {
   });
 
   test('the models, and which one runs', async () => {
-    expect((await get('/api/models')).json()).toMatchObject({ models: [{ name: 'storybook-uint4', active: true, size_unit_px: 32 }] });
+    const models = modelsSchema.parse((await get('/api/models')).json());
+    expect(models).toMatchObject({ models: [{ name: 'storybook-uint4', active: true }], limits: { bytes_per_second: null }, cache_dir: '/cache/hub' });
+  });
+
+  test('a model is added, acted upon and its downloads are limited', async () => {
+    expect((await sendJson('POST', '/api/models', { dir: '/a folder' })).json()).toMatchObject({ name: '/a folder' });
+    expect((await ask(server.port, '/api/models/storybook-uint4/use', { method: 'POST' })).json()).toMatchObject({ state: 'installed' });
+    expect((await sendJson('PUT', '/api/models/limits', { bytes_per_second: 1_000_000 })).json()).toEqual({ bytes_per_second: 1_000_000 });
   });
 
   test('info tells version, device, limits and where the request came from', async () => {
@@ -211,6 +218,13 @@ describe('jobs, queue, models and info', () => {
     ['GET', '/api/jobs?status=done', {}, 400, 'bad_param'],
     ['GET', '/api/jobs?order=asc', {}, 400, 'unknown_param'],
     ['GET', '/api/jobs?__proto__=1', {}, 400, 'unknown_param'],
+    ['POST', '/api/models/storybook-uint4/remove', {}, 409, 'model_busy'],
+    ['POST', '/api/models/OWNER%2FNAME/install', {}, 404, 'unknown_model'],
+    ['POST', '/api/models/storybook-uint4/explode', {}, 400, 'bad_param'],
+    ['POST', '/api/models', { headers: { 'content-type': 'application/json' }, body: '{}' }, 400, 'missing_param'],
+    ['POST', '/api/models', { headers: { 'content-type': 'application/json' }, body: '{"dir":"/a","repository":"a/b"}' }, 400, 'bad_param'],
+    ['POST', '/api/models', { headers: { 'content-type': 'application/json' }, body: '{"repository":"../b"}' }, 400, 'bad_param'],
+    ['PUT', '/api/models/limits', { headers: { 'content-type': 'application/json' }, body: '{"bytes_per_second":1}' }, 400, 'bad_param'],
     ['GET', '/api/jobs/abc', {}, 400, 'bad_param'],
     ['GET', `/api/jobs/${'0'.repeat(64)}`, {}, 404, 'unknown_job'],
     ['PATCH', `/api/jobs/${JOB}`, { body: '{"starred":1}' }, 400, 'bad_param'],

@@ -5,7 +5,7 @@ import fastifyStatic from '@fastify/static';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
-import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { ModelLibrary } from '#main/models/library.ts';
 import { registerAccess } from './access-hook.ts';
 import type { AccessKey } from './access-key.ts';
 import type { App } from './app.ts';
@@ -43,7 +43,7 @@ const KEEP_ALIVE_MS = 30_000;
 export interface ServerOptions {
   config: { open: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
   jobs: Jobs;
-  registry: ModelRegistry;
+  library: ModelLibrary;
   engineStatus: () => EngineState;
   accessKey: AccessKey;
   /** Folder of the built window; may be absent. */
@@ -56,7 +56,7 @@ export interface ServerOptions {
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, registry, engineStatus, accessKey, rendererDir, version, measurePrompt, log } = options;
+  const { config, jobs, library, engineStatus, accessKey, rendererDir, version, measurePrompt, log } = options;
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
@@ -100,18 +100,18 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await registerOpenApi(app, version);
 
   registerHealth(app);
-  registerInfo(app, { version, open: config.open, jobs, registry, engineStatus });
+  registerInfo(app, { version, open: config.open, jobs, registry: library, engineStatus });
   registerImage(app, jobs, createThumbnails(config.dataDir));
   registerJobs(app, jobs);
   registerQueue(app, jobs);
-  registerModels(app, registry);
-  registerTokens(app, registry, measurePrompt);
+  registerModels(app, library);
+  registerTokens(app, library, measurePrompt);
   registerSettings(app, jobs);
   registerNetwork(app, config.open, accessKey);
   registerClients(app, jobs);
   registerLog(app, log.recent);
   await registerUploads(app);
-  registerSocketRoute(app, jobs, access, socketLimits);
+  registerSocketRoute(app, { jobs, library, access, limits: socketLimits });
   await registerDocs(app, version);
   await registerWindow(app, rendererDir);
   await app.ready();

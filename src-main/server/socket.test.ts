@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { ask } from '../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
 
 let server: StudioServer;
@@ -74,6 +75,20 @@ describe('the four messages and watch', () => {
     const params = [...server.jobs.records.values()].at(-1)?.params;
     expect(params).toEqual({ prompt: 'defaults', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' });
     socket.close();
+  });
+
+  test('watch with models brings their progress, until it is taken back', async () => {
+    const { send, next } = await connect();
+    const install = () => ask(server.port, '/api/models/storybook-uint4/verify', { method: 'POST' });
+    send({ type: 'watch', models: true });
+    expect(await next()).toMatchObject({ type: 'watching' });
+    await install();
+    expect(await next()).toMatchObject({ type: 'model_progress', model: { name: 'storybook-uint4', state: 'installed' } });
+    send({ type: 'watch', models: false });
+    expect(await next()).toMatchObject({ type: 'watching' });
+    await install();
+    send({ type: 'watch' });
+    expect(await next()).toMatchObject({ type: 'watching' });
   });
 
   test('?since= on connect is answered like watch', async () => {

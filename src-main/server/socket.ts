@@ -1,13 +1,14 @@
 import fastifyWebsocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
-import type { Jobs, JobsConnection } from '#main/jobs/jobs.ts';
+import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
+import type { ModelLibrary } from '#main/models/library.ts';
 import { AppError, type ErrorCode } from '#shared/protocol/errors.ts';
 import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import { isFromThisMachine } from './access.ts';
 import { type Access, accessRequestOf, assertRate } from './access-hook.ts';
-import { dispatch } from './messages/dispatch.ts';
+import { type Connection, dispatch } from './messages/dispatch.ts';
 import { type Frame, parseFrame } from './parse-frame.ts';
 import { createRateLimit } from './rate-limit.ts';
 
@@ -65,8 +66,16 @@ export async function registerSocketServer(app: FastifyInstance, limits: SocketL
   });
 }
 
+export interface SocketParts {
+  jobs: Jobs;
+  library: ModelLibrary;
+  access: Access;
+  limits: SocketLimits;
+}
+
 /** `GET /api/ws`: one session a socket, each frame answered, none of them closing it. */
-export function registerSocketRoute(app: FastifyInstance, jobs: Jobs, access: Access, limits: SocketLimits): void {
+export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): void {
+  const { access, limits } = parts;
   const sessions = new Set<Session>();
   const rate = createRateLimit(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE);
 
@@ -90,7 +99,7 @@ export function registerSocketRoute(app: FastifyInstance, jobs: Jobs, access: Ac
         session.isAlive = true;
       });
       socket.on('close', () => sessions.delete(session));
-      serve(session, jobs, rate.take, limits);
+      serve(session, parts, rate.take);
     },
   });
 
@@ -101,11 +110,12 @@ export function registerSocketRoute(app: FastifyInstance, jobs: Jobs, access: Ac
   app.addHook('onClose', async () => clearInterval(heartbeat));
 }
 
-function serve({ socket, request }: Session, jobs: Jobs, takeRate: (address: string) => number, limits: SocketLimits): void {
+function serve({ socket, request }: Session, { jobs, library, limits }: SocketParts, takeRate: (address: string) => number): void {
   const address = isFromThisMachine(accessRequestOf(request.raw)) ? null : request.ip;
   const send = (message: ServerMessage): void => {
     if (socket.readyState !== socket.OPEN) return;
-    if (message.type === 'job_preview' && socket.bufferedAmount > limits.bufferedBytes / 16) return;
+    const isDroppable = message.type === 'job_preview' || message.type === 'model_progress';
+    if (isDroppable && socket.bufferedAmount > limits.bufferedBytes / 16) return;
     if (socket.bufferedAmount > limits.bufferedBytes) {
       request.log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a reader that is too slow is cut');
       socket.terminate();
@@ -113,8 +123,12 @@ function serve({ socket, request }: Session, jobs: Jobs, takeRate: (address: str
     }
     socket.send(JSON.stringify(message));
   };
-  const connection = jobs.connect({ clientId: readClientId(request), from: address === null ? 'this_machine' : 'network' }, send);
-  socket.on('close', () => connection.close());
+  const ofJobs = jobs.connect({ clientId: readClientId(request), from: address === null ? 'this_machine' : 'network' }, send);
+  const connection: Connection = { jobs: ofJobs, watchModels: watchModels(library, send) };
+  socket.on('close', () => {
+    ofJobs.close();
+    connection.watchModels(false);
+  });
 
   const waiting: Frame[] = [];
   let isBusy = false;
@@ -135,11 +149,22 @@ function serve({ socket, request }: Session, jobs: Jobs, takeRate: (address: str
   });
 
   const since = readSince(request);
-  if (since !== undefined) connection.watch({ since });
+  if (since !== undefined) ofJobs.watch({ since });
+}
+
+/** Begins or ends the messages about models on one socket; twice the same changes nothing. */
+function watchModels(library: ModelLibrary, send: (message: ServerMessage) => void): (isWatching: boolean) => void {
+  let unwatch: (() => void) | null = null;
+  return (isWatching) => {
+    if (!isWatching) {
+      unwatch?.();
+      unwatch = null;
+    } else unwatch ??= library.watch((model) => send({ type: 'model_progress', model }));
+  };
 }
 
 async function answer(
-  connection: JobsConnection,
+  connection: Connection,
   frame: Frame,
   send: (message: ServerMessage) => void,
   request: FastifyRequest,

@@ -59,6 +59,11 @@ export const errorTable = {
   checkpoint_damaged: z.object({ path: z.string() }),
   checkpoint_unsupported: z.object({ path: z.string() }),
   model_not_installed: z.object({ modelType: z.string() }),
+  unknown_model: none,
+  model_busy: z.object({ state: z.string() }),
+  repository_unavailable: z.object({ repository: z.string() }),
+  download_refused: none,
+  download_failed: none,
   graph_invalid: z.object({ graph: z.string(), node: z.string() }),
   // the engine
   engine_crashed: none,

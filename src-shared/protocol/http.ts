@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
+import { modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
 import { recipeSchema } from '../domain/recipe.ts';
 import { MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
 
@@ -16,6 +17,7 @@ export const httpErrorSchema = z.looseObject({
 });
 export type HttpError = z.infer<typeof httpErrorSchema>;
 
+/** A checkpoint that can run. */
 export const modelSchema = z.object({
   name: z.string(),
   model_type: modelTypeSchema,
@@ -30,8 +32,15 @@ export const modelSchema = z.object({
   /** True for the one that runs when a job asks for its `model_type`. */
   active: z.boolean(),
 });
-export const modelsSchema = z.object({ models: z.array(modelSchema) });
 export type Model = z.infer<typeof modelSchema>;
+
+/** Everything that is installed and that can be. */
+export const modelsSchema = z.object({
+  models: z.array(modelEntrySchema),
+  limits: modelLimitsSchema,
+  /** Where downloads go, in the layout of the Hugging Face cache. */
+  cache_dir: z.string(),
+});
 
 export const infoSchema = z.object({
   version: z.string(),

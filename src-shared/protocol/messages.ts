@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
+import { modelEntrySchema } from '../domain/model.ts';
 import { settingNameSchema } from './settings.ts';
 
 /** The WebSocket contract: what each side says, as schemas. Both ends parse with these; there is no second list. Source: `docs/protocol.md`. */
@@ -43,6 +44,8 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('watch'),
     previews: z.boolean().optional(),
     all: z.boolean().optional(),
+    /** `model_progress` of installations too. */
+    models: z.boolean().optional(),
     since: z.number().int().nonnegative().optional(),
     request_id: requestIdSchema,
   }),
@@ -119,6 +122,9 @@ export const jobPreviewMessageSchema = z.object({
 });
 export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 
+/** Ours: a model's state or how far its download is, to who watches models; at most four a second of each. */
+const modelProgressMessageSchema = z.object({ type: z.literal('model_progress'), model: modelEntrySchema });
+
 const clientJobsMessageSchema = z.object({
   type: z.literal('client_jobs'),
   jobs: z.array(
@@ -159,6 +165,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   jobStatusMessageSchema,
   jobProgressMessageSchema,
   jobPreviewMessageSchema,
+  modelProgressMessageSchema,
   clientJobsMessageSchema,
   watchingMessageSchema,
   settingsChangedMessageSchema,

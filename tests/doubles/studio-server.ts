@@ -3,11 +3,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { ModelLibrary } from '#main/models/library.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access-key.ts';
 import type { App } from '#main/server/app.ts';
 import { createLog } from '#main/server/log.ts';
 import { buildServer, type ServerOptions } from '#main/server/server.ts';
+import type { ModelEntry } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { JobsDouble } from './jobs.ts';
 
@@ -55,7 +56,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
   const app = await buildServer({
     config: { open: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
     jobs,
-    registry,
+    library,
     engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', residentBytes: 1, restarts: 0 }),
     accessKey,
     rendererDir: join(folder, 'renderer'),
@@ -85,11 +86,46 @@ const checkpoint = {
   sizeUnitPx: 32,
 };
 
-const registry: ModelRegistry = {
+const entry: ModelEntry = {
+  name: checkpoint.name,
+  kind: 'uint4',
+  state: 'installed',
+  active: true,
+  license: 'Apache-2.0',
+  source: { type: 'bundled', repository: null, revision: null, path: checkpoint.dir },
+  identity: checkpoint.identity,
+  bytes_done: 1,
+  bytes_total: 1,
+  bytes_per_second: null,
+  seconds_left: null,
+  error: null,
+  compilation: null,
+};
+
+const modelListeners = new Set<(model: ModelEntry) => void>();
+
+const library: ModelLibrary = {
   checkpointFor: async (modelType) => {
     if (modelType === 'uint4') return checkpoint;
     throw new AppError('model_not_installed', `No ${modelType} checkpoint is installed.`, { modelType });
   },
-  upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', identity: 'b'.repeat(64), license: 'BSD-3-Clause' }),
+  upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', identity: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
   list: async () => [checkpoint],
+  entries: async () => [entry],
+  act: async (name, action) => {
+    if (name !== entry.name) throw new AppError('unknown_model', `There is no model ${name}.`, {});
+    if (action === 'remove') throw new AppError('model_busy', `${name} comes with the program.`, { state: entry.state });
+    for (const listener of modelListeners) listener(entry);
+    return entry;
+  },
+  add: async ({ dir }) => ({ ...entry, name: dir ?? 'repository' }),
+  cacheDir: '/cache/hub',
+  limits: () => ({ bytes_per_second: null }),
+  setLimits: async (limits) => limits,
+  watch: (listener) => {
+    modelListeners.add(listener);
+    return () => modelListeners.delete(listener);
+  },
+  start: () => {},
+  close: async () => {},
 };

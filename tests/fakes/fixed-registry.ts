@@ -20,7 +20,7 @@ export class FixedRegistry implements ModelRegistry {
   }
 
   async upscaler(): Promise<Upscaler> {
-    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', license: 'BSD-3-Clause' };
+    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', sizeBytes: 1, license: 'BSD-3-Clause' };
   }
 
   async list(): Promise<Checkpoint[]> {

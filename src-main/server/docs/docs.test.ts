@@ -76,6 +76,8 @@ describe('OpenAPI', () => {
       '/api/jobs/{id}/restore',
       '/api/log',
       '/api/models',
+      '/api/models/limits',
+      '/api/models/{name}/{action}',
       '/api/network',
       '/api/queue',
       '/api/settings',

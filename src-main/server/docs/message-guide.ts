@@ -33,7 +33,8 @@ export const clientGuide: { [Type in ClientMessage['type']]: Guide<{ type: Type 
     example: { type: 'get_client_jobs', request_id: 'req-004' },
   },
   watch: {
-    summary: 'Chooses what is sent beside the answers: previews, events of all jobs, and with since what this client_id has missed; watching answers.',
+    summary:
+      'Chooses what is sent beside the answers: previews, events of all jobs, installations of models, and with since what this client_id has missed; watching answers.',
     example: { type: 'watch', previews: true, since: 17, request_id: 'req-005' },
   },
 };
@@ -64,6 +65,32 @@ export const serverGuide: Guides<ServerMessage> = {
   job_preview: {
     summary: 'What the picture looks like so far, to those who asked for previews by watch.',
     example: { type: 'job_preview', job_id: JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ' },
+  },
+  model_progress: {
+    summary: 'How a model stands or how far its download is, to those who asked for models by watch.',
+    example: {
+      type: 'model_progress',
+      model: {
+        name: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32',
+        kind: 'uint4',
+        state: 'downloading',
+        active: false,
+        license: 'apache-2.0',
+        source: {
+          type: 'hub',
+          repository: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32',
+          revision: '6c5d0f1e2a3b4c5d6e7f8091a2b3c4d5e6f70819',
+          path: null,
+        },
+        identity: null,
+        bytes_done: 1_650_000_000,
+        bytes_total: 6_600_000_000,
+        bytes_per_second: 42_000_000,
+        seconds_left: 118,
+        error: null,
+        compilation: null,
+      },
+    },
   },
   client_jobs: {
     summary: 'The answer to get_client_jobs.',

@@ -6,18 +6,25 @@ import { getClientJobs } from './get-client-jobs.ts';
 import { getStatus } from './get-status.ts';
 import { watch } from './watch.ts';
 
+/** What the messages of one socket act upon. */
+export interface Connection {
+  jobs: JobsConnection;
+  watchModels(isWatching: boolean): void;
+}
+
 /** Hands a message to its handler. Rejects with the handler's `AppError`. */
-export async function dispatch(connection: JobsConnection, message: ClientMessage): Promise<void> {
+export async function dispatch({ jobs, watchModels }: Connection, message: ClientMessage): Promise<void> {
   switch (message.type) {
     case 'create_job':
-      return createJob(connection, message);
+      return createJob(jobs, message);
     case 'get_status':
-      return getStatus(connection, message);
+      return getStatus(jobs, message);
     case 'cancel_job':
-      return cancelJob(connection, message);
+      return cancelJob(jobs, message);
     case 'get_client_jobs':
-      return getClientJobs(connection, message);
+      return getClientJobs(jobs, message);
     case 'watch':
-      return watch(connection, message);
+      if (message.models !== undefined) watchModels(message.models);
+      return watch(jobs, message);
   }
 }

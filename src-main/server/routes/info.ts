@@ -7,7 +7,7 @@ import { isFromThisMachine } from '../access.ts';
 import { accessRequestOf } from '../access-hook.ts';
 import { type App, errorAnswers } from '../app.ts';
 import { MAX_FRAME_BYTES } from '../socket.ts';
-import { listModels } from './models.ts';
+import { listCheckpoints } from './models.ts';
 import { MAX_UPLOAD_BYTES } from './uploads.ts';
 
 /** What the engine tells of itself; the engine's own status fits. */
@@ -32,7 +32,7 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
   const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
   app.get('/api/info', { schema }, async (request): Promise<Info> => {
     const { state, device, deviceReason, accuracy, residentBytes, restarts } = engineStatus();
-    const [models, upscaler] = await Promise.all([listModels(registry), registry.upscaler()]);
+    const [models, upscaler] = await Promise.all([listCheckpoints(registry), registry.upscaler()]);
     return {
       version,
       models,

@@ -1,27 +1,57 @@
+import { z } from 'zod';
 import type { Checkpoint, ModelRegistry } from '#main/models/checkpoint.ts';
+import type { ModelLibrary } from '#main/models/library.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
+import { modelActionSchema, modelEntrySchema, modelLimitsSchema, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type Model, modelsSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../app.ts';
 
-export function registerModels(app: App, registry: ModelRegistry): void {
-  app.get('/api/models', { schema: { tags: ['models'], summary: 'Checkpoints that can run', response: { 200: modelsSchema, ...errorAnswers } } }, async () => ({
-    models: await listModels(registry),
+const tags = ['models'];
+const config = { insistsOnKey: true };
+const one = { 200: modelEntrySchema, ...errorAnswers };
+
+export function registerModels(app: App, library: ModelLibrary): void {
+  app.get('/api/models', { schema: { tags, summary: 'What is installed and what can be', response: { 200: modelsSchema, ...errorAnswers } } }, async () => ({
+    models: await library.entries(),
+    limits: library.limits(),
+    cache_dir: library.cacheDir,
   }));
+
+  app.post(
+    '/api/models',
+    { config, schema: { tags, summary: 'Add a folder of this machine, or a repository to download', body: newModelSchema, response: one } },
+    (request) => library.add(request.body),
+  );
+
+  app.put(
+    '/api/models/limits',
+    { config, schema: { tags, summary: 'How fast downloads may go', body: modelLimitsSchema, response: { 200: modelLimitsSchema, ...errorAnswers } } },
+    (request) => library.setLimits(request.body),
+  );
+
+  const params = z.object({ name: z.string().min(1).max(256), action: modelActionSchema });
+  app.post(
+    '/api/models/:name/:action',
+    { config, schema: { tags, summary: 'Install, pause, resume, remove, verify or use a model; the slash in its name as %2F', params, response: one } },
+    (request) => library.act(request.params.name, request.params.action),
+  );
 }
 
-export async function listModels(registry: ModelRegistry): Promise<Model[]> {
+/** The checkpoints that can run, with those marked that do. */
+export async function listCheckpoints(registry: ModelRegistry): Promise<Model[]> {
   const [checkpoints, active] = await Promise.all([registry.list(), activeDirs(registry)]);
   return checkpoints.map((checkpoint) => describe(checkpoint, active.has(checkpoint.dir)));
 }
 
 async function activeDirs(registry: ModelRegistry): Promise<Set<string>> {
-  const dirs = await Promise.all(modelTypeSchema.options.map((type) => registry.checkpointFor(type).then(({ dir }) => dir, noneInstalled)));
+  const dirs = await Promise.all(modelTypeSchema.options.map((type) => registry.checkpointFor(type).then(({ dir }) => dir, noneCanRun)));
   return new Set(dirs.filter((dir) => dir !== null));
 }
 
-function noneInstalled(thrown: unknown): null {
-  if (thrown instanceof AppError && thrown.code === 'model_not_installed') return null;
+/** Why is told by `GET /api/models` and by every job that asks for it. */
+function noneCanRun(thrown: unknown): null {
+  if (thrown instanceof AppError) return null;
   throw thrown;
 }
 

@@ -1,0 +1,34 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ModelCompilation } from '#shared/domain/model.ts';
+import { MANIFEST } from './compile-cache.ts';
+import { compileReportSchema } from './compile-job.ts';
+
+const manifestSchema = z.object({ identity: z.string(), report: compileReportSchema });
+
+/** What was made of the checkpoint with this identity, for whichever target, or null where it was not compiled yet. */
+export async function findCompilation(cacheDir: string, identity: string): Promise<ModelCompilation | null> {
+  const folders = await readdir(cacheDir).catch(() => []);
+  for (const folder of folders.filter((name) => !name.startsWith('.'))) {
+    const text = await readFile(join(cacheDir, folder, MANIFEST), 'utf8').catch(() => null);
+    // most of them are of other checkpoints and need not be parsed
+    if (text === null || !text.includes(identity)) continue;
+    const manifest = manifestSchema.safeParse(JSON.parse(text));
+    if (manifest.success && manifest.data.identity === identity) return summary(manifest.data.report);
+  }
+  return null;
+}
+
+function summary({ milliseconds, graphs }: z.infer<typeof compileReportSchema>): ModelCompilation {
+  return {
+    milliseconds,
+    graphs: graphs.map(({ name, nodes, inPlaceBytes, unpacked }) => ({
+      name,
+      nodes,
+      in_place_bytes: inPlaceBytes,
+      unpacked_bytes: unpacked.reduce((sum, { bytes }) => sum + bytes, 0),
+      reasons: [...new Set(unpacked.map(({ reason }) => reason))],
+    })),
+  };
+}

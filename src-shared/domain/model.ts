@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { modelTypeSchema } from './job.ts';
+
+/** A checkpoint's kind is the `model_type` that it answers to; an upscaler enlarges what any of them drew. */
+export const modelKindSchema = z.enum([...modelTypeSchema.options, 'upscaler']);
+export type ModelKind = z.infer<typeof modelKindSchema>;
+
+/** `absent` can be installed; `damaged` was installed and its files are gone or not what they were; `failed` stopped on the way, with the error beside it. */
+const modelStateSchema = z.enum(['absent', 'queued', 'downloading', 'paused', 'verifying', 'installed', 'damaged', 'failed']);
+
+/** What the compiler made of a checkpoint on this machine. */
+export const modelCompilationSchema = z.object({
+  milliseconds: z.number(),
+  graphs: z.array(
+    z.object({
+      name: z.string(),
+      nodes: z.number().int(),
+      /** Bytes of weights that are used where the checkpoint has them. */
+      in_place_bytes: z.number(),
+      /** Bytes of weights that had to be written again, and why. */
+      unpacked_bytes: z.number(),
+      reasons: z.array(z.string()),
+    }),
+  ),
+});
+export type ModelCompilation = z.infer<typeof modelCompilationSchema>;
+
+/** A model that is on this machine or can be installed on it. */
+export const modelEntrySchema = z.object({
+  /** `OWNER/NAME` of its repository, or its folder's name: unique on this machine. */
+  name: z.string(),
+  kind: modelKindSchema,
+  state: modelStateSchema,
+  /** True for the one that runs now for its kind. */
+  active: z.boolean(),
+  license: z.string(),
+  source: z.object({
+    /** `bundled` came with the program; `hub` is a repository that is downloaded; `folder` is used where the user has it. */
+    type: z.enum(['bundled', 'hub', 'folder']),
+    repository: z.string().nullable(),
+    /** The pinned commit of the repository, once it was asked for. */
+    revision: z.string().nullable(),
+    /** Where its files are on this machine, or null. */
+    path: z.string().nullable(),
+  }),
+  /** SHA-256 over the hashes of its files, once they are all there. */
+  identity: z.string().nullable(),
+  bytes_done: z.number().int(),
+  /** Of an absent one as published when this version of the program was made. */
+  bytes_total: z.number().int(),
+  /** While `downloading` or `verifying`. */
+  bytes_per_second: z.number().nullable(),
+  seconds_left: z.number().nullable(),
+  /** Why it is `damaged` or `failed`. */
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  compilation: modelCompilationSchema.nullable(),
+});
+export type ModelEntry = z.infer<typeof modelEntrySchema>;
+
+/**
+ * `install` downloads what is missing, `pause` and `resume` a download, `remove` deletes what was downloaded (a folder of the user's is only forgotten),
+ * `verify` hashes every file again, `use` makes it the one that runs for its kind.
+ */
+export const modelActionSchema = z.enum(['install', 'pause', 'resume', 'remove', 'verify', 'use']);
+export type ModelAction = z.infer<typeof modelActionSchema>;
+
+const repositoryPattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
+
+/** A folder of this machine, used in place, or a repository, whose download begins. */
+export const newModelSchema = z
+  .strictObject({
+    dir: z.string().min(1).max(4096).optional(),
+    repository: z.string().regex(repositoryPattern, 'must be OWNER/NAME').optional(),
+    /** Branch, tag or commit of the repository; `main` without it. */
+    revision: z
+      .string()
+      .regex(/^\w[\w.-]{0,99}$/, 'must be a branch, a tag or a commit')
+      .optional(),
+  })
+  .refine(({ dir, repository }) => (dir === undefined) !== (repository === undefined), { path: ['dir'], message: 'must stand alone: a dir or a repository' });
+export type NewModel = z.infer<typeof newModelSchema>;
+
+export const modelLimitsSchema = z.strictObject({
+  /** Bytes a second that all downloads together may take; null is as fast as it goes. */
+  bytes_per_second: z.number().int().min(65_536).nullable(),
+});
+export type ModelLimits = z.infer<typeof modelLimitsSchema>;
