@@ -8,6 +8,7 @@ import { jobIdOf } from './job-id.ts';
 import type { Clock, JobsLimits } from './jobs.ts';
 import type { AfterCommit, Journal } from './journal.ts';
 import { type Outputs, pictureBytes } from './outputs.ts';
+import type { Retention } from './retention.ts';
 import type { Runner } from './runner.ts';
 import { statusDraft } from './status-message.ts';
 import type { ModelName, NewJob, Store, StoredJob } from './store.ts';
@@ -22,6 +23,7 @@ interface Parts {
   audience: Audience;
   journal: Journal;
   outputs: Outputs;
+  retention: Retention;
   registry: ModelRegistry;
   runner: Runner;
   clock: Clock;
@@ -174,13 +176,13 @@ export class Admission {
   }
 
   async #reasonForNoRoom(pictureBytesAtMost: number): Promise<AppError | null> {
-    const { outputs, clock, limits } = this.#parts;
+    const { outputs, retention, clock, limits } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (this.#freeSpace === null || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) this.#freeSpace = { atMs: nowMs, bytes: outputs.freeBytes() };
     try {
       const freeBytes = await this.#freeSpace.bytes;
       const neededBytes = pictureBytesAtMost + limits.reserveBytes;
-      if (freeBytes >= neededBytes) return null;
+      if (freeBytes >= neededBytes) return retention.reasonForNoRoom(pictureBytesAtMost);
       const message =
         `The disk that holds ${outputs.dir} has ${megabytes(freeBytes)} MB free; ${megabytes(neededBytes)} MB are needed for this job and a reserve. ` +
         'Free some space or empty the bin, then send the job again.';

@@ -11,6 +11,7 @@ import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
 import { Admission } from './admission.ts';
 import { Audience, type Listener, type StatusDraft } from './audience.ts';
+import { Bin } from './bin.ts';
 import { ClientsSeen } from './clients-seen.ts';
 import { openDatabase } from './database.ts';
 import { originalFileName } from './file-name.ts';
@@ -19,6 +20,7 @@ import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOpti
 import { Journal } from './journal.ts';
 import { Outputs, prepareOutputsFolder } from './outputs.ts';
 import { indexOutputs, recover } from './recovery.ts';
+import { Retention } from './retention.ts';
 import { Runner } from './runner.ts';
 import { SettingsFile } from './settings-file.ts';
 import { statusDraft, wireResult } from './status-message.ts';
@@ -70,16 +72,22 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     const audience = new Audience(store, limits.replayedStatuses);
     const journal = new Journal(store, audience, clock.now);
     const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
+    const bin = new Bin({ store, audience, journal, outputs });
+    const retention = new Retention({ store, outputs, bin, settings, clock, log });
     const runner = new Runner({
       ...{ store, audience, journal, outputs, engine, registry, clock, log, programVersion, settings, isOwnWindow },
       runningLimit: limits.running,
+      onEnded: () => retention.look(),
     });
-    const admission = new Admission({ store, audience, journal, outputs, registry, runner, clock, limits });
+    const admission = new Admission({ store, audience, journal, outputs, retention, registry, runner, clock, limits });
     await recover({ store, journal, outputs, runner, log });
     runner.startWaiting();
     const clientsSeen = new ClientsSeen(store, clock, log);
     store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
-    return new DurableJobs({ store, audience, clientsSeen, journal, outputs, runner, admission, settings, fixedSettings, clock, limits, unlock });
+    retention.start();
+    return new DurableJobs({
+      ...{ store, audience, clientsSeen, journal, outputs, bin, retention, runner, admission, settings, fixedSettings, clock, limits, unlock },
+    });
   } catch (thrown) {
     unlock();
     throw thrown;
@@ -92,6 +100,8 @@ interface Parts {
   clientsSeen: ClientsSeen;
   journal: Journal;
   outputs: Outputs;
+  bin: Bin;
+  retention: Retention;
   runner: Runner;
   admission: Admission;
   settings: SettingsFile;
@@ -150,31 +160,25 @@ class DurableJobs implements Jobs {
   }
 
   remove(jobId: string): JobRecord {
-    const { clock, outputs } = this.#parts;
+    const { clock, bin } = this.#parts;
     const job = this.#known(jobId);
     if (job.deletedAtMs !== null) return this.#record(job);
     if (!isEnd(job.state)) {
       const message = `Job ${jobId} is ${job.state.status} and cannot be deleted: completed, failed and cancelled ones can. Cancel it first.`;
       throw new AppError('job_not_ended', message, { status: job.state.status });
     }
-    outputs.moveToBin(job.filename);
-    return this.#setDeleted(job, clock.now());
+    return this.#record(bin.put(job, clock.now()));
   }
 
   restore(jobId: string): JobRecord {
     const job = this.#known(jobId);
-    if (job.deletedAtMs === null) return this.#record(job);
-    this.#parts.outputs.moveFromBin(job.filename);
-    return this.#setDeleted(job, null);
+    return this.#record(job.deletedAtMs === null ? job : this.#parts.bin.restore(job));
   }
 
   emptyBin(): number {
-    const { store, outputs } = this.#parts;
+    const { store, bin } = this.#parts;
     const binned = store.binnedJobs();
-    for (const { filename } of binned) outputs.deleteFromBin(filename);
-    store.transaction(() => {
-      for (const { jobId } of binned) store.forgetJob(jobId);
-    });
+    bin.deleteForGood(binned);
     return binned.length;
   }
 
@@ -211,6 +215,10 @@ class DurableJobs implements Jobs {
     };
   }
 
+  onPicturesDeleted(listener: (filenames: string[]) => void): void {
+    this.#parts.bin.onDeleted(listener);
+  }
+
   clients(): Clients {
     const { store, audience, clientsSeen, clock } = this.#parts;
     clientsSeen.write();
@@ -232,7 +240,7 @@ class DurableJobs implements Jobs {
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
-    const { settings, fixedSettings, outputs, audience } = this.#parts;
+    const { settings, fixedSettings, outputs, audience, retention } = this.#parts;
     const fixed = fixedSettings.find((name) => change[name] !== undefined);
     if (fixed !== undefined) {
       const message = `${fixed} is fixed by the command line and cannot be changed here; it may be left out. Start the server without that option to change it.`;
@@ -247,6 +255,7 @@ class DurableJobs implements Jobs {
     await settings.change(wanted);
     if (wanted.outputs_folder !== undefined) outputs.use(settings.settings.outputs_folder);
     const names = settingNameSchema.options.filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
+    retention.look();
     if (names.length > 0) audience.tellWatchers({ type: 'settings_changed', names });
     return this.settings();
   }
@@ -261,8 +270,9 @@ class DurableJobs implements Jobs {
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
-    const { runner, store, admission, clientsSeen, unlock } = this.#parts;
+    const { runner, store, admission, clientsSeen, retention, unlock } = this.#parts;
     admission.close();
+    await retention.close();
     await runner.close(how);
     // a park that waits may be overtaken by a `now`
     if (this.#closed) return;
@@ -326,16 +336,6 @@ class DurableJobs implements Jobs {
       result: stand === 'cancelled' ? null : wireResult(state),
     }));
     listener.send({ type: 'client_jobs', jobs, request_id: requestId });
-  }
-
-  #setDeleted(job: StoredJob, deletedAtMs: number | null): JobRecord {
-    const { store, audience, journal } = this.#parts;
-    const changed: StoredJob = { ...job, deletedAtMs };
-    journal.commit((afterCommit) => {
-      store.setDeleted(job.jobId, deletedAtMs);
-      afterCommit(audience.addressStatus({ ...statusDraft(changed), deleted: deletedAtMs !== null }, 'asked'));
-    });
-    return this.#record(changed);
   }
 
   #known(jobId: string): StoredJob {

@@ -74,6 +74,7 @@ export const migrations: readonly string[] = [
   ALTER TABLE jobs ADD COLUMN size_bytes INTEGER;
   CREATE INDEX jobs_sizes ON jobs (width, height) WHERE deleted_at_ms IS NULL;
   CREATE INDEX jobs_kept ON jobs (starred, number, size_bytes) WHERE deleted_at_ms IS NULL;
+  CREATE INDEX jobs_unmeasured ON jobs (number) WHERE size_bytes IS NULL AND finished_at_ms IS NOT NULL;
 
   ALTER TABLE clients ADD COLUMN first_seen_ms REAL;
   ALTER TABLE clients ADD COLUMN last_seen_ms REAL;

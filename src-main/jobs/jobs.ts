@@ -104,6 +104,8 @@ export interface Jobs {
   restore(jobId: string): JobRecord;
   /** Deletes what lies in the bin for good. Returns how many jobs that were. */
   emptyBin(): number;
+  /** Called with the names of pictures, enlargements included, whose files were deleted for good. */
+  onPicturesDeleted(listener: (filenames: string[]) => void): void;
   /** Throws `unknown_job` where `move` names a job that does not wait. */
   queue(action: QueueAction): QueueSummary;
   summary(): QueueSummary;

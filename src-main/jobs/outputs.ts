@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { access, open, realpath, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
@@ -101,6 +101,13 @@ export class Outputs {
       if (errnoCode(thrown) === 'ENOENT') return null;
       throw thrown;
     }
+  }
+
+  /** What a job's files take, in the bin or outside of it. */
+  sizeBytes(filename: string): number {
+    const paths = this.#dirs.flatMap((dir) => [join(dir, filename), join(dir, BIN, filename)]);
+    const sizes = paths.flatMap((path) => [path, upscaledFileName(path)]).map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   /** Names of the original pictures in the bin. */

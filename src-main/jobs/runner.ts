@@ -34,6 +34,8 @@ export interface RunnerParts {
   runningLimit: number;
   isOwnWindow: (owner: string) => boolean;
   settings: SettingsFile;
+  /** A job has left the running ones, for whatever reason. */
+  onEnded: () => void;
 }
 
 type Stage = 'generate' | 'upscale';
@@ -255,6 +257,7 @@ export class Runner {
       run.progress.drop();
       if (this.#running.get(jobId) === run) this.#running.delete(jobId);
       if (this.#leaving.get(jobId) === run.finished) this.#leaving.delete(jobId);
+      this.#parts.onEnded();
       this.startWaiting();
     }
   }

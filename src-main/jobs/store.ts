@@ -227,8 +227,39 @@ export class Store {
     return this.#jobs("SELECT * FROM jobs WHERE status IN ('pending', 'processing', 'generated') ORDER BY arrival");
   }
 
-  binnedJobs(): StoredJob[] {
-    return this.#jobs('SELECT * FROM jobs WHERE deleted_at_ms IS NOT NULL');
+  /** Those that came to the bin before `beforeMs`, the longest there first; all of them without a limit. */
+  binnedJobs({ beforeMs = Number.MAX_SAFE_INTEGER, limit = -1 }: { beforeMs?: number; limit?: number } = {}): StoredJob[] {
+    return this.#jobs('SELECT * FROM jobs WHERE deleted_at_ms IS NOT NULL AND deleted_at_ms < ? ORDER BY deleted_at_ms, number LIMIT ?', beforeMs, limit);
+  }
+
+  /** Ended jobs with pictures that are neither starred nor in the bin, oldest first. */
+  oldestUnstarred(limit: number): StoredJob[] {
+    return this.#jobs(
+      'SELECT * FROM jobs WHERE deleted_at_ms IS NULL AND starred = 0 AND size_bytes > 0 AND finished_at_ms IS NOT NULL ORDER BY number LIMIT ?',
+      limit,
+    );
+  }
+
+  /** Ended jobs whose pictures' size is not known yet. */
+  unmeasuredJobs(limit: number): StoredJob[] {
+    return this.#jobs('SELECT * FROM jobs WHERE size_bytes IS NULL AND finished_at_ms IS NOT NULL ORDER BY number LIMIT ?', limit);
+  }
+
+  setSize(jobId: string, sizeBytes: number): void {
+    this.#run('UPDATE jobs SET size_bytes = ? WHERE job_id = ?', sizeBytes, jobId);
+  }
+
+  /** Of all ended jobs outside of the bin. */
+  keptBytes(): number {
+    return this.#sum('SELECT sum(size_bytes) AS total FROM jobs WHERE deleted_at_ms IS NULL');
+  }
+
+  starredBytes(): number {
+    return this.#sum('SELECT sum(size_bytes) AS total FROM jobs WHERE deleted_at_ms IS NULL AND starred = 1');
+  }
+
+  binnedBytes(): number {
+    return this.#sum('SELECT sum(size_bytes) AS total FROM jobs WHERE deleted_at_ms IS NOT NULL');
   }
 
   lastArrival(): number {
@@ -271,7 +302,7 @@ export class Store {
   /** A fresh request for an ended job: as `setState`, with a new owner and arrival, and out of the bin. */
   requestAgain(jobId: string, state: JobState, owner: string, arrival: number, nowMs: number): void {
     this.setState(jobId, state, nowMs);
-    this.#run('UPDATE jobs SET owner = ?, arrival = ?, deleted_at_ms = NULL WHERE job_id = ?', owner, arrival, jobId);
+    this.#run('UPDATE jobs SET owner = ?, arrival = ?, deleted_at_ms = NULL, size_bytes = NULL WHERE job_id = ?', owner, arrival, jobId);
   }
 
   setPlace(jobId: string, place: number): void {
@@ -473,6 +504,10 @@ export class Store {
 
   #jobs(sql: string, ...values: (string | number | null)[]): StoredJob[] {
     return this.#all(sql, ...values).map((row) => jobRowSchema.parse(row));
+  }
+
+  #sum(sql: string): number {
+    return z.object({ total: z.number().nullable() }).parse(this.#get(sql)).total ?? 0;
   }
 
   #get(sql: string, ...values: (string | number | null)[]): unknown {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
@@ -100,6 +101,15 @@ describe('pictures', () => {
     expect(again.status).toBe(304);
     const wide = await get(`${path}?w=1024`);
     expect((await sharp(wide.body).metadata()).width).toBe(640);
+  });
+
+  test('the smaller ones of a picture that was deleted for good go with it', async () => {
+    const other = `/api/image/${encodeURIComponent(CHINESE)}`;
+    for (const address of [`${path}?w=64`, `${path}?w=128`, `${other}?w=64`]) expect((await get(address)).status).toBe(200);
+    const thumbnails = () => readdirSync(join(server.dataDir, 'thumbnails')).length;
+    const before = thumbnails();
+    server.jobs.tellDeleted([CHINESE]);
+    await expect.poll(thumbnails).toBe(before - 1);
   });
 
   test.for(['?w=255', '?w=0', '?w=-64', '?w=99999999999999999999', '?w=abc', '?w=', '?w=64&w=128', '?w=64.0001'])(

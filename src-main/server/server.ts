@@ -99,9 +99,14 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(fastifyStatic, { serve: false });
   await registerOpenApi(app, version);
 
+  const thumbnails = createThumbnails(config.dataDir);
+  jobs.onPicturesDeleted((filenames) => {
+    thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted pictures could not be removed'));
+  });
+
   registerHealth(app);
   registerInfo(app, { version, open: config.open, jobs, registry: library, engineStatus });
-  registerImage(app, jobs, createThumbnails(config.dataDir));
+  registerImage(app, jobs, thumbnails);
   registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);

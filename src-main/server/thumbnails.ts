@@ -1,18 +1,21 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 
 const MAX_PIXELS = 8192 * 8192;
+const PREFIX_LENGTH = 65;
 /** Each holds a whole picture in memory while it runs, beside the model. */
 const MAX_AT_ONCE = 2;
 
 export interface Thumbnails {
   /** The WebP file, made when it is asked for the first time. Rejects with `picture_damaged`. */
   file(picturePath: string, width: (typeof THUMBNAIL_WIDTHS)[number]): Promise<string>;
+  /** Removes what was made of pictures of these names; where that fails, files of no use are left. */
+  forget(filenames: readonly string[]): Promise<void>;
 }
 
 /** Small versions of pictures, kept in `thumbnails/` of the data folder; the folder may be emptied at any time. */
@@ -39,8 +42,7 @@ export function createThumbnails(dataDir: string): Thumbnails {
     async file(picturePath, width) {
       const { mtimeMs, size } = await stat(picturePath);
       // a picture that was made anew under its old name is another picture
-      const content = createHash('sha256').update(`${picturePath}\0${mtimeMs}\0${size}`).digest('hex').slice(0, 32);
-      const path = join(dir, `${content}-${width}.webp`);
+      const path = join(dir, `${prefixOf(basename(picturePath))}${Math.round(mtimeMs)}-${size}-${width}.webp`);
       if (existsSync(path)) return path;
       const made = underWay.get(path) ?? inTurn(path, () => makeThumbnail(picturePath, width, dir, path));
       underWay.set(path, made);
@@ -50,7 +52,18 @@ export function createThumbnails(dataDir: string): Thumbnails {
         underWay.delete(path);
       }
     },
+    async forget(filenames) {
+      const prefixes = new Set(filenames.map(prefixOf));
+      if (!existsSync(dir)) return;
+      const names = await readdir(dir);
+      await Promise.all(names.filter((name) => prefixes.has(name.slice(0, PREFIX_LENGTH))).map((name) => rm(join(dir, name), { force: true })));
+    },
   };
+}
+
+/** Names of pictures can be as long as a file name may be, so their digest stands for them. */
+function prefixOf(filename: string): string {
+  return `${createHash('sha256').update(filename).digest('hex')}-`;
 }
 
 async function makeThumbnail(picturePath: string, width: number, dir: string, path: string): Promise<void> {

@@ -18,6 +18,7 @@ export class JobsDouble implements Jobs {
   paused = false;
   chosen: Settings = { outputs_folder: '/pictures', disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true };
   readonly #outputsDir: string;
+  readonly #deletedListeners: ((filenames: string[]) => void)[] = [];
 
   constructor(outputsDir: string) {
     this.#outputsDir = outputsDir;
@@ -79,7 +80,16 @@ export class JobsDouble implements Jobs {
   emptyBin(): number {
     const deleted = [...this.records.values()].filter((job) => job.deleted);
     for (const { job_id } of deleted) this.records.delete(job_id);
+    this.tellDeleted(deleted.flatMap(({ result }) => (result === null ? [] : [result.filename])));
     return deleted.length;
+  }
+
+  onPicturesDeleted(listener: (filenames: string[]) => void): void {
+    this.#deletedListeners.push(listener);
+  }
+
+  tellDeleted(filenames: string[]): void {
+    for (const listener of this.#deletedListeners) listener(filenames);
   }
 
   queue(action: Parameters<Jobs['queue']>[0]): QueueSummary {
