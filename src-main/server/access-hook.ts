@@ -20,8 +20,8 @@ const REQUESTS_PER_SECOND = 100;
 const REQUESTS_AT_ONCE = 1000;
 
 export interface Access {
-  /** Whether the sender of a request that was let in still would be: the key may have been rotated since. */
-  mayStay(request: FastifyRequest): boolean;
+  /** A check, for later, whether the sender of a request that was let in still would be: the key may be rotated meanwhile. It keeps nothing of the request alive. */
+  stayCheck(request: FastifyRequest): () => boolean;
 }
 
 /** Guards every route, the WebSocket before its 101 included. Must be registered before the routes. */
@@ -39,14 +39,16 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
     // a preflight asks for another origin's sake, can bring no key and does nothing; cors answers it
     if (seen.method === 'OPTIONS') return;
     const token = tokenOf(request);
-    checkKey(seen, rules, () => hasKey(seen, token, key), request.routeOptions.config.insistsOnKey === true);
+    checkKey(seen, rules, () => isRight(presentedKeys(seen, token, COOKIE_NAME), key), request.routeOptions.config.insistsOnKey === true);
     if (seen.path === '/' && token !== undefined && key.matches(token)) return welcome(request, reply, key);
   });
 
   return {
-    mayStay(request) {
+    stayCheck(request) {
       const seen = accessRequestOf(request.raw);
-      return rules.open || isFromThisMachine(seen) || hasKey(seen, tokenOf(request), key);
+      if (rules.open || isFromThisMachine(seen)) return () => true;
+      const presented = presentedKeys(seen, tokenOf(request), COOKIE_NAME);
+      return () => isRight(presented, key);
     },
   };
 }
@@ -62,8 +64,7 @@ export function assertRate(retryAfterMs: number): void {
   if (retryAfterMs > 0) throw new AppError('rate_limited', `Too much was asked from this address; wait ${retryAfterMs} ms.`, { retryAfterMs });
 }
 
-function hasKey(seen: AccessRequest, token: string | undefined, key: AccessKey): boolean {
-  const { keys, cookies } = presentedKeys(seen, token, COOKIE_NAME);
+function isRight({ keys, cookies }: ReturnType<typeof presentedKeys>, key: AccessKey): boolean {
   return keys.some((candidate) => key.matches(candidate)) || cookies.some((candidate) => key.matchesCookie(candidate));
 }
 

@@ -221,7 +221,7 @@ describe('the limits of a socket', () => {
   });
 
   test('a reader that is too slow is cut, and the others are not', async () => {
-    const tight = await startStudioServer({ socketLimits: { bufferedBytes: 1_000_000 } });
+    const tight = await startStudioServer({ socketLimits: { bufferedBytes: 1_000_000, closeMs: 50 } });
     const [slow, quick] = [await connect('', tight), await connect('', tight)];
     slow.socket.pause();
     const message: ServerMessage = { type: 'error', code: 'internal', message: 'x'.repeat(100_000) };
@@ -235,6 +235,20 @@ describe('the limits of a socket', () => {
     expect(await quick.next()).toMatchObject({ type: 'watching' });
     expect(tight.logLines.join('')).toContain('slow_reader');
     await tight.close();
+  });
+
+  test('a reader that is cut and reads on comes to the reason', async () => {
+    const patient = await startStudioServer({ socketLimits: { bufferedBytes: 1_000_000, closeMs: 60_000 } });
+    const [slow, quick] = [await connect('', patient), await connect('', patient)];
+    slow.socket.pause();
+    while (!patient.logLines.join('').includes('slow_reader')) {
+      patient.jobs.broadcast({ type: 'error', code: 'internal', message: 'x'.repeat(100_000) });
+      await quick.next();
+    }
+    slow.socket.resume();
+    const [code, reason] = await once(slow.socket, 'close');
+    expect([code, reason.toString()]).toEqual([1008, 'slow_reader: too much was left unread']);
+    await patient.close();
   });
 
   test('a peer that does not answer pings is cut, one that does stays', async () => {

@@ -1,5 +1,6 @@
+import type { ServerResponse } from 'node:http';
 import fastifyWebsocket from '@fastify/websocket';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
@@ -27,19 +28,23 @@ export interface SocketLimits {
   bufferedBytes: number;
   /** A peer that did not answer a ping until the next one is cut. */
   pingMs: number;
-  /** What a peer has to say goodbye at shutdown. */
+  /** What a peer has to say goodbye, at shutdown or when it is cut. */
   closeMs: number;
 }
 
-export const defaultSocketLimits: SocketLimits = { sockets: 12_000, socketsPerAddress: 100, bufferedBytes: 16 * 1024 * 1024, pingMs: 30_000, closeMs: 1_000 };
+export const defaultSocketLimits: SocketLimits = { sockets: 12_000, socketsPerAddress: 100, bufferedBytes: 4 * 1024 * 1024, pingMs: 30_000, closeMs: 1_000 };
 
 /** Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
 
+/** What is kept of an open socket: nothing that holds the request that it came with, since there may be ten thousand of them. */
 interface Session {
   socket: WebSocket;
-  request: FastifyRequest;
+  log: FastifyBaseLogger;
+  /** Null for this machine, which has no limits of its own. */
+  address: string | null;
+  mayStay: () => boolean;
   /** False from a ping until its pong. */
   isAlive: boolean;
 }
@@ -48,12 +53,7 @@ interface Session {
 export async function registerSocketServer(app: FastifyInstance, limits: SocketLimits): Promise<void> {
   await app.register(fastifyWebsocket, {
     options: { maxPayload: MAX_FRAME_BYTES, maxFragments: MAX_FRAGMENTS, perMessageDeflate: false, skipUTF8Validation: true },
-    errorHandler: (error, socket, request) => {
-      // ws has begun to close with the right code where the peer broke a rule of frames
-      const isTooLarge = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
-      request.log.info({ err: error, ...(isTooLarge ? { code: 'frame_too_large' satisfies ErrorCode, limit: MAX_FRAME_BYTES } : {}) }, 'a socket failed');
-      if (socket.readyState === socket.OPEN) socket.terminate();
-    },
+    errorHandler: (error, socket, request) => endFailed(error, socket, request.log),
     preClose: async () => {
       const { clients } = app.websocketServer;
       for (const socket of clients) socket.close(GOING_AWAY, 'the server is shutting down');
@@ -77,53 +77,71 @@ export interface SocketParts {
 export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): void {
   const { access, limits } = parts;
   const sessions = new Set<Session>();
+  const responses = new WeakMap<FastifyRequest, ServerResponse>();
   const rate = createRateLimit(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE);
 
   app.route({
     method: 'GET',
     url: '/api/ws',
     schema: { hide: true },
-    preValidation: async (request) => {
+    preValidation: async (request, reply) => {
       if (!request.ws) return;
       readClientId(request);
       readSince(request);
       assertRoom(sessions, request, limits);
+      responses.set(request, reply.raw);
     },
     handler: () => {
       throw new AppError('upgrade_required', 'This address speaks WebSocket; /docs/websocket tells the messages.', {});
     },
     wsHandler: (socket, request) => {
-      const session: Session = { socket, request, isAlive: true };
+      const session: Session = { socket, log: app.log, address: addressOf(request), mayStay: access.stayCheck(request), isAlive: true };
+      letGoOfRequest(session, request, responses.get(request));
       sessions.add(session);
       socket.on('pong', () => {
         session.isAlive = true;
       });
       socket.on('close', () => sessions.delete(session));
-      serve(session, parts, rate.take);
+      serve(session, { clientId: readClientId(request), since: readSince(request) }, parts, rate.take);
     },
   });
 
   const heartbeat = setInterval(() => {
-    for (const session of sessions) beat(session, access);
+    for (const session of sessions) beat(session);
   }, limits.pingMs);
   heartbeat.unref();
   app.addHook('onClose', async () => clearInterval(heartbeat));
 }
 
-function serve({ socket, request }: Session, { jobs, library, limits }: SocketParts, takeRate: (address: string) => number): void {
-  const address = isFromThisMachine(accessRequestOf(request.raw)) ? null : request.ip;
+/** What the framework hangs on a socket keeps request, reply and response alive, 5 kB and more, for as long as the socket lives. */
+function letGoOfRequest({ socket, log }: Session, request: FastifyRequest, response: ServerResponse | undefined): void {
+  socket.removeAllListeners('error');
+  socket.on('error', (error) => endFailed(error, socket, log));
+  response?.detachSocket(request.raw.socket);
+}
+
+function endFailed(error: Error, socket: WebSocket, log: FastifyBaseLogger): void {
+  // ws has begun to close with the right code where the peer broke a rule of frames
+  const isTooLarge = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+  log.info({ err: error, ...(isTooLarge ? { code: 'frame_too_large' satisfies ErrorCode, limit: MAX_FRAME_BYTES } : {}) }, 'a socket failed');
+  if (socket.readyState === socket.OPEN) socket.terminate();
+}
+
+function serve(
+  session: Session,
+  { clientId, since }: { clientId: string | null; since: number | undefined },
+  { jobs, library, limits }: SocketParts,
+  takeRate: (address: string) => number,
+): void {
+  const { socket, address, log } = session;
   const send = (message: ServerMessage): void => {
     if (socket.readyState !== socket.OPEN) return;
     const isDroppable = message.type === 'job_preview' || message.type === 'model_progress';
     if (isDroppable && socket.bufferedAmount > limits.bufferedBytes / 16) return;
-    if (socket.bufferedAmount > limits.bufferedBytes) {
-      request.log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a reader that is too slow is cut');
-      socket.terminate();
-      return;
-    }
-    socket.send(JSON.stringify(message));
+    if (socket.bufferedAmount > limits.bufferedBytes) cut(session, limits);
+    else socket.send(JSON.stringify(message));
   };
-  const ofJobs = jobs.connect({ clientId: readClientId(request), from: address === null ? 'this_machine' : 'network' }, send);
+  const ofJobs = jobs.connect({ clientId, from: address === null ? 'this_machine' : 'network' }, send);
   const connection: Connection = { jobs: ofJobs, watchModels: watchModels(library, send) };
   socket.on('close', () => {
     ofJobs.close();
@@ -137,7 +155,7 @@ function serve({ socket, request }: Session, { jobs, library, limits }: SocketPa
     if (isBusy) return;
     isBusy = true;
     for (let frame = waiting.shift(); frame !== undefined; frame = waiting.shift()) {
-      await answer(connection, frame, send, request, () => address !== null && assertRate(takeRate(address)));
+      await answer(connection, frame, send, log, () => address !== null && assertRate(takeRate(address)));
       if (waiting.length === 0 && socket.isPaused) socket.resume();
     }
     isBusy = false;
@@ -148,7 +166,6 @@ function serve({ socket, request }: Session, { jobs, library, limits }: SocketPa
     void drain();
   });
 
-  const since = readSince(request);
   if (since !== undefined) ofJobs.watch({ since });
 }
 
@@ -163,11 +180,19 @@ function watchModels(library: ModelLibrary, send: (message: ServerMessage) => vo
   };
 }
 
+/** A reader that still comes to the end of what waits for it reads why; one that does not is gone soon, and its memory with it. */
+function cut({ socket, log }: Session, { closeMs }: SocketLimits): void {
+  log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a reader that is too slow is cut');
+  socket.close(POLICY_VIOLATION, 'slow_reader: too much was left unread');
+  const deadline = setTimeout(() => socket.terminate(), closeMs);
+  socket.once('close', () => clearTimeout(deadline));
+}
+
 async function answer(
   connection: Connection,
   frame: Frame,
   send: (message: ServerMessage) => void,
-  request: FastifyRequest,
+  log: FastifyBaseLogger,
   limitRate: () => void,
 ): Promise<void> {
   try {
@@ -175,12 +200,12 @@ async function answer(
     if ('error' in frame) throw frame.error;
     await dispatch(connection, frame.message);
   } catch (thrown) {
-    send(errorMessage(thrown, frame.requestId, request));
+    send(errorMessage(thrown, frame.requestId, log));
   }
 }
 
-function errorMessage(thrown: unknown, requestId: RequestId, request: FastifyRequest): ErrorMessage {
-  if (!(thrown instanceof AppError)) request.log.error({ err: thrown }, 'message failed');
+function errorMessage(thrown: unknown, requestId: RequestId, log: FastifyBaseLogger): ErrorMessage {
+  if (!(thrown instanceof AppError)) log.error({ err: thrown }, 'message failed');
   const error = thrown instanceof AppError ? thrown : new AppError('internal', 'The server failed at this message; its log says why.', {}, { cause: thrown });
   return {
     type: 'error',
@@ -192,11 +217,11 @@ function errorMessage(thrown: unknown, requestId: RequestId, request: FastifyReq
   };
 }
 
-function beat(session: Session, access: Access): void {
-  const { socket, isAlive, request } = session;
+function beat(session: Session): void {
+  const { socket, isAlive, mayStay } = session;
   if (!isAlive) {
     socket.terminate();
-  } else if (!access.mayStay(request)) {
+  } else if (!mayStay()) {
     socket.close(POLICY_VIOLATION, 'the access key was changed');
   } else {
     session.isAlive = false;
@@ -220,15 +245,20 @@ function readSince(request: FastifyRequest): number | undefined {
   throw new AppError('bad_param', `since is ${quoteValue(value)}; it must be a whole number from 0 on.`, { field: 'since' });
 }
 
+function addressOf(request: FastifyRequest): string | null {
+  return isFromThisMachine(accessRequestOf(request.raw)) ? null : request.ip;
+}
+
 function queryOf(request: FastifyRequest): Record<string, unknown> {
   return { ...(request.query as object) };
 }
 
 function assertRoom(sessions: ReadonlySet<Session>, request: FastifyRequest, limits: SocketLimits): void {
   if (sessions.size >= limits.sockets) throw tooMany('altogether', limits.sockets);
-  if (isFromThisMachine(accessRequestOf(request.raw))) return;
+  const address = addressOf(request);
+  if (address === null) return;
   let fromThere = 0;
-  for (const session of sessions) if (session.request.ip === request.ip) fromThere++;
+  for (const session of sessions) if (session.address === address) fromThere++;
   if (fromThere >= limits.socketsPerAddress) throw tooMany('from one address', limits.socketsPerAddress);
 }
 
