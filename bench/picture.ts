@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine, type SupervisedEngine } from '#main/engine/supervisor.ts';
@@ -7,6 +7,7 @@ import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { programVersion } from '#main/program-version.ts';
+import { machineName } from './machine.ts';
 import { median } from './median.ts';
 import { type PictureResults, resultsFile } from './results.ts';
 
@@ -64,10 +65,9 @@ export async function measurePictures(): Promise<void> {
         size.peakBytes = await peakBytesOf(engine);
       }
     }
-    const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
     const results: PictureResults = {
       date: new Date().toISOString().slice(0, 10),
-      machine,
+      machine: machineName(),
       version: programVersion(),
       node: process.version,
       steps: STEPS,

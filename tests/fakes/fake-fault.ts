@@ -14,6 +14,10 @@ export type FaultOrder = `${FaultKind}@${number | 'loading' | 'encoding' | 'deco
 /** How the fake engine behaves, as it stands in the environment of its process. */
 export const fakeBehaviourSchema = z.object({
   stepMs: z.number().nonnegative(),
+  /** Threads that multiply matrices for as long as the process lives, as a model does that has the machine to itself. */
+  busyThreads: z.number().int().nonnegative().default(0),
+  /** Gets a line `STEP NANOSECONDS` for each denoising step, by the machine's monotonic clock, before the step is told. */
+  traceFile: z.string().optional(),
   /** What goes wrong in the first, second … task that this process gets. */
   faults: z.array(
     z

@@ -1,4 +1,6 @@
+import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import type { TaskOrder } from '#main/engine/channel.ts';
 import type { ModelRunner } from '#main/engine/model-runner.ts';
 import { openParentPort } from '#main/engine/parent-port.ts';
@@ -33,6 +35,7 @@ const runner: ModelRunner = {
     for (let step = 1; step <= steps; step++) {
       await run.reach(step);
       hooks.onPreview?.(step, paint(width / PREVIEW_SCALE, height / PREVIEW_SCALE, seed + step, prompt));
+      if (behaviour.traceFile !== undefined) appendFileSync(behaviour.traceFile, `${step} ${process.hrtime.bigint()}\n`);
       hooks.onProgress('generating', step, steps);
     }
     await run.reach('decoding');
@@ -119,5 +122,9 @@ runWorker(
       if (event.type === 'model_done') void misbehave(event.id, 'saving');
     },
   },
-  () => runner,
+  () => {
+    // not before this: threads take over the priority that the process has when they start
+    for (let i = 0; i < behaviour.busyThreads; i++) new Worker(new URL('busy-thread.ts', import.meta.url));
+    return runner;
+  },
 );

@@ -1,0 +1,54 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { errnoCode } from '#main/lib/errno-code.ts';
+import { resultsFile } from './results.ts';
+
+/** A figure with the limit that it has to hold, if any, and the better one that is aimed at. */
+const checkSchema = z.object({
+  what: z.string(),
+  value: z.number(),
+  unit: z.string(),
+  least: z.number().optional(),
+  most: z.number().optional(),
+  goal: z.number().optional(),
+});
+export type Check = z.infer<typeof checkSchema>;
+
+/** What the parts of a command measured, each on its own day. */
+const partResultsSchema = z.record(
+  z.string(),
+  z.object({ date: z.string(), machine: z.string(), version: z.string(), node: z.string(), seconds: z.number(), checks: z.array(checkSchema) }),
+);
+export type PartResults = z.infer<typeof partResultsSchema>;
+
+export function holds({ value, least, most }: Check): boolean {
+  return (least === undefined || value >= least) && (most === undefined || value <= most);
+}
+
+/** `at least 300, aim 1000`, or nothing. */
+export function limitText({ least, most, goal, unit }: Check): string {
+  const withUnit = (value: number): string => `${value}${unit === '' ? '' : ` ${unit}`}`;
+  return [
+    least === undefined ? '' : `at least ${withUnit(least)}`,
+    most === undefined ? '' : `at most ${withUnit(most)}`,
+    goal === undefined ? '' : `aim ${withUnit(goal)}`,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+/** What `bench/results/COMMAND.json` holds; empty before the first run. */
+export async function loadChecks(command: string): Promise<PartResults> {
+  try {
+    return partResultsSchema.parse(JSON.parse(await readFile(resultsFile(command), 'utf8')));
+  } catch (thrown) {
+    if (errnoCode(thrown) === 'ENOENT') return {};
+    throw thrown;
+  }
+}
+
+export async function saveChecks(command: string, results: PartResults): Promise<void> {
+  await mkdir(dirname(resultsFile(command)), { recursive: true });
+  await writeFile(resultsFile(command), `${JSON.stringify(results, null, 2)}\n`);
+}

@@ -1,0 +1,79 @@
+import type { WebSocket } from 'ws';
+import { StudioProcess } from '../../tests/support/studio-process.ts';
+import type { Check } from '../checks.ts';
+import { median } from '../median.ts';
+import { closeSockets, createJob, openSockets, queue } from './sockets.ts';
+
+const SOCKETS = 500;
+const STEPS = 50;
+const ROUNDS = 6;
+
+/** How fast the progress of one job reaches 500 sockets that all asked for it, each with its own client id, from an engine that takes no time. */
+export async function measureFanOut(): Promise<Check[]> {
+  const studio = await StudioProcess.start({ engine: { stepMs: 0 } });
+  const sockets = await openSockets(studio.port, SOCKETS, 'fan-out');
+  const rounds: FannedOut[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await queue(studio.port, 'pause');
+    rounds.push(await fanOut(sockets, `fan-out ${round}`, STEPS, () => queue(studio.port, 'resume')));
+  }
+  closeSockets(sockets);
+  await studio.dispose();
+  const told = rounds.reduce((sum, { steps }) => sum + steps, 0);
+  return [
+    { what: `messages to ${SOCKETS} sockets`, value: Math.round(median(rounds.map(rate))), unit: '/s', least: 10_000, goal: 25_000 },
+    { what: `steps that were not told, of ${ROUNDS * STEPS * SOCKETS}`, value: ROUNDS * STEPS * SOCKETS - told, unit: '', most: 0 },
+  ];
+}
+
+export interface FannedOut {
+  /** Progress messages that all sockets received together, and those of them that tell a denoising step. */
+  messages: number;
+  steps: number;
+  /** From the first progress that anybody received to the last. */
+  ms: number;
+}
+
+/** Messages a second. */
+export function rate({ messages, ms }: FannedOut): number {
+  return (messages / ms) * 1000;
+}
+
+/** Has every socket ask for the same job, which must wait until `start` is called, and follow it to its end. */
+export async function fanOut(sockets: readonly WebSocket[], prompt: string, steps: number, start: () => Promise<void>): Promise<FannedOut> {
+  const followers = sockets.map((socket) => follow(socket, prompt, steps));
+  await Promise.all(followers.map(({ joined }) => joined));
+  await start();
+  const followed = await Promise.all(followers.map(({ ended }) => ended));
+  return {
+    messages: followed.reduce((sum, { times }) => sum + times.length, 0),
+    steps: followed.reduce((sum, follower) => sum + follower.steps, 0),
+    ms: Math.max(...followed.map(({ times }) => times.at(-1) ?? 0)) - Math.min(...followed.map(({ times }) => times[0] ?? Number.POSITIVE_INFINITY)),
+  };
+}
+
+interface Followed {
+  times: number[];
+  steps: number;
+}
+
+function follow(socket: WebSocket, prompt: string, steps: number): { joined: Promise<void>; ended: Promise<Followed> } {
+  const joined = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<Followed>();
+  const followed: Followed = { times: [], steps: 0 };
+  const onMessage = (data: Buffer): void => {
+    // only looked at, not parsed, so that the server is measured and not this program
+    if (data.includes('"job_progress"')) {
+      followed.times.push(performance.now());
+      if (data.includes('"generating"')) followed.steps++;
+      return;
+    }
+    const message: { type: string; status?: string } = JSON.parse(data.toString());
+    if (message.status === 'pending') joined.resolve();
+    else if (message.status === 'completed') ended.resolve(followed);
+    else if (message.type === 'error' || message.status === 'failed') ended.reject(new Error(`the job ended so: ${data.toString()}`));
+  };
+  socket.on('message', onMessage);
+  socket.send(createJob(prompt, steps));
+  return { joined: joined.promise, ended: ended.promise.finally(() => socket.off('message', onMessage)) };
+}

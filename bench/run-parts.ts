@@ -1,0 +1,42 @@
+import { programVersion } from '#main/program-version.ts';
+import { type Check, holds, limitText, loadChecks, saveChecks } from './checks.ts';
+import { machineName } from './machine.ts';
+import { writeReliabilityPage } from './reliability-page.ts';
+
+export interface Part {
+  /** How long it takes, in words. */
+  about: string;
+  measure(): Promise<Check[]>;
+  /** Runs only when it is named. */
+  onlyByName?: boolean;
+}
+
+/**
+ * Runs the parts named on the command line, or all, prints each figure with its verdict, and writes `bench/results/COMMAND.json` and `docs/reliability.md`.
+ * The process ends with 1 where a limit was not held, with 2 for an unknown part.
+ */
+export async function runParts(command: 'load' | 'fuzz', parts: Record<string, Part>): Promise<void> {
+  const named = process.argv.slice(2);
+  const unknown = named.filter((name) => parts[name] === undefined);
+  if (unknown.length > 0) {
+    const list = Object.entries(parts).map(([name, { about, onlyByName }]) => `  ${name} (${about}${onlyByName === true ? ', only when named' : ''})`);
+    console.error(`npm run ${command} -- [PART ...], met ${unknown.join(' ')}. Parts:\n${list.join('\n')}`);
+    process.exitCode = 2;
+    return;
+  }
+  const results = await loadChecks(command);
+  for (const [name, { about, measure, onlyByName }] of Object.entries(parts)) {
+    if (named.length === 0 ? onlyByName === true : !named.includes(name)) continue;
+    console.log(`\n${name} (takes ${about})`);
+    const startedAt = performance.now();
+    const checks = await measure();
+    for (const check of checks) {
+      console.log(`  ${holds(check) ? '' : 'NOT HELD: '}${check.what}: ${check.value} ${check.unit} ${limitText(check)}`);
+      if (!holds(check)) process.exitCode = 1;
+    }
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    results[name] = { date: new Date().toISOString().slice(0, 10), machine: machineName(), version: programVersion(), node: process.version, seconds, checks };
+    await saveChecks(command, results);
+  }
+  await writeReliabilityPage();
+}
