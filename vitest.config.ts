@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           sequence: { groupOrder: 0 },
-          include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts'],
+          include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts', 'tests/{contract,faults}/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
           testTimeout: 120_000,

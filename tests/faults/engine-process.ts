@@ -1,0 +1,58 @@
+import fsPromises, { type FileHandle } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import type { EngineEvent } from '#main/engine/channel.ts';
+import { armTripwire, killNow } from './kill-order.ts';
+
+/** The fake engine's process with a tripwire around what it tells and what it writes. Started by `server-preload.ts`. */
+
+const STEPS = 4;
+
+const reach = armTripwire((victims) => {
+  if (victims !== 'engine') killNow(process.ppid);
+  if (victims !== 'server') killNow(process.pid);
+});
+
+const send = process.send?.bind(process);
+process.send = (event: EngineEvent) => {
+  if (event.type === 'done') reach('engine:before-done');
+  const isSent = send?.(event) ?? false;
+  if (event.type === 'progress') reachProgress(event);
+  return isSent;
+};
+
+function reachProgress({ stage, done }: Extract<EngineEvent, { type: 'progress' }>): void {
+  if (stage === 'loading') reach('engine:compiling');
+  else if (stage === 'generating' && done === 1) reach('engine:first-step');
+  else if (stage === 'generating' && done === STEPS) reach('engine:last-step');
+  else if (stage === 'decoding') reach('engine:decoding');
+  else if (stage === 'upscaling' && done === 2) reach('engine:upscaling');
+}
+
+const { open } = fsPromises;
+Object.assign(fsPromises, {
+  async open(path: string, flags: string): Promise<FileHandle> {
+    const file = await open(path, flags);
+    return path.endsWith('.part') ? watched(file) : file;
+  },
+});
+syncBuiltinESMExports();
+
+function watched(file: FileHandle): FileHandle {
+  reach('engine:opened');
+  const sync = file.sync.bind(file);
+  return Object.assign(file, {
+    async writeFile(bytes: Uint8Array): Promise<void> {
+      const half = bytes.length >> 1;
+      await file.write(bytes, 0, half);
+      reach('engine:half-written');
+      await file.write(bytes, half, bytes.length - half);
+    },
+    async sync(): Promise<void> {
+      reach('engine:before-sync');
+      await sync();
+      reach('engine:after-sync');
+    },
+  });
+}
+
+await import('../fakes/fake-worker.ts');

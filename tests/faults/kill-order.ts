@@ -1,0 +1,66 @@
+import { writeFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** Moments in the life of a job, in the server's process. The work in front of the colon is what the transaction, file or message is about. */
+export const serverPoints = [
+  ...(['accepted', 'requested-again', 'processing', 'generated', 'completed', 'cancelled', 'failed', 'binned', 'restored'] as const).flatMap(
+    (work) => [`${work}:before-commit`, `${work}:after-commit`] as const,
+  ),
+  'original:before-rename',
+  'original:after-rename',
+  'enlargement:before-rename',
+  'enlargement:after-rename',
+  'bin:between-moves',
+  'answer:sent',
+  'park:before-close',
+] as const;
+
+/** Moments between the start of the server's process and its line `ready`, while it mends what the kill before has left. */
+export const startPoints = ['start:temporary-removed', 'start:before-commit', 'start:after-commit', 'start:before-listen'] as const;
+
+/** Moments in the engine's process. `compiling` is the report of its first progress; a file is `opened`, `half-written`, synced and told `done`. */
+export const enginePoints = [
+  'engine:compiling',
+  'engine:first-step',
+  'engine:last-step',
+  'engine:decoding',
+  'engine:upscaling',
+  'engine:opened',
+  'engine:half-written',
+  'engine:before-sync',
+  'engine:after-sync',
+  'engine:before-done',
+] as const;
+
+export type KillPoint = (typeof serverPoints)[number] | (typeof startPoints)[number] | (typeof enginePoints)[number];
+export type Victims = 'server' | 'engine' | 'both';
+
+const killOrderSchema = z.object({
+  point: z.enum([...serverPoints, ...startPoints, ...enginePoints]),
+  /** The how many-th time that the point is reached, from 1 on. */
+  occurrence: z.number().int().positive(),
+  victims: z.enum(['server', 'engine', 'both']),
+  /** An empty file is written here right before the kill. */
+  marker: z.string(),
+});
+export type KillOrder = z.infer<typeof killOrderSchema>;
+
+export const KILL_ORDER_VARIABLE = 'KILL_ORDER';
+
+/** Calls `kill` when the point of the order in the environment is reached; every point may be told to the returned function. */
+export function armTripwire(kill: (victims: Victims) => void): (point: KillPoint) => void {
+  const json = process.env[KILL_ORDER_VARIABLE];
+  if (json === undefined) return () => {};
+  const order = killOrderSchema.parse(JSON.parse(json));
+  let left = order.occurrence;
+  return (point) => {
+    if (point !== order.point || --left !== 0) return;
+    writeFileSync(order.marker, '');
+    kill(order.victims);
+  };
+}
+
+/** SIGKILL; nothing runs after it where it is this very process. */
+export function killNow(pid: number): void {
+  process.kill(pid, 'SIGKILL');
+}

@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodePng, readPngTexts } from '#main/lib/png.ts';
+
+/** Looks at the folder of pictures from outside, between two lives of the server. */
+export class OutputsAudit {
+  readonly #dir: string;
+  /** Files that were found whole, by name, with the time of their last change. */
+  readonly #whole = new Map<string, number>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  get wholeFiles(): number {
+    return this.#whole.size;
+  }
+
+  temporaryFiles(): string[] {
+    return names(this.#dir).filter((name) => name.endsWith('.part'));
+  }
+
+  /** Sentences about files under a final name that are not whole: every chunk with its CRC, and the pixels decoded. */
+  async damagedFiles(): Promise<string[]> {
+    const damage: string[] = [];
+    for (const folder of [this.#dir, join(this.#dir, '.bin')]) {
+      for (const name of names(folder).filter((each) => each.endsWith('.png'))) {
+        const path = join(folder, name);
+        const { mtimeMs } = statSync(path);
+        if (this.#whole.get(name) === mtimeMs) continue;
+        try {
+          readPngTexts(readFileSync(path));
+          await decodePng(path);
+          this.#whole.set(name, mtimeMs);
+        } catch (thrown) {
+          damage.push(`${name} is not whole: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        }
+      }
+    }
+    return damage;
+  }
+
+  /** Sentences about pictures that are not where they belong: both in the outputs, or both in the bin. */
+  misplacedFiles(filename: string, isBinned: boolean): string[] {
+    const upscaled = filename.replace(/\.png$/, '-upscaled.png');
+    const [shown, binned] = [names(this.#dir), names(join(this.#dir, '.bin'))];
+    return [filename, upscaled]
+      .filter((name) => shown.includes(name) === isBinned || binned.includes(name) !== isBinned)
+      .map((name) => `${name} is not ${isBinned ? 'in the bin alone' : 'in the outputs alone'}`);
+  }
+}
+
+function names(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (thrown) {
+    // killed before it was created
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
+    throw thrown;
+  }
+}

@@ -1,0 +1,121 @@
+import childProcess, { type ChildProcess, type ForkOptions } from 'node:child_process';
+import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { Server } from 'node:net';
+import { resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { WebSocket } from 'ws';
+import { Store } from '#main/jobs/store.ts';
+import { armTripwire, KILL_ORDER_VARIABLE, killNow, serverPoints } from './kill-order.ts';
+
+/**
+ * Loaded by `node --import` before `src-main/headless.ts`: the product's own process, with the fake engine behind its channel and a tripwire around the
+ * system calls, the commits and the messages of a job's life. The product knows nothing of it.
+ */
+
+const engines: ChildProcess[] = [];
+const reach = armTripwire((victims) => {
+  if (victims === 'both') for (const { pid } of engines) if (pid !== undefined) killNow(pid);
+  killNow(process.pid);
+});
+const isServerPoint = (point: string): point is (typeof serverPoints)[number] => serverPoints.some((known) => known === point);
+let isStarting = true;
+
+const { fork } = childProcess;
+Object.assign(childProcess, {
+  fork(_entry: string, options: ForkOptions): ChildProcess {
+    const env = { ...options.env };
+    // the order is for one process: the one that takes its place must live
+    if (engines.length > 0) delete env[KILL_ORDER_VARIABLE];
+    const engine = fork(resolve(import.meta.dirname, 'engine-process.ts'), { ...options, env });
+    engines.push(engine);
+    return engine;
+  },
+});
+
+/** What the transaction under way is about, in the words of the points. */
+const works = new Set<string>();
+
+const { insertJob, requestAgain, setState, setDeleted } = Store.prototype;
+Store.prototype.insertJob = function (job) {
+  works.add('accepted');
+  insertJob.call(this, job);
+};
+Store.prototype.requestAgain = function (...args) {
+  works.add('requested-again');
+  requestAgain.apply(this, args);
+};
+Store.prototype.setState = function (jobId, state, nowMs) {
+  works.add(state.status);
+  setState.call(this, jobId, state, nowMs);
+};
+Store.prototype.setDeleted = function (jobId, deletedAtMs) {
+  works.add(deletedAtMs === null ? 'restored' : 'binned');
+  setDeleted.call(this, jobId, deletedAtMs);
+};
+
+const { exec, close } = DatabaseSync.prototype;
+DatabaseSync.prototype.exec = function (sql) {
+  if (sql === 'BEGIN IMMEDIATE') works.clear();
+  if (sql !== 'COMMIT') return exec.call(this, sql);
+  const told = [...works];
+  reachCommit(told, 'before-commit');
+  exec.call(this, sql);
+  reachCommit(told, 'after-commit');
+};
+DatabaseSync.prototype.close = function () {
+  reach('park:before-close');
+  close.call(this);
+};
+
+function reachCommit(told: readonly string[], when: 'before-commit' | 'after-commit'): void {
+  if (isStarting) reach(`start:${when}`);
+  for (const point of told.map((work) => `${work}:${when}`)) if (!isStarting && isServerPoint(point)) reach(point);
+}
+
+const { rename } = fsPromises;
+Object.assign(fsPromises, {
+  async rename(from: string, to: string): Promise<void> {
+    const role = /-(original|upscaled)-[0-9a-f]{16}\.part$/.exec(from)?.[1];
+    const work = role === 'original' ? 'original' : 'enlargement';
+    if (role !== undefined) reach(`${work}:before-rename`);
+    await rename(from, to);
+    if (role !== undefined) reach(`${work}:after-rename`);
+  },
+});
+
+const { renameSync, rmSync } = fs;
+let binMoves = 0;
+Object.assign(fs, {
+  renameSync(from: string, to: string): void {
+    renameSync(from, to);
+    // two files a job: the first has gone, the second not yet
+    if (to.includes('.bin') && ++binMoves % 2 === 1) reach('bin:between-moves');
+  },
+  rmSync(path: string, options: fs.RmOptions): void {
+    rmSync(path, options);
+    if (isStarting && path.endsWith('.part')) reach('start:temporary-removed');
+  },
+});
+
+const { send } = WebSocket.prototype;
+Object.assign(WebSocket.prototype, {
+  send(this: WebSocket, data: string): void {
+    Reflect.apply(send, this, [data]);
+    reach('answer:sent');
+  },
+});
+
+const { listen } = Server.prototype;
+Object.assign(Server.prototype, {
+  listen(this: Server, ...args: Parameters<Server['listen']>): Server {
+    reach('start:before-listen');
+    this.once('listening', () => {
+      isStarting = false;
+    });
+    return listen.apply(this, args);
+  },
+});
+
+syncBuiltinESMExports();

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const entry = resolve(import.meta.dirname, '../../src-main/headless.ts');
+
+export interface HeadlessOptions {
+  dataDir: string;
+  /** A module to load before the program. */
+  preload?: string;
+  env?: Record<string, string>;
+  args?: readonly string[];
+}
+
+/** `src-main/headless.ts` as a process on a free port of 127.0.0.1. */
+export class HeadlessProcess {
+  readonly #child: ChildProcess;
+  /** Null where the process ended before it was ready. */
+  readonly ready: Promise<string | null>;
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** What it logged. */
+  log = '';
+  isRunning = true;
+
+  constructor({ dataDir, preload, env = {}, args = [] }: HeadlessOptions) {
+    const before = preload === undefined ? [] : ['--import', preload];
+    const options = ['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, ...args];
+    this.#child = spawn(process.execPath, [...before, entry, ...options], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, '../compile-cache'), ...env },
+    });
+    this.#child.stderr?.on('data', (part: Buffer) => {
+      this.log += part.toString();
+    });
+    this.ended = once(this.#child, 'exit').then(([code, signal]) => {
+      this.isRunning = false;
+      return { code, signal };
+    });
+    this.ready = this.#readUrl();
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async #readUrl(): Promise<string | null> {
+    if (this.#child.stdout === null) return null;
+    for await (const line of createInterface(this.#child.stdout)) {
+      const url = /^ready (http:\S+)$/.exec(line)?.[1];
+      if (url === undefined) continue;
+      // what follows must be read away, or the pipe fills
+      this.#child.stdout.resume();
+      return url;
+    }
+    return null;
+  }
+}
