@@ -20,6 +20,15 @@ const INTRODUCTION = [
 
 const COMMANDS = [
   {
+    command: 'faults',
+    title: 'Kills: `npm run faults`',
+    text: [
+      'SIGKILL for the server, its engine, or both, at named points of the life of a job and at random moments, again and again over one data folder. Two clients keep lists of what they were told and hold every later life of the server against them:',
+      'nothing acknowledged may be lost, no end state may change, each outcome must be told exactly once (by `seq` and `since`), no file under a final name may be half written, no temporary file may outlive a start, and in the end every job must have ended.',
+      'The points are commits, renames, moves to the bin, answers, the mending at the start, the parking at the end, and in the engine its compilation, steps and writing of files. What a kill cannot show is the loss of power: files and commits are synced, which a test of this kind takes on trust.',
+    ].join('\n'),
+  },
+  {
     command: 'load',
     title: 'Load: `npm run load`',
     text: [

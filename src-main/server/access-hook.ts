@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '#shared/protocol/errors.ts';
-import { type AccessRequest, type AccessRules, checkHost, checkKey, checkSite, isFromThisMachine, presentedKeys } from './access.ts';
+import { type AccessRequest, type AccessRules, assertOneHost, checkHost, checkKey, checkSite, isFromThisMachine, presentedKeys } from './access.ts';
 import type { AccessKey } from './access-key.ts';
 import { forwardPage } from './plain-pages.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -31,6 +31,8 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
   app.addHook('onRequest', async (request, reply) => {
     const seen = accessRequestOf(request.raw);
     if (!isFromThisMachine(seen)) assertRate(rate.take(seen.remoteAddress));
+    if (request.raw.httpVersionMajor !== 1) throw new AppError('bad_message', `HTTP/${request.raw.httpVersion} was sent; it must be HTTP/1.1 or 1.0.`, {});
+    assertOneHost(seen);
     checkHost(seen, rules);
     // the form that proxies are asked in: it names a host of its own, past the rule above
     if (!seen.path.startsWith('/') && seen.path !== '*') throw new AppError('bad_message', 'The address must be a path; this server is no proxy.', {});

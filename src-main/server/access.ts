@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 import { AppError } from '#shared/protocol/errors.ts';
 
 /**
- * Who may call: pure functions over what a request shows of itself. The order of the checks, cheapest first, is that of `checkHost`, then the
- * router's method and path, then `checkSite`, then `checkKey`; `access-hook.ts` runs them for HTTP and, before its 101, for the WebSocket.
+ * Who may call: pure functions over what a request shows of itself. The order of the checks, cheapest first, is that of `assertOneHost`
+ * and `checkHost`, then the router's method and path, then `checkSite`, then `checkKey`; `access-hook.ts` runs them for HTTP and, before its 101, for the WebSocket.
  */
 
 export interface AccessRules {
@@ -26,6 +26,12 @@ export interface AccessRequest {
   remoteAddress: string;
   localAddress: string;
   localPort: number;
+}
+
+/** Throws `bad_message` for a request without exactly one Host, which two programs could read in two ways. Source: RFC 9112, section 3.2. */
+export function assertOneHost(request: AccessRequest): void {
+  const values = request.headers['host'] ?? [];
+  if (values.length !== 1) throw new AppError('bad_message', `The Host header is ${shown(values)}; it must be there once.`, {});
 }
 
 /** Throws `forbidden_host`. A page that made its own name resolve to this machine shows that name here. */

@@ -1,14 +1,39 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError } from '#shared/protocol/errors.ts';
 import { httpErrorBody, httpStatus } from './error-reply.ts';
 
-/** Answers what Node's parser could not read as a request, and closes the connection. */
-export function answerBrokenRequest(thrown: NodeJS.ErrnoException, socket: Socket): void {
+/** Answers what Node's parser could not read, after the answers to the requests before it on the same connection, and closes that. */
+export class BrokenRequests {
+  readonly #last = new WeakMap<Socket, { request: IncomingMessage; response: ServerResponse }>();
+
+  /** Must be told of the server before that listens. */
+  watch(server: Server): void {
+    server.on('request', (request, response) => this.#last.set(request.socket, { request, response }));
+    // Node would hang up without a word
+    server.on('connect', ({ socket }) => end(socket, new AppError('bad_message', 'CONNECT asks for a proxy; this server is none.', {})));
+  }
+
+  readonly answer = (thrown: NodeJS.ErrnoException, socket: Socket): void => {
+    // more bytes behind a request that said it was the last: its answer closes the connection
+    if (thrown.code === 'HPE_CLOSED_CONNECTION') return;
+    const last = this.#last.get(socket);
+    // without its body it is the broken one itself, and its handler will never answer
+    const hasTurn = last === undefined || !last.request.complete || last.response.writableFinished;
+    if (hasTurn) answerNow(thrown, socket);
+    else last.response.once('finish', () => answerNow(thrown, socket));
+  };
+}
+
+function answerNow(thrown: NodeJS.ErrnoException, socket: Socket): void {
   if (thrown.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const error = brokenRequestError(thrown.code);
+  end(socket, brokenRequestError(thrown.code));
+}
+
+function end(socket: Socket, error: AppError): void {
   const body = JSON.stringify(httpErrorBody(error));
   const status = httpStatus(error.code);
   socket.end(

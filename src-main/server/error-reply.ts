@@ -61,6 +61,8 @@ export function replyWithError(thrown: unknown, request: FastifyRequest, reply: 
   if (error.code === 'internal') request.log.error({ err: thrown }, 'request failed');
   if ('retryAfterMs' in error.data) reply.header('retry-after', Math.ceil(Number(error.data.retryAfterMs) / 1000));
   if ('allowed' in error.data) reply.header('allow', error.data.allowed.join(', '));
+  // RFC 9110, section 15.5.22, and RFC 6455, section 4.2.2
+  if (error.code === 'upgrade_required') reply.headers({ upgrade: 'websocket', connection: 'upgrade, close', 'sec-websocket-version': '13' });
   if (error.code === 'access_key_required') {
     reply.header('www-authenticate', 'Bearer');
     const isPage = request.url.split('?')[0] === '/' && request.headers.accept?.includes('text/html') === true;

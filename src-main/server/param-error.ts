@@ -14,7 +14,8 @@ export function paramError(schema: z.ZodType, input: unknown, error: z.ZodError)
   const root = jsonSchemaOf(schema);
   const unknown = error.issues.find((issue) => issue.code === 'unrecognized_keys');
   if (unknown !== undefined) return unknownParam(root, input, unknown);
-  const missing = error.issues.find((issue) => issue.path.length > 0 && valueAt(input, issue.path) === undefined);
+  // a rule over several fields names one that may have been left out
+  const missing = error.issues.find((issue) => issue.code !== 'custom' && issue.path.length > 0 && valueAt(input, issue.path) === undefined);
   const issue = missing ?? error.issues[0];
   const path = issue?.path ?? [];
   const allowed = describe(schemasAt(root, path, input));

@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,6 +7,7 @@ import { encodePng } from '#main/lib/png.ts';
 import { RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { httpErrorSchema, infoSchema, modelsSchema } from '#shared/protocol/http.ts';
+import { exchange } from '../../tests/contract/raw-http.ts';
 import { type Answer, ask, type Question } from '../../tests/doubles/ask.ts';
 import { buildAnother, type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
 import { listen } from './listen.ts';
@@ -342,47 +342,18 @@ describe('the window', () => {
   });
 });
 
-describe('what is no HTTP', () => {
-  const raw = (text: string | Buffer): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const socket = createConnection({ port: server.port, host: '127.0.0.1' }, () => socket.write(text));
-      let answer = '';
-      socket.on('data', (part) => {
-        answer += part;
-      });
-      socket.on('error', reject);
-      socket.on('close', () => resolve(answer));
-    });
-
-  test.for<[text: string, status: string]>([
-    ['hello\r\n\r\n', '400 bad_message'],
-    ['GET / HTTP/9.9\r\nHost: localhost\r\n\r\n', '400 bad_message'],
-    ['GET /api/health HTTP/1.1\r\n\r\n', '400 '],
-    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n', '400 bad_message'],
-    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: a\u0000b\r\n\r\n', '400 bad_message'],
-    ['GET /api/health HTTP/1.0\r\n\r\n', '403 '],
-    ['GET /api/health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n', '403 '],
-    ['GET http://evil.example/api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', '400 '],
-    ['POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', '400 bad_message'],
-    ['POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n', '400 bad_message'],
-    [`GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, '431 headers_too_large'],
-    ['GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n', '400 '],
-    [
-      'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-      '400 ',
-    ],
-    ['GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', '404 '],
-  ])('%j', async ([text, status]) => {
-    expect(await raw(text)).toMatch(new RegExp(`^HTTP/1\\.1 ${status}`));
-  });
-
-  test('an unmasked frame ends that connection and no other', async () => {
-    const upgrade =
-      'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-    const answer = await raw(Buffer.concat([Buffer.from(upgrade), Buffer.from([0x81, 0x02, 0x7b, 0x7d])]));
-    expect(answer).toContain('101 Switching Protocols');
-    expect((await get('/api/health')).status).toBe(200);
-  });
+test.for<[part: string, begun: string]>([
+  ['headers', 'GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: '],
+  ['bytes', 'POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{"action"'],
+  ['chunks', 'POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"ac'],
+])('a request whose %s stop in the middle is answered after the time allowed', async ([, begun]) => {
+  const impatient = await startStudioServer();
+  impatient.app.server.headersTimeout = 200;
+  impatient.app.server.requestTimeout = 300;
+  const answer = await exchange(impatient.port, begun);
+  expect([answer.statuses, answer.code]).toEqual([[408], 'request_timeout']);
+  expect((await ask(impatient.port, '/api/health')).status).toBe(200);
+  await impatient.close();
 });
 
 test('an error of the inside is not told outside, but logged once', async () => {

@@ -9,9 +9,10 @@ import type { ModelLibrary } from '#main/models/library.ts';
 import { registerAccess } from './access-hook.ts';
 import type { AccessKey } from './access-key.ts';
 import type { App } from './app.ts';
-import { answerBrokenRequest } from './broken-request.ts';
+import { BrokenRequests } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
 import { replyWithError } from './error-reply.ts';
+import { registerJsonBody } from './json-body.ts';
 import { hideKeys, type Log } from './log.ts';
 import { registerRouteTable } from './route-table.ts';
 import { registerClients } from './routes/clients.ts';
@@ -27,7 +28,7 @@ import { registerSettings } from './routes/settings.ts';
 import { type MeasurePrompt, registerTokens } from './routes/tokens.ts';
 import { registerUploads } from './routes/uploads.ts';
 import { registerWindow } from './routes/window.ts';
-import { defaultSocketLimits, registerSocketRoute, registerSocketServer, type SocketLimits } from './socket.ts';
+import { defaultSocketLimits, isWebSocketUpgrade, registerSocketRoute, registerSocketServer, type SocketLimits } from './socket.ts';
 import { createThumbnails } from './thumbnails.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -60,6 +61,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
+  const brokenRequests = new BrokenRequests();
   const loggerInstance: FastifyBaseLogger = log;
   const app: App = Fastify({
     loggerInstance,
@@ -69,15 +71,26 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 1_000 },
-    clientErrorHandler: answerBrokenRequest,
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      // answered by us, with a code
+      requireHostHeader: false,
+      shouldUpgradeCallback: isWebSocketUpgrade,
+    },
+    clientErrorHandler: brokenRequests.answer,
     frameworkErrors: replyWithError,
   }).withTypeProvider<ZodTypeProvider>();
+  brokenRequests.watch(app.server);
   app.server.maxConnections = MAX_CONNECTIONS;
+  // their size has a limit; one that was dropped could be the one that says that the request was forwarded
+  app.server.maxHeadersCount = 0;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply));
   app.removeContentTypeParser('text/plain');
+  registerJsonBody(app);
   app.addHook('onResponse', async (request, reply) => {
     request.log.debug({ method: request.method, url: hideKeys(request.url), status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });

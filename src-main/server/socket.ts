@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifyWebsocket from '@fastify/websocket';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
@@ -13,6 +13,7 @@ import { type Connection, dispatch } from './messages/dispatch.ts';
 import { type Frame, parseFrame } from './parse-frame.ts';
 import { createRateLimit } from './rate-limit.ts';
 
+const SOCKET_PATH = '/api/ws';
 export const MAX_FRAME_BYTES = 64 * 1024;
 const MAX_FRAGMENTS = 64;
 /** Frames that wait for the one before; the socket is not read further until they are done. */
@@ -66,6 +67,11 @@ export async function registerSocketServer(app: FastifyInstance, limits: SocketL
   });
 }
 
+/** Whether Node is to give the connection away: any other upgrade that a client offers is passed over, and its request answered as it stands. */
+export function isWebSocketUpgrade({ method, url, headers }: IncomingMessage): boolean {
+  return method === 'GET' && url?.split('?')[0] === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
 export interface SocketParts {
   jobs: Jobs;
   library: ModelLibrary;
@@ -82,10 +88,11 @@ export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): v
 
   app.route({
     method: 'GET',
-    url: '/api/ws',
+    url: SOCKET_PATH,
     schema: { hide: true },
     preValidation: async (request, reply) => {
       if (!request.ws) return;
+      assertHandshake(request);
       readClientId(request);
       readSince(request);
       assertRoom(sessions, request, limits);
@@ -227,6 +234,14 @@ function beat(session: Session): void {
     session.isAlive = false;
     socket.ping();
   }
+}
+
+/** Throws `upgrade_required`, `bad_message`. Source: RFC 6455, section 4.2.1. */
+function assertHandshake({ headers }: FastifyRequest): void {
+  const { 'sec-websocket-version': version, 'sec-websocket-key': key } = headers;
+  if (version !== '13') throw new AppError('upgrade_required', `Sec-WebSocket-Version is ${quoteValue(version)}; it must be 13.`, {});
+  if (typeof key === 'string' && /^[+/0-9a-z]{22}==$/i.test(key)) return;
+  throw new AppError('bad_message', `Sec-WebSocket-Key is ${quoteValue(key)}; it must be 16 bytes in base64.`, {});
 }
 
 /** Null without one. Throws `bad_client_id`. */

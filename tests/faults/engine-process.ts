@@ -7,8 +7,10 @@ import { armTripwire, killNow } from './kill-order.ts';
 
 const STEPS = 4;
 
+// read now: an orphan has another parent
+const server = process.ppid;
 const reach = armTripwire((victims) => {
-  if (victims !== 'engine') killNow(process.ppid);
+  if (victims !== 'engine') killNow(server);
   if (victims !== 'server') killNow(process.pid);
 });
 

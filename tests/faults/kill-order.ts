@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { errnoCode } from '#main/lib/errno-code.ts';
 
 /** Moments in the life of a job, in the server's process. The work in front of the colon is what the transaction, file or message is about. */
 export const serverPoints = [
@@ -60,7 +61,11 @@ export function armTripwire(kill: (victims: Victims) => void): (point: KillPoint
   };
 }
 
-/** SIGKILL; nothing runs after it where it is this very process. */
+/** SIGKILL; nothing runs after it where it is this very process. One that has ended by itself meanwhile is passed over. */
 export function killNow(pid: number): void {
-  process.kill(pid, 'SIGKILL');
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (thrown) {
+    if (errnoCode(thrown) !== 'ESRCH') throw thrown;
+  }
 }

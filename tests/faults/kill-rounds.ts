@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobRecord, jobRecordSchema } from '#shared/domain/job-record.ts';
-import type { FaultResults } from '../../bench/results.ts';
 import { FAKE_ENGINE_VARIABLE, type FakeBehaviour } from '../fakes/fake-fault.ts';
 import { HeadlessProcess } from '../support/headless-process.ts';
-import { KILL_ORDER_VARIABLE, type KillOrder, killNow } from './kill-order.ts';
+import { KILL_ORDER_VARIABLE, type KillOrder, killNow, type Victims } from './kill-order.ts';
 import { type KillRound, planKills } from './kill-plan.ts';
 import { OutputsAudit } from './outputs-audit.ts';
 import { isEnd, Witness } from './witness.ts';
@@ -17,7 +16,20 @@ const STEPS = 4;
 const MANY_STEPS = 50;
 const GIVE_UP_MS = 60_000;
 
-export type KillReport = Pick<FaultResults, 'violations' | 'kills' | 'missed' | 'acknowledgedJobs' | 'statusesHeard' | 'replayed' | 'wholeFiles'>;
+export interface KillReport {
+  /** What should not have been, each with its round. */
+  violations: string[];
+  /** Kills that happened, by point and by what was killed. */
+  kills: { point: string; victims: Victims; count: number }[];
+  /** Rounds whose point was not reached: a hole in the test. */
+  missed: string[];
+  /** Jobs that were acknowledged, and statuses that the clients heard; `replayed` of these came by `since` after a kill. */
+  acknowledgedJobs: number;
+  statusesHeard: number;
+  replayed: number;
+  /** Pictures under a final name, each read chunk by chunk and decoded. */
+  wholeFiles: number;
+}
 
 /**
  * Kills the server, its engine, or both with SIGKILL, `count` times over one data folder, and lets two clients hold every later life of the server against

@@ -55,7 +55,7 @@ function names(dir: string): string[] {
     return readdirSync(dir);
   } catch (thrown) {
     // killed before it was created
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
+    if (errnoCode(thrown) === 'ENOENT') return [];
     throw thrown;
   }
 }
