@@ -14,14 +14,15 @@ export function paramError(schema: z.ZodType, input: unknown, error: z.ZodError)
   const root = jsonSchemaOf(schema);
   const unknown = error.issues.find((issue) => issue.code === 'unrecognized_keys');
   if (unknown !== undefined) return unknownParam(root, input, unknown);
-  // a rule over several fields names one that may have been left out
-  const missing = error.issues.find((issue) => issue.code !== 'custom' && issue.path.length > 0 && valueAt(input, issue.path) === undefined);
-  const issue = missing ?? error.issues[0];
+  // a rule of our own, over several fields, may name one that was left out: it counts where nothing else is wrong
+  const findings = [...error.issues.filter(({ code }) => code !== 'custom'), ...error.issues.filter(({ code }) => code === 'custom')];
+  const isMissing = ({ path }: z.core.$ZodIssue): boolean => path.length > 0 && valueAt(input, path) === undefined;
+  const issue = findings.find((finding) => finding.code !== 'custom' && isMissing(finding)) ?? findings[0];
   const path = issue?.path ?? [];
   const allowed = describe(schemasAt(root, path, input));
   if (path.length === 0) return new AppError('bad_message', `${quoteInput(input)} was sent; it must be ${allowed}.`, {}, { cause: error });
   const field = fieldName(path);
-  if (missing !== undefined) return new AppError('missing_param', `${field} is missing; it must be ${allowed}.`, { field }, { cause: error });
+  if (issue !== undefined && isMissing(issue)) return new AppError('missing_param', `${field} is missing; it must be ${allowed}.`, { field }, { cause: error });
   // a rule of our own says what the JSON schema cannot
   const rule = issue?.code === 'custom' ? `; it ${issue.message}` : '';
   return new AppError('bad_param', `${field} is ${quoteInput(valueAt(input, path))}; it must be ${allowed}${rule}.`, { field }, { cause: error });

@@ -129,7 +129,7 @@ class KillRun {
 
   /** True when the server is ready, false when it was killed before. */
   async #start(order: KillOrder | null, faults: FakeBehaviour['faults'] = []): Promise<boolean> {
-    const behaviour: FakeBehaviour = { stepMs: 2, faults };
+    const behaviour: FakeBehaviour = { stepMs: 2, busyThreads: 0, faults };
     const before = this.#outputs.temporaryFiles();
     const env = { [FAKE_ENGINE_VARIABLE]: JSON.stringify(behaviour), ...(order === null ? {} : { [KILL_ORDER_VARIABLE]: JSON.stringify(order) }) };
     this.#server = new HeadlessProcess({ dataDir: this.#dataDir, preload, env, args: ['--log-level', 'warn'] });
