@@ -28,3 +28,10 @@ export function readCommandOptions<S extends z.ZodObject>(
   const option = `--${String(issue?.path[0] ?? '')}`;
   throw refuse(option, issue?.input === undefined ? `${option} is missing` : `${option} ${JSON.stringify(issue.input)}: ${issue.message}`);
 }
+
+/** The words of a command line that stand before its first option, and the rest: `install NAME --data-dir DIR` is [`install`, `NAME`] and [`--data-dir`, `DIR`]. */
+export function readCommandWords(argv: readonly string[] = process.argv.slice(2)): { words: string[]; options: string[] } {
+  const first = argv.findIndex((argument) => argument.startsWith('-'));
+  const end = first === -1 ? argv.length : first;
+  return { words: argv.slice(0, end), options: argv.slice(end) };
+}

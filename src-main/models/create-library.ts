@@ -118,12 +118,17 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
       },
     };
     const doing = work.get(name);
-    if (doing !== undefined) return { ...base, ...progressOf(doing), bytes_total: doing.total };
+    if (doing !== undefined) return { ...base, ...progressOf(doing), bytes_total: doing.total === 0 ? publishedBytes(name) : doing.total };
     if (record.state === 'installed') return { ...base, ...(await installedContent(record)) };
     const total = isHub ? source.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) : 0;
     const done = isHub ? (await Promise.all(source.files.map((file) => cache.bytesOf(source.repository, file)))).reduce((a, b) => a + b, 0) : 0;
-    const published = catalog.find(({ repository }) => repository === name)?.sizeBytes ?? 0;
-    return { ...base, state: record.state, error: record.error, bytes_done: done, bytes_total: total === 0 ? published : total };
+    return {
+      ...base,
+      state: record.state,
+      error: record.error && { code: record.error.code, message: record.error.message },
+      bytes_done: done,
+      bytes_total: total === 0 ? publishedBytes(name) : total,
+    };
   }
 
   async function installedContent(record: ModelRecord): Promise<Partial<ModelEntry> & Pick<ModelEntry, 'state'>> {
@@ -465,6 +470,11 @@ function upscalerEntry({ name, path, identity, license, sizeBytes }: Upscaler, a
     bytes_done: sizeBytes,
     bytes_total: sizeBytes,
   };
+}
+
+/** Until the list of files has told the exact figure. */
+function publishedBytes(name: string): number {
+  return catalog.find(({ repository }) => repository === name)?.sizeBytes ?? 0;
 }
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {

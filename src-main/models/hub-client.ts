@@ -14,6 +14,8 @@ export interface HubOptions {
   proxies: { http: string; https: string; none: string };
   /** A certificate authority beside the system's, PEM. */
   ca?: string;
+  /** Without a byte for so long a connection is given up. */
+  silenceMs?: number;
   /** Which addresses redirects may lead to. */
   isPublic?: (address: string) => boolean;
 }
@@ -55,7 +57,6 @@ const MAX_API_BYTES = 16 * 1024 * 1024;
 const MAX_PAGES = 50;
 const MAX_FILES = 10_000;
 const CONNECT_TIMEOUT_MS = 15_000;
-/** Without a byte for so long a connection is given up. */
 const SILENCE_MS = 30_000;
 
 const revisionSchema = z.object({
@@ -76,7 +77,7 @@ const treeSchema = z.array(
 );
 
 /** Hugging Face's API. Source: https://huggingface.co/docs/hub/api */
-export function createHubClient({ endpoint: endpointText, token, proxies, ca, isPublic = isPublicAddress }: HubOptions): HubClient {
+export function createHubClient({ endpoint: endpointText, token, proxies, ca, silenceMs = SILENCE_MS, isPublic = isPublicAddress }: HubOptions): HubClient {
   const endpoint = new URL(endpointText);
   const prefix = endpoint.pathname.replace(/\/$/, '');
   const tls = ca === undefined ? {} : { ca };
@@ -84,8 +85,8 @@ export function createHubClient({ endpoint: endpointText, token, proxies, ca, is
     httpProxy: proxies.http,
     httpsProxy: proxies.https,
     noProxy: proxies.none,
-    headersTimeout: SILENCE_MS,
-    bodyTimeout: SILENCE_MS,
+    headersTimeout: silenceMs,
+    bodyTimeout: silenceMs,
     requestTls: tls,
   };
   // the endpoint is the user's own choice and may be in their network; what it redirects to may not

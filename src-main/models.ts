@@ -1,0 +1,145 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { findCompilation } from './compiler/find-compilation.ts';
+import { readCommandOptions, readCommandWords } from './config/command-options.ts';
+import { loadConfig } from './config/config.ts';
+import { lockDataFolder } from './jobs/instance-lock.ts';
+import { resourcesDir } from './lib/program-files.ts';
+import { createModelLibrary } from './models/create-library.ts';
+import { createHubClient } from './models/hub-client.ts';
+import type { ModelLibrary } from './models/library.ts';
+
+const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
+
+  list              what is installed and what can be
+  install NAME      download it, or go on with its download; NAME as in the list, or OWNER/NAME of a repository
+  add DIR           use a checkpoint folder of this machine in place
+  use NAME          make it the one that runs for its kind
+  verify NAME       hash all its files again
+  remove NAME       delete what was downloaded; a folder of your own is only forgotten
+
+HF_ENDPOINT names a mirror, HF_TOKEN a token for gated repositories, HF_HOME the folder that downloads go to,
+HTTPS_PROXY a proxy. A download that was broken off, by Ctrl+C too, goes on where it was.`;
+
+const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional() });
+const commands = ['install', 'add', 'use', 'verify', 'remove'] as const;
+
+/** The list goes to standard output, progress to standard error. Exits with 1 where a model is not as it should be in the end. */
+async function main(): Promise<void> {
+  const { words, options } = readCommandWords();
+  const { 'data-dir': dir } = readCommandOptions(optionsSchema, [], usage, options);
+  const config = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const [command = '', name = '', ...more] = words;
+  const isList = command === 'list' && name === '';
+  const known = commands.find((candidate) => candidate === command);
+  if (!isList && (known === undefined || name === '' || more.length > 0)) throw new AppError('bad_option', usage, { option: command });
+
+  const { dataDir } = config;
+  await mkdir(dataDir, { recursive: true });
+  // a list changes nothing and may be asked for beside a running server
+  const unlock = isList ? () => {} : await lockDataFolder(dataDir);
+  const hub = createHubClient(config.hub);
+  const library = await createModelLibrary({
+    resourcesDir,
+    dataDir,
+    checkpointDirs: [],
+    cacheDir: config.hub.cacheDir,
+    hub,
+    compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity),
+    log: { warn: () => {} },
+  });
+  process.once('SIGINT', () => {
+    process.stderr.write('\nstopped; the same command goes on from here\n');
+    process.exit(130);
+  });
+  try {
+    if (isList || known === undefined) printList(await library.entries());
+    else await run(library, known, name);
+  } finally {
+    await library.close();
+    await hub.close();
+    unlock();
+  }
+}
+
+async function run(library: ModelLibrary, command: (typeof commands)[number], name: string): Promise<void> {
+  let entry: ModelEntry;
+  if (command === 'add') entry = await library.add(newModel({ dir: name }));
+  else if (command === 'install') entry = await installed(library, name);
+  else if (command === 'verify') entry = await ended(library, await library.act(name, command));
+  else entry = await library.act(name, command);
+  const { state, error, source } = entry;
+  process.stderr.write('\n');
+  if (error !== null) console.error(error.message);
+  console.log(`${entry.name}: ${state}${source.path === null ? '' : ` in ${source.path}`}`);
+  const wanted = command === 'remove' ? 'absent' : 'installed';
+  if (state !== wanted) process.exitCode = 1;
+}
+
+async function installed(library: ModelLibrary, name: string): Promise<ModelEntry> {
+  const isKnown = (await library.entries()).some((entry) => entry.name === name);
+  library.start();
+  return ended(library, isKnown ? await library.act(name, 'install') : await library.add(newModel({ repository: name })));
+}
+
+/** Resolves when nothing is done to the model any more; shows how far it is meanwhile. */
+async function ended(library: ModelLibrary, begun: ModelEntry): Promise<ModelEntry> {
+  return new Promise((resolve) => {
+    const unwatch = library.watch(see);
+    see(begun);
+    function see(entry: ModelEntry): void {
+      if (entry.name !== begun.name) return;
+      if (entry.state === 'queued' || entry.state === 'downloading' || entry.state === 'verifying') {
+        showProgress(entry);
+      } else {
+        unwatch();
+        resolve(entry);
+      }
+    }
+  });
+}
+
+function showProgress({ name, state, bytes_done, bytes_total, bytes_per_second, seconds_left }: ModelEntry): void {
+  const share = bytes_total === 0 ? 0 : Math.floor((100 * bytes_done) / bytes_total);
+  const speed = bytes_per_second === null ? '' : `, ${(bytes_per_second / 1e6).toFixed(1)} MB/s`;
+  const left = seconds_left === null ? '' : `, ${clock(seconds_left)} left`;
+  const line = `${name}: ${state} ${share} % of ${gigabytes(bytes_total)}${speed}${left}`;
+  process.stderr.write(process.stderr.isTTY ? `\r${line.padEnd(100)}` : `${line}\n`);
+}
+
+function printList(models: readonly ModelEntry[]): void {
+  for (const { name, kind, state, active, license, bytes_total, bytes_done, source, identity, error, compilation } of models) {
+    const size = state === 'installed' || state === 'absent' ? gigabytes(bytes_total) : `${gigabytes(bytes_done)} of ${gigabytes(bytes_total)}`;
+    console.log(`${name}${active ? '  (in use)' : ''}\n  ${kind}, ${state}, ${size}, ${license}`);
+    if (source.path !== null) console.log(`  ${source.path}`);
+    if (identity !== null) console.log(`  identity ${identity}`);
+    if (compilation !== null) {
+      const unpacked = compilation.graphs.reduce((sum, { unpacked_bytes }) => sum + unpacked_bytes, 0);
+      console.log(`  compiled in ${(compilation.milliseconds / 1000).toFixed(1)} s, ${gigabytes(unpacked)} written`);
+    }
+    if (error !== null) console.log(`  ${error.message}`);
+  }
+}
+
+function newModel(model: { dir: string } | { repository: string }): z.infer<typeof newModelSchema> {
+  const parsed = newModelSchema.safeParse(model);
+  if (parsed.success) return parsed.data;
+  throw new AppError('bad_option', `${Object.values(model).join('')}: ${parsed.error.issues[0]?.message}.\n\n${usage}`, { option: '' });
+}
+
+function gigabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function clock(seconds: number): string {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}` : minutes}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof AppError ? error.message : error);
+  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
+});
