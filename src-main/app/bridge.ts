@@ -3,10 +3,12 @@ import { dialog, ipcMain, shell } from 'electron';
 import { type DesktopAnswers, type DesktopCall, desktopCallSchema, desktopChannels } from '#shared/protocol/desktop.ts';
 import type { DesktopSettingsStore } from './desktop-settings.ts';
 import type { MainWindow } from './main-window.ts';
+import type { Updates } from './updates.ts';
 
 export interface BridgeOptions {
   window: MainWindow;
   settings: DesktopSettingsStore;
+  updates: Updates;
   /** The real path of a published picture, or null. */
   imageFile(filename: string): Promise<string | null>;
 }
@@ -23,7 +25,7 @@ export function registerBridge(options: BridgeOptions): void {
   });
 }
 
-async function answer(call: DesktopCall, { window, settings, imageFile }: BridgeOptions): Promise<Answer> {
+async function answer(call: DesktopCall, { window, settings, updates, imageFile }: BridgeOptions): Promise<Answer> {
   switch (call.call) {
     case 'showInFolder': {
       const path = await imageFile(call.filename);
@@ -42,5 +44,15 @@ async function answer(call: DesktopCall, { window, settings, imageFile }: Bridge
       return settings.get();
     case 'changeSettings':
       return settings.change(call.change);
+    case 'getUpdate':
+      return updates.state();
+    case 'checkForUpdate':
+      return updates.check();
+    case 'downloadUpdate':
+      return updates.download();
+    case 'cancelUpdate':
+      return updates.cancel();
+    case 'installUpdate':
+      return updates.install();
   }
 }

@@ -8,6 +8,8 @@ export const defaultDesktopSettings: DesktopSettings = {
   reachableFromNetwork: false,
   notifications: true,
   language: null,
+  checkForUpdates: true,
+  updateChannel: 'latest',
 };
 
 export interface DesktopSettingsStore {

@@ -24,6 +24,8 @@ export interface MainWindow {
   isVisible(): boolean;
   /** Hands a command to the page, at once or as soon as the page listens. */
   send(command: DesktopCommand): void;
+  /** Hands it over if the page listens now, else not at all: the page asks for what it missed. */
+  tell(command: DesktopCommand): void;
   /** True when the sender of a message is our page in our window, not a frame in it and not another page. */
   isPage(contents: WebContents, frame: { url: string } | null): boolean;
   /** 0 to 1 on the task bar; null takes the bar away. */
@@ -116,6 +118,9 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
     send: (command) => {
       if (window !== null && isListening) window.webContents.send(desktopChannels.command, command);
       else waiting.push(command);
+    },
+    tell: (command) => {
+      if (window !== null && isListening) window.webContents.send(desktopChannels.command, command);
     },
     isPage,
     setProgress: (fraction) => window?.setProgressBar(fraction ?? -1),

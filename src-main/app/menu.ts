@@ -4,6 +4,7 @@ import type { Texts } from './texts.ts';
 
 export interface MenuActions {
   send(command: DesktopCommand): void;
+  checkForUpdates(): void;
   quit(): void;
 }
 
@@ -12,6 +13,7 @@ export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJ
   const isMac = platform === 'darwin';
   const go = (screen: 'create' | 'gallery' | 'settings') => () => actions.send({ command: 'go', screen });
   const settings: MenuItemConstructorOptions = { label: texts.settings, accelerator: 'CommandOrControl+,', click: go('settings') };
+  const updates: MenuItemConstructorOptions = { label: texts.checkForUpdates, click: actions.checkForUpdates };
   const quit: MenuItemConstructorOptions = { label: texts.quit, accelerator: 'CommandOrControl+Q', click: actions.quit };
   const file: MenuItemConstructorOptions = {
     label: texts.file,
@@ -44,6 +46,7 @@ export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJ
     role: 'appMenu',
     submenu: [
       { role: 'about' },
+      updates,
       { type: 'separator' },
       settings,
       { type: 'separator' },
@@ -54,7 +57,8 @@ export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJ
       quit,
     ],
   };
-  return [...(isMac ? [app] : []), file, edit, view];
+  const help: MenuItemConstructorOptions = { label: texts.help, submenu: [updates] };
+  return [...(isMac ? [app] : []), file, edit, view, ...(isMac ? [] : [help])];
 }
 
 export function setMenu(texts: Texts, actions: MenuActions): void {

@@ -15,16 +15,22 @@ function click(items: readonly MenuItemConstructorOptions[], label: string): voi
 
 test('menu items send what they say', () => {
   const done: unknown[] = [];
-  const actions = { send: (command: unknown) => done.push(command), quit: () => done.push('quit') };
+  const actions = { send: (command: unknown) => done.push(command), checkForUpdates: () => done.push('updates'), quit: () => done.push('quit') };
   for (const platform of ['linux', 'win32', 'darwin'] as const) {
     const menu = menuTemplate(english, actions, platform);
-    for (const label of [english.newPicture, english.gallery, english.settings, english.quit]) click(menu, label);
-    expect(done.splice(0)).toEqual([{ command: 'go', screen: 'create' }, { command: 'go', screen: 'gallery' }, { command: 'go', screen: 'settings' }, 'quit']);
+    for (const label of [english.newPicture, english.gallery, english.settings, english.checkForUpdates, english.quit]) click(menu, label);
+    expect(done.splice(0)).toEqual([
+      { command: 'go', screen: 'create' },
+      { command: 'go', screen: 'gallery' },
+      { command: 'go', screen: 'settings' },
+      'updates',
+      'quit',
+    ]);
   }
 });
 
 test('no key is bound twice', () => {
-  const keys = menuTemplate(english, { send: () => {}, quit: () => {} }, 'linux')
+  const keys = menuTemplate(english, { send: () => {}, checkForUpdates: () => {}, quit: () => {} }, 'linux')
     .flatMap((item) => (Array.isArray(item.submenu) ? item.submenu : []))
     .flatMap((item) => item.accelerator ?? []);
   expect(keys.length).toBeGreaterThan(2);
@@ -37,21 +43,25 @@ test('the tray shows what is in work, the queue switch and the last pictures', (
     open: () => done.push('open'),
     showPicture: (id: string) => done.push(id),
     setPaused: (paused: boolean) => done.push(paused),
+    checkForUpdates: () => done.push('updates'),
     quit: () => done.push('quit'),
   };
   const pictures = [
     { jobId: 'j1', prompt: 'cats & dogs' },
     { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
   ];
-  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures }, actions);
+  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, offered: '0.2.0' }, actions);
   expect(tray[0]).toMatchObject({ label: '2 pictures in work (44 %)', enabled: false });
-  for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, english.quit]) click(tray, label);
-  expect(done).toEqual(['open', true, 'j1', 'j2', 'quit']);
+  for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, 'Version 0.2.0 is available…', english.quit])
+    click(tray, label);
+  expect(done).toEqual(['open', true, 'j1', 'j2', 'updates', 'quit']);
 
-  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [] }, actions);
+  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [], offered: null }, actions);
   expect(idle[0]?.label).toBe('Nothing to do');
   click(idle, english.resumeQueue);
   expect(done.at(-1)).toBe(false);
+  click(idle, english.checkForUpdates);
+  expect(done.at(-1)).toBe('updates');
   expect(idle.find(({ label }) => label === english.lastPictures)?.enabled).toBe(false);
 });
 

@@ -8,20 +8,28 @@ export interface QuitOptions {
   unfinished(): number;
   /** Parks the jobs and closes everything; the process ends after it. */
   close(): Promise<void>;
+  /** Installs an update that is ready, when all else is closed; `restart` starts the new version. Never rejects. */
+  install(restart: boolean): Promise<void>;
+}
+
+export interface Quit {
+  /** Leaves without a question to install what is ready and to start it. */
+  restart(): void;
 }
 
 /**
  * One way out for menu, tray, closed window, signal and shutdown of the machine: with jobs in work a person is asked once, then they are parked.
- * Who cannot answer (a signal, the machine going down) is not asked.
+ * Who cannot answer (a signal, the machine going down) is not asked, and nothing is installed then.
  */
-export function registerQuit({ texts, window, unfinished, close }: QuitOptions): void {
+export function registerQuit({ texts, window, unfinished, close, install }: QuitOptions): Quit {
   let phase: 'open' | 'asking' | 'closing' | 'closed' = 'open';
 
-  const end = async (): Promise<void> => {
+  const end = async (why: 'person' | 'signal' | 'update'): Promise<void> => {
     phase = 'closing';
     window.release();
     try {
       await close();
+      if (why !== 'signal') await install(why === 'update');
     } finally {
       phase = 'closed';
       app.quit();
@@ -50,7 +58,7 @@ export function registerQuit({ texts, window, unfinished, close }: QuitOptions):
     event.preventDefault();
     if (phase !== 'open') return;
     void ask().then((agreed) => {
-      if (agreed) return end();
+      if (agreed) return end('person');
       // asked because the window was closed: without it the answer "go on" would leave nothing to see
       window.show();
       return undefined;
@@ -60,9 +68,14 @@ export function registerQuit({ texts, window, unfinished, close }: QuitOptions):
     if (process.platform !== 'darwin') app.quit();
   });
   const leave = (): void => {
-    if (phase === 'open' || phase === 'asking') void end();
+    if (phase === 'open' || phase === 'asking') void end('signal');
   };
   process.on('SIGTERM', leave);
   process.on('SIGINT', leave);
   powerMonitor.on('shutdown', leave);
+  return {
+    restart: () => {
+      if (phase === 'open') void end('update');
+    },
+  };
 }

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { app, dialog, session, shell } from 'electron';
 import { launchArguments } from '#main/config/launch-arguments.ts';
 import { programDir, resourcesDir } from '#main/lib/program-files.ts';
+import type { UpdateState } from '#shared/protocol/desktop.ts';
 import { watchActivity } from './activity.ts';
 import { registerBridge } from './bridge.ts';
 import { createDesktopSettings } from './desktop-settings.ts';
 import type { HostedStudio, HostedStudioChoices } from './hosted-studio.ts';
+import { createHostedUpdates, installAtTheEnd } from './hosted-updates.ts';
 import { commandOfLink, LINK_SCHEME, readLaunchRequest, readPicture } from './launch-request.ts';
 import { HIDDEN_ARGUMENT, setStartAtLogin } from './login-item.ts';
 import { createMainWindow, type MainWindow } from './main-window.ts';
@@ -63,7 +65,20 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
     hidesOnClose: () => settings.get().closeToTray,
     onShown: () => app.setBadgeCount(0),
   });
-  registerBridge({ window, settings, imageFile: studio.imageFile });
+  const updates = createHostedUpdates({
+    channel: () => settings.get().updateChannel,
+    isAutomatic: () => settings.get().checkForUpdates,
+    onChange: (update) => {
+      window.tell({ command: 'update', update });
+      if (update.state !== 'downloading') refresh();
+    },
+    restart: () => quit.restart(),
+  });
+  const checkForUpdates = (): void => {
+    sendAndShow(window, [{ command: 'go', screen: 'settings' }]);
+    void updates.check();
+  };
+  registerBridge({ window, settings, updates, imageFile: studio.imageFile });
 
   const tray = createTray(trayIconPath, {
     open: window.show,
@@ -72,6 +87,7 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
       studio.setPaused(isPaused);
       refresh();
     },
+    checkForUpdates,
     quit: () => app.quit(),
   });
   const keepAwake = createSleepBlocker();
@@ -80,12 +96,19 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
   });
   function refresh(): void {
     const now = activity.now();
-    keepAwake(now.unfinished > 0 && !studio.isPaused());
+    const isBusy = now.fraction !== null || (now.unfinished > 0 && !studio.isPaused());
+    keepAwake(isBusy);
+    updates.jobsChanged(isBusy);
     window.setProgress(now.unfinished > 0 ? (now.fraction ?? 0) : null);
-    tray.update(texts(), { activity: now, isPaused: studio.isPaused(), pictures: studio.lastPictures(TRAY_PICTURES) });
+    tray.update(texts(), {
+      activity: now,
+      isPaused: studio.isPaused(),
+      pictures: studio.lastPictures(TRAY_PICTURES),
+      offered: offeredVersion(updates.state()),
+    });
   }
   const relabel = (): void => {
-    setMenu(texts(), { send: (command) => sendAndShow(window, [command]), quit: () => app.quit() });
+    setMenu(texts(), { send: (command) => sendAndShow(window, [command]), checkForUpdates, quit: () => app.quit() });
     refresh();
   };
 
@@ -100,7 +123,13 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
     void setStartAtLogin(atLogin);
   });
 
-  registerQuit({ texts, window, unfinished: () => activity.now().unfinished, close: studio.close });
+  const quit = registerQuit({
+    texts,
+    window,
+    unfinished: () => activity.now().unfinished,
+    close: studio.close,
+    install: (restart) => installAtTheEnd(updates, window, texts(), restart),
+  });
   app.on('second-instance', (_event, _argv, cwd, data) => {
     void readLaunchRequest(argumentsOf(data), cwd).then((commands) => sendAndShow(window, commands));
   });
@@ -123,6 +152,10 @@ function sendAndShow(window: MainWindow, commands: readonly Parameters<MainWindo
 
 function showJob(window: MainWindow, jobId: string): void {
   sendAndShow(window, [{ command: 'show_job', jobId }]);
+}
+
+function offeredVersion(update: UpdateState): string | null {
+  return 'version' in update ? update.version : null;
 }
 
 /** The arguments that another start handed over with its lock request. */

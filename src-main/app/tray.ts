@@ -12,19 +12,22 @@ export interface TrayState {
   isPaused: boolean;
   /** Newest first. */
   pictures: readonly TrayPicture[];
+  /** The version that could be had, null where there is none newer. */
+  offered: string | null;
 }
 
 export interface TrayActions {
   open(): void;
   showPicture(jobId: string): void;
   setPaused(isPaused: boolean): void;
+  checkForUpdates(): void;
   quit(): void;
 }
 
 const MAX_LABEL_CHARACTERS = 48;
 
 /** The tray's menu for a state; pure. */
-export function trayTemplate(texts: Texts, { activity, isPaused, pictures }: TrayState, actions: TrayActions): MenuItemConstructorOptions[] {
+export function trayTemplate(texts: Texts, { activity, isPaused, pictures, offered }: TrayState, actions: TrayActions): MenuItemConstructorOptions[] {
   return [
     { label: activityText(texts, activity), enabled: false },
     { type: 'separator' },
@@ -36,6 +39,7 @@ export function trayTemplate(texts: Texts, { activity, isPaused, pictures }: Tra
       submenu: pictures.map(({ jobId, prompt }) => ({ label: shortened(prompt), click: () => actions.showPicture(jobId) })),
     },
     { type: 'separator' },
+    { label: offered === null ? texts.checkForUpdates : texts.updateOffered(offered), click: actions.checkForUpdates },
     { label: texts.quit, click: actions.quit },
   ];
 }

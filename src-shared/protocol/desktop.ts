@@ -2,6 +2,10 @@ import { z } from 'zod';
 
 /** What the desktop window can do that a browser cannot: the page finds it as `window.studioDesktop`, in a browser that is undefined. */
 
+/** Release trains: `beta` hears of pre-releases too. */
+export const updateChannels = ['latest', 'beta'] as const;
+export type UpdateChannel = (typeof updateChannels)[number];
+
 export const desktopSettingsSchema = z.strictObject({
   /** Closing the window leaves the program in the tray. */
   closeToTray: z.boolean(),
@@ -13,8 +17,53 @@ export const desktopSettingsSchema = z.strictObject({
   notifications: z.boolean(),
   /** Language of tray, menu and dialogs; null follows the system. */
   language: z.enum(['en', 'zh']).nullable(),
+  /** Asks by itself whether there is a newer version, after the start and once a day. */
+  checkForUpdates: z.boolean(),
+  updateChannel: z.enum(updateChannels),
 });
 export type DesktopSettings = z.infer<typeof desktopSettingsSchema>;
+
+/** Why an update was not taken. Whatever it is, the installed program stays as it was. */
+export const updateFailures = [
+  'unreachable',
+  'no_channel',
+  'not_a_feed',
+  'bad_signature',
+  'older_version',
+  'insecure_address',
+  'wrong_size',
+  'wrong_hash',
+  'cut_short',
+  'stalled',
+  'no_package',
+  'disk_full',
+  'not_writable',
+  'not_installed',
+] as const;
+export type UpdateFailure = (typeof updateFailures)[number];
+
+/** What is offered. */
+export interface Release {
+  version: string;
+  /** As the publisher wrote them: plain text or Markdown, empty where there are none. */
+  notes: string;
+  /** Bytes of the package. */
+  sizeBytes: number;
+}
+
+/** How far an update is. */
+export type UpdateState =
+  /** `no_feed`: this build names no place to ask. `other_installer`: who installed this package updates it (an unpacked archive, a run from the sources). */
+  | { state: 'off'; reason: 'no_feed' | 'other_installer' }
+  | { state: 'checking' }
+  /** Nothing newer. `checkedAt` is ISO 8601, null before the first check. */
+  | { state: 'none'; checkedAt: string | null }
+  | ({ state: 'available' } & Release)
+  | ({ state: 'downloading'; receivedBytes: number } & Release)
+  /** Lies verified on the disk. `atQuit`: is put in place when the program quits; `waitsForJobs`: was asked for and waits until no job is in work. */
+  | ({ state: 'ready'; atQuit: boolean; waitsForJobs: boolean } & Release)
+  /** `detail` is the value met: a version, an address, a number of bytes. */
+  | { state: 'failed'; reason: UpdateFailure; detail: string };
 
 /** Everything that the page may ask of the main process, with its arguments. */
 export const desktopCallSchema = z.discriminatedUnion('call', [
@@ -24,6 +73,14 @@ export const desktopCallSchema = z.discriminatedUnion('call', [
   z.strictObject({ call: z.literal('chooseFolder') }),
   z.strictObject({ call: z.literal('getSettings') }),
   z.strictObject({ call: z.literal('changeSettings'), change: desktopSettingsSchema.partial() }),
+  z.strictObject({ call: z.literal('getUpdate') }),
+  /** Asks the feed now, whatever the settings say. */
+  z.strictObject({ call: z.literal('checkForUpdate') }),
+  /** Starts the download of what is available; progress comes as commands. */
+  z.strictObject({ call: z.literal('downloadUpdate') }),
+  z.strictObject({ call: z.literal('cancelUpdate') }),
+  /** Installs what is ready and starts anew: at once, or as soon as no job is in work. */
+  z.strictObject({ call: z.literal('installUpdate') }),
 ]);
 export type DesktopCall = z.infer<typeof desktopCallSchema>;
 
@@ -33,6 +90,11 @@ export interface DesktopAnswers {
   chooseFolder: string | null;
   getSettings: DesktopSettings;
   changeSettings: DesktopSettings;
+  getUpdate: UpdateState;
+  checkForUpdate: UpdateState;
+  downloadUpdate: UpdateState;
+  cancelUpdate: UpdateState;
+  installUpdate: UpdateState;
 }
 
 /** What the main process asks of the page: a menu item, a link, a dropped file, a notification that was clicked. */
@@ -42,7 +104,9 @@ export type DesktopCommand =
   | { command: 'fill'; params: Record<string, string | number> }
   /** A PNG that was dropped on the icon or opened with the program; its recipe is to be read. */
   | { command: 'open_picture'; name: string; png: Uint8Array }
-  | { command: 'show_job'; jobId: string };
+  | { command: 'show_job'; jobId: string }
+  /** The update went on: the state that holds now. */
+  | { command: 'update'; update: UpdateState };
 
 /** Channel names between preload and main process. */
 export const desktopChannels = { call: 'desktop:call', command: 'desktop:command', ready: 'desktop:ready' } as const;
