@@ -1,5 +1,13 @@
-/** The installed app: npm run dist -- --linux deb. The environment can name an Electron that lies on the disk already: ELECTRON_DIST and its ELECTRON_VERSION. */
-const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion } = process.env;
+/**
+ * The installed app: npm run dist -- --linux deb. What is a matter of who builds it comes from the environment:
+ * ELECTRON_DIST and ELECTRON_VERSION, an Electron that lies on the disk already; DIST_VERSION, another version than that of package.json;
+ * DIST_HOMEPAGE, the publisher's home page;
+ * UPDATE_FEED_URL and UPDATE_PUBLIC_KEY, where the built app looks for updates and whose signature it believes. Without them it looks nowhere.
+ */
+const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion, DIST_HOMEPAGE: homepage } = process.env;
+const { UPDATE_FEED_URL: feedUrl, UPDATE_PUBLIC_KEY: feedKey } = process.env;
+if ((feedUrl === undefined) !== (feedKey === undefined))
+  throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: a feed without a key is not believed.');
 
 /** @type {import('electron-builder').Configuration} */
 export default {
@@ -9,8 +17,13 @@ export default {
   directories: { output: 'dist', buildResources: 'build' },
   ...(electronDist ? { electronDist } : {}),
   ...(electronVersion ? { electronVersion } : {}),
-  // a package must name a home page; whoever publishes it puts theirs here
-  extraMetadata: { homepage: 'https://example.invalid/', desktopName: 'z-image-turbo-studio.desktop', ...(buildVersion ? { version: buildVersion } : {}) },
+  extraMetadata: {
+    // a package must name a home page
+    homepage: homepage ?? 'https://example.invalid/',
+    desktopName: 'z-image-turbo-studio.desktop',
+    ...(buildVersion ? { version: buildVersion } : {}),
+    ...(feedUrl ? { updates: { url: feedUrl, publicKey: feedKey } } : {}),
+  },
   // every native module here is Node-API and comes built
   npmRebuild: false,
   files: [
@@ -77,7 +90,12 @@ export default {
       },
     },
   },
-  deb: { packageCategory: 'graphics', priority: 'optional', depends: ['libgtk-3-0', 'libnss3', 'libatk-bridge2.0-0', 'libdrm2', 'libgbm1', 'libasound2'] },
+  deb: {
+    packageCategory: 'graphics',
+    priority: 'optional',
+    depends: ['libgtk-3-0', 'libnss3', 'libatk-bridge2.0-0', 'libdrm2', 'libgbm1', 'libasound2 | libasound2t64'],
+    recommends: ['libnotify4', 'xdg-utils'],
+  },
   win: {
     icon: 'build/icon.ico',
     target: [
@@ -86,5 +104,7 @@ export default {
     ],
   },
   nsis: { oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },
-  publish: null,
+  publish: feedUrl ? { provider: 'generic', url: feedUrl } : null,
+  // who hears of pre-releases hears of releases too
+  generateUpdatesFilesForAllChannels: true,
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Makes a .deb with dpkg-deb where electron-builder would download its own tool for it: CUSTOM_FPM_PATH=scripts/deb-builder.mjs
-// Understands what electron-builder passes: options with a value, flags, and SOURCE=/TARGET pairs. Anything else is refused.
+// DEB_COMPRESSION_LEVEL sets the compressor's level. Understands what electron-builder passes: options with a value, flags, and SOURCE=/TARGET pairs. Anything else is refused.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,6 +26,9 @@ const withValue = new Set(
     '--category',
   ].concat(['--deb-priority', '--deb-recommends', '--deb-compression', '--license']),
 );
+
+/** What electron-builder calls otherwise than dpkg-deb. @type {Record<string, string>} */
+const dpkgNames = { gz: 'gzip', zst: 'zstd' };
 
 /** @type {Map<string, string[]>} */
 const options = new Map();
@@ -82,8 +85,10 @@ try {
     const file = first(option);
     if (file) writeFileSync(join(tree, 'DEBIAN', script), readFileSync(file), { mode: 0o755 });
   }
-  const compression = first('--deb-compression') === 'gz' ? 'gzip' : (first('--deb-compression') ?? 'xz');
-  execFileSync('dpkg-deb', ['--root-owner-group', `-Z${compression}`, '--build', tree, first('--package') ?? ''], { stdio: 'inherit' });
+  const wanted = first('--deb-compression') ?? 'xz';
+  const { DEB_COMPRESSION_LEVEL: level } = process.env;
+  const compression = [`-Z${dpkgNames[wanted] ?? wanted}`, ...(level ? [`-z${level}`] : [])];
+  execFileSync('dpkg-deb', ['--root-owner-group', ...compression, '--build', tree, first('--package') ?? ''], { stdio: 'inherit' });
 } finally {
   rmSync(tree, { recursive: true, force: true });
 }

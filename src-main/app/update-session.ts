@@ -46,7 +46,7 @@ export function guardUpdateSession(session: Session, feed: URL): UpdateSession {
       try {
         const response = await session.fetch(url.href, { cache: 'no-store', signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
         const file = url.pathname.split('/').at(-1) ?? '';
-        if (response.status === 404) throw new UpdateRefusal('no_channel', file);
+        if (response.status === 404) throw new UpdateRefusal(file.endsWith('.sig') ? 'bad_signature' : 'no_channel', file);
         if (!response.ok || response.body === null) throw new UpdateRefusal('unreachable', `HTTP ${response.status}`);
         if (response.headers.get('content-type')?.includes('html')) throw new UpdateRefusal('not_a_feed', `${file}: HTML`);
         return await readAtMost(response.body, maxBytes);

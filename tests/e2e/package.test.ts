@@ -1,13 +1,24 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Browser, chromium } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { DesktopBridge, UpdateState } from '#shared/protocol/desktop.ts';
 import { desktopMachine } from './desktop-app.ts';
+import { buildPackages, makePicture, type PackagedApp, root, startPackaged } from './packaged-app.ts';
+import { type Offer, UpdateFeed } from './update-feed.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+declare global {
+  interface Window {
+    studioDesktop: DesktopBridge;
+  }
+}
+
 const run = promisify(execFile);
 
 const machine = await desktopMachine();
@@ -18,18 +29,19 @@ const BUDGET_MB = 600;
 
 let folder: string;
 let app: string;
+let feed: UpdateFeed;
 
 beforeAll(async () => {
   if (typeof machine === 'string') return;
   folder = mkdtempSync(join(tmpdir(), 'package-'));
   app = join(folder, 'linux-unpacked');
-  const args = ['-c', 'electron-builder.config.mjs', '--publish', 'never', '--linux', 'dir', `--config.directories.output=${folder}`];
-  const env = { ...process.env, ELECTRON_DIST: machine.electron.distDir, ELECTRON_VERSION: machine.electron.version };
-  await run(process.execPath, [join(root, 'node_modules/.bin/electron-builder'), ...args], { cwd: root, env, maxBuffer: 1 << 26 });
+  feed = await UpdateFeed.open();
+  await buildPackages(machine, folder, ['dir'], feed.buildSettings);
 });
 afterAll(() => {
   if (typeof machine === 'string') return;
   machine.display.close();
+  feed.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -68,50 +80,151 @@ test('the package stays within its budget', ({ skip }) => {
   expect(megabytes).toBeLessThan(BUDGET_MB);
 });
 
-test('the packaged app, production fuses set, makes a picture', async ({ skip }) => {
+/** The unpacked app, started as an AppImage's runtime would start it: the file that it names is what an update replaces. */
+async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: string; home: string }> {
+  if (typeof machine === 'string') throw new Error(machine);
+  const home = join(folder, name);
+  mkdirSync(home);
+  const appImage = join(home, 'Studio.AppImage');
+  writeFileSync(appImage, 'the version that is there\n');
+  const started = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), machine, home, env: { APPIMAGE: appImage } });
+  return { ...started, appImage, home };
+}
+
+type UpdateCall = 'getUpdate' | 'checkForUpdate' | 'downloadUpdate' | 'cancelUpdate' | 'installUpdate';
+const ask = (page: Page, call: UpdateCall): Promise<UpdateState> => page.evaluate((asked) => window.studioDesktop.ask({ call: asked }), call);
+
+/** What comes of asking for an update, and of fetching it where one is offered. */
+async function tryUpdate(page: Page): Promise<UpdateState> {
+  const checked = await ask(page, 'checkForUpdate');
+  if (checked.state !== 'available') return checked;
+  await ask(page, 'downloadUpdate');
+  await expect.poll(async () => (await ask(page, 'getUpdate')).state, { timeout: 60_000 }).not.toBe('downloading');
+  return ask(page, 'getUpdate');
+}
+
+/** A new AppImage that only notes that it was started. */
+function nextAppImage(marker: string): Offer {
+  const bytes = Buffer.from(`#!/bin/sh\necho "$0" > '${marker}'\n`.padEnd(200_000, '#'));
+  return { version: '99.0.0', notes: 'Faster, <b>and</b> tested.', fileName: 'Studio-99.0.0.AppImage', bytes };
+}
+
+test('a feed that lies changes nothing and is told by its lie', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
-  const args = ['--no-sandbox', `--user-data-dir=${join(folder, 'user')}`, '--remote-debugging-port=0', '--port=0'];
-  const child = spawn(join(app, 'z-image-turbo-studio'), args, { env: { ...process.env, DISPLAY: machine.display.name }, stdio: ['ignore', 'ignore', 'pipe'] });
-  const ended = new Promise((done) => child.once('exit', done));
-  let browser: Browser | undefined;
+  const { page, appImage, home, close } = await startAsAppImage('lied-to');
+  const elsewhere = createServer((_request, response) => response.end('not asked for'));
+  await new Promise<void>((ready) => elsewhere.listen(0, '127.0.0.1', ready));
+  const stranger = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/x`;
+  const good = nextAppImage(join(home, 'started'));
+  const { fileName, bytes } = good;
+  const channel = 'latest-linux.yml';
+
+  const outcome = async (tell: () => void): Promise<string> => {
+    feed.offer(good);
+    tell();
+    const state = await tryUpdate(page);
+    expect(readFileSync(appImage, 'utf8')).toBe('the version that is there\n');
+    return state.state === 'failed' ? `${state.reason} ${state.detail}` : state.state;
+  };
   try {
-    browser = await chromium.connectOverCDP(await devToolsAddress(child));
-    const [context] = browser.contexts();
-    const page = context?.pages()[0] ?? (await context?.waitForEvent('page'));
-    if (page === undefined) throw new Error('the app shows no page');
-    await page.waitForLoadState('load');
-    const heard = await page.evaluate(
-      () =>
-        new Promise<string[]>((done) => {
-          const statuses: string[] = [];
-          const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/ws?client_id=package-test`);
-          const params = { prompt: 'a yellow sailboat on a beach', width: 256, height: 256, steps: 3 };
-          socket.onopen = () => socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
-          socket.onmessage = ({ data }) => {
-            const message: { type: string; status?: string } = JSON.parse(data);
-            if (message.status === undefined) return;
-            statuses.push(message.status);
-            if (['completed', 'failed'].includes(message.status)) done(statuses);
-          };
+    const outcomes = {
+      older: await outcome(() => feed.offer({ ...good, version: '0.0.9' })),
+      'signed by somebody else': await outcome(() => feed.offer({ ...good, signedBy: generateKeyPairSync('ed25519').privateKey })),
+      'no signature': await outcome(() => feed.lie(`${channel}.sig`, (_request, response) => response.writeHead(404).end())),
+      'a page': await outcome(() => feed.lie(channel, (_request, response) => response.setHeader('content-type', 'text/html').end('<html>'))),
+      'signed nonsense': await outcome(() => feed.signed(channel, Buffer.from('version: ["1.0.0"\n'))),
+      'signed, of another form': await outcome(() => feed.signed(channel, Buffer.from('version: newest\nfiles: []\n'))),
+      'an endless channel file': await outcome(() => feed.lie(channel, (_request, response) => void response.end(Buffer.alloc(1 << 20, 'x')))),
+      'a server error': await outcome(() => feed.lie(channel, (_request, response) => response.writeHead(500).end())),
+      'the channel redirected to http': await outcome(() => feed.lie(channel, (_request, response) => response.writeHead(302, { location: stranger }).end())),
+      'the package redirected to http': await outcome(() => feed.lie(fileName, (_request, response) => response.writeHead(302, { location: stranger }).end())),
+      'a package elsewhere': await outcome(() => feed.offer({ ...good, fileName: `${stranger}.AppImage` })),
+      'no package of this kind': await outcome(() => feed.offer({ ...good, fileName: 'Studio-99.0.0.pkg' })),
+      'other bytes': await outcome(() => feed.offer({ ...good, sha512: createHash('sha512').update('others').digest('base64') })),
+      'more bytes than announced': await outcome(() => feed.offer({ ...good, sizeBytes: bytes.byteLength - 1 })),
+      'a length unknown': await outcome(() => feed.lie(fileName, (_request, response) => void response.write(bytes))),
+      'a cut download': await outcome(() =>
+        feed.lie(fileName, (_request, response) => {
+          response.writeHead(200, { 'content-length': bytes.byteLength });
+          response.write(bytes.subarray(0, 50_000), () => response.destroy());
         }),
-    );
-    expect(heard).toEqual(['pending', 'processing', 'generated', 'completed']);
+      ),
+      'nobody in a roll-out of 0 %': await outcome(() => feed.offer({ ...good, stagingPercentage: 0 })),
+      'the version that runs': await outcome(() => feed.offer({ ...good, version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version })),
+      'only in the other channel': await outcome(() => feed.offer({ ...good, channel: 'beta' })),
+    };
+    expect(outcomes).toEqual({
+      older: 'older_version 0.0.9',
+      'signed by somebody else': 'bad_signature Ed25519',
+      'no signature': 'bad_signature latest-linux.yml.sig',
+      'a page': 'not_a_feed latest-linux.yml: HTML',
+      'signed nonsense': 'not_a_feed YAML',
+      'signed, of another form': 'not_a_feed version, files, releaseDate',
+      'an endless channel file': 'wrong_size > 262144',
+      'a server error': 'unreachable HTTP 500',
+      'the channel redirected to http': `insecure_address ${new URL(stranger).origin}`,
+      'the package redirected to http': `insecure_address ${new URL(stranger).origin}`,
+      'a package elsewhere': `insecure_address ${stranger}.AppImage`,
+      'no package of this kind': 'no_package 99.0.0 .AppImage',
+      'other bytes': 'wrong_hash SHA-512',
+      'more bytes than announced': `wrong_size ${bytes.byteLength}`,
+      'a length unknown': 'wrong_size ?',
+      'a cut download': 'cut_short net::ERR_CONTENT_LENGTH_MISMATCH',
+      'nobody in a roll-out of 0 %': 'none',
+      'the version that runs': 'none',
+      'only in the other channel': 'no_channel latest-linux.yml',
+    });
+    expect(existsSync(join(home, 'started'))).toBe(false);
   } finally {
-    await browser?.close();
-    child.kill('SIGTERM');
-    await ended;
+    await close();
+    elsewhere.close();
   }
 });
 
-/** Chromium says on its standard error where its DevTools listen. */
-function devToolsAddress(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stderr?.on('data', (bytes: Buffer) => {
-      text += bytes.toString();
-      const address = /DevTools listening on (ws:\S+)/.exec(text)?.[1];
-      if (address !== undefined) resolve(address);
-    });
-    child.once('exit', (code) => reject(new Error(`the app ended with ${code} before it listened:\n${text}`)));
-  });
-}
+test('a good update waits for the job in work, then takes the place of the version that runs, which starts it and ends', async ({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  const { page, appImage, home, ended, close } = await startAsAppImage('updated');
+  try {
+    const next = nextAppImage(join(home, 'started'));
+    feed.offer(next);
+    expect(await ask(page, 'checkForUpdate')).toEqual({ state: 'available', version: '99.0.0', notes: next.notes, sizeBytes: next.bytes.byteLength });
+    const ready = await tryUpdate(page);
+    expect(ready).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
+
+    const picture = makePicture(page, { steps: 20 });
+    await expect.poll(() => page.evaluate(async () => (await (await fetch('/api/info')).json()).queue.running), { timeout: 30_000 }).toBe(1);
+    expect(await ask(page, 'installUpdate')).toMatchObject({ state: 'ready', waitsForJobs: true });
+    expect(readFileSync(appImage, 'utf8')).toBe('the version that is there\n');
+    expect(await picture).toContain('completed');
+
+    expect(await ended).toBe(0);
+    expect(readFileSync(appImage)).toEqual(next.bytes);
+    expect(statSync(appImage).mode & 0o777).toBe(0o755);
+    await expect.poll(() => existsSync(join(home, 'started'))).toBe(true);
+    expect(readFileSync(join(home, 'started'), 'utf8').trim()).toBe(appImage);
+    expect(readdirSync(home).filter((file) => file.endsWith('.new'))).toEqual([]);
+    expect(readdirSync(join(home, 'user/studio/outputs')).filter((file) => file.endsWith('.png'))).toHaveLength(2);
+  } finally {
+    await close();
+  }
+});
+
+test('what was downloaded is installed when the window is closed; a signal ends the program without that', async ({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  const left = async (name: string, leave: (started: PackagedApp) => unknown): Promise<string> => {
+    const started = await startAsAppImage(name);
+    try {
+      const next = nextAppImage(join(started.home, 'started'));
+      feed.offer(next);
+      expect(await tryUpdate(started.page)).toMatchObject({ state: 'ready' });
+      leave(started);
+      expect(await started.ended).toBe(0);
+      expect(existsSync(join(started.home, 'started'))).toBe(false);
+      return readFileSync(started.appImage).equals(next.bytes) ? 'new' : 'old';
+    } finally {
+      await started.close();
+    }
+  };
+  expect(await left('closed', ({ page }) => page.close())).toBe('new');
+  expect(await left('signalled', ({ kill }) => kill('SIGTERM'))).toBe('old');
+});

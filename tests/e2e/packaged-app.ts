@@ -1,0 +1,103 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import type { DesktopMachine } from './desktop-app.ts';
+
+export const root = resolve(import.meta.dirname, '../..');
+const run = promisify(execFile);
+
+/** Builds packages of `targets` into `folder`, as `npm run dist` does but with the Electron that tests have and without much compression. */
+export async function buildPackages(machine: DesktopMachine, folder: string, targets: readonly string[], settings: Record<string, string>): Promise<void> {
+  const args = ['-c', 'electron-builder.config.mjs', '--publish', 'never', '--linux', ...targets, `--config.directories.output=${folder}`];
+  const env = {
+    ...process.env,
+    ELECTRON_DIST: machine.electron.distDir,
+    ELECTRON_VERSION: machine.electron.version,
+    CUSTOM_FPM_PATH: join(root, 'scripts/deb-builder.mjs'),
+    DEB_COMPRESSION_LEVEL: '1',
+    ...settings,
+  };
+  const builder = join(root, 'node_modules/.bin/electron-builder');
+  await run(process.execPath, [builder, ...args, '--config.deb.compression=zst'], { cwd: root, env, maxBuffer: 1 << 26 });
+}
+
+/** A packaged app that runs, seen over the DevTools protocol: its fuses allow no other way in. */
+export interface PackagedApp {
+  page: Page;
+  /** Resolves with the exit code, null after a signal. */
+  ended: Promise<number | null>;
+  kill(signal: NodeJS.Signals): void;
+  close(): Promise<void>;
+}
+
+export interface PackagedStart {
+  executable: string;
+  machine: DesktopMachine;
+  /** Holds the user's data, settings and caches. */
+  home: string;
+  args?: readonly string[];
+  env?: Record<string, string>;
+}
+
+export async function startPackaged({ executable, machine, home, args = [], env = {} }: PackagedStart): Promise<PackagedApp> {
+  const child = spawn(executable, ['--no-sandbox', `--user-data-dir=${join(home, 'user')}`, '--remote-debugging-port=0', '--port=0', ...args], {
+    env: { ...process.env, DISPLAY: machine.display.name, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_CONFIG_HOME: join(home, 'config'), ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = new Promise<number | null>((done) => child.once('exit', done));
+  let browser: Browser | undefined;
+  const close = async (): Promise<void> => {
+    await browser?.close();
+    child.kill('SIGTERM');
+    await ended;
+  };
+  try {
+    browser = await chromium.connectOverCDP(await devToolsAddress(child));
+    return { page: await firstPage(browser), ended, kill: (signal) => void child.kill(signal), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export async function firstPage(browser: Browser): Promise<Page> {
+  const [context] = browser.contexts();
+  const page = context?.pages()[0] ?? (await context?.waitForEvent('page'));
+  if (page === undefined) throw new Error('the app shows no page');
+  await page.waitForLoadState('load');
+  return page;
+}
+
+/** Makes a small picture over a WebSocket of the page's own; resolves with the statuses that were heard, the last one an end. */
+export function makePicture(page: Page, params: Record<string, unknown> = {}): Promise<string[]> {
+  return page.evaluate(
+    (wanted) =>
+      new Promise<string[]>((done) => {
+        const statuses: string[] = [];
+        const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/api/ws?client_id=package-test`);
+        const all = { prompt: 'a yellow sailboat on a beach', width: 256, height: 256, steps: 3, ...wanted };
+        socket.onopen = () => socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: all }));
+        socket.onmessage = ({ data }) => {
+          const message: { type: string; status?: string } = JSON.parse(data);
+          if (message.status === undefined) return;
+          statuses.push(message.status);
+          if (['completed', 'failed'].includes(message.status)) done(statuses);
+        };
+      }),
+    params,
+  );
+}
+
+/** Chromium says on its standard error where its DevTools listen. */
+function devToolsAddress(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stderr?.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+      const address = /DevTools listening on (ws:\S+)/.exec(text)?.[1];
+      if (address !== undefined) resolve(address);
+    });
+    child.once('exit', (code) => reject(new Error(`the app ended with ${code} before it listened:\n${text}`)));
+  });
+}
