@@ -1,5 +1,5 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { DesktopCommand, DesktopSettings } from '#shared/protocol/desktop.ts';
+import type { DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 export interface DesktopSlice {
@@ -9,6 +9,9 @@ export interface DesktopSlice {
   desktopSettings: DesktopSettings | null;
   refreshDesktopSettings(): void;
   changeDesktopSettings(change: Partial<DesktopSettings>): void;
+  /** How far an update of the program is; null in a browser and until the main process has told. */
+  update: UpdateState | null;
+  askUpdate(call: UpdateCall): void;
   showInFolder(filename: string): void;
   /** Opens the system's folder chooser; null when nothing was chosen. */
   chooseFolder(): Promise<string | null>;
@@ -35,6 +38,12 @@ export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<Studio
         desktop?.ask({ call: 'changeSettings', change }).then((desktopSettings) => set({ desktopSettings }), tellRefusal);
       },
 
+      update: null,
+
+      askUpdate(call) {
+        desktop?.ask({ call }).then((update) => set({ update }), tellRefusal);
+      },
+
       showInFolder(filename) {
         desktop?.ask({ call: 'showInFolder', filename }).then((isShown) => {
           if (!isShown) get().tell({ tone: 'error', code: 'unknown_image', message: filename });
@@ -55,6 +64,8 @@ export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<Studio
             return get().reuseFile(new Blob([new Uint8Array(command.png)], { type: 'image/png' }));
           case 'show_job':
             return get().openJob(command.jobId);
+          case 'update':
+            return set({ update: command.update });
         }
       },
     };

@@ -317,6 +317,24 @@ test('menu, link, dropped file and notification of the desktop app reach the for
   expect(state().jobs[ID]?.filename).toBe('f.png');
 });
 
+test("an update's state comes with answers and with commands", async () => {
+  const asked: unknown[] = [];
+  const desktop: DesktopBridge = {
+    ask: (call) => {
+      asked.push(call);
+      return Promise.resolve(JSON.parse('{"state":"none","checkedAt":null}'));
+    },
+    onCommand: () => () => {},
+  };
+  const { state } = setUp({ desktop });
+  state().askUpdate('getUpdate');
+  await settled();
+  expect(asked).toEqual([{ call: 'getUpdate' }]);
+  expect(state().update).toEqual({ state: 'none', checkedAt: null });
+  state().obey({ command: 'update', update: { state: 'checking' } });
+  expect(state().update).toEqual({ state: 'checking' });
+});
+
 test('show in folder asks the desktop app, and a file that is gone is told', async () => {
   const asked: unknown[] = [];
   const desktop: DesktopBridge = {

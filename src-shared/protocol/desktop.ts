@@ -84,17 +84,15 @@ export const desktopCallSchema = z.discriminatedUnion('call', [
 ]);
 export type DesktopCall = z.infer<typeof desktopCallSchema>;
 
+/** The calls that move an update on; each answers with the state that holds then. */
+export type UpdateCall = 'getUpdate' | 'checkForUpdate' | 'downloadUpdate' | 'cancelUpdate' | 'installUpdate';
+
 /** What each call answers. */
-export interface DesktopAnswers {
+export interface DesktopAnswers extends Record<UpdateCall, UpdateState> {
   showInFolder: boolean;
   chooseFolder: string | null;
   getSettings: DesktopSettings;
   changeSettings: DesktopSettings;
-  getUpdate: UpdateState;
-  checkForUpdate: UpdateState;
-  downloadUpdate: UpdateState;
-  cancelUpdate: UpdateState;
-  installUpdate: UpdateState;
 }
 
 /** What the main process asks of the page: a menu item, a link, a dropped file, a notification that was clicked. */

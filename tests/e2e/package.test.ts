@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { DesktopBridge, UpdateState } from '#shared/protocol/desktop.ts';
+import type { DesktopBridge, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
 import { desktopMachine } from './desktop-app.ts';
 import { buildPackages, makePicture, type PackagedApp, root, startPackaged } from './packaged-app.ts';
 import { type Offer, UpdateFeed } from './update-feed.ts';
@@ -91,7 +91,6 @@ async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: 
   return { ...started, appImage, home };
 }
 
-type UpdateCall = 'getUpdate' | 'checkForUpdate' | 'downloadUpdate' | 'cancelUpdate' | 'installUpdate';
 const ask = (page: Page, call: UpdateCall): Promise<UpdateState> => page.evaluate((asked) => window.studioDesktop.ask({ call: asked }), call);
 
 /** What comes of asking for an update, and of fetching it where one is offered. */
