@@ -10,6 +10,8 @@ import { createStudioSocket, type StudioSocket, type Wire, type WireEvents } fro
 import { browserStorage, readStored, writeStored } from './client/stored.ts';
 import { StudioContext } from './components/use-studio.ts';
 import { startI18n } from './i18n/i18n.ts';
+import { PROMPTS_KEY } from './store/draft-slice.ts';
+import { savedKeys } from './store/saved-slice.ts';
 import { shownLanguage } from './store/settings.ts';
 import { createStudioStore } from './store/studio-store.ts';
 import { SETTINGS_KEY } from './store/view-slice.ts';
@@ -36,7 +38,7 @@ const store = createStudioStore({
   randomSeed: randomInteger,
   now: Date.now,
 });
-const { obey, receive, connectionChanged, foundOutdated, reloadSettings, settings } = store.getState();
+const { obey, receive, connectionChanged, foundOutdated, reloadSettings, reloadPrompts, reloadSaved, settings } = store.getState();
 
 startI18n(shownLanguage(settings.language, navigator.languages));
 socket = createStudioSocket({
@@ -56,6 +58,8 @@ desktop?.onCommand(obey);
 window.addEventListener('online', () => socket.retryNow());
 window.addEventListener('storage', (event) => {
   if (event.key === SETTINGS_KEY) reloadSettings();
+  if (event.key === PROMPTS_KEY) reloadPrompts();
+  if (event.key !== null && savedKeys.has(event.key)) reloadSaved();
 });
 
 const root = document.getElementById('root');

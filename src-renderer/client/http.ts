@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ModelType } from '#shared/domain/job.ts';
 import {
   type JobPage,
   type JobQuery,
@@ -9,16 +10,38 @@ import {
   type QueueSummary,
   queueSummarySchema,
 } from '#shared/domain/job-record.ts';
-import { httpErrorSchema, type Info, infoSchema, type THUMBNAIL_WIDTHS, type Upload, uploadSchema } from '#shared/protocol/http.ts';
+import {
+  binSchema,
+  type Clients,
+  clientsSchema,
+  httpErrorSchema,
+  type Info,
+  infoSchema,
+  type LogPage,
+  logSchema,
+  type Network,
+  networkSchema,
+  type Sizes,
+  sizesSchema,
+  type THUMBNAIL_WIDTHS,
+  type Tokens,
+  tokensSchema,
+  type Upload,
+  uploadSchema,
+} from '#shared/protocol/http.ts';
+import { type SettingsAnswer, type SettingsChange, settingsAnswerSchema } from '#shared/protocol/settings.ts';
 
 /** A call that did not give what it should. `code` is the server's, `unreachable` where nobody answered, `unreadable` for an answer outside the contract. */
 export class HttpFailure extends Error {
   override readonly name = 'HttpFailure';
   readonly code: string;
+  /** The field that the server found wrong, where it names one. */
+  readonly field: string | undefined;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: string, message: string, options: { cause?: unknown; field?: string | undefined } = {}) {
     super(message, options);
     this.code = code;
+    this.field = options.field;
   }
 }
 
@@ -31,6 +54,15 @@ export interface StudioHttp {
   restore(jobId: string): Promise<JobRecord>;
   queue(action: QueueAction): Promise<QueueSummary>;
   info(): Promise<Info>;
+  tokens(prompt: string, modelType: ModelType): Promise<Tokens>;
+  settings(): Promise<SettingsAnswer>;
+  changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
+  network(): Promise<Network>;
+  clients(): Promise<Clients>;
+  sizes(): Promise<Sizes>;
+  /** The lines after number `since`. */
+  log(since: number): Promise<LogPage>;
+  emptyBin(): Promise<{ removed: number }>;
   /** A picture's file. */
   picture(filename: string): Promise<Blob>;
   /** What a picture file tells of itself. */
@@ -67,6 +99,14 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     restore: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}/restore`, withBody('POST', {})),
     queue: (action) => call(queueSummarySchema, '/api/queue', withBody('POST', action)),
     info: () => call(infoSchema, '/api/info'),
+    tokens: (prompt, model_type) => call(tokensSchema, '/api/tokens', withBody('POST', { prompt, model_type })),
+    settings: () => call(settingsAnswerSchema, '/api/settings'),
+    changeSettings: (change) => call(settingsAnswerSchema, '/api/settings', withBody('PUT', change)),
+    network: () => call(networkSchema, '/api/network'),
+    clients: () => call(clientsSchema, '/api/clients'),
+    sizes: () => call(sizesSchema, '/api/jobs/sizes'),
+    log: (since) => call(logSchema, `/api/log?since=${since}&limit=2000`),
+    emptyBin: () => call(binSchema, '/api/bin', { method: 'DELETE' }),
     picture: async (filename) => (await ask(imageUrl(filename))).blob(),
     readPicture: (picture) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': picture.type }, body: picture }),
   };
@@ -74,7 +114,9 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
 
 function failureOf(response: Response, body: unknown): HttpFailure {
   const parsed = httpErrorSchema.safeParse(body);
-  return parsed.success ? new HttpFailure(parsed.data.code, parsed.data.message) : new HttpFailure('unreadable', `${response.status} ${response.statusText}`);
+  return parsed.success
+    ? new HttpFailure(parsed.data.code, parsed.data.message, { field: parsed.data.field })
+    : new HttpFailure('unreadable', `${response.status} ${response.statusText}`);
 }
 
 function queryString(query: Partial<JobQuery>): URLSearchParams {

@@ -32,7 +32,9 @@ function NoticeCard({ notice }: { notice: Notice }) {
       ? errorText(t, notice)
       : notice.tone === 'undo'
         ? t('notice.deleted', { count: notice.deletedIds.length })
-        : t(`notice.${notice.text}`);
+        : notice.text === 'binEmptied'
+          ? t('notice.binEmptied', { count: notice.count })
+          : t(`notice.${notice.text}`);
   return (
     <div className="pointer-events-auto flex max-w-lg animate-appear items-center gap-2 rounded-md bg-notice py-1 pr-1 pl-4 text-sm text-on-notice shadow-float">
       <p className="py-1.5">{words}</p>

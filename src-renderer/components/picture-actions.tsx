@@ -5,6 +5,7 @@ import type { TextToImageParams } from '#shared/domain/job.ts';
 import { imageUrl } from '../client/http.ts';
 import { curlCommands, javaScriptProgram, pythonProgram } from '../client/recipe-script.ts';
 import type { Job } from '../store/jobs.ts';
+import { accessKeyOf } from '../store/server-slice.ts';
 import { Button, IconButton } from './button.tsx';
 import { Menu } from './menu.tsx';
 import { UPSCALE } from './picture-view.tsx';
@@ -20,13 +21,14 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
   const reuse = useStudio((state) => state.reuse);
   const isDesktop = useStudio((state) => state.isDesktop);
   const showInFolder = useStudio((state) => state.showInFolder);
+  const key = useStudio(accessKeyOf);
   const [isRecipeOpen, setRecipeOpen] = useState(false);
   const { copyText, copyPicture } = useCopy();
   const { filename, upscaledFilename } = job;
   if (filename === null) return null;
 
   const files = [filename, ...(upscaledFilename === null ? [] : [upscaledFilename])];
-  const server = { origin: window.location.origin, key: null };
+  const server = { origin: window.location.origin, key };
   const downloads = [
     ...(upscaledFilename === null
       ? []

@@ -1,12 +1,15 @@
-import { Bookmark, FileInput, Sparkles } from 'lucide-react';
-import { type KeyboardEvent, useRef, useState } from 'react';
+import { Bookmark, FileInput, Sparkles, X } from 'lucide-react';
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Button, IconButton } from '../components/button.tsx';
 import { Field } from '../components/field.tsx';
+import { MarkedTextarea } from '../components/marked-textarea.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { problemText } from '../i18n/told.ts';
-import { limits } from '../store/draft.ts';
+import { cutOf } from '../store/tokens-slice.ts';
 import { StyleChips } from './style-chips.tsx';
+
+const COUNT_DELAY_MS = 150;
 
 /** The prompt and the button that makes it a picture. */
 export function PromptBox() {
@@ -15,11 +18,14 @@ export function PromptBox() {
   const count = useStudio((state) => Number(state.draft.count));
   const problem = useStudio((state) => state.problems.prompt);
   const editDraft = useStudio((state) => state.editDraft);
+  const checkFields = useStudio((state) => state.checkFields);
   const make = useStudio((state) => state.make);
   const isConnected = useStudio((state) => state.connection.state === 'open');
   const isSending = useStudio((state) => Object.keys(state.requests).length > 0);
   const recall = usePromptRecall();
   const box = useRef<HTMLTextAreaElement>(null);
+  const tokensId = useId();
+  const cutAt = useStudio((state) => cutOf(state.draft.prompt, state.tokens));
 
   const send = () => {
     if (!make()) box.current?.focus();
@@ -34,15 +40,17 @@ export function PromptBox() {
     >
       <Field label={t('prompt.label')} help={t('prompt.help')} problem={problemText(t, problem)} aside={<PromptTools />}>
         {({ id, describedBy, isWrong }) => (
-          <textarea
+          <MarkedTextarea
             id={id}
             ref={box}
             rows={4}
             value={prompt}
+            markFrom={cutAt}
             placeholder={t('prompt.placeholder')}
-            aria-describedby={describedBy}
+            aria-describedby={`${describedBy} ${tokensId}`}
             aria-invalid={isWrong}
-            className="field-sizing-content max-h-64 min-h-28 w-full resize-none rounded-md border border-control bg-surface px-3 py-2 transition-colors hover:border-ink aria-invalid:border-danger"
+            className="border-control transition-colors hover:border-ink aria-invalid:border-danger"
+            onBlur={checkFields}
             onChange={(event) => {
               recall.reset();
               editDraft({ prompt: event.target.value });
@@ -56,26 +64,58 @@ export function PromptBox() {
           />
         )}
       </Field>
-      {prompt.length > limits.promptCharacters * 0.8 && (
-        <p className="text-xs text-muted tabular-nums">{t('prompt.counter', { used: prompt.length, max: limits.promptCharacters })}</p>
-      )}
+      <TokenCount id={tokensId} cutAt={cutAt} />
       <StyleChips />
       <Button type="submit" tone="primary" className="min-h-11 text-base">
         <Sparkles size={18} aria-hidden />
         {isSending && isConnected ? t('make.sending') : count > 1 ? t('make.many', { count }) : t('make.one')}
       </Button>
-      <SavedPrompts />
+      <Templates />
       {isSending && !isConnected && <p className="text-center text-xs text-muted">{t('make.offline')}</p>}
     </form>
+  );
+}
+
+/** How much of what the model reads at most is written, and what to do about the rest. */
+function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
+  const { t } = useTranslation();
+  const prompt = useStudio((state) => state.draft.prompt);
+  const modelType = useStudio((state) => state.draft.modelType);
+  const isConnected = useStudio((state) => state.connection.state === 'open');
+  const tokens = useStudio((state) => state.tokens);
+  const countTokens = useStudio((state) => state.countTokens);
+  const editDraft = useStudio((state) => state.editDraft);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another prompt, another model or a server that is back is a reason to count
+  useEffect(() => {
+    if (!isConnected) return;
+    const timer = setTimeout(countTokens, COUNT_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [prompt, modelType, isConnected, countTokens]);
+  return (
+    <div id={id} className="-mt-2 flex min-h-5 flex-wrap items-center gap-x-2 text-xs text-muted">
+      {cutAt !== null && (
+        <>
+          <span className="font-medium text-danger">{t('prompt.cut')}</span>
+          <button type="button" className="underline underline-offset-2 hover:text-ink" onClick={() => editDraft({ prompt: prompt.slice(0, cutAt).trimEnd() })}>
+            {t('prompt.cutOff')}
+          </button>
+        </>
+      )}
+      {tokens !== null && prompt !== '' && (
+        <span className={`ml-auto tabular-nums ${tokens.count > tokens.limit ? 'font-medium text-danger' : ''}`}>
+          {t('prompt.tokens', { count: tokens.count, limit: tokens.limit })}
+        </span>
+      )}
+    </div>
   );
 }
 
 /** Keeping a prompt, and taking one from a picture file. */
 function PromptTools() {
   const { t } = useTranslation();
-  const isSaved = useStudio((state) => state.savedPrompts.includes(state.draft.prompt));
-  const isEmpty = useStudio((state) => state.draft.prompt.trim() === '');
-  const { savePrompt, forgetPrompt, reuseFile } = useStudioStore().getState();
+  const prompt = useStudio((state) => state.draft.prompt);
+  const isSaved = useStudio((state) => state.templates.some((template) => template.prompt === state.draft.prompt));
+  const { saveTemplate, forgetTemplate, reuseFile } = useStudioStore().getState();
   const file = useRef<HTMLInputElement>(null);
   return (
     <div className="flex">
@@ -83,8 +123,8 @@ function PromptTools() {
         className="size-7"
         label={isSaved ? t('prompt.forget') : t('prompt.save')}
         isOn={isSaved}
-        disabled={isEmpty}
-        onClick={isSaved ? forgetPrompt : savePrompt}
+        disabled={prompt.trim() === ''}
+        onClick={() => (isSaved ? forgetTemplate(prompt) : saveTemplate())}
       >
         <Bookmark size={16} aria-hidden {...(isSaved ? { fill: 'currentColor' } : {})} />
       </IconButton>
@@ -106,27 +146,29 @@ function PromptTools() {
   );
 }
 
-/** Prompts that were kept; a click writes one into the box. */
-function SavedPrompts() {
+/** What was kept: a click fills the form with it, all but seed and count. */
+function Templates() {
   const { t } = useTranslation();
-  const savedPrompts = useStudio((state) => state.savedPrompts);
-  const editDraft = useStudio((state) => state.editDraft);
-  if (savedPrompts.length === 0) return null;
+  const templates = useStudio((state) => state.templates);
+  const { editDraft, forgetTemplate } = useStudioStore().getState();
+  if (templates.length === 0) return null;
   return (
     <details className="group">
       <summary className="flex min-h-8 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
-        {t('prompt.saved')}
+        {t('prompt.templates', { count: templates.length })}
       </summary>
-      <ul className="flex max-h-40 flex-col overflow-y-auto">
-        {savedPrompts.map((prompt) => (
-          <li key={prompt}>
-            <button
-              type="button"
-              className="line-clamp-2 w-full break-words rounded-sm px-2 py-1.5 text-left text-sm hover:bg-hover"
-              onClick={() => editDraft({ prompt })}
-            >
-              {prompt}
+      <ul className="flex max-h-48 flex-col overflow-y-auto">
+        {templates.map((template) => (
+          <li key={template.prompt} className="flex items-center rounded-sm hover:bg-hover">
+            <button type="button" className="min-w-0 flex-1 px-2 py-1.5 text-left text-sm" onClick={() => editDraft(template)}>
+              <span className="line-clamp-2 break-words">{template.prompt}</span>
+              <span className="block text-xs text-muted tabular-nums">
+                {template.width} × {template.height} · {t('detail.steps')} {template.steps} · {template.modelType}
+              </span>
             </button>
+            <IconButton className="size-8" label={t('prompt.forgetTemplate', { prompt: template.prompt })} onClick={() => forgetTemplate(template.prompt)}>
+              <X size={14} aria-hidden />
+            </IconButton>
           </li>
         ))}
       </ul>

@@ -6,10 +6,12 @@ import { Button, IconButton } from '../components/button.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { useStudio } from '../components/use-studio.ts';
 import { phaseText } from '../i18n/phase-text.ts';
-import { activeJobs, isCancellable, type Job, pastJobs } from '../store/jobs.ts';
+import { activeJobs, isCancellable, isOfWindow, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 
 const RECENT = 24;
+/** More rows than one can oversee help nobody; the rest is told in a number. */
+const SHOWN_ACTIVE = 40;
 
 /** What runs and waits, and what was made last. */
 export function QueuePanel() {
@@ -20,12 +22,14 @@ export function QueuePanel() {
   const changeQueue = useStudio((state) => state.changeQueue);
   const cancelAll = useStudio((state) => state.cancelAll);
   const active = useMemo(() => activeJobs(jobs, order ?? []), [jobs, order]);
+  const inWork = useStudio((state) => (state.info === null ? 0 : state.info.queue.waiting + state.info.queue.running));
+  const more = Math.max(active.length, inWork) - Math.min(active.length, SHOWN_ACTIVE);
   const past = useMemo(() => pastJobs(jobs).slice(0, RECENT), [jobs]);
   return (
     <section aria-label={t('queue.label')} className="flex min-h-0 flex-col gap-3">
       <div className="flex min-h-9 items-center gap-1">
         <h2 className="mr-auto text-sm font-semibold">{t('queue.label')}</h2>
-        {active.length > 1 && (
+        {(active.length > 1 || inWork > 1) && (
           <Button tone="quiet" className="text-muted" onClick={cancelAll}>
             {t('queue.clear')}
           </Button>
@@ -41,8 +45,11 @@ export function QueuePanel() {
       {isPaused && <p className="rounded-md bg-accent-soft px-3 py-2 text-xs">{t('queue.paused')}</p>}
       {active.length === 0 && past.length === 0 && <p className="text-sm text-muted">{t('queue.empty')}</p>}
       <ul className="flex flex-col gap-1">
-        {active.map((job) => (job.status === 'pending' ? <WaitingRow key={job.id} job={job} order={order ?? []} /> : <ActiveRow key={job.id} job={job} />))}
+        {active
+          .slice(0, SHOWN_ACTIVE)
+          .map((job) => (job.status === 'pending' ? <WaitingRow key={job.id} job={job} order={order ?? []} /> : <ActiveRow key={job.id} job={job} />))}
       </ul>
+      {more > 0 && <p className="text-xs text-muted">{t('queue.more', { count: more })}</p>}
       {past.length > 0 && (
         <>
           <h3 className="text-xs font-medium text-muted">{t('queue.recent')}</h3>
@@ -79,10 +86,18 @@ function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
   const place = order.indexOf(job.id);
   const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
   const moveBefore = (id: string, before: string | null) => changeQueue({ action: 'move', job_id: id, before });
+  const moveUp = () => place > 0 && moveBefore(job.id, order[place - 1] ?? null);
+  const moveDown = () => place !== -1 && place < order.length - 1 && moveBefore(job.id, order[place + 2] ?? null);
   const isDraggedJob = (event: DragEvent) => event.dataTransfer.types.includes(DRAGGED_JOB);
   return (
     <li
       draggable
+      onKeyDown={(event) => {
+        if (!event.altKey || (event.key !== 'ArrowUp' && event.key !== 'ArrowDown')) return;
+        event.preventDefault();
+        if (event.key === 'ArrowUp') moveUp();
+        else moveDown();
+      }}
       onDragStart={(event) => event.dataTransfer.setData(DRAGGED_JOB, job.id)}
       onDragOver={(event) => isDraggedJob(event) && event.preventDefault()}
       onDrop={(event) => {
@@ -95,20 +110,10 @@ function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
     >
       <Row job={job} words={phaseText(t, job, overallProgress(job))}>
         <div className="relative -ml-1.5 flex h-0 items-center opacity-0 group-focus-within:h-6 group-focus-within:opacity-100 group-hover:h-6 group-hover:opacity-100">
-          <IconButton
-            className="size-6"
-            label={t('queue.moveUp', { prompt })}
-            disabled={place <= 0}
-            onClick={() => moveBefore(job.id, order[place - 1] ?? null)}
-          >
+          <IconButton className="size-6" label={t('queue.moveUp', { prompt })} disabled={place <= 0} onClick={moveUp}>
             <ChevronUp size={16} aria-hidden />
           </IconButton>
-          <IconButton
-            className="size-6"
-            label={t('queue.moveDown', { prompt })}
-            disabled={place === -1 || place === order.length - 1}
-            onClick={() => moveBefore(job.id, order[place + 2] ?? null)}
-          >
+          <IconButton className="size-6" label={t('queue.moveDown', { prompt })} disabled={place === -1 || place === order.length - 1} onClick={moveDown}>
             <ChevronDown size={16} aria-hidden />
           </IconButton>
         </div>
@@ -124,7 +129,7 @@ function Row({ job, words, children }: { job: Job; words: string; children: Reac
   const select = useStudio((state) => state.select);
   const cancel = useStudio((state) => state.cancel);
   const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
-  const script = job.client?.startsWith('studio-') === true ? null : job.client;
+  const script = isOfWindow(job) ? null : job.client;
   return (
     <div className={`group relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
       <Thumbnail job={job} />

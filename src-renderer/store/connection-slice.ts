@@ -8,6 +8,8 @@ export interface ConnectionSlice {
   wasConnected: boolean;
   /** True after a frame or an answer outside the contract: page and server are of different versions. */
   isOutdated: boolean;
+  /** True from a job that failed for want of room on the disk until one is taken on again. */
+  isDiskFull: boolean;
   connectionChanged(connection: Connection): void;
   foundOutdated(): void;
 }
@@ -16,6 +18,7 @@ export const createConnectionSlice: StateCreator<StudioState, [], [], Connection
   connection: { state: 'connecting' },
   wasConnected: false,
   isOutdated: false,
+  isDiskFull: false,
   connectionChanged(connection) {
     set({ connection });
     if (connection.state !== 'open') return;

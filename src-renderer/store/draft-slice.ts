@@ -8,8 +8,7 @@ import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, f
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
 const DRAFT_KEY = 'zimage.draft';
-const PROMPTS_KEY = 'zimage.prompts';
-const SAVED_KEY = 'zimage.saved-prompts';
+export const PROMPTS_KEY = 'zimage.prompts';
 const KEPT_PROMPTS = 100;
 
 export interface DraftSlice {
@@ -23,10 +22,8 @@ export interface DraftSlice {
   editDraft(change: Partial<Draft>): void;
   /** Checks what was typed so far, so that a wrong value is told at its field before anything is sent. */
   checkFields(): void;
-  /** Prompts that were kept by hand, newest first. */
-  savedPrompts: readonly string[];
-  savePrompt(): void;
-  forgetPrompt(): void;
+  /** Takes over the prompts that another window of this browser has made. */
+  reloadPrompts(): void;
   /** Fills the form with a recipe, or with as much of one as is known. */
   reuse(params: Partial<TextToImageParams>): void;
   /** Writes values into the form as if they were typed, and checks them: from a link, by the names of the contract. */
@@ -39,18 +36,14 @@ export interface DraftSlice {
   make(): boolean;
 }
 
-export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): StateCreator<StudioState, [], [], DraftSlice> {
-  return (set, get) => {
-    function keepSaved(savedPrompts: string[]): void {
-      set({ savedPrompts });
-      writeStored(storage, SAVED_KEY, savedPrompts);
-    }
+export function createDraftSlice({ storage, windowStorage, http, randomSeed }: StudioDeps): StateCreator<StudioState, [], [], DraftSlice> {
+  const storedPrompts = () => readStored(storage, PROMPTS_KEY, z.array(z.string()), []);
 
+  return (set, get) => {
     return {
-      draft: readStored(storage, DRAFT_KEY, draftSchema, firstDraft),
+      draft: readStored(windowStorage, DRAFT_KEY, draftSchema, readStored(storage, DRAFT_KEY, draftSchema, firstDraft)),
       problems: {},
-      prompts: readStored(storage, PROMPTS_KEY, z.array(z.string()), []),
-      savedPrompts: readStored(storage, SAVED_KEY, z.array(z.string()), []),
+      prompts: storedPrompts(),
       lastSeed: null,
 
       editDraft(change) {
@@ -58,6 +51,8 @@ export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): Sta
         const problems = { ...get().problems };
         for (const field of Object.keys(change)) if (field in problems) delete problems[field as keyof Problems];
         set({ draft, problems });
+        // this window's own comes first after a reload; a new window begins with the latest of all
+        writeStored(windowStorage, DRAFT_KEY, draft);
         writeStored(storage, DRAFT_KEY, draft);
       },
 
@@ -69,14 +64,8 @@ export function createDraftSlice({ storage, http, randomSeed }: StudioDeps): Sta
         set({ problems });
       },
 
-      savePrompt() {
-        const { draft, savedPrompts } = get();
-        if (draft.prompt.trim() !== '') keepSaved([draft.prompt, ...savedPrompts.filter((prompt) => prompt !== draft.prompt)]);
-      },
-
-      forgetPrompt() {
-        const { draft, savedPrompts } = get();
-        keepSaved(savedPrompts.filter((prompt) => prompt !== draft.prompt));
+      reloadPrompts() {
+        set({ prompts: storedPrompts() });
       },
 
       reuse(params) {

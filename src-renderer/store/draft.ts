@@ -48,7 +48,8 @@ export const limits = {
   count: { min: 1, max: 16 },
 };
 
-function rangeOf(schema: { minValue: number | null; maxValue: number | null }): NumberRange {
+/** The limits that a schema sets; infinite where it sets none. */
+export function rangeOf(schema: { minValue: number | null; maxValue: number | null }): NumberRange {
   return { min: schema.minValue ?? Number.NEGATIVE_INFINITY, max: schema.maxValue ?? Number.POSITIVE_INFINITY };
 }
 

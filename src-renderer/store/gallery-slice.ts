@@ -1,9 +1,22 @@
 import type { StateCreator } from 'zustand/vanilla';
 import type { JobQuery } from '#shared/domain/job-record.ts';
+import type { Sizes } from '#shared/protocol/http.ts';
 import { type Job, jobFromRecord } from './jobs.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
-export type GalleryFilter = Pick<Partial<JobQuery>, 'query' | 'model' | 'starred' | 'deleted'>;
+export type GalleryFilter = Pick<Partial<JobQuery>, 'query' | 'model' | 'starred' | 'deleted' | 'client' | 'from' | 'to' | 'width' | 'height'>;
+
+/** Takes every narrowing away, but for whether the bin is shown. */
+export const everything = {
+  query: undefined,
+  model: undefined,
+  starred: undefined,
+  client: undefined,
+  from: undefined,
+  to: undefined,
+  width: undefined,
+  height: undefined,
+} satisfies GalleryFilter;
 
 export interface GallerySlice {
   gallery: readonly Job[];
@@ -13,6 +26,10 @@ export interface GallerySlice {
   galleryState: 'idle' | 'loading' | 'failed';
   /** Pictures picked for an action on all of them. */
   picked: ReadonlySet<string>;
+  /** Sizes that pictures of the gallery have, the most frequent first. */
+  gallerySizes: Sizes['sizes'];
+  /** Asks what there is to filter by: sizes and clients. */
+  refreshGalleryChoices(): void;
   filterGallery(change: GalleryFilter): void;
   refreshGallery(): void;
   loadMoreGallery(): void;
@@ -20,7 +37,13 @@ export interface GallerySlice {
   /** Moves to the bin; a notice offers to take it back. */
   remove(ids: string[]): void;
   restore(ids: string[]): void;
+  /** Deletes what lies in the bin for good. */
+  emptyBin(): void;
   pick(ids: Iterable<string>): void;
+  /** Picks a picture, or unpicks it. */
+  togglePick(id: string): void;
+  /** Picks everything between the picture that was picked last and this one. */
+  pickTo(id: string): void;
   /** A job has another status now: a finished picture belongs in the gallery, a deleted one does not. */
   jobChanged(job: Job): void;
 }
@@ -30,6 +53,7 @@ const PAGE_SIZE = 200;
 export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
   /** Answers to an older question than the last one asked are of no use. */
   let asked = 0;
+  let lastPicked: string | null = null;
 
   return (set, get) => {
     async function load(before: number | null): Promise<void> {
@@ -60,6 +84,12 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
       galleryNext: null,
       galleryState: 'loading',
       picked: new Set(),
+      gallerySizes: [],
+
+      refreshGalleryChoices() {
+        http.sizes().then(({ sizes }) => set({ gallerySizes: sizes }), get().tellFailure);
+        get().refreshClients();
+      },
 
       filterGallery(change) {
         set({ galleryFilter: { ...get().galleryFilter, ...change }, picked: new Set() });
@@ -106,8 +136,29 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
           .finally(() => get().refreshGallery());
       },
 
+      emptyBin() {
+        http.emptyBin().then(({ removed }) => {
+          get().tell({ tone: 'info', text: 'binEmptied', count: removed });
+          get().refreshGallery();
+        }, get().tellFailure);
+      },
+
       pick(ids) {
         set({ picked: new Set(ids) });
+      },
+
+      togglePick(id) {
+        lastPicked = id;
+        const { picked } = get();
+        get().pick(picked.has(id) ? [...picked].filter((one) => one !== id) : [...picked, id]);
+      },
+
+      pickTo(id) {
+        const { gallery, picked } = get();
+        const places = [lastPicked ?? id, id].map((one) => gallery.findIndex((job) => job.id === one)).sort((a, b) => a - b);
+        const [first = 0, last = 0] = places;
+        lastPicked = id;
+        get().pick([...picked, ...gallery.slice(Math.max(0, first), last + 1).map((job) => job.id)]);
       },
 
       jobChanged(job) {
@@ -115,7 +166,10 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
         const isPlain = Object.values(galleryFilter).every((value) => value === undefined);
         const isListed = gallery.some((listed) => listed.id === job.id);
         if (job.isDeleted && galleryFilter.deleted !== true) set({ gallery: gallery.filter((listed) => listed.id !== job.id) });
-        else if (job.status === 'completed' && isPlain && !isListed && job.params !== null) set({ gallery: [job, ...gallery] });
+        else if (job.status !== 'completed' || isListed || job.params === null) return;
+        else if (isPlain) set({ gallery: [job, ...gallery] });
+        // whether it belongs there is for the server to say; who has scrolled on is not thrown back
+        else if (gallery.length <= PAGE_SIZE) get().refreshGallery();
       },
     };
   };

@@ -3,7 +3,7 @@ import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { ErrorMessage, JobStatusMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import { readStored } from '../client/stored.ts';
-import { applyPreview, applyProgress, applyStatus, isCancellable, isOver, type Job, type Jobs, jobFromRecord, newJob } from './jobs.ts';
+import { applyPreview, applyProgress, applyStatus, isOfWindow, isOver, type Job, type Jobs, jobFromRecord, newJob, withoutOldest } from './jobs.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
@@ -31,6 +31,8 @@ export interface JobsSlice {
   retry(id: string): void;
   /** Asks the server for the newest jobs: after a reload, a reconnect, or when a script's job turns up. */
   refreshJobs(): void;
+  /** Asks for those of these jobs whose params are not known yet. */
+  lookUp(ids: readonly string[]): void;
   /** Takes over what the server's list says; what only the live messages tell stays. */
   learn(jobs: Job[]): void;
 }
@@ -60,6 +62,8 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       const onStage = selectedId === null ? undefined : jobs[selectedId];
       const stageIsFree = onStage === undefined || isOver(onStage);
       if (isFollowing && stageIsFree && (asked !== undefined || (job.status === 'processing' && job.params !== null))) changed.selectedId = job.id;
+      if (job.failure?.code === 'disk_full') changed.isDiskFull = true;
+      else if (job.status === 'pending' || job.status === 'generated') changed.isDiskFull = false;
       set(changed);
       if (job.params === null) get().refreshJobs();
       if (jobs[job.id]?.status !== job.status || known.isDeleted !== job.isDeleted) {
@@ -73,20 +77,20 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         const { [String(message.request_id)]: _answered, ...rest } = get().requests;
         set({ requests: rest });
       }
-      get().tell({ tone: 'error', code: message.code, message: message.message });
+      if (message.code === 'disk_full') set({ isDiskFull: true });
+      else get().tell({ tone: 'error', code: message.code, message: message.message });
     }
 
     /** The job on the stage may be older than all that were listed, or be gone with another database. */
-    function findOnStage(): void {
+    async function findOnStage(): Promise<void> {
       const { selectedId, jobs } = get();
       if (selectedId === null || jobs[selectedId]?.params) return;
-      http.job(selectedId).then(
-        (record) => get().learn([jobFromRecord(record)]),
-        (failure: unknown) => {
-          set({ selectedId: null });
-          get().tellFailure(failure);
-        },
-      );
+      try {
+        get().learn([jobFromRecord(await http.job(selectedId))]);
+      } catch (failure) {
+        set({ selectedId: null });
+        get().tellFailure(failure);
+      }
     }
 
     return {
@@ -114,9 +118,10 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
             return update(message.job_id, (job) => applyPreview(job, message));
           case 'error':
             return receiveError(message);
+          case 'settings_changed':
+            return get().refreshServerSettings();
           case 'client_jobs':
           case 'watching':
-          case 'settings_changed':
             return;
         }
       },
@@ -128,7 +133,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       openJob(id) {
         get().select(id);
         get().show('make');
-        findOnStage();
+        void findOnStage();
       },
 
       cancel(id) {
@@ -136,7 +141,10 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       },
 
       cancelAll() {
-        for (const job of Object.values(get().jobs)) if (isCancellable(job) && job.params !== null) get().cancel(job.id);
+        // what another program has at work is its own to cancel; what waits can be cleared
+        const running = Object.values(get().jobs).filter((job) => job.status === 'processing' && isOfWindow(job));
+        for (const job of running) get().cancel(job.id);
+        get().changeQueue({ action: 'clear' });
       },
 
       retry(id) {
@@ -148,15 +156,20 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         http.listJobs({ limit: SHOWN_JOBS }).then(
           (page) => {
             get().learn(page.jobs.map(jobFromRecord));
-            findOnStage();
+            void findOnStage();
           },
           (failure: unknown) => get().tellFailure(failure),
         ),
       ),
 
+      lookUp(ids) {
+        const unknown = ids.filter((id) => !get().jobs[id]?.params);
+        Promise.all(unknown.map((id) => http.job(id))).then((records) => get().learn(records.map(jobFromRecord)), get().tellFailure);
+      },
+
       learn(listed) {
         const known = get().jobs;
-        const jobs = { ...known };
+        const jobs = withoutOldest(known, get().selectedId);
         for (const job of listed) {
           const seen = known[job.id];
           jobs[job.id] = seen === undefined ? job : { ...job, progress: seen.progress, preview: seen.preview, etaMs: seen.etaMs, cached: seen.cached };

@@ -1,6 +1,7 @@
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { JobRecord } from '#shared/domain/job-record.ts';
 import type { JobPreviewMessage, JobProgressMessage, JobStatusMessage } from '#shared/protocol/messages.ts';
+import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 
 export type JobProgress = JobProgressMessage['progress'];
 
@@ -104,6 +105,22 @@ export function isOver(job: Pick<Job, 'status'>): boolean {
 
 export function isCancellable(job: Pick<Job, 'status'>): boolean {
   return job.status === 'pending' || job.status === 'processing';
+}
+
+/** True for a job that was asked for in a window of the program, of this browser or another one. */
+export function isOfWindow(job: Pick<Job, 'client'>): boolean {
+  return job.client === null || windowClientIdPattern.test(job.client);
+}
+
+/** So many jobs are known at most before the oldest that are over are forgotten; the gallery has them all. */
+const MOST_KNOWN = 400;
+const KEPT_PAST = 200;
+
+/** A copy of `jobs` that does not grow for ever while scripts make pictures. */
+export function withoutOldest(jobs: Jobs, keptId: string | null): Record<string, Job> {
+  if (Object.keys(jobs).length <= MOST_KNOWN) return { ...jobs };
+  const kept = new Set(pastJobs(jobs).slice(0, KEPT_PAST));
+  return Object.fromEntries(Object.entries(jobs).filter(([id, job]) => id === keptId || !isOver(job) || kept.has(job)));
 }
 
 /** Running jobs first, then the waiting ones; `order` is the server's list of those, where it is known. */

@@ -6,7 +6,8 @@ import type { StudioState } from './studio-store.ts';
 export type Notice =
   | { id: number; tone: 'error'; code: string; message: string }
   | { id: number; tone: 'undo'; deletedIds: string[] }
-  | { id: number; tone: 'info'; text: 'copied' | 'recipeRead' };
+  | { id: number; tone: 'info'; text: 'copied' | 'recipeRead' | 'saved' }
+  | { id: number; tone: 'info'; text: 'binEmptied'; count: number };
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
@@ -30,7 +31,8 @@ export const createNoticesSlice: StateCreator<StudioState, [], [], NoticesSlice>
     },
     tellFailure(failure) {
       if (!(failure instanceof HttpFailure)) throw failure;
-      if (failure.code !== 'unreachable') get().tell({ tone: 'error', code: failure.code, message: failure.message });
+      if (failure.code === 'unreadable') get().foundOutdated();
+      else if (failure.code !== 'unreachable') get().tell({ tone: 'error', code: failure.code, message: failure.message });
     },
     dismiss(id) {
       set({ notices: get().notices.filter((notice) => notice.id !== id) });

@@ -4,6 +4,9 @@ import type { Info } from '#shared/protocol/http.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
+/** So many of the next jobs are asked for by id where the list of the newest does not have them. */
+const LOOKED_UP = 20;
+
 export interface QueueSlice {
   /** What the machine has and does; null until the server has told. */
   info: Info | null;
@@ -16,7 +19,14 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
     info: null,
     refreshInfo: oneAtATime(() =>
       http.info().then(
-        (info) => set({ info }),
+        (info) => {
+          const before = get().info;
+          set({ info });
+          get().lookUp(info.queue.order.slice(0, LOOKED_UP));
+          if (before !== null && before.version !== info.version) get().foundOutdated();
+          // the programs that are copied from here need the key then
+          if (!info.access.from_this_machine && !info.access.open && get().network === null) get().refreshNetwork();
+        },
         (failure: unknown) => get().tellFailure(failure),
       ),
     ),

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import type { JobRecord } from '#shared/domain/job-record.ts';
 import type { DesktopBridge } from '#shared/protocol/desktop.ts';
+import type { LogLine } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import { HttpFailure, type StudioHttp } from '../client/http.ts';
 import { memoryStorage } from '../client/stored.ts';
-import { activeJobs } from './jobs.ts';
+import { activeJobs, jobFromRecord } from './jobs.ts';
 import { createStudioStore } from './studio-store.ts';
+import { cutOf } from './tokens-slice.ts';
 
 const ID = 'a'.repeat(64);
 const OTHER = 'b'.repeat(64);
@@ -32,7 +34,7 @@ function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
 }
 
 /** A server that lists `records`, 200 a page, and refuses the calls named in `refused`. */
-function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[]): StudioHttp {
+function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[], logged: LogLine[]): StudioHttp {
   function answer<T>(call: keyof StudioHttp, value: () => T): Promise<T> {
     calls.push(call);
     return refused.has(call) ? Promise.reject(new HttpFailure('internal', 'it broke')) : Promise.resolve(value());
@@ -50,8 +52,19 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
     star: (id, starred) => answer('star', () => one(id, { starred })),
     remove: (id) => answer('remove', () => one(id, { deleted: true })),
     restore: (id) => answer('restore', () => one(id, { deleted: false })),
-    queue: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    queue: ({ action }) => {
+      calls.push(`queue ${action}`);
+      return Promise.reject(new HttpFailure('unreachable', 'not in this test'));
+    },
     info: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    tokens: (prompt) => answer('tokens', () => ({ count: prompt.length, limit: 4, cut_at: prompt.length > 4 ? 4 : null })),
+    settings: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    changeSettings: () => Promise.reject(new HttpFailure('bad_param', 'no such folder', { field: 'outputs_folder' })),
+    network: () => Promise.reject(new HttpFailure('access_key_required', 'not without the key')),
+    clients: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
+    sizes: () => answer('sizes', () => ({ sizes: [] })),
+    log: (since) => answer('log', () => ({ lines: logged.filter((line) => line.number > since), newest: logged.at(-1)?.number ?? 0 })),
+    emptyBin: () => answer('emptyBin', () => ({ removed: 2 })),
     picture: () => answer('picture', () => new Blob()),
     readPicture: () =>
       answer('readPicture', () => ({
@@ -75,12 +88,13 @@ function setUp({
 } = {}) {
   const sent: ClientMessage[] = [];
   const calls: string[] = [];
+  const logged: LogLine[] = [];
   const storage = memoryStorage();
   const windowStorage = memoryStorage();
   const build = () =>
     createStudioStore({
       send: (message) => sent.push(message),
-      http: fakeHttp(records, new Set(refused), calls),
+      http: fakeHttp(records, new Set(refused), calls, logged),
       storage,
       windowStorage,
       desktop,
@@ -90,7 +104,7 @@ function setUp({
     });
   const store = build();
   const state = () => store.getState();
-  return { state, sent, calls, build };
+  return { state, sent, calls, logged, build };
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -203,25 +217,28 @@ test("progress of a job that the window sees is not lost when the server's list 
   expect(state().jobs[ID]?.progress).toEqual(progress);
 });
 
-test('cancel all leaves running enlargements and finished jobs alone', () => {
-  const { state, sent } = setUp();
+test("cancel all clears what waits and cancels what runs for a window, not a script's work", async () => {
+  const { state, sent, calls } = setUp();
   const params = record(ID).params;
-  state().submit([params, { ...params, seed: 2 }]);
-  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
-  state().receive(status(OTHER, 'completed', { request_id: 'w1-2', result: { filename: 'x.png' } }));
+  state().submit([params]);
+  state().receive(status(ID, 'processing', { request_id: 'w1-1' }));
+  state().learn([jobFromRecord(record(OTHER, { status: 'processing', result: null, clients: ['my-script'] }))]);
   state().cancelAll();
   expect(sent.filter((message) => message.type === 'cancel_job').map((message) => message.job_id)).toEqual([ID]);
+  expect(calls).toContain('queue clear');
 });
 
 test('what was typed is there again after a reload, and so are settings and earlier prompts', () => {
   const { state, build } = makeOne({ height: '512' });
   state().changeSettings({ theme: 'dark', language: 'zh' });
-  state().savePrompt();
+  state().saveTemplate();
+  state().addStyle(' linocut ');
   const again = build().getState();
   expect(again.draft).toMatchObject({ prompt: 'a fox', height: '512' });
   expect(again.settings).toEqual({ theme: 'dark', language: 'zh' });
   expect(again.prompts).toEqual(['a fox']);
-  expect(again.savedPrompts).toEqual(['a fox']);
+  expect(again.templates).toMatchObject([{ prompt: 'a fox', height: '512' }]);
+  expect(again.ownStyles).toEqual(['linocut']);
 });
 
 test('waiting jobs stand in the order of the server', () => {
@@ -350,4 +367,73 @@ test('show in folder asks the desktop app, and a file that is gone is told', asy
   await settled();
   expect(asked).toEqual([{ call: 'showInFolder', filename: 'f.png' }]);
   expect(state().notices).toMatchObject([{ tone: 'error', code: 'unknown_image' }]);
+});
+
+test('tokens are counted for the prompt that stands there when the answer comes, and the cut follows what is typed behind it', async () => {
+  const { state, calls } = setUp();
+  state().editDraft({ prompt: 'a fox' });
+  state().countTokens();
+  state().editDraft({ prompt: 'a fox in' });
+  state().countTokens();
+  await settled();
+  expect(calls).toEqual(['tokens', 'tokens']);
+  expect(state().tokens).toMatchObject({ prompt: 'a fox in', count: 8, limit: 4 });
+  expect(cutOf('a fox in the snow', state().tokens)).toBe(4);
+  expect(cutOf('the fox', state().tokens)).toBeNull();
+  expect(cutOf('a fo', state().tokens)).toBeNull();
+});
+
+test('the log grows by what is new, and begins again with a server that was started anew', async () => {
+  const { state, logged } = setUp();
+  const line = (number: number): LogLine => ({ number, time: '2026-01-01T00:00:00.000Z', level: 'info', text: 'x', fields: {} });
+  logged.push(line(1), line(2));
+  state().refreshLog();
+  await settled();
+  logged.push(line(3));
+  state().refreshLog();
+  await settled();
+  expect(state().log.map(({ number }) => number)).toEqual([1, 2, 3]);
+  logged.splice(0, 3, line(1));
+  state().refreshLog();
+  await settled();
+  expect(state().log.map(({ number }) => number)).toEqual([1]);
+});
+
+test('a setting that the server refuses says at which field, a missing key is kept to where the answer would stand', async () => {
+  const { state } = setUp();
+  expect(await state().changeServerSettings({ outputs_folder: '/nowhere' })).toMatchObject({ code: 'bad_param', field: 'outputs_folder' });
+  state().refreshNetwork();
+  await settled();
+  expect(state()).toMatchObject({ isKeyMissing: true, notices: [] });
+});
+
+test('a full disk is told until a job is taken on again', () => {
+  const { state } = makeOne();
+  state().receive({ type: 'error', code: 'disk_full', message: 'no room', request_id: 'w1-1' });
+  expect(state()).toMatchObject({ isDiskFull: true, requests: {}, notices: [], draft: { prompt: 'a fox' } });
+  state().make();
+  state().receive(status(ID, 'pending', { request_id: 'w1-2' }));
+  expect(state().isDiskFull).toBe(false);
+});
+
+test('a window that watches scripts for days forgets the oldest jobs, not the one on the stage and not what waits', () => {
+  const { state } = setUp();
+  const id = (number: number) => String(number).padStart(64, '0');
+  const old = Array.from({ length: 500 }, (_, number) => jobFromRecord(record(id(number), { created_at: number })));
+  state().select(id(3));
+  state().learn([...old, jobFromRecord(record(OTHER, { status: 'pending', result: null, created_at: 0 }))]);
+  state().learn([]);
+  const known = Object.keys(state().jobs);
+  expect(known).toHaveLength(202);
+  expect(known).toEqual(expect.arrayContaining([id(3), id(499), OTHER]));
+});
+
+test('a range of the gallery is picked from the picture that was picked last', async () => {
+  const records = Array.from({ length: 6 }, (_, index) => record(String(index).repeat(64)));
+  const { state } = setUp({ records });
+  state().refreshGallery();
+  await settled();
+  state().togglePick('4'.repeat(64));
+  state().pickTo('2'.repeat(64));
+  expect([...state().picked].map((id) => id[0]).sort()).toEqual(['2', '3', '4']);
 });

@@ -10,6 +10,9 @@ import { createGallerySlice, type GallerySlice } from './gallery-slice.ts';
 import { createJobsSlice, type JobsSlice, STAGE_KEY } from './jobs-slice.ts';
 import { createNoticesSlice, type NoticesSlice } from './notices-slice.ts';
 import { createQueueSlice, type QueueSlice } from './queue-slice.ts';
+import { createSavedSlice, type SavedSlice } from './saved-slice.ts';
+import { createServerSlice, type ServerSlice } from './server-slice.ts';
+import { createTokensSlice, type TokensSlice } from './tokens-slice.ts';
 import { createViewSlice, type ViewSlice } from './view-slice.ts';
 
 /** What the store needs of the world. */
@@ -29,7 +32,17 @@ export interface StudioDeps {
   now(): number;
 }
 
-export type StudioState = ConnectionSlice & DraftSlice & JobsSlice & QueueSlice & GallerySlice & NoticesSlice & ViewSlice & DesktopSlice;
+export type StudioState = ConnectionSlice &
+  DraftSlice &
+  JobsSlice &
+  QueueSlice &
+  GallerySlice &
+  NoticesSlice &
+  ViewSlice &
+  DesktopSlice &
+  ServerSlice &
+  TokensSlice &
+  SavedSlice;
 export type StudioStore = StoreApi<StudioState>;
 
 /** Everything that the window knows and can do, without React and without a browser. */
@@ -43,6 +56,9 @@ export function createStudioStore(deps: StudioDeps): StudioStore {
     ...createNoticesSlice(...api),
     ...createViewSlice(deps)(...api),
     ...createDesktopSlice(deps)(...api),
+    ...createServerSlice(deps)(...api),
+    ...createTokensSlice(deps)(...api),
+    ...createSavedSlice(deps)(...api),
   }));
   store.subscribe(({ selectedId }, before) => {
     if (selectedId !== before.selectedId) writeStored(deps.windowStorage, STAGE_KEY, selectedId);

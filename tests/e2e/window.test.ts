@@ -239,7 +239,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect(await background()).not.toBe(dark);
     await page.getByText('English').click();
     await page.reload();
-    await page.getByRole('button', { name: 'Make picture' }).waitFor();
+    await page.getByRole('heading', { name: 'Settings', exact: true }).waitFor();
     expect(await background()).not.toBe(dark);
   });
 

@@ -1,0 +1,9 @@
+import { useTranslation } from 'react-i18next';
+
+/** A size in MB or GB as people count it, by the language on show. */
+export function Bytes({ value }: { value: number }) {
+  const { i18n } = useTranslation();
+  const isLarge = value >= 1e9;
+  const format = new Intl.NumberFormat(i18n.language, { style: 'unit', unit: isLarge ? 'gigabyte' : 'megabyte', maximumFractionDigits: isLarge ? 1 : 0 });
+  return <>{format.format(value / (isLarge ? 1e9 : 1e6))}</>;
+}

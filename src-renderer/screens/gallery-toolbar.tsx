@@ -1,0 +1,255 @@
+import { Search, Star, Trash2, Undo2 } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { modelTypeSchema } from '#shared/domain/job.ts';
+import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
+import { Button, IconButton } from '../components/button.tsx';
+import { Segmented } from '../components/segmented.tsx';
+import { Select } from '../components/select.tsx';
+import { useStudio, useStudioStore } from '../components/use-studio.ts';
+import { type DateChoice, rangeOfChoice, rangeOfDays } from '../store/date-range.ts';
+
+const SEARCH_DELAY_MS = 200;
+
+/** What the gallery shows, or what to do with the pictures that were picked in it. */
+export function GalleryToolbar() {
+  const isPicking = useStudio((state) => state.picked.size > 0);
+  return isPicking ? <PickedBar /> : <Filters />;
+}
+
+function Filters() {
+  const isBin = useStudio((state) => state.galleryFilter.deleted === true);
+  const refreshChoices = useStudio((state) => state.refreshGalleryChoices);
+  useEffect(refreshChoices, [refreshChoices]);
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-b border-line bg-surface px-4 py-3">
+      <PromptSearch />
+      <Part />
+      <ModelFilter />
+      <SizeFilter />
+      <ClientFilter />
+      <DateFilter />
+      {isBin && <EmptyBin />}
+    </div>
+  );
+}
+
+function PromptSearch() {
+  const { t } = useTranslation();
+  const asked = useStudio((state) => state.galleryFilter.query ?? '');
+  const filterGallery = useStudio((state) => state.filterGallery);
+  const [query, setQuery] = useState(asked);
+  const latest = useRef(asked);
+  useEffect(() => {
+    // taken away from elsewhere: all pictures are to be shown again
+    if (asked === '' && latest.current !== '') setQuery('');
+    latest.current = asked;
+  }, [asked]);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const words = query.trim();
+      if (words !== latest.current) filterGallery({ query: words === '' ? undefined : words });
+    }, SEARCH_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [query, filterGallery]);
+  return (
+    <label className="relative min-w-52 flex-1 wide:max-w-80">
+      <span className="sr-only">{t('gallery.search')}</span>
+      <Search size={16} aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-muted" />
+      <input
+        type="search"
+        value={query}
+        placeholder={t('gallery.search')}
+        className="min-h-9 w-full rounded-md border border-control bg-surface pr-2 pl-8 text-sm hover:border-ink"
+        onChange={(event) => setQuery(event.target.value)}
+      />
+    </label>
+  );
+}
+
+function Part() {
+  const { t } = useTranslation();
+  const filter = useStudio((state) => state.galleryFilter);
+  const filterGallery = useStudio((state) => state.filterGallery);
+  return (
+    <div className="w-64">
+      <Segmented
+        label={t('gallery.label')}
+        isLabelHidden
+        value={filter.deleted === true ? 'bin' : filter.starred === true ? 'starred' : 'all'}
+        options={[
+          { value: 'all', label: t('gallery.all') },
+          { value: 'starred', label: t('gallery.starred') },
+          { value: 'bin', label: t('gallery.bin') },
+        ]}
+        onChange={(value) => filterGallery({ starred: value === 'starred' ? true : undefined, deleted: value === 'bin' ? true : undefined })}
+      />
+    </div>
+  );
+}
+
+function ModelFilter() {
+  const { t } = useTranslation();
+  const model = useStudio((state) => state.galleryFilter.model);
+  const filterGallery = useStudio((state) => state.filterGallery);
+  return (
+    <Select
+      label={t('options.model')}
+      value={model ?? ''}
+      options={[{ value: '', label: t('gallery.anyModel') }, ...modelTypeSchema.options.map((value) => ({ value, label: value }))]}
+      onChange={(value) => filterGallery({ model: value === '' ? undefined : value })}
+    />
+  );
+}
+
+function SizeFilter() {
+  const { t } = useTranslation();
+  const { width, height } = useStudio((state) => state.galleryFilter);
+  const sizes = useStudio((state) => state.gallerySizes);
+  const filterGallery = useStudio((state) => state.filterGallery);
+  return (
+    <Select
+      label={t('options.size')}
+      value={width === undefined ? '' : `${width}x${height}`}
+      options={[
+        { value: '', label: t('gallery.anySize') },
+        ...sizes.map((size) => ({ value: `${size.width}x${size.height}`, label: `${size.width} × ${size.height}` })),
+      ]}
+      onChange={(value) => {
+        const size = sizes.find((one) => `${one.width}x${one.height}` === value);
+        filterGallery({ width: size?.width, height: size?.height });
+      }}
+    />
+  );
+}
+
+/** Who asked for a picture; hidden where the server does not tell who its clients are, or has only one. */
+function ClientFilter() {
+  const { t } = useTranslation();
+  const client = useStudio((state) => state.galleryFilter.client);
+  const clients = useStudio((state) => state.clients)?.clients.filter(({ jobs }) => jobs > 0) ?? [];
+  const filterGallery = useStudio((state) => state.filterGallery);
+  if (clients.length < 2 && client === undefined) return null;
+  const name = (id: string) => (windowClientIdPattern.test(id) ? t('network.window', { id: id.slice(-4) }) : id);
+  return (
+    <Select
+      label={t('network.client')}
+      value={client ?? ''}
+      options={[{ value: '', label: t('gallery.anyClient') }, ...clients.map(({ client_id }) => ({ value: client_id, label: name(client_id) }))]}
+      onChange={(value) => filterGallery({ client: value === '' ? undefined : value })}
+    />
+  );
+}
+
+function DateFilter() {
+  const { t } = useTranslation();
+  const isFiltered = useStudio((state) => state.galleryFilter.from !== undefined || state.galleryFilter.to !== undefined);
+  const filterGallery = useStudio((state) => state.filterGallery);
+  const [choice, setChoice] = useState<DateChoice>('any');
+  const [days, setDays] = useState({ first: '', last: '' });
+  const shown = !isFiltered && choice !== 'days' ? 'any' : choice;
+  const dayClass = 'min-h-9 rounded-md border border-control bg-surface px-2 text-sm hover:border-ink';
+  const changeDays = (change: Partial<typeof days>) => {
+    const next = { ...days, ...change };
+    setDays(next);
+    filterGallery(rangeOfDays(next.first, next.last));
+  };
+  return (
+    <>
+      <Select
+        label={t('gallery.date')}
+        value={shown}
+        options={[
+          { value: 'any', label: t('gallery.anyDate') },
+          { value: 'today', label: t('gallery.today') },
+          { value: 'week', label: t('gallery.week') },
+          { value: 'month', label: t('gallery.month') },
+          { value: 'days', label: t('gallery.days') },
+        ]}
+        onChange={(value) => {
+          setChoice(value);
+          filterGallery(value === 'days' ? rangeOfDays(days.first, days.last) : rangeOfChoice(value, Date.now()));
+        }}
+      />
+      {shown === 'days' && (
+        <>
+          <input
+            type="date"
+            aria-label={t('gallery.firstDay')}
+            className={dayClass}
+            value={days.first}
+            {...(days.last === '' ? {} : { max: days.last })}
+            onChange={(event) => changeDays({ first: event.target.value })}
+          />
+          <input
+            type="date"
+            aria-label={t('gallery.lastDay')}
+            className={dayClass}
+            value={days.last}
+            {...(days.first === '' ? {} : { min: days.first })}
+            onChange={(event) => changeDays({ last: event.target.value })}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+/** Deletes for good, so it is asked for twice. */
+function EmptyBin() {
+  const { t } = useTranslation();
+  const hasPictures = useStudio((state) => state.gallery.length > 0);
+  const emptyBin = useStudio((state) => state.emptyBin);
+  const [isSure, setSure] = useState(false);
+  if (!hasPictures) return null;
+  return (
+    <Button
+      tone="danger"
+      onBlur={() => setSure(false)}
+      onClick={() => {
+        setSure(!isSure);
+        if (isSure) emptyBin();
+      }}
+    >
+      <Trash2 size={16} aria-hidden />
+      {isSure ? t('gallery.emptyBinSure') : t('gallery.emptyBinNow')}
+    </Button>
+  );
+}
+
+function PickedBar() {
+  const { t } = useTranslation();
+  const picked = useStudio((state) => state.picked);
+  const isBin = useStudio((state) => state.galleryFilter.deleted === true);
+  const { star, remove, restore, pick } = useStudioStore().getState();
+  const ids = [...picked];
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-3">
+      <p className="mr-auto text-sm font-medium">{t('gallery.picked', { count: picked.size })}</p>
+      {isBin ? (
+        <Button
+          onClick={() => {
+            restore(ids);
+            pick([]);
+          }}
+        >
+          <Undo2 size={16} aria-hidden />
+          {t('stage.restore')}
+        </Button>
+      ) : (
+        <>
+          <IconButton label={t('view.star')} onClick={() => ids.forEach((id) => void star(id, true))}>
+            <Star size={18} aria-hidden />
+          </IconButton>
+          <Button tone="danger" onClick={() => remove(ids)}>
+            <Trash2 size={16} aria-hidden />
+            {t('view.remove')}
+          </Button>
+        </>
+      )}
+      <Button tone="quiet" onClick={() => pick([])}>
+        {t('gallery.unpick')}
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,84 @@
+import { useTranslation } from 'react-i18next';
+import { Bytes } from '../../components/bytes.tsx';
+import { Card } from '../../components/card.tsx';
+import { Fact, Facts } from '../../components/facts.tsx';
+import { useRefresh } from '../../components/use-refresh.ts';
+import { useStudio } from '../../components/use-studio.ts';
+import { phaseText } from '../../i18n/phase-text.ts';
+import { overallProgress } from '../../store/overall-progress.ts';
+
+const REFRESH_MS = 2000;
+
+/** What the machine is doing right now: device, memory, queue. */
+export function MachineSection() {
+  const { t } = useTranslation();
+  const info = useStudio((state) => state.info);
+  const refresh = useStudio((state) => state.refreshInfo);
+  const running = useStudio((state) => Object.values(state.jobs).find((job) => job.status === 'processing' && job.progress !== null));
+  useRefresh(refresh, REFRESH_MS);
+  if (info === null) {
+    return (
+      <Card title={t('settings.machine')}>
+        <p className="text-sm text-muted">{t('machine.unknown')}</p>
+      </Card>
+    );
+  }
+  const { engine, memory, queue } = info;
+  return (
+    <Card title={t('settings.machine')}>
+      <Facts>
+        <Fact name={t('machine.device')}>
+          {engine.device} <span className="text-muted">{engine.device_reason}</span>
+        </Fact>
+        <Fact name={t('machine.engine')}>
+          {t(`engineState.${engine.state}`)}
+          {engine.restarts > 0 && <span className="text-muted"> · {t('machine.restarts', { count: engine.restarts })}</span>}
+        </Fact>
+        <Fact name={t('machine.now')}>{running === undefined ? t('machine.idle') : phaseText(t, running, overallProgress(running))}</Fact>
+        <Fact name={t('machine.queue')}>
+          {t('machine.queueText', { running: queue.running, waiting: queue.waiting })}
+          {queue.paused && ` · ${t('machine.paused')}`}
+        </Fact>
+        <Fact name={t('machine.memory')}>
+          <MemoryBar engineBytes={engine.resident_bytes} serverBytes={memory.server_bytes} freeBytes={memory.free_bytes} totalBytes={memory.total_bytes} />
+        </Fact>
+      </Facts>
+    </Card>
+  );
+}
+
+interface MemoryBarProps {
+  engineBytes: number;
+  serverBytes: number;
+  freeBytes: number;
+  totalBytes: number;
+}
+
+/** The machine's memory: the engine's part, the server's, everybody else's, and what is free. */
+function MemoryBar({ engineBytes, serverBytes, freeBytes, totalBytes }: MemoryBarProps) {
+  const { t } = useTranslation();
+  const othersBytes = Math.max(0, totalBytes - freeBytes - engineBytes - serverBytes);
+  const parts = [
+    { name: 'machine.memoryEngine', bytes: engineBytes, className: 'bg-accent' },
+    { name: 'machine.memoryServer', bytes: serverBytes, className: 'bg-ink' },
+    { name: 'machine.memoryOthers', bytes: othersBytes, className: 'bg-control' },
+    { name: 'machine.memoryFree', bytes: freeBytes, className: 'bg-sunken border border-line' },
+  ] as const;
+  return (
+    <div className="flex flex-col gap-1.5 pt-1.5">
+      <div aria-hidden className="flex h-2 overflow-hidden rounded-full bg-sunken">
+        {parts.slice(0, 3).map(({ name, bytes, className }) => (
+          <div key={name} className={className} style={{ width: `${(100 * bytes) / totalBytes}%` }} />
+        ))}
+      </div>
+      <ul className="flex flex-wrap gap-x-4 gap-y-0.5 text-xs text-muted">
+        {parts.map(({ name, bytes, className }) => (
+          <li key={name} className="flex items-center gap-1.5">
+            <span aria-hidden className={`size-2 rounded-full ${className}`} />
+            {t(name)} <Bytes value={bytes} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,169 @@
+import { FolderOpen } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { type SettingName, type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
+import { Button } from '../../components/button.tsx';
+import { Card } from '../../components/card.tsx';
+import { controlClass, Field } from '../../components/field.tsx';
+import { Switch } from '../../components/switch.tsx';
+import { useStudio, useStudioStore } from '../../components/use-studio.ts';
+import { errorText } from '../../i18n/told.ts';
+import { rangeOf } from '../../store/draft.ts';
+import { KeyNeeded } from './key-needed.tsx';
+
+/** Where pictures go, how much room they may take, and whose jobs come first. */
+export function StorageSection() {
+  const { t } = useTranslation();
+  const settings = useStudio((state) => state.serverSettings);
+  const refresh = useStudio((state) => state.refreshServerSettings);
+  const change = useStudio((state) => state.changeServerSettings);
+  useEffect(refresh, [refresh]);
+  return (
+    <Card title={t('storage.title')}>
+      {settings === null ? (
+        <KeyNeeded />
+      ) : (
+        <>
+          <FolderSetting settings={settings} />
+          <div className="grid gap-4 wide:grid-cols-2">
+            <NumberSetting
+              settings={settings}
+              name="disk_limit_gb"
+              label={t('storage.limit')}
+              help={t('storage.limitHelp')}
+              placeholder={t('storage.noLimit')}
+            />
+            <NumberSetting
+              settings={settings}
+              name="empty_bin_after_days"
+              label={t('storage.bin')}
+              help={t('storage.binHelp')}
+              placeholder={t('storage.never')}
+            />
+          </div>
+          <Switch
+            label={t('storage.windowFirst')}
+            help={t('storage.windowFirstHelp')}
+            isOn={settings.window_jobs_first}
+            isDisabled={settings.fixed.includes('window_jobs_first')}
+            onChange={(isOn) => void change({ window_jobs_first: isOn })}
+          />
+        </>
+      )}
+    </Card>
+  );
+}
+
+/** Sends a change when somebody has done typing; `problem` says why the server did not take it. */
+function useSetting(name: SettingName, shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string) {
+  const { t } = useTranslation();
+  const store = useStudioStore();
+  const [text, setText] = useState(shown);
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    setText(shown);
+    setProblem(null);
+  }, [shown]);
+  const save = async (value: string) => {
+    setText(value);
+    if (value === shown) return setProblem(null);
+    const change = changeFor(value);
+    if (change === null || !settingsSchema.partial().safeParse(change).success) return setProblem(wrong);
+    const failure = await store.getState().changeServerSettings(change);
+    if (failure === null) store.getState().tell({ tone: 'info', text: 'saved' });
+    setProblem(failure === null ? null : failure.field === name ? failure.message : errorText(t, failure));
+  };
+  return { text, problem, edit: setText, save };
+}
+
+function FolderSetting({ settings }: { settings: SettingsAnswer }) {
+  const { t } = useTranslation();
+  const isDesktop = useStudio((state) => state.isDesktop);
+  const chooseFolder = useStudio((state) => state.chooseFolder);
+  const isFixed = settings.fixed.includes('outputs_folder');
+  const { text, problem, edit, save } = useSetting(
+    'outputs_folder',
+    settings.outputs_folder,
+    (folder) => ({ outputs_folder: folder }),
+    t('storage.folderWrong'),
+  );
+  return (
+    <Field label={t('storage.folder')} help={isFixed ? t('storage.fixed') : t('storage.folderHelp')} problem={problem}>
+      {({ id, describedBy, isWrong }) => (
+        <div className="flex gap-2">
+          <input
+            id={id}
+            className={`${controlClass} font-mono`}
+            autoComplete="off"
+            spellCheck={false}
+            value={text}
+            readOnly={isFixed}
+            aria-describedby={describedBy}
+            aria-invalid={isWrong}
+            onChange={(event) => edit(event.target.value)}
+            onBlur={() => void save(text)}
+            onKeyDown={(event) => {
+              if (event.key === 'Enter') void save(text);
+            }}
+          />
+          {isDesktop && !isFixed && (
+            <Button
+              onClick={() =>
+                void chooseFolder().then((folder) => {
+                  if (folder !== null) void save(folder);
+                })
+              }
+            >
+              <FolderOpen size={16} aria-hidden />
+              {t('storage.choose')}
+            </Button>
+          )}
+        </div>
+      )}
+    </Field>
+  );
+}
+
+interface NumberSettingProps {
+  settings: SettingsAnswer;
+  name: 'disk_limit_gb' | 'empty_bin_after_days';
+  label: string;
+  help: string;
+  /** What an empty field means. */
+  placeholder: string;
+}
+
+function NumberSetting({ settings, name, label, help, placeholder }: NumberSettingProps) {
+  const { t } = useTranslation();
+  const isFixed = settings.fixed.includes(name);
+  const range = rangeOf(settingsSchema.shape[name].unwrap());
+  const wrong = name === 'disk_limit_gb' ? t('problem.notNumber', { ...range }) : t('problem.notWhole', { ...range });
+  const { text, problem, edit, save } = useSetting(
+    name,
+    settings[name] === null ? '' : String(settings[name]),
+    (value) => (value.trim() === '' ? { [name]: null } : /^\d+(\.\d+)?$/.test(value.trim()) ? { [name]: Number(value) } : null),
+    wrong,
+  );
+  return (
+    <Field label={label} help={isFixed ? t('storage.fixed') : help} problem={problem}>
+      {({ id, describedBy, isWrong }) => (
+        <input
+          id={id}
+          className={controlClass}
+          inputMode="decimal"
+          autoComplete="off"
+          placeholder={placeholder}
+          value={text}
+          readOnly={isFixed}
+          aria-describedby={describedBy}
+          aria-invalid={isWrong}
+          onChange={(event) => edit(event.target.value)}
+          onBlur={() => void save(text)}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') void save(text);
+          }}
+        />
+      )}
+    </Field>
+  );
+}
