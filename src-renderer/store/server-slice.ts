@@ -14,7 +14,7 @@ export interface ServerSlice {
   network: Network | null;
   clients: Clients | null;
   /** Oldest first. */
-  log: readonly LogLine[];
+  log: readonly LogLine[] | null;
   /** True where the server tells these things to this window only with the access key. */
   isKeyMissing: boolean;
   refreshServerSettings(): void;
@@ -44,7 +44,7 @@ export function createServerSlice({ http }: StudioDeps): StateCreator<StudioStat
       serverSettings: null,
       network: null,
       clients: null,
-      log: [],
+      log: null,
       isKeyMissing: false,
 
       refreshServerSettings: asking(async () => ({ serverSettings: await http.settings() })),
@@ -52,7 +52,7 @@ export function createServerSlice({ http }: StudioDeps): StateCreator<StudioStat
       refreshClients: asking(async () => ({ clients: await http.clients() })),
 
       refreshLog: asking(async () => {
-        const known = get().log;
+        const known = get().log ?? [];
         const { lines, newest } = await http.log(known.at(-1)?.number ?? 0);
         // a server that was started anew counts from one again
         const isSameStart = newest >= (known.at(-1)?.number ?? 0);

@@ -392,11 +392,11 @@ test('the log grows by what is new, and begins again with a server that was star
   logged.push(line(3));
   state().refreshLog();
   await settled();
-  expect(state().log.map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(state().log?.map(({ number }) => number)).toEqual([1, 2, 3]);
   logged.splice(0, 3, line(1));
   state().refreshLog();
   await settled();
-  expect(state().log.map(({ number }) => number)).toEqual([1]);
+  expect(state().log?.map(({ number }) => number)).toEqual([1]);
 });
 
 test('a setting that the server refuses says at which field, a missing key is kept to where the answer would stand', async () => {

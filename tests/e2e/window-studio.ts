@@ -8,6 +8,9 @@ import { type Studio, startStudio } from '#main/studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
 import { launchBrowser, prepareVisit, type Visit } from './browser.ts';
 
+/** The page shows the log; nobody else has to. */
+const unread = { write: () => {} };
+
 /** The real server over a data folder of its own with a fake model, and a browser to look at it. */
 export class WindowStudio {
   readonly folder = mkdtempSync(join(tmpdir(), 'window-'));
@@ -29,8 +32,8 @@ export class WindowStudio {
 
   /** Starts the server; after the first time on the same port and the same data. */
   async start(): Promise<void> {
-    const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder, '--log-level', 'silent'], {});
-    this.#studio = await startStudio({ config, spawn: spawnFakeEngine(this.#engine), log: createLog('silent') });
+    const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder], {});
+    this.#studio = await startStudio({ config, spawn: spawnFakeEngine(this.#engine), log: createLog('info', unread) });
     this.#port = this.#studio.port;
   }
 

@@ -35,7 +35,7 @@ export function LogSection() {
   }, [log, gravity, words]);
   return (
     <Card title={t('log.title')} lead={t('log.lead')}>
-      {log.length === 0 ? (
+      {log === null ? (
         <KeyNeeded />
       ) : (
         <>
