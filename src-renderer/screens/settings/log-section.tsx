@@ -28,7 +28,7 @@ export function LogSection() {
   useRefresh(refresh, REFRESH_MS);
   const shown = useMemo(() => {
     const wanted = words.trim().toLowerCase();
-    return log
+    return (log ?? [])
       .filter((line) => isAtLeast(line, gravity) && (wanted === '' || lineText(line).toLowerCase().includes(wanted)))
       .slice(-SHOWN_LINES)
       .reverse();
