@@ -39,16 +39,27 @@ interface Request {
   noRoom: AppError | null;
 }
 
+/** Tells a client why its request was refused. */
+export type Refuse = (reason: unknown) => void;
+
+/** A request whose turn among its client's has come, or why it could not even be looked up. */
 interface QueuedRequest {
-  request: Request;
-  resolve(): void;
-  reject(reason: unknown): void;
+  request: Request | { reason: unknown };
+  refuse: Refuse;
+  answered(): void;
 }
+
+/** Whether a request was taken (the client is answered after the commit) or why not. */
+type Decision = { taken: true } | { reason: unknown };
+
+const TAKEN: Decision = { taken: true };
 
 /** Decides what a `create_job` means: a new job, one under way to join, an answer that is there already, or a fresh start. */
 export class Admission {
   readonly #parts: Parts;
   #batch: QueuedRequest[] = [];
+  /** Of each client, when its newest request stands in a batch: the next one follows then. */
+  readonly #standing = new WeakMap<Listener, Promise<{ answered: Promise<void> }>>();
   #freeSpace: { atMs: number; bytes: Promise<number> } | null = null;
   #arrivals: number;
   #closed = false;
@@ -58,14 +69,20 @@ export class Admission {
     this.#arrivals = parts.store.lastArrival();
   }
 
-  /** See `JobsConnection.create`. Requests of one turn of the event loop share one commit, since each commit waits for the disk. */
-  async create(listener: Listener, message: CreateJob): Promise<void> {
-    this.#assertOpen();
-    const request = await this.#lookUp(listener, message);
-    await new Promise<void>((resolve, reject) => {
-      this.#batch.push({ request, resolve, reject });
+  /**
+   * See `JobsConnection.create`. Requests of one turn of the event loop share one commit, since each commit waits for the disk; those of one client are
+   * answered in the order in which they came, refusals included.
+   */
+  async create(listener: Listener, message: CreateJob, refuse: Refuse): Promise<void> {
+    const lookedUp = this.#lookUp(listener, message).catch((reason: unknown) => ({ reason }));
+    const standing = Promise.all([lookedUp, this.#standing.get(listener)]).then(([request]) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#batch.push({ request, refuse, answered: resolve });
       if (this.#batch.length === 1) setImmediate(() => this.#decideBatch());
+      return { answered: promise };
     });
+    this.#standing.set(listener, standing);
+    await (await standing).answered;
   }
 
   close(): void {
@@ -73,6 +90,7 @@ export class Admission {
   }
 
   async #lookUp(listener: Listener, { params, request_id: requestId, task_type: taskType }: CreateJob): Promise<Request> {
+    this.#assertOpen();
     const { registry } = this.#parts;
     const [checkpoint, upscaler, noRoom] = await Promise.all([
       registry.checkpointFor(params.model_type),
@@ -87,92 +105,90 @@ export class Admission {
     const batch = this.#batch;
     this.#batch = [];
     const { journal, runner } = this.#parts;
-    let refusals: (AppError | null)[];
     try {
       this.#assertOpen();
-      let waiting = runner.waitingCount;
-      refusals = journal.commit((afterCommit) =>
-        batch.map(({ request }) => {
-          const decision = this.#decide(request, waiting, afterCommit);
-          if (decision === 'enqueued') waiting++;
-          return decision instanceof AppError ? decision : null;
-        }),
-      );
+      journal.commit((afterCommit) => {
+        const accepted: StoredJob[] = [];
+        // all of them stand in the queue before the first one is told its place
+        afterCommit(() => {
+          for (const job of accepted) runner.enqueue(job);
+        });
+        for (const { request, refuse } of batch) {
+          const decision = 'reason' in request ? request : this.#decide(request, accepted, afterCommit);
+          if ('reason' in decision) afterCommit(() => refuse(decision.reason));
+        }
+      });
     } catch (thrown) {
-      for (const { reject } of batch) reject(thrown);
-      return;
+      for (const { refuse } of batch) refuse(thrown);
     }
-    for (const [index, { resolve, reject }] of batch.entries()) {
-      const refusal = refusals[index] ?? null;
-      if (refusal === null) resolve();
-      else reject(refusal);
-    }
+    for (const { answered } of batch) answered();
     runner.startWaiting();
   }
 
-  #decide(request: Request, waiting: number, afterCommit: AfterCommit): 'enqueued' | 'answered' | AppError {
+  #decide(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
     const { store, outputs } = this.#parts;
     const known = store.job(request.job.jobId);
-    if (known === null) return this.#refusal(request, waiting) ?? this.#accept(request, afterCommit);
+    if (known === null) return this.#refusal(request, accepted) ?? this.#accept(request, accepted, afterCommit);
     if (!isEnd(known.state)) return this.#join(request, known, afterCommit);
     if (known.deletedAtMs !== null) outputs.moveFromBin(known.filename);
     if (known.state.status === 'completed' && outputs.hasBoth(known.filename)) return this.#answerFromCache(request, known, afterCommit);
-    const refusal = this.#refusal(request, waiting);
-    if (refusal === null) return this.#startAnew(request, known, afterCommit);
+    const refusal = this.#refusal(request, accepted);
+    if (refusal === null) return this.#startAnew(request, known, accepted, afterCommit);
     if (known.deletedAtMs !== null) outputs.moveToBin(known.filename);
     return refusal;
   }
 
-  #accept(request: Request, afterCommit: AfterCommit): 'enqueued' {
+  #accept(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
     const { store, outputs, clock } = this.#parts;
     const createdAtMs = clock.now();
     const { jobId, params } = request.job;
     const filename = pictureFileName(createdAtMs, params.prompt, jobId, (name) => store.hasFilename(name) || outputs.has(name));
     const job: NewJob = { ...request.job, filename, state: { status: 'pending' }, owner: request.listener.owner, arrival: ++this.#arrivals, createdAtMs };
     store.insertJob(job);
-    return this.#enqueue(request, afterCommit);
+    return this.#enqueue(request, accepted, afterCommit);
   }
 
-  #startAnew(request: Request, known: StoredJob, afterCommit: AfterCommit): 'enqueued' {
+  #startAnew(request: Request, known: StoredJob, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
     const { store, clock } = this.#parts;
     const state = transition(known.state, { type: 'requested_again' });
     if (state === null) throw new Error(`A job in ${known.state.status} cannot be requested again`);
     store.requestAgain(known.jobId, state, request.listener.owner, ++this.#arrivals, clock.now());
-    return this.#enqueue(request, afterCommit);
+    return this.#enqueue(request, accepted, afterCommit);
   }
 
-  #enqueue({ listener, requestId, job: { jobId } }: Request, afterCommit: AfterCommit): 'enqueued' {
+  #enqueue({ listener, requestId, job: { jobId } }: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
     const { store, audience, runner } = this.#parts;
     const job = store.job(jobId);
     if (job === null) throw new Error(`Job ${jobId} is not in the store that it was just written to`);
     afterCommit(audience.setInterest(listener, jobId, requestId, 'live'));
-    afterCommit(() => runner.enqueue(job));
+    accepted.push(job);
     afterCommit(audience.addressStatus(statusDraft(job), 'interested', () => runner.times(jobId)));
-    return 'enqueued';
+    return TAKEN;
   }
 
-  #join({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): 'answered' {
+  #join({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
     const { audience, runner } = this.#parts;
     afterCommit(audience.setInterest(listener, known.jobId, requestId, 'live'));
     afterCommit(() => audience.answer(listener, { ...statusDraft(known), ...runner.times(known.jobId) }, requestId));
-    return 'answered';
+    return TAKEN;
   }
 
-  #answerFromCache({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): 'answered' {
+  #answerFromCache({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
     const { audience, store } = this.#parts;
     if (known.deletedAtMs !== null) store.setDeleted(known.jobId, null);
     afterCommit(audience.setInterest(listener, known.jobId, requestId, 'over'));
     afterCommit(() => audience.answer(listener, { ...statusDraft(known), cached: true }, requestId));
-    return 'answered';
+    return TAKEN;
   }
 
-  #refusal({ noRoom }: Request, waiting: number): AppError | null {
+  #refusal({ noRoom }: Request, accepted: readonly StoredJob[]): { reason: AppError } | null {
     const { limits, runner } = this.#parts;
-    if (noRoom !== null) return noRoom;
+    if (noRoom !== null) return { reason: noRoom };
+    const waiting = runner.waitingCount + accepted.length;
     if (waiting < limits.waiting) return null;
     const retryAfterMs = Math.ceil(runner.msUntilNextStart() ?? RETRY_AFTER_MS);
     const message = `${waiting} jobs are waiting, and no more than ${limits.waiting} may. Send the job again in ${Math.ceil(retryAfterMs / 1000)} s.`;
-    return new AppError('queue_full', message, { limit: limits.waiting, retryAfterMs });
+    return { reason: new AppError('queue_full', message, { limit: limits.waiting, retryAfterMs }) };
   }
 
   async #reasonForNoRoom(pictureBytesAtMost: number): Promise<AppError | null> {

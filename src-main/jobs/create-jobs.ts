@@ -124,7 +124,7 @@ class DurableJobs implements Jobs {
     if (clientId !== null) clientsSeen.note(clientId, from);
     const listener = audience.open(clientId, send);
     return {
-      create: (message) => admission.create(listener, message),
+      create: (message, refuse) => admission.create(listener, message, refuse),
       getStatus: (jobId, requestId) =>
         audience.answer(listener, this.#statusFor(listener, jobId), requestId ?? audience.interestOf(listener, jobId)?.requestId),
       cancel: (jobId, requestId) => this.#cancel(listener, jobId, requestId),

@@ -63,14 +63,15 @@ export type ClientPlace = 'this_machine' | 'network';
 
 /**
  * One open connection. Everything that it has to hear goes through the `send` given to `connect`, in the contract's order.
- * Methods that reject do so with an `AppError`, which the server turns into an `error` frame with the message's `request_id`.
+ * What throws or is refused is an `AppError`, which the server turns into an `error` frame with the message's `request_id`.
  */
 export interface JobsConnection {
   /**
-   * Accepts a job, or joins the one with the same id. Resolves after the commit; `pending` (or the present state) was sent by then.
-   * Rejects with `queue_full`, `disk_full`, `folder_not_writable`, `model_not_installed`, `shutting_down`.
+   * Accepts a job, or joins the one with the same id. Never rejects: `pending` (or the present state) is sent after the commit, or `refuse` is called
+   * with `queue_full`, `disk_full`, `folder_not_writable`, `model_not_installed`, `shutting_down` …, and then the promise resolves.
+   * Several may be under way at once: they are answered in their order, and those that come together share a commit.
    */
-  create(message: CreateJob): Promise<void>;
+  create(message: CreateJob, refuse: (reason: unknown) => void): Promise<void>;
   /** Sends the job's status as this caller sees it. Throws `unknown_job`. */
   getStatus(jobId: string, requestId: RequestId): void;
   /**

@@ -13,13 +13,12 @@ import type { Outputs } from './outputs.ts';
 import { Coalescer, type Progress, ProgressMeter } from './progress.ts';
 import { recipeTexts } from './recipe-texts.ts';
 import type { SettingsFile } from './settings-file.ts';
-import { startOrder, type WaitingJob } from './start-order.ts';
 import { pictureKindOf, type Store, type StoredJob } from './store.ts';
+import { WaitingLine } from './waiting-line.ts';
 import { type MeasuredWork, totalMs } from './work-ahead.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 const START_AGAIN_MS = 5000;
-const OWNERS_REMEMBERED = 10_000;
 
 export interface RunnerParts {
   store: Store;
@@ -51,10 +50,6 @@ interface Run {
   finished: Promise<void>;
 }
 
-interface Waiting extends WaitingJob {
-  job: StoredJob;
-}
-
 /**
  * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock, given back as soon
  * as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
@@ -62,18 +57,19 @@ interface Waiting extends WaitingJob {
 export class Runner {
   readonly #parts: RunnerParts;
   readonly #lock = new ModelLock();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting: WaitingLine;
   readonly #running = new Map<string, Run>();
   /** Runs that were cancelled and have not come back from the engine. */
   readonly #leaving = new Map<string, Promise<void>>();
-  readonly #lastServed = new Map<string, number>();
   readonly #work = new Map<string, MeasuredWork | null>();
-  #served = 0;
+  /** Model work before each waiting job, for the order that it was added up for. */
+  #msAhead: { jobs: readonly StoredJob[]; sums: (number | null)[] } = { jobs: [], sums: [] };
   #paused: boolean;
   #closing = false;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#waiting = new WaitingLine(parts.isOwnWindow, () => parts.settings.settings.window_jobs_first);
     this.#paused = parts.store.setting('paused') === 'true';
   }
 
@@ -91,8 +87,7 @@ export class Runner {
 
   /** A job in `pending`, already committed. `startWaiting` lets it begin. */
   enqueue(job: StoredJob): void {
-    const { jobId, owner, arrival, place } = job;
-    this.#waiting.set(jobId, { jobId, owner, arrival, place, ownWindow: this.#parts.isOwnWindow(owner), job });
+    this.#waiting.set(job);
   }
 
   /** A job found in `processing` or `generated` at the start. */
@@ -102,14 +97,14 @@ export class Runner {
 
   startWaiting(): void {
     while (!this.#paused && !this.#closing && this.#running.size < this.#parts.runningLimit) {
-      const [next] = this.#order();
+      const [next] = this.#waiting.jobs;
       if (next === undefined || !this.#start(next)) return;
     }
   }
 
   /** After the commit of a cancellation: takes the job out of the queue, or stops its run within one step of the model. */
   drop(jobId: string): void {
-    this.#waiting.delete(jobId);
+    this.#waiting.remove(jobId);
     const run = this.#running.get(jobId);
     if (run === undefined) return;
     this.#running.delete(jobId);
@@ -126,17 +121,15 @@ export class Runner {
 
   /** Puts a waiting job before another, or last. The order of that moment is kept for all that wait now. False where either does not wait. */
   move(jobId: string, before: string | null): boolean {
-    const moved = this.#waiting.get(jobId);
-    if (moved === undefined || before === jobId || (before !== null && !this.#waiting.has(before))) return false;
-    const order = this.#order().filter((entry) => entry !== moved);
-    const at = before === null ? order.length : order.findIndex((entry) => entry.jobId === before);
-    order.splice(at, 0, moved);
+    if (!this.#waiting.has(jobId) || before === jobId || (before !== null && !this.#waiting.has(before))) return false;
+    const moved = this.#waiting.jobs.filter((job) => job.jobId === jobId);
+    const order = this.#waiting.jobs.filter((job) => job.jobId !== jobId);
+    const at = before === null ? order.length : order.findIndex((job) => job.jobId === before);
+    order.splice(at, 0, ...moved);
     this.#parts.journal.commit((afterCommit) => {
-      for (const [place, entry] of order.entries()) {
-        this.#parts.store.setPlace(entry.jobId, place);
-        afterCommit(() => {
-          entry.place = place;
-        });
+      for (const [place, job] of order.entries()) {
+        this.#parts.store.setPlace(job.jobId, place);
+        afterCommit(() => this.#waiting.set({ ...job, place }));
       }
     });
     return true;
@@ -144,7 +137,7 @@ export class Runner {
 
   /** Ids of the waiting jobs in the order in which they will start. */
   waitingIds(): string[] {
-    return this.#order().map(({ jobId }) => jobId);
+    return this.#waiting.jobs.map(({ jobId }) => jobId);
   }
 
   /** Place and times of a waiting job, time left of a running one; empty for others, and without times until such a picture was measured here. */
@@ -156,14 +149,13 @@ export class Runner {
       const leftMs = totalMs([...runs.slice(0, runAt + 1).map((other) => this.#modelMsLeft(other)), this.#workOf(run.job)?.writeMs ?? null]);
       return leftMs === null ? {} : { eta_ms: Math.round(leftMs) };
     }
-    const order = this.#order();
-    const at = order.findIndex((waiting) => waiting.jobId === jobId);
-    const waiting = order[at];
+    const at = this.#waiting.indexOf(jobId);
+    const waiting = this.#waiting.jobs[at];
     if (waiting === undefined) return {};
     const position = at + 1;
     if (this.#paused) return { position };
-    const waitMs = totalMs([...runs.map((other) => this.#modelMsLeft(other)), ...order.slice(0, at).map(({ job }) => this.#modelMs(job))]);
-    const ownMs = totalMs([this.#modelMs(waiting.job), this.#workOf(waiting.job)?.writeMs ?? null]);
+    const waitMs = totalMs([...runs.map((other) => this.#modelMsLeft(other)), this.#modelMsBefore(at)]);
+    const ownMs = totalMs([this.#modelMs(waiting), this.#workOf(waiting)?.writeMs ?? null]);
     return waitMs === null || ownMs === null ? { position } : { position, wait_ms: Math.round(waitMs), eta_ms: Math.round(waitMs + ownMs) };
   }
 
@@ -186,45 +178,25 @@ export class Runner {
     else await Promise.all(unsettled);
   }
 
-  #order(): Waiting[] {
-    const order: Waiting[] = [];
-    for (const { jobId } of startOrder(this.#waiting.values(), this.#lastServed, this.#parts.settings.settings.window_jobs_first)) {
-      const waiting = this.#waiting.get(jobId);
-      if (waiting !== undefined) order.push(waiting);
-    }
-    return order;
-  }
-
   /** False where the start could not be written down; it is tried again later. */
-  #start(waiting: Waiting): boolean {
+  #start(waiting: StoredJob): boolean {
     const { journal, clock, log } = this.#parts;
     const { jobId, owner } = waiting;
     try {
       journal.commit((afterCommit) => {
         let started: StoredJob | null = null;
         afterCommit(() => {
-          this.#waiting.delete(jobId);
-          this.#remember(owner);
+          this.#waiting.remove(jobId);
+          this.#waiting.noteServed(owner);
           if (started !== null) this.#begin(started, 'generate');
         });
-        started = journal.apply(waiting.job, { type: 'started' }, afterCommit, () => this.times(jobId));
+        started = journal.apply(waiting, { type: 'started' }, afterCommit, () => this.times(jobId));
       });
       return true;
     } catch (thrown) {
       log.error({ err: thrown, job_id: jobId }, 'a job could not be started; the next attempt follows in five seconds');
       clock.schedule(() => this.startWaiting(), START_AGAIN_MS);
       return false;
-    }
-  }
-
-  /** The longest unserved owner is forgotten first: it only counts as never served. */
-  #remember(owner: string): void {
-    this.#lastServed.delete(owner);
-    this.#lastServed.set(owner, ++this.#served);
-    if (this.#lastServed.size <= OWNERS_REMEMBERED) return;
-    for (const oldest of this.#lastServed.keys()) {
-      this.#lastServed.delete(oldest);
-      return;
     }
   }
 
@@ -280,7 +252,7 @@ export class Runner {
       const { modelMs } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
       if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename }))) return false;
       store.addGenerateTime(pictureKindOf(job), modelMs, clock.now());
-      this.#work.clear();
+      this.#forgetMeasured();
       return true;
     } finally {
       await outputs.discard(outputPath);
@@ -309,7 +281,7 @@ export class Runner {
       const done = await this.#publish(run, outputPath, upscaledFilename, { type: 'completed', result: { filename: job.filename, upscaledFilename } });
       if (!done) return;
       store.addUpscaleTime(pictureKindOf(job), modelMs, writeMs);
-      this.#work.clear();
+      this.#forgetMeasured();
     } finally {
       await outputs.discard(outputPath);
     }
@@ -414,6 +386,11 @@ export class Runner {
     });
   }
 
+  #forgetMeasured(): void {
+    this.#work.clear();
+    this.#msAhead = { jobs: [], sums: [] };
+  }
+
   #workOf(job: StoredJob): MeasuredWork | null {
     const kind = pictureKindOf(job);
     const key = JSON.stringify(kind);
@@ -428,6 +405,21 @@ export class Runner {
   #modelMs(job: StoredJob): number | null {
     const work = this.#workOf(job);
     return work === null ? null : work.generateMs + work.upscaleMs;
+  }
+
+  /** Of the jobs before place `at`; null where one of them was never measured. */
+  #modelMsBefore(at: number): number | null {
+    const { jobs } = this.#waiting;
+    if (this.#msAhead.jobs !== jobs) {
+      let sum: number | null = 0;
+      const sums = jobs.map((job) => {
+        const before = sum;
+        sum = totalMs([sum, this.#modelMs(job)]);
+        return before;
+      });
+      this.#msAhead = { jobs, sums };
+    }
+    return this.#msAhead.sums[at] ?? null;
   }
 
   #modelMsLeft({ job, stage, model }: Run): number | null {

@@ -16,10 +16,10 @@ export interface WaitingJob {
  * others the owners take turns, one job each, the one served longest ago first; an owner's own jobs stay first come, first served.
  * `lastServed` holds, for each owner, a number that grows with every start.
  */
-export function startOrder(waiting: Iterable<WaitingJob>, lastServed: ReadonlyMap<string, number>, windowsFirst = true): WaitingJob[] {
-  const placed: { job: WaitingJob; place: number }[] = [];
-  const windows: WaitingJob[] = [];
-  const others: WaitingJob[] = [];
+export function startOrder<J extends WaitingJob>(waiting: Iterable<J>, lastServed: ReadonlyMap<string, number>, windowsFirst = true): J[] {
+  const placed: { job: J; place: number }[] = [];
+  const windows: J[] = [];
+  const others: J[] = [];
   for (const job of waiting) {
     if (job.place !== null) placed.push({ job, place: job.place });
     else (windowsFirst && job.ownWindow ? windows : others).push(job);
@@ -28,8 +28,8 @@ export function startOrder(waiting: Iterable<WaitingJob>, lastServed: ReadonlyMa
   return [...placed.map(({ job }) => job), ...takeTurns(windows, lastServed), ...takeTurns(others, lastServed)];
 }
 
-function takeTurns(jobs: WaitingJob[], lastServed: ReadonlyMap<string, number>): WaitingJob[] {
-  const byOwner = new Map<string, WaitingJob[]>();
+function takeTurns<J extends WaitingJob>(jobs: J[], lastServed: ReadonlyMap<string, number>): J[] {
+  const byOwner = new Map<string, J[]>();
   for (const job of jobs.sort((a, b) => a.arrival - b.arrival)) {
     const own = byOwner.get(job.owner);
     if (own === undefined) byOwner.set(job.owner, [job]);
@@ -37,7 +37,7 @@ function takeTurns(jobs: WaitingJob[], lastServed: ReadonlyMap<string, number>):
   }
   // owners stand in order of arrival and the sort is stable
   const owners = [...byOwner].sort(([a], [b]) => (lastServed.get(a) ?? 0) - (lastServed.get(b) ?? 0));
-  const order: WaitingJob[] = [];
+  const order: J[] = [];
   for (let round = 0; order.length < jobs.length; round++) {
     for (const [, own] of owners) {
       const job = own[round];

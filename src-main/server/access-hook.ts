@@ -1,7 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '#shared/protocol/errors.ts';
-import { type AccessRequest, type AccessRules, assertOneHost, checkHost, checkKey, checkSite, isFromThisMachine, presentedKeys } from './access.ts';
+import {
+  type AccessRequest,
+  type AccessRules,
+  addressGroup,
+  assertOneHost,
+  checkHost,
+  checkKey,
+  checkSite,
+  isFromThisMachine,
+  presentedKeys,
+} from './access.ts';
 import type { AccessKey } from './access-key.ts';
 import { forwardPage } from './plain-pages.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -30,7 +40,8 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
 
   app.addHook('onRequest', async (request, reply) => {
     const seen = accessRequestOf(request.raw);
-    if (!isFromThisMachine(seen)) assertRate(rate.take(seen.remoteAddress));
+    const retryAfterMs = isFromThisMachine(seen) ? 0 : rate.take(addressGroup(seen.remoteAddress));
+    if (retryAfterMs > 0) throw rateLimited(retryAfterMs);
     if (request.raw.httpVersionMajor !== 1) throw new AppError('bad_message', `HTTP/${request.raw.httpVersion} was sent; it must be HTTP/1.1 or 1.0.`, {});
     assertOneHost(seen);
     checkHost(seen, rules);
@@ -61,9 +72,8 @@ export function accessRequestOf(raw: IncomingMessage): AccessRequest {
   return { method: raw.method ?? '', path: (raw.url ?? '').split('?')[0] ?? '', headers: raw.headersDistinct, remoteAddress, localAddress, localPort };
 }
 
-/** Throws `rate_limited` where there is a time to wait. */
-export function assertRate(retryAfterMs: number): void {
-  if (retryAfterMs > 0) throw new AppError('rate_limited', `Too much was asked from this address; wait ${retryAfterMs} ms.`, { retryAfterMs });
+export function rateLimited(retryAfterMs: number): AppError<'rate_limited'> {
+  return new AppError('rate_limited', `Too much was asked from this address; wait ${retryAfterMs} ms.`, { retryAfterMs });
 }
 
 function isRight({ keys, cookies }: ReturnType<typeof presentedKeys>, key: AccessKey): boolean {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
 import { ask, handshake } from '../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
-import { type AccessRequest, type AccessRules, checkHost, checkSite, isFromThisMachine } from './access.ts';
+import { type AccessRequest, type AccessRules, addressGroup, checkHost, checkSite, isFromThisMachine } from './access.ts';
 import { loadAccessKey, rotateAccessKey } from './access-key.ts';
 import { createRateLimit } from './rate-limit.ts';
 
@@ -320,4 +320,17 @@ test('a rate: so many at once, then as time passes, each address for itself', ()
   expect(take('b')).toBe(0);
   now = 100;
   expect([take('a'), take('a')]).toEqual([0, 100]);
+});
+
+test.for([
+  ['10.0.0.9', '10.0.0.9'],
+  ['::ffff:10.0.0.9', '10.0.0.9'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['2001:db8:1:2::1', '2001:db8:1:2'],
+  ['2001:db8::1', '2001:db8:0:0'],
+  ['fe80::1%eth0', 'fe80:0:0:0'],
+  ['::1', '0:0:0:0'],
+  ['', ''],
+] as const)('%s is limited as %s', ([address, group]) => {
+  expect(addressGroup(address)).toBe(group);
 });

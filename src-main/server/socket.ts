@@ -7,8 +7,8 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { AppError, type ErrorCode } from '#shared/protocol/errors.ts';
 import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import { isFromThisMachine } from './access.ts';
-import { type Access, accessRequestOf, assertRate } from './access-hook.ts';
+import { addressGroup, isFromThisMachine } from './access.ts';
+import { type Access, accessRequestOf, rateLimited } from './access-hook.ts';
 import { type Connection, dispatch } from './messages/dispatch.ts';
 import { type Frame, parseFrame } from './parse-frame.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -16,8 +16,8 @@ import { createRateLimit } from './rate-limit.ts';
 const SOCKET_PATH = '/api/ws';
 export const MAX_FRAME_BYTES = 64 * 1024;
 const MAX_FRAGMENTS = 64;
-/** Frames that wait for the one before; the socket is not read further until they are done. */
-const MAX_WAITING_FRAMES = 64;
+/** Frames that are not answered yet; with so many the socket is not read further until half of them are. */
+const MAX_WAITING_FRAMES = 128;
 const MESSAGES_PER_SECOND = 50;
 const MESSAGES_AT_ONCE = 500;
 
@@ -155,21 +155,42 @@ function serve(
     connection.watchModels(false);
   });
 
+  const refuse = (frame: Frame) => (reason: unknown) => send(errorMessage(reason, frame.requestId, log));
+  const take = async (frame: Frame): Promise<void> => {
+    if ('error' in frame) refuse(frame)(frame.error);
+    else await dispatch(connection, frame.message, refuse(frame));
+  };
   const waiting: Frame[] = [];
+  /** Jobs that were asked for and not answered yet. */
+  const creating = new Set<Promise<void>>();
   let isBusy = false;
-  // one after the other: a client that sends two messages is answered in that order
+  // a client that sends two messages is answered in that order; jobs asked for in a row are taken together, since those that wait for the disk can share it
   const drain = async (): Promise<void> => {
     if (isBusy) return;
     isBusy = true;
     for (let frame = waiting.shift(); frame !== undefined; frame = waiting.shift()) {
-      await answer(connection, frame, send, log, () => address !== null && assertRate(takeRate(address)));
-      if (waiting.length === 0 && socket.isPaused) socket.resume();
+      const retryAfterMs = address === null ? 0 : takeRate(address);
+      if (retryAfterMs === 0 && 'message' in frame && frame.message.type === 'create_job') {
+        const created = take(frame).finally(() => {
+          creating.delete(created);
+          readOn();
+        });
+        creating.add(created);
+        continue;
+      }
+      await Promise.all(creating);
+      if (retryAfterMs > 0) refuse(frame)(rateLimited(retryAfterMs));
+      else await take(frame);
+      readOn();
     }
     isBusy = false;
   };
+  const readOn = (): void => {
+    if (socket.isPaused && waiting.length + creating.size <= MAX_WAITING_FRAMES / 2) socket.resume();
+  };
   socket.on('message', (data: Buffer, isBinary) => {
     waiting.push(parseFrame(data, isBinary));
-    if (waiting.length > MAX_WAITING_FRAMES) socket.pause();
+    if (waiting.length + creating.size > MAX_WAITING_FRAMES) socket.pause();
     void drain();
   });
 
@@ -193,22 +214,6 @@ function cut({ socket, log }: Session, { closeMs }: SocketLimits): void {
   socket.close(POLICY_VIOLATION, 'slow_reader: too much was left unread');
   const deadline = setTimeout(() => socket.terminate(), closeMs);
   socket.once('close', () => clearTimeout(deadline));
-}
-
-async function answer(
-  connection: Connection,
-  frame: Frame,
-  send: (message: ServerMessage) => void,
-  log: FastifyBaseLogger,
-  limitRate: () => void,
-): Promise<void> {
-  try {
-    limitRate();
-    if ('error' in frame) throw frame.error;
-    await dispatch(connection, frame.message);
-  } catch (thrown) {
-    send(errorMessage(thrown, frame.requestId, log));
-  }
 }
 
 function errorMessage(thrown: unknown, requestId: RequestId, log: FastifyBaseLogger): ErrorMessage {
@@ -260,8 +265,9 @@ function readSince(request: FastifyRequest): number | undefined {
   throw new AppError('bad_param', `since is ${quoteValue(value)}; it must be a whole number from 0 on.`, { field: 'since' });
 }
 
+/** Null for this machine, else what limits count it as. */
 function addressOf(request: FastifyRequest): string | null {
-  return isFromThisMachine(accessRequestOf(request.raw)) ? null : request.ip;
+  return isFromThisMachine(accessRequestOf(request.raw)) ? null : addressGroup(request.ip);
 }
 
 function queryOf(request: FastifyRequest): Record<string, unknown> {

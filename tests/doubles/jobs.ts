@@ -33,9 +33,9 @@ export class JobsDouble implements Jobs {
     const connection = { caller, send };
     this.connections.add(connection);
     return {
-      create: async (message) => {
+      create: async (message, refuse) => {
         await new Promise((resolve) => setImmediate(resolve));
-        if (this.refusal !== null) throw this.refusal;
+        if (this.refusal !== null) return refuse(this.refusal);
         const job_id = createHash('sha256').update(JSON.stringify(message.params)).digest('hex');
         this.records.set(job_id, record(job_id, message.params, caller));
         send({ type: 'job_status', job_id, status: 'pending', request_id: message.request_id });

@@ -14,5 +14,5 @@ const connection = jobs.connect({ clientId: 'a' }, (message) => {
 for (let job = 0; ; job++) {
   const params = { prompt: `${round} ${job}`, width: 256, height: 256 };
   const message = clientMessageSchema.parse({ type: 'create_job', task_type: 'text_to_image', params });
-  if (message.type === 'create_job') await connection.create(message);
+  if (message.type === 'create_job') await connection.create(message, (reason) => console.error(reason));
 }

@@ -46,8 +46,11 @@ export class TestClient {
     });
   }
 
+  /** Rejects where it is refused. */
   async create(prompt: string, requestId?: string, more: Record<string, unknown> = {}): Promise<string> {
-    await this.connection.create(createMessage(prompt, requestId, more));
+    const refused: unknown[] = [];
+    await this.connection.create(createMessage(prompt, requestId, more), (reason) => refused.push(reason));
+    for (const reason of refused) throw reason;
     const jobId = this.statuses().at(-1)?.job_id;
     if (jobId === undefined) throw new Error('create was not answered');
     return jobId;

@@ -12,19 +12,23 @@ export interface Connection {
   watchModels(isWatching: boolean): void;
 }
 
-/** Hands a message to its handler. Rejects with the handler's `AppError`. */
-export async function dispatch({ jobs, watchModels }: Connection, message: ClientMessage): Promise<void> {
-  switch (message.type) {
-    case 'create_job':
-      return createJob(jobs, message);
-    case 'get_status':
-      return getStatus(jobs, message);
-    case 'cancel_job':
-      return cancelJob(jobs, message);
-    case 'get_client_jobs':
-      return getClientJobs(jobs, message);
-    case 'watch':
-      if (message.models !== undefined) watchModels(message.models);
-      return watch(jobs, message);
+/** Hands a message to its handler. What cannot be done is told to `refuse`; resolves when the message was answered. */
+export async function dispatch({ jobs, watchModels }: Connection, message: ClientMessage, refuse: (reason: unknown) => void): Promise<void> {
+  try {
+    switch (message.type) {
+      case 'create_job':
+        return await createJob(jobs, message, refuse);
+      case 'get_status':
+        return getStatus(jobs, message);
+      case 'cancel_job':
+        return cancelJob(jobs, message);
+      case 'get_client_jobs':
+        return getClientJobs(jobs, message);
+      case 'watch':
+        if (message.models !== undefined) watchModels(message.models);
+        return watch(jobs, message);
+    }
+  } catch (thrown) {
+    refuse(thrown);
   }
 }
