@@ -608,7 +608,10 @@ describe('gallery', () => {
     expect(found({ limit: 10, query: 'école 100%_' })).toEqual([3]);
     expect(found({ limit: 10, client: 'b' })).toEqual([4]);
     expect(found({ limit: 10, model: 'int8' })).toEqual([4]);
+    b.connection.watch({ all: true });
     expect(jobs.patch(ids[1] ?? '', { starred: true }).starred).toBe(true);
+    expect(b.received.at(-1)).toEqual({ type: 'job_starred', job_id: ids[1], starred: true });
+    expect(a.received.some(({ type }) => type === 'job_starred')).toBe(false);
     expect(found({ limit: 10, starred: true })).toEqual([1]);
     expect(found({ limit: 10, status: 'failed' })).toEqual([]);
     expect(() => jobs.patch('nobody', { starred: true })).toThrow(expect.objectContaining({ code: 'unknown_job' }));

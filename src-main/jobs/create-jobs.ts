@@ -155,7 +155,9 @@ class DurableJobs implements Jobs {
 
   patch(jobId: string, { starred }: { starred: boolean }): JobRecord {
     const job = this.#known(jobId);
-    this.#parts.store.setStarred(jobId, starred);
+    const { store, audience } = this.#parts;
+    store.setStarred(jobId, starred);
+    audience.tellWatchers({ type: 'job_starred', job_id: jobId, starred });
     return this.#record({ ...job, starred });
   }
 

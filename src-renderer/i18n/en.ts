@@ -42,6 +42,7 @@ export const en = {
     seedPrevious: 'Back to the last seed, {{seed}}',
     model: 'Model',
     modelHelp: 'uint4 needs half the memory of int8; int8 is a little closer to the full model.',
+    otherModels: 'install others',
     guidance: 'Guidance',
     guidanceHelp: 'This model needs none: leave it at 0. Above 0 it follows the words harder and takes twice as long.',
     more: 'Guidance, for the curious',
@@ -319,7 +320,7 @@ export const en = {
     upscaler: 'enlarges pictures four times',
     bundled: 'comes with the program',
     active: 'in use',
-    measured: '{{seconds}} s for {{width}} × {{height}}',
+    measured: '{{seconds}} s here for {{width}} × {{height}} in {{steps}} steps',
   },
   engineState: { stopped: 'Not started: starts with the next picture', starting: 'Starting', ready: 'Ready', unavailable: 'Not available' },
   error: {

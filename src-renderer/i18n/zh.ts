@@ -43,6 +43,7 @@ export const zh: Translation = {
     seedPrevious: '回到上次的种子 {{seed}}',
     model: '模型',
     modelHelp: 'uint4 的内存占用是 int8 的一半；int8 更接近完整模型。',
+    otherModels: '安装其他模型',
     guidance: '引导强度',
     guidanceHelp: '此模型不需要引导：保持 0 即可。大于 0 会更严格地遵循文字，但耗时加倍。',
     more: '引导强度（进阶）',
@@ -312,7 +313,7 @@ export const zh: Translation = {
     unknown: '尚不清楚',
     queueText: '{{running}} 个运行中，{{waiting}} 个排队',
   },
-  model: { upscaler: '把图片放大四倍', bundled: '随程序附带', active: '使用中', measured: '{{width}} × {{height}} 用时 {{seconds}} 秒' },
+  model: { upscaler: '把图片放大四倍', bundled: '随程序附带', active: '使用中', measured: '本机 {{width}} × {{height}}、{{steps}} 步用时 {{seconds}} 秒' },
   engineState: { stopped: '未启动：下一张图片时启动', starting: '正在启动', ready: '就绪', unavailable: '不可用' },
   error: {
     queue_full: '队列已满。请等一些图片完成，或取消一些。',

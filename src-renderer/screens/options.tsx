@@ -1,7 +1,9 @@
 import { Dices, Lock, Undo2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { Info } from '#shared/protocol/http.ts';
 import { IconButton } from '../components/button.tsx';
+import { Bytes } from '../components/bytes.tsx';
 import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useStudio } from '../components/use-studio.ts';
@@ -164,16 +166,12 @@ function SeedOption() {
 }
 
 function ModelOption() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const modelType = useStudio((state) => state.draft.modelType);
-  const width = useStudio((state) => Number(state.draft.width));
-  const height = useStudio((state) => Number(state.draft.height));
-  const steps = useStudio((state) => Number(state.draft.steps));
   const info = useStudio((state) => state.info);
   const editDraft = useStudio((state) => state.editDraft);
+  const show = useStudio((state) => state.show);
   const model = info?.models.find((one) => one.model_type === modelType && one.active);
-  const measured = info?.queue.measured.find((one) => one.checkpoint === model?.name && one.width === width && one.height === height && one.steps === steps);
-  const seconds = (ms: number) => new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 2 }).format(ms / 1000);
   return (
     <div className="flex flex-col gap-1">
       <Segmented
@@ -185,16 +183,38 @@ function ModelOption() {
         ]}
         onChange={(value) => editDraft({ modelType: value })}
       />
-      <p className="text-xs text-muted">
-        {model !== undefined && (
-          <span className="font-medium break-words text-ink">
-            {model.name}
-            {measured !== undefined && ` · ${t('model.measured', { seconds: seconds(measured.generate_ms + (measured.upscale_ms ?? 0)), width, height })}`}
+      {info !== null &&
+        (model === undefined ? (
+          <p className="text-xs font-medium text-danger">{t('error.model_not_installed')}</p>
+        ) : (
+          <p className="text-xs text-muted">
+            <span className="font-medium break-words text-ink">{model.name}</span>
             {' · '}
-          </span>
-        )}
-        {t('options.modelHelp')}
-      </p>
+            <Bytes value={model.size_bytes} />
+            <MeasuredTime checkpoint={model.name} measured={info.queue.measured} />
+            {model.bundled && (
+              <>
+                {' · '}
+                <button type="button" className="underline underline-offset-2 hover:text-ink" onClick={() => show('settings')}>
+                  {t('options.otherModels')}
+                </button>
+              </>
+            )}
+          </p>
+        ))}
+      <p className="text-xs text-muted">{t('options.modelHelp')}</p>
     </div>
   );
+}
+
+/** What a picture of this size took here, or the last one of another size. */
+function MeasuredTime({ checkpoint, measured }: { checkpoint: string; measured: Info['queue']['measured'] }) {
+  const { t, i18n } = useTranslation();
+  const draft = useStudio((state) => state.draft);
+  const ofModel = measured.filter((one) => one.checkpoint === checkpoint);
+  const sameSize = ofModel.filter((one) => one.width === Number(draft.width) && one.height === Number(draft.height));
+  const found = sameSize.find((one) => one.steps === Number(draft.steps)) ?? sameSize[0] ?? ofModel[0];
+  if (found === undefined) return null;
+  const seconds = new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 2 }).format((found.generate_ms + (found.upscale_ms ?? 0)) / 1000);
+  return <> · {t('model.measured', { seconds, width: found.width, height: found.height, steps: found.steps })}</>;
 }

@@ -6,6 +6,7 @@ import { fitInto, useBoxSize } from '../components/fitted.ts';
 import { PictureActions } from '../components/picture-actions.tsx';
 import { PictureView } from '../components/picture-view.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
+import { TimeLeft } from '../components/time-left.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { phaseText } from '../i18n/phase-text.ts';
 import { errorText } from '../i18n/told.ts';
@@ -141,7 +142,9 @@ function Below({ job }: { job: Job }) {
         <div className="min-w-0 flex-1">
           <p className="mb-1.5 flex justify-between gap-3 text-sm">
             <span className="font-medium">{words}</span>
-            {progress.remaining !== null && <span className="text-muted tabular-nums">{t('phase.remaining', { time: progress.remaining })}</span>}
+            <span className="text-muted">
+              <TimeLeft job={job} progress={progress} />
+            </span>
           </p>
           <ProgressBar label={words} fraction={progress.fraction} isMeasured={progress.isMeasured} />
         </div>

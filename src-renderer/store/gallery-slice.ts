@@ -34,6 +34,8 @@ export interface GallerySlice {
   refreshGallery(): void;
   loadMoreGallery(): void;
   star(id: string, starred: boolean): void;
+  /** Somebody gave a star or took it, here or elsewhere. */
+  starred(id: string, starred: boolean): void;
   /** Moves to the bin; a notice offers to take it back. */
   remove(ids: string[]): void;
   restore(ids: string[]): void;
@@ -105,10 +107,14 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
         if (galleryNext !== null && galleryState === 'idle') void load(galleryNext);
       },
 
-      star(id, starred) {
+      starred(id, starred) {
         update(id, (job) => ({ ...job, isStarred: starred }));
+      },
+
+      star(id, starred) {
+        get().starred(id, starred);
         http.star(id, starred).catch((failure: unknown) => {
-          update(id, (job) => ({ ...job, isStarred: !starred }));
+          get().starred(id, !starred);
           get().tellFailure(failure);
         });
       },

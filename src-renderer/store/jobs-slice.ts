@@ -10,6 +10,9 @@ import type { StudioDeps, StudioState } from './studio-store.ts';
 /** How many of the newest jobs stand beside the stage; the gallery has the rest. */
 const SHOWN_JOBS = 60;
 
+/** So many of the next jobs are asked for by id where the list of the newest does not have them. */
+const LOOKED_UP = 20;
+
 /** Where the window keeps which job is on the stage. */
 export const STAGE_KEY = 'zimage.stage';
 
@@ -31,8 +34,8 @@ export interface JobsSlice {
   retry(id: string): void;
   /** Asks the server for the newest jobs: after a reload, a reconnect, or when a script's job turns up. */
   refreshJobs(): void;
-  /** Asks for those of these jobs whose params are not known yet. */
-  lookUp(ids: readonly string[]): void;
+  /** Takes over the server's order of the waiting jobs, and asks for those of the next ones whose params are not known yet. */
+  takeOrder(ids: readonly string[]): void;
   /** Takes over what the server's list says; what only the live messages tell stays. */
   learn(jobs: Job[]): void;
 }
@@ -52,7 +55,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       const { jobs, requests, selectedId, isFollowing } = get();
       const asked = message.request_id === undefined ? undefined : requests[message.request_id];
       const known = jobs[message.job_id] ?? newJob(message.job_id, now());
-      const job = { ...applyStatus(known, message), params: known.params ?? asked ?? null };
+      const job = { ...applyStatus(known, message, now()), params: known.params ?? asked ?? null };
       const changed: Partial<StudioState> = { jobs: { ...jobs, [job.id]: job } };
       if (asked !== undefined) {
         const { [String(message.request_id)]: _answered, ...rest } = requests;
@@ -118,6 +121,8 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
             return update(message.job_id, (job) => applyPreview(job, message));
           case 'error':
             return receiveError(message);
+          case 'job_starred':
+            return get().starred(message.job_id, message.starred);
           case 'settings_changed':
             return get().refreshServerSettings();
           case 'client_jobs':
@@ -162,8 +167,15 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         ),
       ),
 
-      lookUp(ids) {
-        const unknown = ids.filter((id) => !get().jobs[id]?.params);
+      takeOrder(ids) {
+        const jobs = { ...get().jobs };
+        for (const [index, id] of ids.entries()) {
+          const job = jobs[id];
+          if (job !== undefined) jobs[id] = { ...job, position: index + 1 };
+        }
+        set({ jobs });
+        const unknown = ids.slice(0, LOOKED_UP).filter((id) => !jobs[id]?.params);
+        if (unknown.length === 0) return;
         Promise.all(unknown.map((id) => http.job(id))).then((records) => get().learn(records.map(jobFromRecord)), get().tellFailure);
       },
 
@@ -172,7 +184,8 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         const jobs = withoutOldest(known, get().selectedId);
         for (const job of listed) {
           const seen = known[job.id];
-          jobs[job.id] = seen === undefined ? job : { ...job, progress: seen.progress, preview: seen.preview, etaMs: seen.etaMs, cached: seen.cached };
+          jobs[job.id] =
+            seen === undefined ? job : { ...job, progress: seen.progress, preview: seen.preview, finishAtMs: seen.finishAtMs, cached: seen.cached };
         }
         set({ jobs });
       },

@@ -19,7 +19,8 @@ export interface Job {
   upscaledFilename: string | null;
   failure: { code: string; message: string } | null;
   position: number | null;
-  etaMs: number | null;
+  /** When it will be done, as measured on the server's machine; milliseconds since 1970. */
+  finishAtMs: number | null;
   /** True where the server had this picture already. */
   cached: boolean;
   checkpoint: string | null;
@@ -44,7 +45,7 @@ export function newJob(id: string, createdAtMs: number): Job {
     upscaledFilename: null,
     failure: null,
     position: null,
-    etaMs: null,
+    finishAtMs: null,
     cached: false,
     checkpoint: null,
     client: null,
@@ -71,7 +72,7 @@ export function jobFromRecord(record: JobRecord): Job {
 }
 
 /** `job` after a status message. The picture stays on show while the same job is enlarged. */
-export function applyStatus(job: Job, message: JobStatusMessage): Job {
+export function applyStatus(job: Job, message: JobStatusMessage, nowMs: number): Job {
   const status = message.status;
   const startsAnew = (status === 'pending' || status === 'processing') && isOver(job);
   return {
@@ -83,7 +84,7 @@ export function applyStatus(job: Job, message: JobStatusMessage): Job {
     upscaledFilename: message.result?.upscaled_filename ?? (startsAnew ? null : job.upscaledFilename),
     failure: status === 'failed' ? { code: message.code ?? 'internal', message: message.error ?? '' } : null,
     position: message.position ?? null,
-    etaMs: message.eta_ms ?? null,
+    finishAtMs: message.eta_ms === undefined ? (status === 'generated' ? job.finishAtMs : null) : nowMs + message.eta_ms,
     cached: message.cached ?? false,
     checkpoint: message.checkpoint ?? job.checkpoint,
     isDeleted: message.deleted ?? (startsAnew ? false : job.isDeleted),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { newJob } from './jobs.ts';
-import { overallProgress } from './overall-progress.ts';
+import { overallProgress, timeLeft } from './overall-progress.ts';
 
 function progress(stage: ProgressStage, current_step: number, stage_fraction?: number, remaining = '00:09') {
   const counters = { percentage: Math.floor((100 * current_step) / 9), current_step, total_steps: 9, elapsed: '00:01', remaining, speed: '1.00it/s' };
@@ -39,4 +39,15 @@ test('a time left is claimed for measured steps only', () => {
   expect(overallProgress({ ...job, progress: progress('generating', 4) }).remaining).toBe('00:09');
   expect(overallProgress({ ...job, progress: progress('generating', 8, undefined, '00:00') }).remaining).toBeNull();
   expect(overallProgress({ ...job, progress: progress('decoding', 9) }).remaining).toBeNull();
+});
+
+test('the time left counts down to the measured end, and falls back on the steps when that is past', () => {
+  const drawing = { ...job, progress: progress('generating', 4) };
+  const left = (finishAtMs: number | null, nowMs: number) => timeLeft({ ...drawing, finishAtMs }, overallProgress(drawing), nowMs);
+  expect(left(75_000, 0)).toBe('01:15');
+  expect(left(75_000, 70_000)).toBe('00:05');
+  expect(left(7_384_000, 0)).toBe('2:03:04');
+  expect(left(75_000, 80_000)).toBe('00:09');
+  expect(left(null, 0)).toBe('00:09');
+  expect(timeLeft(job, overallProgress(job), 0)).toBeNull();
 });

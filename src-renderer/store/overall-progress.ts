@@ -41,3 +41,12 @@ export function overallProgress(job: Job): OverallProgress {
     remaining: stage === 'generating' && current_step > 0 && remaining !== '00:00' ? remaining : null,
   };
 }
+
+/** Time until the job is done, enlargement included, as `mm:ss`; without one measured, of the drawing steps alone. Null where nothing is known. */
+export function timeLeft(job: Job, { remaining }: OverallProgress, nowMs: number): string | null {
+  const seconds = job.finishAtMs === null ? 0 : Math.round((job.finishAtMs - nowMs) / 1000);
+  if (seconds < 1) return remaining;
+  const pad = (value: number) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours === 0 ? '' : `${hours}:`}${pad(minutes)}:${pad(seconds % 60)}`;
+}

@@ -4,9 +4,6 @@ import type { Info } from '#shared/protocol/http.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
-/** So many of the next jobs are asked for by id where the list of the newest does not have them. */
-const LOOKED_UP = 20;
-
 export interface QueueSlice {
   /** What the machine has and does; null until the server has told. */
   info: Info | null;
@@ -22,7 +19,7 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
         (info) => {
           const before = get().info;
           set({ info });
-          get().lookUp(info.queue.order.slice(0, LOOKED_UP));
+          get().takeOrder(info.queue.order);
           if (before !== null && before.version !== info.version) get().foundOutdated();
           // the programs that are copied from here need the key then
           if (!info.access.from_this_machine && !info.access.open && get().network === null) get().refreshNetwork();
@@ -35,6 +32,7 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
       const take = (queue: QueueSummary) => {
         const { info } = get();
         if (info !== null) set({ info: { ...info, queue } });
+        get().takeOrder(queue.order);
       };
       http.queue(action).then(take, get().tellFailure);
     },

@@ -147,6 +147,9 @@ const watchingMessageSchema = z.object({
   request_id: requestIdSchema,
 });
 
+/** Ours, to those who watch all jobs: a star was given to a job, or taken away. */
+const jobStarredMessageSchema = z.object({ type: z.literal('job_starred'), job_id: jobId, starred: z.boolean() });
+
 /** Ours, to those who watch all jobs: these settings were changed. Their values are told by `GET /api/settings` to whoever may read them. */
 const settingsChangedMessageSchema = z.object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) });
 
@@ -168,6 +171,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   modelProgressMessageSchema,
   clientJobsMessageSchema,
   watchingMessageSchema,
+  jobStarredMessageSchema,
   settingsChangedMessageSchema,
   errorMessageSchema,
 ]);

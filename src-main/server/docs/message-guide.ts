@@ -101,6 +101,10 @@ export const serverGuide: Guides<ServerMessage> = {
     },
   },
   watching: { summary: 'The answer to watch, with the number of the newest event.', example: { type: 'watching', seq: 21, request_id: 'req-005' } },
+  job_starred: {
+    summary: 'Somebody gave a job a star or took it away, to those who asked for events of all jobs by watch.',
+    example: { type: 'job_starred', job_id: JOB_ID, starred: true },
+  },
   settings_changed: {
     summary: 'Somebody changed these settings, to those who asked for events of all jobs by watch. GET /api/settings tells the values.',
     example: { type: 'settings_changed', names: ['disk_limit_gb'] },
