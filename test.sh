@@ -16,6 +16,7 @@ install_debian_packages() {
   command -v chromium >/dev/null || wanted+=(chromium)
   command -v Xvfb >/dev/null || wanted+=(xvfb xauth)
   command -v unzip >/dev/null || wanted+=(unzip)
+  command -v strace >/dev/null || wanted+=(strace)
   [ ${#wanted[@]} -eq 0 ] && return 0
   [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
   say "installing Debian packages for the window's tests: ${wanted[*]}"

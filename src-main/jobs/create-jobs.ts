@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { errnoCode } from '#main/lib/errno-code.ts';
@@ -23,6 +24,7 @@ import { indexOutputs, recover } from './recovery.ts';
 import { Retention } from './retention.ts';
 import { Runner } from './runner.ts';
 import { SettingsFile } from './settings-file.ts';
+import { toDatabaseError } from './sqlite.ts';
 import { statusDraft, wireResult } from './status-message.ts';
 import { Store, type StoredJob } from './store.ts';
 
@@ -54,7 +56,7 @@ const systemClock: Clock = {
 
 /**
  * Opens the data folder, mends what an earlier end has left half done, and lets the queue run.
- * Throws `data_folder_in_use`, `folder_not_writable`, `database_newer`.
+ * Throws `data_folder_in_use`, `folder_not_writable`, `disk_full`, `disk_failed`, `database_newer`.
  */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { dataDir, engine, registry, log, programVersion } = options;
@@ -90,7 +92,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     });
   } catch (thrown) {
     unlock();
-    throw thrown;
+    throw toDatabaseError(thrown);
   }
 }
 
@@ -371,9 +373,10 @@ class DurableJobs implements Jobs {
 function makeDataFolder(dataDir: string): void {
   try {
     makeFolder(dataDir, 0o700);
+    accessSync(dataDir, constants.W_OK);
   } catch (cause) {
     const message =
-      `The data folder ${dataDir} cannot be created (${errnoCode(cause)}). ` +
+      `The data folder ${dataDir} cannot be created or written to (${errnoCode(cause)}). ` +
       'Give this user the right to write there, or choose another one with --data-dir.';
     throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
   }

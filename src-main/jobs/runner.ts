@@ -3,7 +3,7 @@ import { encodePng } from '#main/lib/png.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { JobEvent } from '#shared/domain/job.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
-import { AppError, toWireError } from '#shared/protocol/errors.ts';
+import { AppError, toWireError, type WireError } from '#shared/protocol/errors.ts';
 import type { Audience, StatusTimes } from './audience.ts';
 import { upscaledFileName } from './file-name.ts';
 import type { Clock, JobsLog } from './jobs.ts';
@@ -18,7 +18,7 @@ import { WaitingLine } from './waiting-line.ts';
 import { type MeasuredWork, totalMs } from './work-ahead.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
-const START_AGAIN_MS = 5000;
+const TRY_AGAIN_MS = 5000;
 
 export interface RunnerParts {
   store: Store;
@@ -195,7 +195,7 @@ export class Runner {
       return true;
     } catch (thrown) {
       log.error({ err: thrown, job_id: jobId }, 'a job could not be started; the next attempt follows in five seconds');
-      clock.schedule(() => this.startWaiting(), START_AGAIN_MS);
+      clock.schedule(() => this.startWaiting(), TRY_AGAIN_MS);
       return false;
     }
   }
@@ -367,10 +367,19 @@ export class Runner {
     const error = toWireError(thrown);
     if (error.code === 'shutting_down') return;
     log.error({ err: thrown, job_id: jobId, code: error.code }, 'a job failed');
+    this.#writeFailure(jobId, error);
+  }
+
+  /** Tried until the disk takes it: a job that nobody works on must not stay in `processing`. */
+  #writeFailure(jobId: string, error: WireError): void {
+    const { clock, log } = this.#parts;
+    // the next start runs it again
+    if (this.#closing) return;
     try {
       this.#applyTo(jobId, { type: 'failed', error });
     } catch (cause) {
-      log.error({ err: cause, job_id: jobId }, 'the failure could not be written down; the job runs again at the next start');
+      log.error({ err: cause, job_id: jobId }, 'a failure could not be written down; the next attempt follows in five seconds');
+      clock.schedule(() => this.#writeFailure(jobId, error), TRY_AGAIN_MS);
     }
   }
 

@@ -5,7 +5,7 @@ import { AppError, wireErrorSchema } from '#shared/protocol/errors.ts';
 import type { Sizes } from '#shared/protocol/http.ts';
 import { type JobStatusMessage, jobStatusMessageSchema, type RequestId } from '#shared/protocol/messages.ts';
 import type { ClientPlace } from './jobs.ts';
-import { type SqliteDatabase, type SqliteStatement, sqliteErrorCode, sqliteResult } from './sqlite.ts';
+import { type SqliteDatabase, type SqliteStatement, sqliteErrorCode, toDatabaseError } from './sqlite.ts';
 import type { MeasuredWork } from './work-ahead.ts';
 
 /** A model as a job names it. */
@@ -184,7 +184,7 @@ const NEWEST_WEIGHT = 0.5;
 
 /**
  * What survives a restart: jobs, who asked for them, what each client was told, measured times, settings. One connection; every method is synchronous.
- * Writes outside `transaction` commit on their own. Throws `disk_full` or `database_damaged` where SQLite does, `shutting_down` once closed, else SQLite's own error.
+ * Writes outside `transaction` commit on their own. Throws `disk_full`, `disk_failed` or `database_damaged` where SQLite does, `shutting_down` once closed, else SQLite's own error.
  */
 export class Store {
   readonly #database: SqliteDatabase;
@@ -545,16 +545,7 @@ export class Store {
     try {
       return work();
     } catch (cause) {
-      const code = sqliteErrorCode(cause);
-      if (code === sqliteResult.full) {
-        const message = 'The disk that holds the data folder is full; nothing was changed. Free some space and try again.';
-        throw new AppError('disk_full', message, { neededBytes: 0, freeBytes: 0 }, { cause });
-      }
-      if (code === sqliteResult.corrupt || code === sqliteResult.notADatabase) {
-        const message = 'The database in the data folder was damaged while the program ran. Start the program again: it moves the damaged one aside.';
-        throw new AppError('database_damaged', message, {}, { cause });
-      }
-      throw cause;
+      throw toDatabaseError(cause);
     }
   }
 }

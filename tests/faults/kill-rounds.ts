@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobRecord, jobRecordSchema } from '#shared/domain/job-record.ts';
 import { FAKE_ENGINE_VARIABLE, type FakeBehaviour } from '../fakes/fake-fault.ts';
+import { childrenOf } from '../support/children-of.ts';
 import { HeadlessProcess } from '../support/headless-process.ts';
 import { KILL_ORDER_VARIABLE, type KillOrder, killNow, type Victims } from './kill-order.ts';
 import { type KillRound, planKills } from './kill-plan.ts';
@@ -265,10 +266,4 @@ class KillRun {
 
 function nameOf({ point, victims }: KillRound): string {
   return `${point} of ${victims}`;
-}
-
-/** Ids of the processes that `pid` has started. Linux only; elsewhere none is found, and only the server is killed. */
-function childrenOf(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
 }

@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const entry = resolve(import.meta.dirname, '../../src-main/headless.ts');
+const root = resolve(import.meta.dirname, '../..');
+const entry = join(root, 'src-main/headless.ts');
+/** Half of the time of a start is compiling. */
+const compileCache = join(root, 'node_modules/.cache/compile');
 
 export interface HeadlessOptions {
   dataDir: string;
@@ -28,7 +31,7 @@ export class HeadlessProcess {
     const options = ['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, ...args];
     this.#child = spawn(process.execPath, [...before, entry, ...options], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, '../compile-cache'), ...env },
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env },
     });
     this.#child.stderr?.on('data', (part: Buffer) => {
       this.log += part.toString();

@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, HandClock, TestClient } from '../../tests/support/jobs-room.ts';
+import { openSqlite } from './sqlite.ts';
+
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+
+/** Its wall clock can be set; what durations are measured with goes on as before. */
+class WallClock extends HandClock {
+  offsetMs = 0;
+  override now = (): number => this.ms + this.offsetMs;
+}
+
+test('a clock that jumps ten years back and thirty forth: order, numbers, times and waits are as if it had not', async () => {
+  const room = createTestRoom();
+  const clock = new WallClock();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine, { clock });
+  const client = new TestClient(jobs, 'a');
+  const ids: string[] = [];
+  for (const offsetMs of [0, -10 * YEAR_MS, 20 * YEAR_MS]) {
+    clock.offsetMs = offsetMs;
+    const jobId = await client.create(`at ${offsetMs}`);
+    ids.push(jobId);
+    const original = await engine.task(2 * ids.length - 2);
+    clock.advance(4000);
+    original.step(1);
+    clock.offsetMs = -offsetMs;
+    clock.advance(4000);
+    original.step(2);
+    // two steps in eight seconds, wherever the hands of the wall clock stand
+    expect(client.progress().at(-1)?.progress).toMatchObject({ elapsed: '00:08', remaining: '00:28', speed: '4.00s/it' });
+    await original.finish();
+    await (await engine.task(2 * ids.length - 1)).finish();
+    await client.until('completed', jobId);
+  }
+  const newestFirst = [...ids].reverse();
+  expect(jobs.list({ limit: 10 }).jobs.map(({ job_id }) => job_id)).toEqual(newestFirst);
+  client.connection.clientJobs(undefined);
+  const listed = client.received.find((message) => message.type === 'client_jobs')?.jobs;
+  expect(listed?.map(({ job_id, status }) => [job_id, status])).toEqual(newestFirst.map((jobId) => [jobId, 'completed']));
+  const numbers = client.statuses().map(({ seq }) => seq ?? 0);
+  expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+
+  await jobs.close('now');
+  clock.offsetMs = -40 * YEAR_MS;
+  const again = await room.open(new SteppedEngine(), { clock });
+  expect(again.list({ limit: 10 }).jobs.map(({ job_id, status }) => [job_id, status])).toEqual(newestFirst.map((jobId) => [jobId, 'completed']));
+  const back = new TestClient(again, 'a');
+  back.connection.watch({ since: numbers[2] });
+  expect(back.statuses().map(({ seq }) => seq)).toEqual(numbers.slice(3));
+});
+
+test('a failure that the database does not take is written as soon as it does, and the queue goes on meanwhile', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  const client = new TestClient(jobs, 'a');
+  const failing = await client.create('one');
+  const next = await client.create('two');
+  const task = await engine.task(0);
+  const other = await openSqlite(join(room.dataDir, 'jobs.db'));
+  other.exec('BEGIN IMMEDIATE');
+  task.fail(new Error('the model fell over'));
+  await expect.poll(() => room.errors.some((text) => text.startsWith('a failure could not be written down'))).toBe(true);
+  expect(jobs.get(failing)?.status).toBe('processing');
+  expect((await engine.task(1)).prompt).toBe('two');
+  other.exec('ROLLBACK');
+  other.close();
+  room.clock.advance(5000);
+  expect(jobs.get(failing)).toMatchObject({ status: 'failed', code: 'internal' });
+  expect(client.story(failing)).toEqual(['pending', 'processing', 'failed']);
+  await (await engine.task(1)).finish();
+  await (await engine.task(2)).finish();
+  await client.until('completed', next);
+});

@@ -1,0 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs';
+
+/** Ids of the processes that `pid` has started. Linux only; elsewhere none is found. */
+export function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
+}
