@@ -9,7 +9,7 @@ install_dependencies
 find_node
 export PATH="$root/node_modules/.bin:$PATH"
 
-# What only the window's tests need. Where it cannot be installed those tests skip and say why.
+# What only some tests need: a browser, a display, a tracer. Where it cannot be installed those tests skip and say why.
 install_debian_packages() {
   command -v apt-get >/dev/null || return 0
   local wanted=() as_root=()
@@ -19,7 +19,7 @@ install_debian_packages() {
   command -v strace >/dev/null || wanted+=(strace)
   [ ${#wanted[@]} -eq 0 ] && return 0
   [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
-  say "installing Debian packages for the window's tests: ${wanted[*]}"
+  say "installing Debian packages for the tests: ${wanted[*]}"
   export DEBIAN_FRONTEND=noninteractive
   if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"; } </dev/null >/dev/null 2>&1; then
     say "they could not be installed; the tests that need them are skipped"

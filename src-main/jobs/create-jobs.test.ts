@@ -298,7 +298,8 @@ describe('the queue', () => {
     expect(second.prompt).toBe('2');
     await first.finish();
     await client.until('generated', ids[0]);
-    await turns();
+    // its temporary file goes before it asks for the model again
+    await turns(1000);
     expect(engine.tasks).toHaveLength(2);
     expect(now().slice(4)).toEqual(['pending', 'pending']);
     second.modelDone();
