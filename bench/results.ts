@@ -14,6 +14,31 @@ export const pictureResultsSchema = z.object({
 });
 export type PictureResults = z.infer<typeof pictureResultsSchema>;
 
+const rounds = z.array(z.number());
+
+/** What `npm run bench -- window` writes: milliseconds by round. */
+export const windowResultsSchema = z.object({
+  date: z.string(),
+  machine: z.string(),
+  version: z.string(),
+  browser: z.string(),
+  pictures: z.number(),
+  firstPaintMs: rounds,
+  interactiveMs: rounds,
+  inputToPaintP95Ms: rounds,
+  longestProgressTaskMs: rounds,
+  longestBlankRowMs: rounds,
+  longestGalleryTaskMs: rounds,
+  /** How long a tile in view showed its words before its picture, at most; its thumbnail is made for the first time. */
+  longestWithoutPictureMs: rounds,
+  bundleGzipBytes: z.number(),
+  /** The header Content-Security-Policy of `GET /`. */
+  policy: z.string(),
+  /** Console errors and warnings, reports of the policy, requests to another host. */
+  faults: z.array(z.string()),
+});
+export type WindowResults = z.infer<typeof windowResultsSchema>;
+
 export function resultsFile(name: string): string {
   return join(programDir, 'bench/results', `${name}.json`);
 }

@@ -1,6 +1,7 @@
+import './zod-without-eval.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { config, z } from 'zod';
+import { z } from 'zod';
 import { type ClientMessage, clientMessageSchema } from '#shared/protocol/messages.ts';
 import { App } from './app.tsx';
 import { clientId } from './client/client-id.ts';
@@ -16,9 +17,6 @@ import { shownLanguage } from './store/settings.ts';
 import { createStudioStore } from './store/studio-store.ts';
 import { SETTINGS_KEY } from './store/view-slice.ts';
 import './theme/theme.css';
-
-// zod would try to compile its checks with `new Function`, which the page's content policy reports.
-config({ jitless: true });
 
 const UNANSWERED_KEY = 'zimage.unanswered';
 

@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import WebSocket from 'ws';
+import { entryFile } from '#main/lib/program-files.ts';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { serverMessageSchema } from '#shared/protocol/messages.ts';
+
+/** The program as `start.sh` runs it, in a process of its own, on a free port of this machine. */
+export class HeadlessServer {
+  readonly url: string;
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess, url: string) {
+    this.#process = process;
+    this.url = url;
+  }
+
+  static async start(dataDir: string): Promise<HeadlessServer> {
+    const args = [entryFile('headless.ts'), '--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn'];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    for await (const line of createInterface(child.stdout)) {
+      const url = /^ready (http:\S+)$/.exec(line)?.[1];
+      if (url !== undefined) return new HeadlessServer(child, url);
+    }
+    throw new Error('the server ended before it was ready');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    this.#process.kill('SIGTERM');
+    await once(this.#process, 'exit');
+  }
+
+  /** A client like any script: makes one picture after the other, `ahead` of them waiting or running at any time, until its socket is closed. */
+  async keepBusy(params: Omit<TextToImageParams, 'seed'>, ahead: number): Promise<() => Promise<void>> {
+    const socket = await this.#connect();
+    let seed = Math.floor(Math.random() * 2 ** 32);
+    const order = () => socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: { ...params, seed: seed++ } }));
+    const drawing = new Promise<void>((resolve) => {
+      socket.on('message', (frame) => {
+        const message = serverMessageSchema.parse(JSON.parse(String(frame)));
+        if (message.type === 'job_status' && message.status === 'completed') order();
+        if (message.type === 'job_progress' && message.progress.stage === 'generating') resolve();
+      });
+    });
+    for (let job = 0; job < ahead; job++) order();
+    await drawing;
+    return () => closed(socket);
+  }
+
+  /** Makes these pictures and waits for the last. */
+  async make(paramsOfEach: TextToImageParams[]): Promise<void> {
+    const socket = await this.#connect();
+    let left = paramsOfEach.length;
+    const done = new Promise<void>((resolve, reject) => {
+      socket.on('message', (frame) => {
+        const message = serverMessageSchema.parse(JSON.parse(String(frame)));
+        if (message.type === 'error') reject(new Error(message.message));
+        else if (message.type === 'job_status' && message.status === 'failed') reject(new Error(message.error));
+        else if (message.type === 'job_status' && message.status === 'completed' && --left === 0) resolve();
+      });
+    });
+    for (const params of paramsOfEach) socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
+    await done;
+    await closed(socket);
+  }
+
+  async #connect(): Promise<WebSocket> {
+    const socket = new WebSocket(`${this.url.replace('http', 'ws')}/api/ws?client_id=bench`);
+    await once(socket, 'open');
+    return socket;
+  }
+}
+
+async function closed(socket: WebSocket): Promise<void> {
+  socket.close();
+  await once(socket, 'close');
+}

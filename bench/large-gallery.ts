@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { linkSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDatabase } from '#main/jobs/database.ts';
+import { pictureFileName, upscaledFileName } from '#main/jobs/file-name.ts';
+import { type NewJob, Store } from '#main/jobs/store.ts';
+
+/**
+ * Adds finished jobs to the data folder of a server that is not running, until it has `count`. Their pictures are further names of the pictures that are
+ * there already, which is all that a server sees of them: each name has its own thumbnail.
+ */
+export async function fillGallery(dataDir: string, outputsDir: string, count: number): Promise<void> {
+  const { database } = await openDatabase(join(dataDir, 'jobs.db'), Date.now());
+  const store = new Store(database);
+  try {
+    const samples = store.listJobs({ status: 'completed', limit: count }, count);
+    store.transaction(() => {
+      for (let number = samples.length; number < count; number++) {
+        const sample = samples[number % samples.length];
+        if (sample === undefined) throw new Error(`${dataDir} holds no finished job to take pictures from`);
+        const jobId = createHash('sha256').update(`${sample.jobId} ${number}`).digest('hex');
+        const params = { ...sample.params, seed: number };
+        const createdAtMs = sample.createdAtMs + number;
+        const filename = pictureFileName(createdAtMs, `${number} ${params.prompt}`, jobId, () => false);
+        const upscaledFilename = upscaledFileName(filename);
+        linkSync(join(outputsDir, sample.filename), join(outputsDir, filename));
+        linkSync(join(outputsDir, upscaledFileName(sample.filename)), join(outputsDir, upscaledFilename));
+        const job: NewJob = {
+          ...sample,
+          jobId,
+          params,
+          filename,
+          createdAtMs,
+          arrival: sample.arrival + number,
+          state: { status: 'completed', result: { filename, upscaledFilename } },
+        };
+        store.insertJob(job);
+      }
+    });
+  } finally {
+    store.close();
+  }
+}
