@@ -10,6 +10,8 @@ const MAX_PIXELS = 8192 * 8192;
 const PREFIX_LENGTH = 65;
 /** Each holds a whole picture in memory while it runs, beside the model. */
 const MAX_AT_ONCE = 2;
+/** Of 0 to 6: half the time of the library's own 4 for a twentieth more bytes. */
+const WEBP_EFFORT = 2;
 
 export interface Thumbnails {
   /** The WebP file, made when it is asked for the first time. Rejects with `picture_damaged`. */
@@ -76,7 +78,10 @@ async function makeThumbnail(picturePath: string, width: number, dir: string, pa
 
 async function shrink(picturePath: string, width: number): Promise<Buffer> {
   try {
-    return await sharp(picturePath, { limitInputPixels: MAX_PIXELS }).resize({ width, withoutEnlargement: true }).webp({ quality: 82 }).toBuffer();
+    return await sharp(picturePath, { limitInputPixels: MAX_PIXELS })
+      .resize({ width, withoutEnlargement: true })
+      .webp({ quality: 82, effort: WEBP_EFFORT })
+      .toBuffer();
   } catch (cause) {
     throw new AppError('picture_damaged', 'The picture cannot be decoded, so there is no smaller one of it.', {}, { cause });
   }

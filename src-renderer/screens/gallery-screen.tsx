@@ -13,6 +13,8 @@ import { GalleryToolbar } from './gallery-toolbar.tsx';
 
 const SMALLEST_TILE_PX = 168;
 const GAP_PX = 8;
+/** Between the pages that nobody waits for yet. */
+const LOAD_PAUSE_MS = 60;
 
 /** Everything that was made on this machine. */
 export function GalleryScreen() {
@@ -34,7 +36,7 @@ export function GalleryScreen() {
   );
 }
 
-/** Only the rows on the screen exist; the next page is asked for before its end comes into view. */
+/** Only the rows on the screen exist. The list itself is loaded page by page to its end, so that the scroll bar and the End key reach the oldest picture. */
 function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const { t } = useTranslation();
   const gallery = useStudio((state) => state.gallery);
@@ -61,7 +63,9 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const shownRows = rows.getVirtualItems();
   const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= rowCount - 6;
   useEffect(() => {
-    if (isNearEnd && state === 'idle') loadMore();
+    if (state !== 'idle') return;
+    const timer = setTimeout(loadMore, isNearEnd ? 0 : LOAD_PAUSE_MS);
+    return () => clearTimeout(timer);
   }, [isNearEnd, state, loadMore]);
 
   const onKeyDown = (event: KeyboardEvent) => {

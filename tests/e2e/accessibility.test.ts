@@ -1,0 +1,256 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type axe from 'axe-core';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { noBrowser, type Visit } from './browser.ts';
+import { focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
+import { WindowStudio } from './window-studio.ts';
+
+if (noBrowser !== null) console.log(`accessibility tests skipped: ${noBrowser}`);
+
+const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const LONG = `${'owl'.repeat(60)} and a very patient fox in the snow`;
+const STEPS = 9;
+
+declare global {
+  interface Window {
+    axe: typeof axe;
+    said: string[];
+  }
+}
+
+describe.skipIf(noBrowser !== null)('the window for everybody', () => {
+  let studio: WindowStudio;
+  let visits: Visit[] = [];
+
+  beforeAll(async () => {
+    // the first picture fails, and its second try: an error to look at
+    studio = new WindowStudio({ stepMs: 40, faults: ['oom@2', 'oom@2'] });
+    await studio.start();
+  });
+  afterAll(() => studio.close());
+  afterEach(async () => {
+    await Promise.all(visits.map(({ page }) => page.context().close()));
+    visits = [];
+  });
+
+  async function visit(options: BrowserContextOptions = {}): Promise<Page> {
+    const one = await studio.visit({ reducedMotion: 'reduce', ...options });
+    visits.push(one);
+    return one.page;
+  }
+
+  const go = (page: Page, screen: string) => page.getByRole('navigation').getByRole('button', { name: screen }).click();
+  const prompt = (page: Page) => page.locator('form textarea');
+  const isFinished = (page: Page) => page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
+  const isFinishedAfter = async (page: Page, words: string) => {
+    await prompt(page).fill(words);
+    await prompt(page).press('Control+Enter');
+    await isFinished(page);
+  };
+
+  test('axe finds nothing wrong on any screen, in both themes', async () => {
+    const page = await visit();
+    await page.evaluate(axeSource);
+    const found: string[] = [];
+    const look = async (screen: string) => {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+        found.push(...violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${screen}, ${colorScheme}: ${id} ${html.slice(0, 200)}`)));
+      }
+    };
+
+    await look('make, empty');
+    await page.getByLabel('Steps', { exact: true }).fill('99');
+    await page.getByRole('button', { name: 'About: Steps' }).click();
+    await page.getByRole('button', { name: 'Make picture' }).click();
+    await look('make, wrong values');
+    await page.getByLabel('Steps', { exact: true }).fill(String(STEPS));
+    await prompt(page).fill('a picture that fails');
+    await prompt(page).press('Control+Enter');
+    await page.getByText('This picture could not be made').waitFor();
+    await look('make, failed');
+
+    await page.getByLabel('Pictures', { exact: true }).fill('6');
+    await prompt(page).fill(LONG);
+    await prompt(page).press('Control+Enter');
+    await page.getByRole('button', { name: 'Pause the queue' }).click();
+    await page.locator('figure, section').getByRole('progressbar').first().waitFor();
+    await page
+      .getByText(/in line$/)
+      .first()
+      .waitFor();
+    await look('make, under way, queue paused');
+    await page.getByRole('button', { name: 'Cancel all' }).click();
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByLabel('Pictures', { exact: true }).fill('1');
+    await isFinishedAfter(page, 'a picture for everybody');
+    await look('make, finished');
+    for (const menu of ['Copy', 'Download']) {
+      await page.getByRole('button', { name: menu, exact: true }).click();
+      await look(`make, menu ${menu}`);
+      await page.keyboard.press('Escape');
+    }
+    for (const closed of await page.locator('form details summary, section details summary').all()) await closed.click();
+    await look('make, everything open');
+
+    await go(page, 'Gallery');
+    const tiles = page.getByRole('button', { name: /^Open: / });
+    await tiles.first().waitFor();
+    await look('gallery');
+    await tiles.first().press('x');
+    await look('gallery, picked');
+    await tiles.first().press('x');
+    await tiles.first().press('Enter');
+    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await look('picture');
+    await page.keyboard.press('Escape');
+    await tiles.first().press('Delete');
+    await page.getByText('Picture moved to the bin.').waitFor();
+    await look('gallery, empty, with a notice');
+    await page.getByText('Bin', { exact: true }).click();
+    await tiles.first().waitFor();
+    await look('bin');
+    await page.getByPlaceholder('Search in prompts').fill('zzz');
+    await page.getByText('Nothing found.').waitFor();
+    await look('gallery, nothing found');
+
+    await go(page, 'Settings');
+    await page.locator('dl').first().waitFor();
+    await look('settings');
+    await studio.stop();
+    await page.getByText('The server does not answer.').waitFor();
+    await look('server away');
+    await studio.start();
+    expect(found).toEqual([]);
+  });
+
+  test('Tab reaches everything on every screen, and the focus is always seen', async () => {
+    const page = await visit();
+    await isFinishedAfter(page, 'a picture that Tab goes through');
+    const through = async (screen: string) => {
+      const stops = await page.evaluate(markStops);
+      await page.evaluate(() => (document.activeElement instanceof HTMLElement ? document.activeElement.blur() : undefined));
+      const unseen: string[] = [];
+      for (let stop = 0; stop < stops + 2; stop++) {
+        await page.keyboard.press('Tab');
+        const focus = await page.evaluate(focusNow);
+        if (focus !== null && !focus.isSeen) unseen.push(focus.name);
+        await page.evaluate(passStop);
+      }
+      expect({ screen, unseen, missed: await page.evaluate(missedStops) }).toEqual({ screen, unseen: [], missed: [] });
+    };
+    await through('make');
+    await go(page, 'Gallery');
+    await page
+      .getByRole('button', { name: /^Open: / })
+      .first()
+      .waitFor();
+    await through('gallery');
+    await page
+      .getByRole('button', { name: /^Open: / })
+      .first()
+      .press('Enter');
+    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await through('picture');
+    await page.keyboard.press('Escape');
+    await go(page, 'Settings');
+    await page.locator('dl').first().waitFor();
+    await through('settings');
+  });
+
+  test('a picture is made, looked at, starred, deleted and taken back without a pointer', async () => {
+    const page = await visit();
+    await prompt(page).focus();
+    await page.keyboard.type('made by keys alone');
+    await page.keyboard.press('Control+Enter');
+    await isFinished(page);
+    const tabTo = async (name: RegExp) => {
+      for (let stop = 0; stop < 80; stop++) {
+        await page.keyboard.press('Tab');
+        const focus = await page.evaluate(focusNow);
+        if (focus !== null && name.test(focus.name)) return;
+      }
+      throw new Error(`Tab does not come to ${name}`);
+    };
+    await tabTo(/Gallery/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: /^Open: made by keys/ }).waitFor();
+    await tabTo(/Open: made by keys alone/);
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    await dialog.getByRole('slider').waitFor({ state: 'attached' });
+    await tabTo(/Compare original/);
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    expect((await page.evaluate(focusNow))?.name).toMatch(/Open: made by keys alone/);
+    await page.keyboard.press('Delete');
+    await page.getByText('Picture moved to the bin.').waitFor();
+    await tabTo(/Undo/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: /^Open: made by keys/ }).waitFor();
+  });
+
+  test('a screen reader hears how a picture comes along, not every step', async () => {
+    const page = await visit();
+    await page.evaluate(() => {
+      window.said = [];
+      new MutationObserver((changes) => {
+        for (const { target } of changes) {
+          const region = (target instanceof Element ? target : target.parentElement)?.closest('[aria-live], [role=status], [role=alert]');
+          const words = region?.textContent?.trim() ?? '';
+          if (words !== '' && window.said.at(-1) !== words) window.said.push(words);
+        }
+      }).observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+    await isFinishedAfter(page, 'a picture to be heard');
+    expect(await page.evaluate(() => window.said)).toEqual(['Started: a picture to be heard', 'Picture drawn, now enlarging.', 'Picture finished.']);
+  });
+
+  test('nothing moves for those who asked for less motion', async () => {
+    const moving = await visit({ reducedMotion: 'no-preference' });
+    const still = await visit();
+    const seen = { moving: new Set<string>(), still: new Set<string>() };
+    await prompt(moving).fill('a picture that moves');
+    await prompt(moving).press('Control+Enter');
+    await Promise.all([moving, still].map((page) => page.getByRole('progressbar').first().waitFor()));
+    await expect
+      .poll(async () => {
+        for (const name of await moving.evaluate(movements)) seen.moving.add(name);
+        for (const name of await still.evaluate(movements)) seen.still.add(name);
+        return seen.moving.size;
+      })
+      .toBeGreaterThan(0);
+    await isFinished(still);
+    for (const name of await still.evaluate(movements)) seen.still.add(name);
+    expect([...seen.still]).toEqual([]);
+  });
+
+  test.each([
+    { name: '200 % zoom of 1440 x 900', viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 },
+    { name: 'a phone', viewport: { width: 390, height: 844 }, deviceScaleFactor: 3 },
+  ])('$name: nothing is cut and everything is in reach', async ({ viewport, deviceScaleFactor }) => {
+    const page = await visit({ viewport, deviceScaleFactor });
+    const faults: string[] = [];
+    const look = async (screen: string) => faults.push(...(await page.evaluate(outOfReach)).map((fault) => `${screen}: ${fault}`));
+    await look('make, empty');
+    await isFinishedAfter(page, LONG);
+    await look('make, finished');
+    await go(page, 'Gallery');
+    const tiles = page.getByRole('button', { name: /^Open: / });
+    await tiles.first().waitFor();
+    await look('gallery');
+    await tiles.first().press('Enter');
+    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await look('picture');
+    await page.keyboard.press('Escape');
+    await go(page, 'Settings');
+    await page.locator('dl').first().waitFor();
+    await look('settings');
+    expect(faults).toEqual([]);
+  });
+});
