@@ -1,80 +1,238 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
-import { noBrowser } from '../tests/e2e/browser.ts';
+import sharp from 'sharp';
+import { HeadlessServer } from '../bench/headless-server.ts';
+import type { Translation } from '../src-renderer/i18n/en.ts';
+import { en } from '../src-renderer/i18n/en.ts';
+import { zh } from '../src-renderer/i18n/zh.ts';
+import { launchBrowser, noBrowser, prepareVisit } from '../tests/e2e/browser.ts';
 import { WindowStudio } from '../tests/e2e/window-studio.ts';
 
-/** `npm run screenshots`: every screen of the window, in both themes, both languages and two sizes, into `out/screenshots`. */
+/**
+ * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Pictures and progress come from the
+ * program with its bundled checkpoint; what it cannot be made to do at will (failing, being away) from one with a fake model.
+ * `npm run screenshots -- --readme` takes the README's two instead, into `docs/images`.
+ */
 
-const folder = resolve(import.meta.dirname, '../out/screenshots');
+const languages = { en: { texts: en, locale: 'en-US' }, zh: { texts: zh, locale: 'zh-CN' } } as const;
 const sizes = { wide: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
-const languages = { en: 'en-US', zh: 'zh-CN' };
-const LONG_WORDS = { en: 'a very patient snowowlsnowowlsnowowlsnowowlsnowowlsnowowl ', zh: '雪地里一只非常非常耐心的白色猫头鹰，' };
+const LONG = {
+  en: 'a very patient snowowlsnowowlsnowowlsnowowlsnowowlsnowowl with a scarf on a branch, '.repeat(6),
+  zh: '雪地里一只非常非常耐心的白色猫头鹰，戴着红色的围巾，坐在树枝上，'.repeat(6),
+};
+const subjects = ['an orange cat', 'a blue owl', 'a red fox', 'a white rabbit', 'a black penguin', 'a yellow robot', 'a green sailboat', 'a purple rocket'];
+const places = [
+  'in a meadow at noon, digital art',
+  'in the snow at sunset, watercolor painting',
+  'on a beach at night, digital art',
+  'in a forest at noon, pencil sketch',
+];
 
 if (noBrowser !== null) throw new Error(noBrowser);
-mkdirSync(folder, { recursive: true });
-const studio = new WindowStudio({ stepMs: 120 });
-await studio.start();
+const dataDir = mkdtempSync(join(tmpdir(), 'screenshots-'));
+const server = await HeadlessServer.start(dataDir);
+const browser = await launchBrowser();
 try {
+  await server.make(
+    places.flatMap((place, row) =>
+      subjects.map((subject, column) => ({
+        prompt: `${subject} ${place}`,
+        width: 256,
+        height: 256,
+        steps: 9,
+        guidance_scale: 0,
+        seed: 30 + row * subjects.length + column,
+        model_type: 'uint4' as const,
+      })),
+    ),
+  );
+  if (process.argv.includes('--readme')) await shootReadme();
+  else await shootAll();
+} finally {
+  await browser.close();
+  await server.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+type Shoot = (screen: string) => Promise<void>;
+
+async function shootAll(): Promise<void> {
+  const folder = resolve(import.meta.dirname, '../out/screenshots');
+  mkdirSync(folder, { recursive: true });
   for (const [size, viewport] of Object.entries(sizes)) {
-    for (const theme of ['light', 'dark'] as const) {
-      for (const [language, locale] of Object.entries(languages)) {
-        const { page } = await studio.visit({ viewport, locale, colorScheme: theme });
-        const shoot = async (screen: string) => {
-          await page.screenshot({ path: join(folder, `${screen}-${size}-${theme}-${language}.png`) });
+    for (const [language, { texts, locale }] of Object.entries(languages)) {
+      const shootOn =
+        (page: Page): Shoot =>
+        async (screen) => {
+          for (const colorScheme of ['light', 'dark'] as const) {
+            await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+            await page.screenshot({ path: join(folder, `${screen}-${size}-${colorScheme}-${language}.png`) });
+          }
         };
-        await shootMakeScreen(page, shoot, language === 'zh' ? LONG_WORDS.zh : LONG_WORDS.en);
-        await shootOtherScreens(page, shoot);
-        await page.context().close();
-      }
+      const long = language === 'zh' ? LONG.zh : LONG.en;
+      const { page } = await prepareVisit(browser, server.url, { viewport, locale, reducedMotion: 'reduce' });
+      await page.goto(server.url);
+      await shootMake(page, texts, long, shootOn(page));
+      await shootGallery(page, texts, shootOn(page));
+      await shootSettings(page, texts, shootOn(page));
+      await page.context().close();
+      await shootTroubles(viewport, locale, texts, shootOn);
     }
   }
-} finally {
-  await studio.close();
+  console.log(`screenshots in ${folder}`);
 }
-console.log(`screenshots in ${folder}`);
 
-/** Empty, wrong, under way, finished and failed. */
-async function shootMakeScreen(page: Page, shoot: (screen: string) => Promise<void>, longWords: string): Promise<void> {
-  const box = page.locator('textarea');
+const nav = (page: Page, name: string) => page.getByRole('navigation').getByRole('button', { name }).click();
+const field = (page: Page, name: string) => page.getByLabel(name, { exact: true });
+const isFinished = (page: Page, texts: Translation) => page.getByRole('slider', { name: texts.view.compare }).waitFor({ state: 'attached' });
+
+async function make(page: Page, prompt: string): Promise<void> {
+  await page.locator('form textarea').fill(prompt);
+  await page.locator('form textarea').press('Control+Enter');
+}
+
+/** Empty, wrong, long, under way with others waiting, finished, its menus. */
+async function shootMake(page: Page, texts: Translation, long: string, shoot: Shoot): Promise<void> {
   await page.locator('form').waitFor();
+  await page.waitForLoadState('networkidle');
   await shoot('make-empty');
-  await page.locator('input[inputmode=numeric]').first().fill('99');
+  await field(page, texts.options.steps).fill('99');
   await page.locator('button[type=submit]').click();
+  await page.getByRole('button', { name: texts.field.about.replace('{{label}}', texts.options.steps) }).click();
   await shoot('make-wrong');
-  await page.locator('input[inputmode=numeric]').first().fill('9');
-  await box.fill(longWords.repeat(6));
-  await page.locator('input[inputmode=numeric]').nth(1).fill('3');
-  await page.locator('button[type=submit]').click();
+  await page.getByRole('button', { name: texts.field.about.replace('{{label}}', texts.options.steps) }).click();
+  await field(page, texts.options.steps).fill('9');
+
+  await page.getByText('1024', { exact: true }).click();
+  await field(page, texts.options.count).fill('4');
+  await make(page, long);
   await page.locator('img[src^="data:image/"]').first().waitFor();
-  await page.locator('[role=progressbar]').first().scrollIntoViewIfNeeded();
+  await page.getByRole('progressbar').first().scrollIntoViewIfNeeded();
   await shoot('make-running');
-  await page.locator('figure input[type=range]').waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: texts.queue.clear }).click();
+  await page.getByText('256', { exact: true }).click();
+  await field(page, texts.options.count).fill('1');
+  await make(page, texts.example.fox);
+  await isFinished(page, texts);
   await page.locator('figure').scrollIntoViewIfNeeded();
+  await page.waitForLoadState('networkidle');
   await shoot('make-finished');
-  await page.locator('[aria-expanded=false]').last().click();
-  await shoot('make-menu');
-  await page.keyboard.press('Escape');
+  for (const [menu, label] of [
+    ['copy', texts.view.copy],
+    ['download', texts.view.download],
+  ] as const) {
+    await page.getByRole('button', { name: label, exact: true }).click();
+    await shoot(`make-menu-${menu}`);
+    await page.keyboard.press('Escape');
+  }
+  for (const closed of await page.locator('details:not([open]) summary').all()) await closed.click();
+  await page.locator('details').last().scrollIntoViewIfNeeded();
+  await shoot('make-options-open');
 }
 
-async function shootOtherScreens(page: Page, shoot: (screen: string) => Promise<void>): Promise<void> {
-  const screens = page.getByRole('navigation').getByRole('button');
-  await screens.nth(1).click();
+async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promise<void> {
+  await nav(page, texts.nav.gallery);
   const tiles = page.locator('[data-index]');
   await tiles.first().waitFor();
   await page.waitForLoadState('networkidle');
   await shoot('gallery');
-  await tiles.first().press('x');
+  await tiles.first().press('s');
+  await tiles.nth(1).press('x');
+  await tiles.nth(2).press('x');
   await shoot('gallery-picked');
-  await tiles.first().press('x');
+  await tiles.nth(1).press('x');
+  await tiles.nth(2).press('x');
+  await tiles.first().press('s');
   await tiles.first().press('Enter');
-  await page.locator('dialog input[type=range]').waitFor({ state: 'attached' });
+  await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+  await page.waitForLoadState('networkidle');
   await shoot('picture');
   await page.keyboard.press('Escape');
-  await page.locator('input[type=search]').fill('zzz');
-  await page.locator('p.text-lg').waitFor();
+  await tiles.first().press('Delete');
+  await page.getByText(texts.notice.deleted_one).waitFor();
+  await page.getByText(texts.gallery.bin, { exact: true }).first().click();
+  await page.waitForLoadState('networkidle');
+  await shoot('gallery-bin');
+  await page.getByRole('button', { name: texts.notice.undo }).click();
+  await page.getByText(texts.gallery.all, { exact: true }).first().click();
+  await page.getByPlaceholder(texts.gallery.search).fill('zzz');
+  await page.getByText(texts.gallery.nothingFound).waitFor();
   await shoot('gallery-nothing-found');
-  await screens.nth(2).click();
-  await page.locator('dl').waitFor();
-  await shoot('settings');
+  await page.getByPlaceholder(texts.gallery.search).fill('');
+  await tiles.first().waitFor();
+}
+
+/** The settings are longer than any screen: one shot for each screenful. */
+async function shootSettings(page: Page, texts: Translation, shoot: Shoot): Promise<void> {
+  await nav(page, texts.nav.settings);
+  await page.locator('dl').first().waitFor();
+  await page.waitForLoadState('networkidle');
+  const isAtEnd = () => page.locator('main').evaluate((main) => main.scrollTop + main.clientHeight >= main.scrollHeight - 1);
+  await shoot('settings-1');
+  for (let part = 2; !(await isAtEnd()); part++) {
+    await page.locator('main').evaluate((main) => main.scrollBy({ top: main.clientHeight - 60, behavior: 'instant' }));
+    await shoot(`settings-${part}`);
+  }
+}
+
+/** No pictures yet, a failed one, a notice of an error, a file held over the window, the server away. */
+async function shootTroubles(viewport: { width: number; height: number }, locale: string, texts: Translation, shootOn: (page: Page) => Shoot): Promise<void> {
+  const studio = new WindowStudio({ stepMs: 20, faults: ['oom@2', 'oom@2'] });
+  await studio.start();
+  try {
+    const { page } = await studio.visit({ viewport, locale, reducedMotion: 'reduce' });
+    const shoot = shootOn(page);
+    await nav(page, texts.nav.gallery);
+    await page.getByText(texts.gallery.empty).waitFor();
+    await shoot('gallery-empty');
+    await nav(page, texts.nav.make);
+    await make(page, texts.example.owl);
+    await page.getByText(texts.stage.failed).waitFor();
+    await page.getByText(texts.stage.failed).scrollIntoViewIfNeeded();
+    await shoot('make-failed');
+    const bare = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    await page.locator('input[type=file]').first().setInputFiles({ name: 'bare.png', mimeType: 'image/png', buffer: bare });
+    await page.getByText(texts.error.no_recipe).waitFor();
+    await shoot('notice');
+    await page.evaluate(() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([], 'picture.png'));
+      window.dispatchEvent(new DragEvent('dragover', { dataTransfer, bubbles: true, cancelable: true }));
+    });
+    await page.getByText(texts.drop.title).waitFor();
+    await shoot('drop');
+    await page.evaluate(() => window.dispatchEvent(new DragEvent('dragleave')));
+    await studio.stop();
+    await page.getByText(texts.connection.lost).waitFor();
+    await shoot('server-away');
+  } finally {
+    await studio.close();
+  }
+}
+
+/** A finished picture and the gallery, as the README shows them; palette PNGs, so that each stays small. */
+async function shootReadme(): Promise<void> {
+  const folder = resolve(import.meta.dirname, '../docs/images');
+  const { page } = await prepareVisit(browser, server.url, { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  const shoot = async (name: string) => {
+    await page.waitForLoadState('networkidle');
+    await sharp(await page.screenshot())
+      .png({ palette: true, quality: 90, effort: 10 })
+      .toFile(join(folder, `${name}.png`));
+  };
+  await page.goto(server.url);
+  await make(page, en.example.fox);
+  await isFinished(page, en);
+  await page.mouse.move(0, 0);
+  await page.locator('form textarea').blur();
+  await shoot('window-make');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await nav(page, en.nav.gallery);
+  await page.locator('[data-index] img').first().waitFor();
+  await shoot('window-gallery');
+  console.log(`window-make.png and window-gallery.png in ${folder}`);
 }
