@@ -2,24 +2,39 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
 import { median } from './median.ts';
-import { type PictureResults, pictureResultsSchema, resultsFile } from './results.ts';
+import { type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
+import { windowVerdicts } from './window-verdicts.ts';
 
-const START = '<!-- bench:picture -->';
-const END = '<!-- /bench:picture -->';
-
-/** Puts the measured numbers between their marks in both READMEs. */
+/** Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`. */
 export async function writeReport(): Promise<void> {
-  const results = pictureResultsSchema.parse(JSON.parse(await readFile(resultsFile('picture'), 'utf8')));
-  await replaceBetweenMarks('README.md', english(results));
-  await replaceBetweenMarks('README.zh-CN.md', chinese(results));
+  const picture = pictureResultsSchema.parse(await readResults('picture'));
+  await replaceBetweenMarks('README.md', 'picture', english(picture));
+  await replaceBetweenMarks('README.zh-CN.md', 'picture', chinese(picture));
+  await replaceBetweenMarks('docs/performance.md', 'window', windowTable(windowResultsSchema.parse(await readResults('window'))));
 }
 
-async function replaceBetweenMarks(file: string, text: string): Promise<void> {
+async function readResults(name: string): Promise<unknown> {
+  return JSON.parse(await readFile(resultsFile(name), 'utf8'));
+}
+
+async function replaceBetweenMarks(file: string, name: string, text: string): Promise<void> {
   const path = join(programDir, file);
   const before = await readFile(path, 'utf8');
-  const [start, end] = [before.indexOf(START), before.indexOf(END)];
-  if (start < 0 || end < start) throw new Error(`${file} must hold the marks ${START} and ${END}`);
-  await writeFile(path, `${before.slice(0, start + START.length)}\n${text}\n${before.slice(end)}`);
+  const [startMark, endMark] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
+  const [start, end] = [before.indexOf(startMark), before.indexOf(endMark)];
+  if (start < 0 || end < start) throw new Error(`${file} must hold the marks ${startMark} and ${endMark}`);
+  await writeFile(path, `${before.slice(0, start + startMark.length)}\n${text}\n${before.slice(end)}`);
+}
+
+function windowTable(results: WindowResults): string {
+  const { date, machine, browser, firstPaintMs } = results;
+  return [
+    `Measured on ${date} (${machine}; ${browser}, ${firstPaintMs.length} rounds; median, and the best and worst round).`,
+    '',
+    '| measure | value | limit | met |',
+    '|---|---|---|---|',
+    ...windowVerdicts(results).map(({ measure, value, limit, isMet }) => `| ${measure} | ${value} | ${limit} | ${isMet ? 'yes' : 'no'} |`),
+  ].join('\n');
 }
 
 function english({ date, machine, steps, sizes }: PictureResults): string {

@@ -29,8 +29,8 @@ export const windowResultsSchema = z.object({
   longestProgressTaskMs: rounds,
   longestBlankRowMs: rounds,
   longestGalleryTaskMs: rounds,
-  /** How long a tile in view showed its words before its picture, at most; its thumbnail is made for the first time. */
-  longestWithoutPictureMs: rounds,
+  /** From a jump to a place never seen until every tile in view shows its picture: thumbnails made for the first time. */
+  picturesAfterJumpMs: rounds,
   bundleGzipBytes: z.number(),
   /** The header Content-Security-Policy of `GET /`. */
   policy: z.string(),

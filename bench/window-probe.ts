@@ -55,64 +55,68 @@ export function readInputs(types: readonly string[]): { count: number; slowMs: n
  * tile covers. The list is compared with where it has been scrolled to before the page itself hears of the scrolling; a gap counts from the end of the frame
  * before, since the scrolling may have come just after it, to the end of the first frame that covers the view again. So no blank row is longer than what is told.
  */
-export function watchRows(durationMs: number): Promise<{ longestBlankMs: number; longestFrameMs: number; frames: number; unseenMs: number }> {
-  const tile = document.querySelector('[data-index]');
-  const list = tile?.closest('ul');
+export function watchRows(durationMs: number): Promise<number> {
+  const list = document.querySelector('[data-index]')?.closest('ul');
   const scroller = list?.parentElement;
   if (!list || !scroller) throw new Error('the gallery is not on the screen');
   const gapPx = 24;
-  /** Whether tiles cover the part of the list that is in view, and whether each of them shows its picture. */
-  const look = (): { covered: boolean; pictures: boolean } => {
+  const isCovered = (): boolean => {
     const view = scroller.getBoundingClientRect();
     const whole = list.getBoundingClientRect();
-    const tiles = [...list.children].map((item) => ({ item, box: item.getBoundingClientRect() }));
-    const inView = tiles.filter(({ box }) => box.bottom > view.top && box.top < view.bottom);
     let reached = Math.max(view.top, whole.top);
-    for (const { box } of inView.sort((a, b) => a.box.top - b.box.top)) if (box.top <= reached + gapPx) reached = Math.max(reached, box.bottom);
-    const pictures = inView.every(({ item }) => {
-      const image = item.querySelector('img');
-      return image?.complete === true && image.naturalWidth > 0;
-    });
-    return { covered: reached >= Math.min(view.bottom, whole.bottom) - gapPx, pictures };
+    const tiles = [...list.children].map((tile) => tile.getBoundingClientRect()).filter(({ bottom, top }) => bottom > view.top && top < view.bottom);
+    for (const { top, bottom } of tiles.sort((a, b) => a.top - b.top)) if (top <= reached + gapPx) reached = Math.max(reached, bottom);
+    return reached >= Math.min(view.bottom, whole.bottom) - gapPx;
   };
   return new Promise((resolve) => {
     const startMs = performance.now();
     let before = startMs;
     let blankSince: number | null = null;
-    let unseenSince: number | null = null;
-    const told = { longestBlankMs: 0, longestFrameMs: 0, frames: 0, unseenMs: 0 };
+    let longestMs = 0;
     const onScroll = () => {
-      if (!look().covered) blankSince ??= before;
+      if (!isCovered()) blankSince ??= before;
     };
     document.addEventListener('scroll', onScroll, { capture: true });
-    const frame = () => {
-      told.frames++;
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        const nowMs = performance.now();
-        const atEnd = look();
-        told.longestFrameMs = Math.max(told.longestFrameMs, nowMs - before);
-        before = nowMs;
-        if (!atEnd.covered) blankSince ??= nowMs;
-        if (atEnd.covered && blankSince !== null) {
-          told.longestBlankMs = Math.max(told.longestBlankMs, nowMs - blankSince);
-          blankSince = null;
-        }
-        if (!atEnd.pictures) unseenSince ??= nowMs;
-        else if (unseenSince !== null) {
-          told.unseenMs = Math.max(told.unseenMs, nowMs - unseenSince);
-          unseenSince = null;
-        }
-        if (nowMs - startMs < durationMs) requestAnimationFrame(frame);
-        else {
-          document.removeEventListener('scroll', onScroll, { capture: true });
-          if (blankSince !== null) told.longestBlankMs = Math.max(told.longestBlankMs, nowMs - blankSince);
-          if (unseenSince !== null) told.unseenMs = Math.max(told.unseenMs, nowMs - unseenSince);
-          resolve(told);
-        }
-      };
-      channel.port2.postMessage(null);
+    const atEndOfFrame = () => {
+      const nowMs = performance.now();
+      if (!isCovered()) blankSince ??= nowMs;
+      else if (blankSince !== null) {
+        longestMs = Math.max(longestMs, nowMs - blankSince);
+        blankSince = null;
+      }
+      before = nowMs;
+      if (nowMs - startMs < durationMs) requestAnimationFrame(frame);
+      else {
+        document.removeEventListener('scroll', onScroll, { capture: true });
+        resolve(blankSince === null ? longestMs : Math.max(longestMs, nowMs - blankSince));
+      }
     };
+    const channel = new MessageChannel();
+    channel.port1.onmessage = atEndOfFrame;
+    const frame = () => channel.port2.postMessage(null);
     requestAnimationFrame(frame);
+  });
+}
+
+/** Milliseconds from a jump to `part` (0 to 1) of the gallery until every tile in view shows its picture. */
+export function timePicturesAt(part: number): Promise<number> {
+  const list = document.querySelector('[data-index]')?.closest('ul');
+  const scroller = list?.parentElement;
+  if (!list || !scroller) throw new Error('the gallery is not on the screen');
+  const areShown = (): boolean => {
+    const view = scroller.getBoundingClientRect();
+    const inView = [...list.children].filter((tile) => {
+      const { top, bottom } = tile.getBoundingClientRect();
+      return bottom > view.top && top < view.bottom;
+    });
+    const images = inView.map((tile) => tile.querySelector('img'));
+    return images.length > 0 && images.every((image) => image?.complete === true && image.naturalWidth > 0);
+  };
+  return new Promise((resolve) => {
+    const startMs = performance.now();
+    scroller.scrollTop = (scroller.scrollHeight - scroller.clientHeight) * part;
+    const look = () => (areShown() ? resolve(performance.now() - startMs) : requestAnimationFrame(look));
+    // the rows of the old place are still there in this frame
+    requestAnimationFrame(() => requestAnimationFrame(look));
   });
 }

@@ -23,6 +23,7 @@ export function windowVerdicts(results: WindowResults): Verdict[] {
     time('longest task while a picture forms', results.longestProgressTaskMs, 50),
     time(`longest blank row, scrolling through ${results.pictures.toLocaleString('en')} pictures`, results.longestBlankRowMs, 100),
     time('longest task while scrolling', results.longestGalleryTaskMs, 100),
+    time('all pictures in view after a jump, thumbnails made for the first time', results.picturesAfterJumpMs, 2000),
     {
       measure: 'what the page loads at its start, gzipped',
       value: `${(results.bundleGzipBytes / 1000).toFixed(0)} kB`,

@@ -9,7 +9,7 @@ import { launchBrowser, noBrowser, prepareVisit, type Visit } from '../tests/e2e
 import { HeadlessServer } from './headless-server.ts';
 import { fillGallery } from './large-gallery.ts';
 import { resultsFile, type WindowResults } from './results.ts';
-import { inputTypes, installProbe, readInputs, readLoadTimes, watchRows } from './window-probe.ts';
+import { inputTypes, installProbe, readInputs, readLoadTimes, timePicturesAt, watchRows } from './window-probe.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
 const PICTURES = 25_000;
@@ -51,9 +51,9 @@ export async function measureWindow(): Promise<void> {
       longestProgressTaskMs: [],
       longestBlankRowMs: [],
       longestGalleryTaskMs: [],
-      longestWithoutPictureMs: [],
+      picturesAfterJumpMs: [],
       bundleGzipBytes: await bundleGzipBytes(),
-      policy: (await fetch(server.url)).headers.get('content-security-policy') ?? '',
+      policy: ((await fetch(server.url)).headers.get('content-security-policy') ?? '').replaceAll(/'nonce-[^']+'/g, "'nonce-…'"),
       faults: [],
     };
     for (let round = 0; round < ROUNDS; round++) {
@@ -95,8 +95,8 @@ async function measureLoading(page: Page, url: string, results: WindowResults): 
   // long enough for a long task after the form to show itself
   await page.waitForTimeout(1500);
   const { paintMs, interactiveMs } = await page.evaluate(readLoadTimes);
-  results.firstPaintMs.push(paintMs);
-  results.interactiveMs.push(interactiveMs);
+  results.firstPaintMs.push(Math.round(paintMs));
+  results.interactiveMs.push(Math.round(interactiveMs));
 }
 
 /** The page left alone while it shows how a picture forms. */
@@ -123,7 +123,7 @@ async function measureInput(page: Page, results: WindowResults): Promise<void> {
   results.inputToPaintP95Ms.push(allMs[Math.ceil(allMs.length * 0.95) - 1] ?? Number.NaN);
 }
 
-/** The wheel turned as fast as a hand does, then Page Down held, then the keys Home and End. */
+/** The wheel turned as fast as a hand does, then the keys End and Home. */
 async function measureGallery(page: Page, results: WindowResults): Promise<void> {
   await page.getByRole('navigation').getByRole('button', { name: 'Gallery' }).click();
   await page.locator('[data-index] img').first().waitFor();
@@ -132,20 +132,18 @@ async function measureGallery(page: Page, results: WindowResults): Promise<void>
     await page.mouse.move(900, 500);
     const until = performance.now() + SCROLLED_MS;
     for (let turn = 0; performance.now() < until; turn++) {
-      await page.mouse.wheel(0, Math.floor(turn / 60) % 3 === 2 ? -600 : 600);
+      await page.mouse.wheel(0, Math.floor(turn / 60) % 3 === 2 ? -300 : 300);
       await page.waitForTimeout(30);
     }
-    await page.keyboard.press('Tab');
+    await page.locator('[data-index][tabindex="0"]').focus();
     for (const key of ['End', 'Home', 'End']) {
       await page.keyboard.press(key);
       await page.waitForTimeout(400);
     }
-    const { longestBlankMs, unseenMs, frames, longestFrameMs } = await watched;
-    console.log({ frames, longestFrameMs });
-    results.longestBlankRowMs.push(longestBlankMs);
-    results.longestWithoutPictureMs.push(unseenMs);
+    results.longestBlankRowMs.push(Math.round(await watched));
   });
   results.longestGalleryTaskMs.push(await task);
+  results.picturesAfterJumpMs.push(Math.round(await page.evaluate(timePicturesAt, (results.picturesAfterJumpMs.length + 1) / (ROUNDS + 2))));
 }
 
 async function longestTaskDuring(page: Page, action: () => Promise<void>): Promise<number> {

@@ -15,6 +15,8 @@ const SMALLEST_TILE_PX = 168;
 const GAP_PX = 8;
 /** Between the pages that nobody waits for yet. */
 const LOAD_PAUSE_MS = 60;
+/** A tile that is scrolled past sooner asks for no picture. */
+const PASSING_MS = 80;
 
 /** Everything that was made on this machine. */
 export function GalleryScreen() {
@@ -45,6 +47,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const state = useStudio((studio) => studio.galleryState);
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const [focused, setFocused] = useState(0);
+  const [shownBefore] = useState(() => new Set<string>());
   const width = box.width - 32;
   const columns = Math.max(2, Math.floor((width + GAP_PX) / (SMALLEST_TILE_PX + GAP_PX)));
   const tilePx = (width - GAP_PX * (columns - 1)) / columns;
@@ -61,6 +64,9 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   useEffect(() => rows.measure(), [tilePx, rows]);
 
   const shownRows = rows.getVirtualItems();
+  // a tile that was scrolled away cannot take the focus: the first one in view does then
+  const isFocusShown = shownRows.some((row) => row.index === Math.floor(focused / columns));
+  const reachable = isFocusShown ? focused : (rows.range?.startIndex ?? 0) * columns;
   const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= rowCount - 6;
   useEffect(() => {
     if (state !== 'idle') return;
@@ -100,7 +106,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
                   className="absolute top-0 left-0"
                   style={{ width: tilePx, height: tilePx, transform: `translate(${column * (tilePx + GAP_PX)}px, ${row.start}px)` }}
                 >
-                  <Tile job={job} index={index} isReachable={index === focused} onFocus={setFocused} onOpen={onOpen} />
+                  <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocused} onOpen={onOpen} />
                 </li>
               );
             }),
@@ -116,12 +122,28 @@ interface TileProps {
   index: number;
   /** Only one tile is a stop of the Tab key; arrow keys go on from there. */
   isReachable: boolean;
+  /** Addresses of the pictures that the gallery has shown. */
+  shownBefore: Set<string>;
   onFocus: (index: number) => void;
   onOpen: (id: string) => void;
 }
 
+/** Whether it is time to show the picture of this address; one that was shown before comes back at once. */
+function useIsStaying(url: string | null, shownBefore: Set<string>): boolean {
+  const [isStaying, setStaying] = useState(url !== null && shownBefore.has(url));
+  useEffect(() => {
+    if (url === null || isStaying) return;
+    const timer = setTimeout(() => {
+      shownBefore.add(url);
+      setStaying(true);
+    }, PASSING_MS);
+    return () => clearTimeout(timer);
+  }, [url, isStaying, shownBefore]);
+  return isStaying;
+}
+
 /** Scrolling renders the grid again, but not the tiles that stay. */
-const Tile = memo(function Tile({ job, index, isReachable, onFocus, onOpen }: TileProps) {
+const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen }: TileProps) {
   const { t } = useTranslation();
   const isPicked = useStudio((state) => state.picked.has(job.id));
   const store = useStudioStore();
@@ -129,6 +151,8 @@ const Tile = memo(function Tile({ job, index, isReachable, onFocus, onOpen }: Ti
   const prompt = job.params?.prompt ?? '';
   const toggle = () => togglePick(job.id);
   const tabIndex = isReachable ? 0 : -1;
+  const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, 384);
+  const isStaying = useIsStaying(url, shownBefore);
   return (
     <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isPicked ? 'ring-3 ring-accent' : ''}`}>
       <button
@@ -149,11 +173,8 @@ const Tile = memo(function Tile({ job, index, isReachable, onFocus, onOpen }: Ti
           else if (event.key === 'Delete' && !job.isDeleted) remove([job.id]);
         }}
       >
-        {job.filename === null || job.isDeleted ? (
-          <span className="line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
-        ) : (
-          <img src={imageUrl(job.filename, 384)} alt="" loading="lazy" decoding="async" className="size-full object-cover" />
-        )}
+        <span className="absolute inset-0 line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
+        {url !== null && isStaying && <img src={url} alt="" decoding="async" className="absolute inset-0 size-full object-cover" />}
       </button>
       {!job.isDeleted && (
         <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 break-words bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
