@@ -107,7 +107,7 @@ export const en = {
     zoomIn: 'Zoom in',
     zoomOut: 'Zoom out',
 
-    actual: 'Full size of the enlarged picture',
+    actual: '1:1, full size of the enlarged picture',
     fullscreen: 'Full screen',
     lens: 'Magnifier',
     previous: 'Previous picture',

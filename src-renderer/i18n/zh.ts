@@ -104,7 +104,7 @@ export const zh: Translation = {
     zoomIn: '放大',
     zoomOut: '缩小',
 
-    actual: '放大图的实际大小',
+    actual: '1:1，放大图的实际大小',
     fullscreen: '全屏',
     lens: '放大镜',
     previous: '上一张',

@@ -15,7 +15,7 @@ export function focusNow(): { name: string; isSeen: boolean } | null {
     const { outlineStyle, outlineWidth } = getComputedStyle(element);
     const { width, height, top, bottom } = element.getBoundingClientRect();
     const isOutlined = outlineStyle !== 'none' && Number.parseFloat(outlineWidth) >= 2;
-    return isOutlined && width >= 16 && height >= 16 && bottom > 0 && top < window.innerHeight;
+    return isOutlined && width >= 12 && height >= 12 && bottom > 0 && top < window.innerHeight;
   });
   const label = focused.getAttribute('aria-label') ?? (focused instanceof HTMLInputElement ? focused.labels?.[0]?.textContent : focused.textContent) ?? '';
   return { name: `${focused.tagName.toLowerCase()} ${label.trim()}`, isSeen };
@@ -62,12 +62,13 @@ export function outOfReach(): string[] {
     if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== 'visible') faults.push(`scrolls sideways: ${name(box)}`);
   }
   if (document.documentElement.scrollWidth > window.innerWidth) faults.push('the page is wider than the window');
+  if (document.documentElement.scrollHeight > window.innerHeight) faults.push('the page itself is longer than the window');
   const scope = document.querySelector('dialog:modal') ?? document;
   for (const control of scope.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select, summary')) {
     if (!control.checkVisibility({ checkVisibilityCSS: true }) || control.matches(':disabled')) continue;
-    // a radio button or slider for screen readers stands for its label or handle
-    const target = control instanceof HTMLInputElement && control.offsetWidth <= 1 ? (control.closest('label') ?? control.nextElementSibling) : control;
-    if (!(target instanceof HTMLElement) || target.offsetWidth <= 1) continue;
+    // a radio button that is there for screen readers stands for its label; the line between two pictures has no place of its own
+    const target = control.offsetWidth <= 1 ? control.closest('label') : control;
+    if (target === null) continue;
     target.scrollIntoView({ block: 'center', behavior: 'instant' });
     const { left, right, top, bottom, width, height } = target.getBoundingClientRect();
     if (left < -1 || right > window.innerWidth + 1) faults.push(`beside the view: ${name(control)}`);
