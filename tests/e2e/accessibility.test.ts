@@ -215,8 +215,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     const moving = await visit({ reducedMotion: 'no-preference' });
     const still = await visit();
     const seen = { moving: new Set<string>(), still: new Set<string>() };
-    await prompt(moving).fill('a picture that moves');
-    await prompt(moving).press('Control+Enter');
+    for (const page of [moving, still]) {
+      await prompt(page).fill('a picture that moves');
+      await prompt(page).press('Control+Enter');
+    }
     await Promise.all([moving, still].map((page) => page.getByRole('progressbar').first().waitFor()));
     await expect
       .poll(async () => {

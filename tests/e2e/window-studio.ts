@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { loadConfig } from '#main/config/config.ts';
+import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { createLog } from '#main/server/log.ts';
 import { type Studio, startStudio } from '#main/studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
@@ -14,7 +15,7 @@ const unread = { write: () => {} };
 /** The real server over a data folder of its own with a fake model, and a browser to look at it. */
 export class WindowStudio {
   readonly folder = mkdtempSync(join(tmpdir(), 'window-'));
-  readonly #engine: FakeEngineOptions;
+  readonly #spawn: SpawnEngine;
   #studio: Studio | null = null;
   #browser: Browser | null = null;
   #port = 0;
@@ -23,7 +24,7 @@ export class WindowStudio {
     if (!existsSync(resolve(import.meta.dirname, '../../out/renderer/index.html'))) {
       throw new Error('out/renderer/index.html is not there: npm run build comes first');
     }
-    this.#engine = engine;
+    this.#spawn = spawnFakeEngine(engine);
   }
 
   get url(): string {
@@ -33,7 +34,7 @@ export class WindowStudio {
   /** Starts the server; after the first time on the same port and the same data. */
   async start(): Promise<void> {
     const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder], {});
-    this.#studio = await startStudio({ config, spawn: spawnFakeEngine(this.#engine), log: createLog('info', unread) });
+    this.#studio = await startStudio({ config, spawn: this.#spawn, log: createLog('info', unread) });
     this.#port = this.#studio.port;
   }
 
