@@ -41,7 +41,11 @@ export default {
     ...room(
       'renderer',
       '^src-renderer/',
-      [SHARED, '^THIRD-PARTY\\.md$', '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)'],
+      [
+        SHARED,
+        '^THIRD-PARTY\\.md$',
+        '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)',
+      ],
       {
         node: false,
       },

@@ -57,6 +57,8 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     const look = async (screen: string) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
+        // the frame in which the colours change, and one to see them
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
         const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
         found.push(...violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${screen}, ${colorScheme}: ${id} ${html.slice(0, 200)}`)));
       }
