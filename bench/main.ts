@@ -1,8 +1,14 @@
+import { measureDownloads } from './downloads.ts';
 import { measurePictures } from './picture.ts';
 import { writeReport } from './report.ts';
 import { measureWindow } from './window.ts';
 
-const commands: Record<string, () => Promise<void>> = { picture: measurePictures, window: measureWindow, report: writeReport };
+const commands: Record<string, () => Promise<void>> = {
+  picture: measurePictures,
+  window: measureWindow,
+  downloads: measureDownloads,
+  report: writeReport,
+};
 
 /** `npm run bench -- NAME`: measures NAME and writes `bench/results/NAME.json`; `report` puts the results into the documents. */
 async function main(): Promise<void> {

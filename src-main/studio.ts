@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { findCompilation } from './compiler/find-compilation.ts';
 import type { Config } from './config/config.ts';
+import { deviceProbes } from './device-probes.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
 import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
 import { engineConfig } from './engine-config.ts';
@@ -54,8 +55,9 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
     const measurePrompt = createPromptMeter();
+    const devices = deviceProbes({ spawn, dataDir, log });
     const engineStatus = () => engine.status();
-    const server = await buildServer({ config, jobs, library, engineStatus, accessKey, rendererDir, version, measurePrompt, log });
+    const server = await buildServer({ config, jobs, library, engineStatus, listDevices: devices.list, accessKey, rendererDir, version, measurePrompt, log });
     const port = await listen(server, config.host, config.port);
     const close = async (how: 'park' | 'now'): Promise<void> => {
       // in this order the clients still hear how their jobs were left

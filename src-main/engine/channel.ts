@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { providerNameSchema } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
@@ -53,12 +54,13 @@ const upscaleOrderSchema = z.object({
 });
 export type UpscaleOrder = z.infer<typeof upscaleOrderSchema>;
 
-/** Supervisor to process. `start` comes first and once. */
+/** Supervisor to process. `start` comes first and once; `probe` comes alone, to a process that is ended afterwards. */
 export const orderSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('start'), config: workerConfigSchema }),
   generateOrderSchema,
   upscaleOrderSchema,
   z.object({ type: z.literal('cancel'), id: taskIdSchema }),
+  z.object({ type: z.literal('probe'), provider: providerNameSchema, threads: z.number().int().min(1) }),
 ]);
 export type Order = z.infer<typeof orderSchema>;
 export type TaskOrder = GenerateOrder | UpscaleOrder;
@@ -90,6 +92,11 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('model_done'), id: taskIdSchema }),
   z.object({ type: z.literal('done'), id: taskIdSchema, report: taskReportSchema }),
   z.object({ type: z.literal('failed'), id: taskIdSchema, error: errorSchema }),
+  /** The answer to `probe`; `error` is the largest difference from the right numbers as a share of the largest, null where a number is none. */
+  z.object({
+    type: z.literal('probed'),
+    result: z.object({ milliseconds: z.number().nonnegative(), error: z.number().nonnegative().nullable() }).or(z.object({ refusal: z.string() })),
+  }),
   /** The process is beyond repair and waits to be ended. */
   z.object({ type: z.literal('fatal'), error: errorSchema }),
 ]);

@@ -1,7 +1,9 @@
+import { providerNamed } from '#main/inference/devices.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import { decodePng, encodePng, type PngCompression } from '#main/lib/png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
+import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { orderSchema, type TaskOrder, type WorkerConfig } from './channel.ts';
@@ -51,6 +53,8 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
     if (order.type === 'start') {
       started = { config: order.config, runner: createRunner(order.config, sendFatal) };
       port.send({ type: 'ready' });
+    } else if (order.type === 'probe') {
+      void probe(port, order.provider, order.threads);
     } else if (order.type === 'cancel') {
       controllers.get(order.id)?.abort();
     } else {
@@ -59,6 +63,16 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
       void serve(order, controller);
     }
   });
+}
+
+/** ONNX Runtime is loaded into this thread for it: the process has no other task, and may die of it. */
+async function probe(port: ParentPort, name: ProviderName, threads: number): Promise<void> {
+  const { probeDevice } = await import('./probe.ts');
+  try {
+    port.send({ type: 'probed', result: await probeDevice(providerNamed(name).ortName, threads) });
+  } catch (thrown) {
+    port.send({ type: 'probed', result: { refusal: toEngineFailure(thrown).message } });
+  }
 }
 
 async function runTask(port: ParentPort, config: WorkerConfig, runner: ModelRunner, order: TaskOrder, signal: AbortSignal): Promise<void> {

@@ -293,7 +293,7 @@ class Supervisor implements SupervisedEngine {
     if (event.type === 'ready') life.ready = true;
     else if (event.type === 'heartbeat') life.residentBytes = event.residentBytes;
     else if (event.type === 'fatal') this.#kill(life, faultOf(event.error));
-    else this.#handleTask(life, event);
+    else if ('id' in event) this.#handleTask(life, event);
     this.#pump();
   }
 

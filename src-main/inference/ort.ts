@@ -14,6 +14,8 @@ export interface OrtTensor {
 export interface SessionOptions {
   /** Threads inside one operator. */
   threads: number;
+  /** ONNX Runtime's name of an execution provider; the CPU without it. */
+  provider?: string;
 }
 
 export interface Session {
@@ -27,7 +29,7 @@ export async function createSession(graph: CompiledGraph, options: SessionOption
   const bytes = await readFile(graph.onnxPath);
   const session = await guarded(graph.onnxPath, () =>
     InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
+      executionProviders: [options.provider ?? 'cpu'],
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',

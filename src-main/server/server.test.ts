@@ -206,6 +206,12 @@ describe('jobs, queue, models and info', () => {
     expect(models).toMatchObject({ models: [{ name: 'storybook-uint4', active: true }], limits: { bytes_per_second: null }, cache_dir: '/cache/hub' });
   });
 
+  test('the devices are told, and tried again when asked', async () => {
+    const devices = { gpus: [], devices: [], onnxruntime: '1.30.0' };
+    expect((await get('/api/devices')).json()).toEqual(devices);
+    expect((await ask(server.port, '/api/devices/probe', { method: 'POST' })).json()).toEqual(devices);
+  });
+
   test('a model is added, acted upon and its downloads are limited', async () => {
     expect((await sendJson('POST', '/api/models', { dir: '/a folder' })).json()).toMatchObject({ name: '/a folder' });
     expect((await ask(server.port, '/api/models/storybook-uint4/use', { method: 'POST' })).json()).toMatchObject({ state: 'installed' });

@@ -16,6 +16,7 @@ import { registerJsonBody } from './json-body.ts';
 import { hideKeys, type Log } from './log.ts';
 import { registerRouteTable } from './route-table.ts';
 import { registerClients } from './routes/clients.ts';
+import { type ListDevices, registerDevices } from './routes/devices.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerImage } from './routes/image.ts';
 import { type EngineState, registerInfo } from './routes/info.ts';
@@ -46,6 +47,7 @@ export interface ServerOptions {
   jobs: Jobs;
   library: ModelLibrary;
   engineStatus: () => EngineState;
+  listDevices: ListDevices;
   accessKey: AccessKey;
   /** Folder of the built window; may be absent. */
   rendererDir: string;
@@ -57,7 +59,7 @@ export interface ServerOptions {
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, library, engineStatus, accessKey, rendererDir, version, measurePrompt, log } = options;
+  const { config, jobs, library, engineStatus, listDevices, accessKey, rendererDir, version, measurePrompt, log } = options;
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
@@ -123,6 +125,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);
+  registerDevices(app, listDevices);
   registerTokens(app, library, measurePrompt);
   registerSettings(app, jobs);
   registerNetwork(app, config.open, accessKey);

@@ -58,6 +58,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     jobs,
     library,
     engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', residentBytes: 1, restarts: 0 }),
+    listDevices: async () => ({ gpus: [], devices: [], onnxruntime: '1.30.0' }),
     accessKey,
     rendererDir: join(folder, 'renderer'),
     version: '0.0.0-test',

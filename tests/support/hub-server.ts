@@ -8,7 +8,7 @@ import { selfSigned } from './self-signed.ts';
 export const HUB_ADDRESS = '127.0.0.1';
 /** Where files lie after the redirect; tests let it count as an address of the open internet. */
 export const CDN_ADDRESS = '127.0.0.3';
-export const PRIVATE_ADDRESS = '127.0.0.2';
+const PRIVATE_ADDRESS = '127.0.0.2';
 export const HUB_TOKEN = 'hf_for_the_hub_only';
 
 /** One answer that is not what was asked for. `wait` is a 429 with Retry-After, `stall` stops in the middle without closing. */

@@ -67,6 +67,8 @@ describe('OpenAPI', () => {
     expect(Object.keys(paths).toSorted()).toEqual([
       '/api/bin',
       '/api/clients',
+      '/api/devices',
+      '/api/devices/probe',
       '/api/health',
       '/api/image/{filename}',
       '/api/info',

@@ -1,0 +1,76 @@
+import { statfs } from 'node:fs/promises';
+import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Devices } from '#shared/domain/device.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { childEnvironment } from './config/child-environment.ts';
+import { readCommandOptions } from './config/command-options.ts';
+import { loadConfig } from './config/config.ts';
+import { deviceProbes } from './device-probes.ts';
+import { createNodeSpawn } from './engine/spawn-node.ts';
+import { entryFile, resourcesDir } from './lib/program-files.ts';
+import { openModelRegistry } from './models/registry.ts';
+import { programVersion } from './program-version.ts';
+
+const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
+
+Tells what this machine can run pictures on and why not on the rest, ready to be pasted into a report.
+Devices are tried in a process of their own; --again forgets what earlier trials have shown.`;
+
+const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional(), again: z.boolean().default(false) });
+
+async function main(): Promise<void> {
+  const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage);
+  const { dataDir, hub, device } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const log = { warn: (_: object, message: string) => console.error(message) };
+  console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
+  console.log(`${platform()} ${release()} ${arch()}; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads`);
+  console.log(`memory: ${gigabytes(freemem())} of ${gigabytes(totalmem())} free`);
+  console.log(`data folder: ${dataDir}, ${await freeOf(dataDir)}`);
+  console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
+
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() });
+  printDevices(await deviceProbes({ spawn, dataDir, log }).list(again), device);
+
+  console.log('\nmodels');
+  const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });
+  for (const { name, modelType, identity, sizeBytes } of await registry.list()) {
+    console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${identity.slice(0, 12)}`);
+  }
+}
+
+function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): void {
+  console.log(`\nNVIDIA cards${gpus.length === 0 ? ': none that answers' : ''}`);
+  for (const { name, driver, compute_capability, total_bytes, free_bytes } of gpus) {
+    const memory = total_bytes === null || free_bytes === null ? '' : `, ${gigabytes(free_bytes)} of ${gigabytes(total_bytes)} free`;
+    console.log(`  ${name}: driver ${driver}, compute capability ${compute_capability ?? 'unknown'}${memory}`);
+  }
+  console.log(`\ndevices (ONNX Runtime ${onnxruntime}, --device ${chosen})`);
+  for (const { provider, state, reason, milliseconds, active, needs, known_faults } of devices) {
+    console.log(`  ${provider}: ${state}${milliseconds === null ? '' : `, ${milliseconds} ms`}${active ? ', in use' : ''}`);
+    console.log(`    ${reason}`);
+    if (state !== 'works') console.log(`    It needs ${needs}.`);
+    for (const fault of known_faults) console.log(`    Known: ${fault}`);
+  }
+}
+
+/** Of a folder that is still to be made, the disk of the nearest one above it. */
+async function freeOf(dir: string): Promise<string> {
+  try {
+    const { bavail, bsize } = await statfs(dir);
+    return `${gigabytes(bavail * bsize)} free`;
+  } catch {
+    const above = join(dir, '..');
+    return above === dir ? 'not there' : freeOf(above);
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof AppError ? error.message : error);
+  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
+});

@@ -1,0 +1,139 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { entryFile } from '#main/lib/program-files.ts';
+import type { Device, Gpu } from '#shared/domain/device.ts';
+import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
+import { cudaObstacle, detectNvidia, parseNvidiaSmi } from './nvidia.ts';
+import { createDeviceProbes, type DeviceProbesOptions } from './probe-devices.ts';
+import { createNodeSpawn } from './spawn-node.ts';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'devices-'));
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+const turing: Gpu = { name: 'NVIDIA GeForce RTX 2070', driver: '580.65.06', compute_capability: '7.5', total_bytes: 8 * 2 ** 30, free_bytes: 7 * 2 ** 30 };
+
+function optionsWith(change: Partial<DeviceProbesOptions>): DeviceProbesOptions {
+  return {
+    spawn: () => new ScriptedProcess(),
+    memoryPath: join(dir, 'devices.json'),
+    ortVersion: '1.30.0',
+    detectGpus: async () => [turing],
+    platform: 'linux',
+    threads: 1,
+    active: 'cpu',
+    log: { warn: () => {} },
+    ...change,
+  };
+}
+
+/** Answers each probe by `say`. */
+function scripted(say: (process: ScriptedProcess, provider: Device['provider']) => void): { spawn: () => ScriptedProcess; spawned: ScriptedProcess[] } {
+  const spawned: ScriptedProcess[] = [];
+  const spawn = () => {
+    const process = new ScriptedProcess();
+    spawned.push(process);
+    setImmediate(() => {
+      const [order] = process.orders;
+      if (order?.type === 'probe') say(process, order.provider);
+    });
+    return process;
+  };
+  return { spawn, spawned };
+}
+
+const right = { type: 'probed', result: { milliseconds: 1.5, error: 0 } };
+const stateOf = async (options: DeviceProbesOptions, provider: Device['provider']) =>
+  (await createDeviceProbes(options).list()).devices.find((device) => device.provider === provider);
+
+test('the real process: the CPU computes right; a card that is not there is absent, and WebGPU tells itself whether it can', async () => {
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env });
+  const { devices } = await createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [] })).list();
+  expect(devices.map(({ provider }) => provider)).toEqual(['cuda', 'webgpu', 'cpu']);
+  const [cuda, webgpu, cpu] = devices;
+  expect(cpu).toMatchObject({ state: 'works', active: true });
+  expect(cpu?.milliseconds).toBeGreaterThan(0);
+  expect(cuda).toMatchObject({ state: 'absent', probed_at: null });
+  // whatever it is on this machine, it is a sentence and not the crash of the server
+  expect(webgpu?.reason).toMatch(/\w/);
+  expect(webgpu?.probed_at).not.toBeNull();
+});
+
+describe('a provider is ruled out', () => {
+  test.each([
+    ['with wrong numbers', { type: 'probed', result: { milliseconds: 1, error: 0.25 } }, 'wrong', 'off by 25 % of the largest; 0.2 % is allowed'],
+    ['with numbers that are none', { type: 'probed', result: { milliseconds: 1, error: null } }, 'wrong', 'numbers that are none'],
+    ['with a refusal', { type: 'probed', result: { refusal: 'ONNX Runtime could not run /tmp/p.onnx: no such library' } }, 'refused', 'no such library'],
+  ] as const)('%s', async (_what, answer, state, reason) => {
+    const { spawn, spawned } = scripted((process, provider) => process.say(provider === 'cuda' ? answer : right));
+    expect(await stateOf(optionsWith({ spawn }), 'cuda')).toMatchObject({ state, reason: expect.stringContaining(reason) });
+    expect(await stateOf(optionsWith({ spawn }), 'cpu')).toMatchObject({ state: 'works' });
+    expect(spawned.every(({ wasKilled }) => wasKilled)).toBe(true);
+  });
+
+  test('that takes its process down, and the others are tried all the same', async () => {
+    const { spawn } = scripted((process, provider) => (provider === 'cuda' ? process.kill() : process.say(right)));
+    const { devices } = await createDeviceProbes(optionsWith({ spawn })).list();
+    expect(devices.map(({ state }) => state)).toEqual(['crashed', 'works', 'works']);
+    expect(devices[0]?.reason).toContain('SIGKILL');
+  });
+
+  test('that does not answer', async () => {
+    const { spawn } = scripted((process, provider) => provider !== 'webgpu' && process.say(right));
+    expect(await stateOf(optionsWith({ spawn, timeoutMs: 50 }), 'webgpu')).toMatchObject({ state: 'silent', reason: 'It did not answer within 0.05 s.' });
+  });
+});
+
+test('what was found is remembered for this driver and this ONNX Runtime, and not for another', async () => {
+  const { spawn, spawned } = scripted((process) => process.say(right));
+  await createDeviceProbes(optionsWith({ spawn })).list();
+  expect(spawned).toHaveLength(3);
+  await createDeviceProbes(optionsWith({ spawn })).list();
+  expect(spawned).toHaveLength(3);
+  await createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [{ ...turing, driver: '590.1' }] })).list();
+  expect(spawned).toHaveLength(6);
+  await createDeviceProbes(optionsWith({ spawn, ortVersion: '1.31.0' })).list();
+  expect(spawned).toHaveLength(9);
+  await createDeviceProbes(optionsWith({ spawn, ortVersion: '1.31.0' })).list(true);
+  expect(spawned).toHaveLength(12);
+  expect(JSON.parse(await readFile(join(dir, 'devices.json'), 'utf8'))).toMatchObject({ version: 1 });
+});
+
+test('what was refused is tried again: a library may have been installed', async () => {
+  const { spawn, spawned } = scripted((process) => process.say({ type: 'probed', result: { refusal: 'no' } }));
+  await createDeviceProbes(optionsWith({ spawn })).list();
+  await createDeviceProbes(optionsWith({ spawn })).list();
+  expect(spawned).toHaveLength(6);
+});
+
+describe('NVIDIA cards', () => {
+  test('are read from the tool of their driver', async () => {
+    const gpus = await detectNvidia(async () => 'NVIDIA GeForce RTX 4090, 581.29, 8.9, 24564, 23012\nNVIDIA A100, 581.29, [N/A], [N/A], [N/A]\n');
+    expect(gpus).toEqual([
+      { name: 'NVIDIA GeForce RTX 4090', driver: '581.29', compute_capability: '8.9', total_bytes: 24_564 * 2 ** 20, free_bytes: 23_012 * 2 ** 20 },
+      { name: 'NVIDIA A100', driver: '581.29', compute_capability: null, total_bytes: null, free_bytes: null },
+    ]);
+    expect(parseNvidiaSmi('Failed to initialize NVML: Driver/library version mismatch\n')).toEqual([]);
+  });
+
+  test.each([
+    [{ compute_capability: '6.1' }, 'has compute capability 6.1; 7.5 (Turing)'],
+    [{ compute_capability: '7.0' }, 'has compute capability 7.0'],
+    [{ compute_capability: '12.1' }, 'has compute capability 12.1'],
+    [{ driver: '535.183.01' }, 'has driver 535.183.01; driver 580 or newer is needed'],
+  ])('that are too old are named with what would do: %o', async (change, reason) => {
+    const { spawn, spawned } = scripted((process) => process.say(right));
+    const gpu = { ...turing, ...change };
+    expect(cudaObstacle(gpu)).toContain(reason);
+    expect(await stateOf(optionsWith({ spawn, detectGpus: async () => [gpu] }), 'cuda')).toMatchObject({ state: 'too_old', probed_at: null });
+    expect(spawned).toHaveLength(2);
+  });
+
+  test.each(['7.5', '8.0', '8.6', '8.9', '9.0', '12.0', null])('of compute capability %s are tried', (compute_capability) => {
+    expect(cudaObstacle({ ...turing, compute_capability })).toBeNull();
+  });
+});

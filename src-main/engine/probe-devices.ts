@@ -1,0 +1,164 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { type Provider, providers } from '#main/inference/devices.ts';
+import { errnoCode } from '#main/lib/errno-code.ts';
+import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
+import { type Device, type Devices, deviceStateSchema, type Gpu } from '#shared/domain/device.ts';
+import { eventSchema } from './channel.ts';
+import type { SpawnEngine } from './engine-process.ts';
+import { cudaObstacle } from './nvidia.ts';
+
+export interface DeviceProbesOptions {
+  /** Starts a process that is thrown away after one probe. */
+  spawn: SpawnEngine;
+  /** Where results are remembered. */
+  memoryPath: string;
+  /** Version of ONNX Runtime; with another one everything is probed again. */
+  ortVersion: string;
+  detectGpus: () => Promise<Gpu[]>;
+  platform: NodeJS.Platform;
+  threads: number;
+  /** What pictures are made on now. */
+  active: Device['provider'];
+  log: { warn(data: object, message: string): void };
+  /** Unix seconds. */
+  now?: () => number;
+  timeoutMs?: number;
+}
+
+export interface DeviceProbes {
+  /** Every device of this system, probed where it was not before; one after the other, since they share the machine. `again` forgets what is remembered. */
+  list(again?: boolean): Promise<Devices>;
+}
+
+const outcomeSchema = z.object({ state: deviceStateSchema, reason: z.string(), milliseconds: z.number().nullable(), probed_at: z.number().nullable() });
+type Outcome = z.infer<typeof outcomeSchema>;
+const memorySchema = z.object({ version: z.literal(1), outcomes: z.record(z.string(), outcomeSchema) });
+
+/** The first start of a driver may compile its shaders. */
+const TIMEOUT_MS = 90_000;
+const KEPT_LINES = 40;
+
+/** A provider is believed only after it computed something right in a process of its own: drivers crash, hang and give wrong numbers. */
+export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
+  const { memoryPath, ortVersion, detectGpus, platform, log } = options;
+  let running: Promise<Devices> | null = null;
+
+  async function probeAll(again: boolean): Promise<Devices> {
+    const gpus = await detectGpus();
+    const known = again ? {} : await loadMemory(memoryPath);
+    const outcomes: Record<string, Outcome> = {};
+    const devices: Device[] = [];
+    for (const provider of providers.filter(({ systems }) => systems.includes(platform))) {
+      const key = keyOf(provider, gpus);
+      const outcome = known[key] ?? (await judge(provider, gpus));
+      outcomes[key] = outcome;
+      devices.push({
+        provider: provider.name,
+        ...outcome,
+        active: provider.name === options.active,
+        needs: provider.needs,
+        known_faults: [...provider.knownFaults],
+      });
+    }
+    await remember(outcomes);
+    return { gpus, devices, onnxruntime: ortVersion };
+  }
+
+  /** What a result depends on: another driver, card or runtime is another matter. */
+  function keyOf({ name }: Provider, gpus: readonly Gpu[]): string {
+    const cards = gpus.map((gpu) => `${gpu.name} ${gpu.driver}`).join(', ');
+    return `${name}, onnxruntime ${ortVersion}, ${platform}, ${cards === '' ? 'no NVIDIA card' : cards}`;
+  }
+
+  async function judge(provider: Provider, gpus: readonly Gpu[]): Promise<Outcome> {
+    if (provider.name === 'cuda') {
+      if (gpus.length === 0) return unprobed('absent', 'No NVIDIA card answers: its driver is not installed, or there is none.');
+      const obstacles = gpus.map(cudaObstacle);
+      if (obstacles.every((obstacle) => obstacle !== null)) return unprobed('too_old', obstacles.join(' '));
+    }
+    return probe(provider, options);
+  }
+
+  /** What was refused or was not there may be installed meanwhile, and is found out in a second; the rest is worth keeping. */
+  async function remember(all: Record<string, Outcome>): Promise<void> {
+    const outcomes = Object.fromEntries(Object.entries(all).filter(([, { state }]) => state !== 'refused' && state !== 'absent' && state !== 'too_old'));
+    try {
+      await mkdir(dirname(memoryPath), { recursive: true });
+      await writeFileDurably(`${memoryPath}.new`, new TextEncoder().encode(`${JSON.stringify({ version: 1, outcomes }, null, 1)}\n`));
+      await renameDurably(`${memoryPath}.new`, memoryPath);
+    } catch (cause) {
+      log.warn({ path: memoryPath, cause: errnoCode(cause) }, 'what devices can do cannot be remembered');
+    }
+  }
+
+  return {
+    list(again = false) {
+      running ??= probeAll(again).finally(() => {
+        running = null;
+      });
+      return running;
+    },
+  };
+}
+
+function unprobed(state: Outcome['state'], reason: string): Outcome {
+  return { state, reason, milliseconds: null, probed_at: null };
+}
+
+async function probe({ name, tolerance }: Provider, options: DeviceProbesOptions): Promise<Outcome> {
+  const { spawn, threads, timeoutMs = TIMEOUT_MS, now = () => Date.now() / 1000 } = options;
+  const child = spawn();
+  const lines: string[] = [];
+  const at = now();
+  const failed = (state: Outcome['state'], reason: string): Outcome => ({ state, reason, milliseconds: null, probed_at: at });
+  let timer: NodeJS.Timeout | undefined;
+  const outcome = await new Promise<Outcome>((resolve) => {
+    timer = setTimeout(() => resolve(failed('silent', `It did not answer within ${timeoutMs / 1000} s.`)), timeoutMs);
+    child.onOutput((line) => {
+      lines.push(line);
+      if (lines.length > KEPT_LINES) lines.shift();
+    });
+    child.onExit(({ code, signal, error }) => {
+      const how = error?.message ?? signal ?? `exit code ${code}`;
+      resolve(failed('crashed', `It took its process down (${how})${lines.length === 0 ? '' : `: ${lastWords(lines)}`}.`));
+    });
+    child.onMessage((message) => {
+      const event = eventSchema.safeParse(message);
+      if (!event.success || event.data.type !== 'probed') return;
+      const { result } = event.data;
+      if ('refusal' in result) resolve(failed('refused', whatWasSaid(result.refusal)));
+      else resolve(verdict(result, tolerance, at));
+    });
+    child.send({ type: 'probe', provider: name, threads });
+  });
+  clearTimeout(timer);
+  child.kill();
+  return outcome;
+}
+
+function verdict({ milliseconds, error }: { milliseconds: number; error: number | null }, tolerance: number, at: number): Outcome {
+  const rounded = Math.round(milliseconds * 100) / 100;
+  if (error !== null && error <= tolerance) return { state: 'works', reason: 'Its numbers are right.', milliseconds: rounded, probed_at: at };
+  const met = error === null ? 'numbers that are none' : `numbers that are off by ${(error * 100).toPrecision(2)} % of the largest`;
+  return { state: 'wrong', reason: `A convolution and a matrix product gave ${met}; ${tolerance * 100} % is allowed.`, milliseconds: rounded, probed_at: at };
+}
+
+/** ONNX Runtime puts the place in its own sources and the condition that failed there before what it has to say. */
+function whatWasSaid(refusal: string): string {
+  const [, reason = refusal] = /^ONNX Runtime could not run \S+: (.*)$/s.exec(refusal) ?? [];
+  return (reason.split(' was false. ').at(-1) ?? reason).trim().slice(0, 400);
+}
+
+function lastWords(lines: readonly string[]): string {
+  return lines.slice(-3).join(' / ').slice(0, 400);
+}
+
+async function loadMemory(path: string): Promise<Record<string, Outcome>> {
+  try {
+    return memorySchema.parse(JSON.parse(await readFile(path, 'utf8'))).outcomes;
+  } catch {
+    return {}; // there is none yet, or it is of another version: probing costs seconds
+  }
+}

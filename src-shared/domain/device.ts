@@ -1,0 +1,46 @@
+import { z } from 'zod';
+
+/** What a model can run on: an execution provider of ONNX Runtime. */
+export const providerNameSchema = z.enum(['cpu', 'cuda', 'webgpu', 'dml', 'coreml']);
+export type ProviderName = z.infer<typeof providerNameSchema>;
+
+/**
+ * `works`: its numbers were right. `absent`: what it needs is not here. `too_old`: a card or a driver that it does not support. `refused`: ONNX Runtime
+ * would not start it. `wrong`: it gave other numbers. `crashed`: it took its process down. `silent`: it did not answer.
+ */
+export const deviceStateSchema = z.enum(['works', 'absent', 'too_old', 'refused', 'wrong', 'crashed', 'silent']);
+export type DeviceState = z.infer<typeof deviceStateSchema>;
+
+export const deviceSchema = z.object({
+  provider: providerNameSchema,
+  state: deviceStateSchema,
+  /** One sentence: why it is in this state, and where that helps what would do. */
+  reason: z.string(),
+  /** Of the probe's convolution and matrix product, median of three; null where it did not get so far. */
+  milliseconds: z.number().nullable(),
+  /** When it was probed, Unix seconds; null where it was not. */
+  probed_at: z.number().nullable(),
+  /** True for the one that pictures are made on now. */
+  active: z.boolean(),
+  needs: z.string(),
+  known_faults: z.array(z.string()),
+});
+export type Device = z.infer<typeof deviceSchema>;
+
+export const gpuSchema = z.object({
+  name: z.string(),
+  driver: z.string(),
+  /** `8.6`, or null where the driver does not tell. */
+  compute_capability: z.string().nullable(),
+  total_bytes: z.number().nullable(),
+  free_bytes: z.number().nullable(),
+});
+export type Gpu = z.infer<typeof gpuSchema>;
+
+export const devicesSchema = z.object({
+  /** NVIDIA cards as their driver names them; other cards are seen by `webgpu`, `dml` and `coreml` only. */
+  gpus: z.array(gpuSchema),
+  devices: z.array(deviceSchema),
+  onnxruntime: z.string(),
+});
+export type Devices = z.infer<typeof devicesSchema>;
