@@ -1,7 +1,8 @@
 import { providerNamed } from '#main/inference/devices.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
-import { decodePng, encodePng, type PngCompression } from '#main/lib/png.ts';
+import { encodePng } from '#main/lib/png.ts';
+import { decodePng } from '#main/lib/read-png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
@@ -16,8 +17,6 @@ import { StageClock } from './stage-clock.ts';
 export type CreateRunner = (config: WorkerConfig, onDeath: (error: WireError) => void) => ModelRunner;
 
 const HEARTBEAT_MS = 500;
-/** A 4096 x 4096 picture must not cost more to pack than to enlarge. */
-const COMPRESSION: PngCompression = 2;
 
 /**
  * The engine's process: takes orders from the port, has their models run, packs and writes the pictures, and beats its heart from the main thread, which
@@ -85,7 +84,7 @@ async function runTask(port: ParentPort, config: WorkerConfig, runner: ModelRunn
   const picture = await runModel(runner, order, clock, onProgress, port, signal);
   port.send({ type: 'model_done', id });
   assertGoesOn(signal);
-  const png = await encodePng(picture, order.texts, COMPRESSION);
+  const png = await encodePng(picture, order.texts);
   assertGoesOn(signal);
   onProgress('saving', 1, 2);
   await writeFileDurably(order.outputPath, png);

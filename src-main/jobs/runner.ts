@@ -442,7 +442,7 @@ export class Runner {
 }
 
 async function previewMessage(jobId: string, { step, width, height, rgb }: EnginePreview) {
-  const png = await encodePng({ width, height, data: rgb }, [], 6);
+  const png = await encodePng({ width, height, data: rgb }, []);
   return {
     type: 'job_preview' as const,
     job_id: jobId,

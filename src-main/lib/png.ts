@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { crc32, inflateSync } from 'node:zlib';
-import sharp from 'sharp';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Picture } from './picture.ts';
+import { packRows } from './png-rows.ts';
 
-/** PNG as https://www.w3.org/TR/png-3/ has it: the pixels by sharp, the text chunks by us. */
+/** PNG as https://www.w3.org/TR/png-3/ has it: chunks and texts here, rows of pixels in png-rows.ts. */
 
 /** A text entry of a PNG: keyword (printable Latin-1, 1 to 79 characters) and text. */
 export interface PngText {
@@ -14,24 +13,20 @@ export interface PngText {
   plain?: boolean;
 }
 
-/** zlib's scale: 0 stores, 9 is smallest and slowest. */
-export type PngCompression = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
-
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-/** Signature, then IHDR: length 4, type 4, data 13, CRC 4. */
-const AFTER_HEADER = SIGNATURE.length + 25;
-const MAX_DECODED_PIXELS = 8192 * 8192;
 const MAX_TEXT_BYTES = 1024 * 1024;
 const MAX_TEXT_CHUNKS = 64;
 
 /** The picture as PNG bytes with `texts` right behind the header. A NUL in a text, which PNG does not allow, becomes U+FFFD. Throws `RangeError` on a keyword outside PNG's rules. */
-export async function encodePng(picture: Picture, texts: readonly PngText[], compression: PngCompression): Promise<Uint8Array> {
+export async function encodePng(picture: Picture, texts: readonly PngText[]): Promise<Uint8Array> {
   const chunks = texts.map(textChunk);
-  const { width, height, data } = picture;
-  const image = await sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
-    .png({ compressionLevel: compression, adaptiveFiltering: false, palette: false })
-    .toBuffer();
-  return Buffer.concat([image.subarray(0, AFTER_HEADER), ...chunks, image.subarray(AFTER_HEADER)]);
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(picture.width, 0);
+  header.writeUInt32BE(picture.height, 4);
+  // 8 bits a channel, RGB; compression, filter method and interlace are 0
+  header.set([8, 2], 8);
+  const pixels = await packRows(picture);
+  return Buffer.concat([SIGNATURE, chunk('IHDR', header), ...chunks, chunk('IDAT', pixels), chunk('IEND', Buffer.alloc(0))]);
 }
 
 /**
@@ -39,9 +34,19 @@ export async function encodePng(picture: Picture, texts: readonly PngText[], com
  * wrong signature, chunk order, length or CRC, text that does not unpack, more than 64 texts or 1 MiB in one.
  */
 export function readPngTexts(bytes: Uint8Array): PngText[] {
+  const texts: PngText[] = [];
+  for (const { type, data } of pngChunks(bytes)) {
+    const text = readTextChunk(type, data);
+    if (text !== null) texts.push(text);
+    if (texts.length > MAX_TEXT_CHUNKS) throw damaged(`it has more than ${MAX_TEXT_CHUNKS} text chunks`);
+  }
+  return texts;
+}
+
+/** The chunks of a whole PNG from IHDR to IEND, each with its CRC checked when it is reached. Throws `picture_damaged`. */
+export function* pngChunks(bytes: Uint8Array): Generator<{ type: string; data: Buffer }> {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw damaged('it does not begin as a PNG does');
-  const texts: PngText[] = [];
   let at = SIGNATURE.length;
   for (let count = 0; ; count++) {
     if (at + 12 > file.length) throw damaged(`it ends at byte ${file.length} without an IEND chunk`);
@@ -52,32 +57,9 @@ export function readPngTexts(bytes: Uint8Array): PngText[] {
     const data = file.subarray(at + 8, end - 4);
     if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4)) throw damaged(`the ${JSON.stringify(type)} chunk at byte ${at} has a wrong CRC`);
     if ((count === 0) !== (type === 'IHDR')) throw damaged(`chunk ${count} is ${JSON.stringify(type)}; IHDR must be the first, and only the first`);
-    const text = readTextChunk(type, data);
-    if (text !== null) texts.push(text);
-    if (texts.length > MAX_TEXT_CHUNKS) throw damaged(`it has more than ${MAX_TEXT_CHUNKS} text chunks`);
-    if (type === 'IEND') return texts;
+    yield { type, data };
+    if (type === 'IEND') return;
     at = end;
-  }
-}
-
-/**
- * Reads a PNG file as RGB; gray is widened, alpha and bits beyond 8 are dropped. Throws `AppError` `picture_damaged` where the file is missing, is no PNG,
- * does not decode, or has more than 67,108,864 pixels.
- */
-export async function decodePng(path: string): Promise<Picture> {
-  try {
-    const file = await readFile(path);
-    if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw damaged('it does not begin as a PNG does');
-    const { data, info } = await sharp(file, { limitInputPixels: MAX_DECODED_PIXELS, failOn: 'warning' })
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw damaged(`it decodes to ${info.channels} channels, 3 are needed`);
-    return { width: info.width, height: info.height, data };
-  } catch (cause) {
-    if (cause instanceof AppError) throw cause;
-    throw damaged(cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 
@@ -145,6 +127,6 @@ function inflate(type: string, packed: Buffer): Buffer {
   }
 }
 
-function damaged(what: string, cause?: unknown): AppError<'picture_damaged'> {
+export function damaged(what: string, cause?: unknown): AppError<'picture_damaged'> {
   return new AppError('picture_damaged', `The PNG cannot be read: ${what}. Take another copy of the picture or make it again.`, {}, { cause });
 }

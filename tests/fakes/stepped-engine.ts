@@ -51,7 +51,7 @@ export class SteppedTask {
   /** Writes a small PNG with the texts that it was given. */
   async finish(): Promise<void> {
     this.modelDone();
-    await writeFile(this.task.outputPath, await encodePng(pixels, this.task.texts, 1));
+    await writeFile(this.task.outputPath, await encodePng(pixels, this.task.texts));
     this.#resolve({ stagesMs: {}, device: 'none', deviceReason: 'a test', accuracy: 'exact', width: 2, height: 2 });
   }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EngineHooks, EnginePreview, EngineProgress, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import type { EngineOptions, SupervisedEngine } from '#main/engine/supervisor.ts';
-import { decodePng, readPngTexts } from '#main/lib/png.ts';
+import { readPngTexts } from '#main/lib/png.ts';
+import { decodePng } from '#main/lib/read-png.ts';
 import type { ErrorCode } from '#shared/protocol/errors.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
