@@ -8,7 +8,7 @@ const packages = (...names) => names.map((name) => `(^|/)node_modules/(@types/)?
 
 const SHARED = '^src-shared/';
 const TEST_FILE = '\\.test\\.tsx?$';
-const TEST_TOOLS = ['^tests/', ...packages('vitest', 'fast-check')];
+const TEST_TOOLS = ['^tests/', ...packages('vitest', 'fast-check', 'sharp')];
 
 /**
  * @param {string} name The room, and the name of its rule.
@@ -51,7 +51,7 @@ export default {
       },
     ),
     ...room('config', '^src-main/config/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
-    ...room('lib', '^src-main/lib/', [SHARED, ...packages('zod', 'sharp')], NODE),
+    ...room('lib', '^src-main/lib/', [SHARED, ...packages('zod')], NODE),
     ...room('compiler', '^src-main/compiler/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
     ...room(
       'inference',
@@ -67,13 +67,14 @@ export default {
       [SHARED, ...main('lib', 'engine/engine.ts', 'models/checkpoint.ts'), ...packages('zod', '@photostructure/sqlite')],
       NODE,
     ),
+    ...room('pictures', '^src-main/pictures/', [SHARED, ...main('lib')], NODE),
     ...room(
       'server',
       '^src-main/server/',
       [
         SHARED,
-        ...main('lib', 'config', 'jobs', 'models'),
-        ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'sharp', 'ws'),
+        ...main('lib', 'config', 'jobs', 'models', 'pictures/pictures.ts'),
+        ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws'),
       ],
       NODE,
     ),

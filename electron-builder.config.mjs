@@ -49,12 +49,7 @@ export default {
   ],
   asar: true,
   // the system's loader reads files, not archives: what is loaded as a shared library lies outside
-  asarUnpack: [
-    '**/node_modules/onnxruntime-node/bin/**',
-    '**/node_modules/@img/sharp-*/**',
-    '**/node_modules/@koromix/**',
-    '**/node_modules/@photostructure/sqlite/prebuilds/**',
-  ],
+  asarUnpack: ['**/node_modules/onnxruntime-node/bin/**', '**/node_modules/@koromix/**', '**/node_modules/@photostructure/sqlite/prebuilds/**'],
   extraResources: [{ from: 'resources', to: 'app-resources' }],
   electronFuses: {
     runAsNode: false,

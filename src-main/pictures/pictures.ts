@@ -7,7 +7,7 @@ export interface Pictures {
   /** Writes a JPEG of `width` pixels (fewer where the picture has fewer) of the PNG at `from` to the new file `to`. Rejects with `picture_damaged`. */
   shrink(from: string, width: number, to: string): Promise<void>;
   /** Reads size and texts out of a PNG, JPEG, WebP or GIF; `bytes` may be empty afterwards. Rejects with `picture_damaged`. */
-  describe(bytes: Uint8Array<ArrayBuffer>): Promise<PictureDescription>;
+  describe(bytes: Uint8Array): Promise<PictureDescription>;
   close(): Promise<void>;
 }
 
@@ -60,8 +60,9 @@ export function createPictures(entry: string): Pictures {
     },
     describe: async (bytes) => {
       // a buffer of its own moves over; one cut from Node's common pool is copied
-      const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-      const description = await ask({ id: nextId++, type: 'describe', bytes }, isWhole ? [bytes.buffer] : []);
+      const { buffer } = bytes;
+      const isWhole = buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength;
+      const description = await ask({ id: nextId++, type: 'describe', bytes }, isWhole ? [buffer] : []);
       if (description === null) throw new Error('The picture thread answered a question about a picture with nothing.');
       return description;
     },

@@ -5,7 +5,9 @@ import fastifyStatic from '@fastify/static';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
+import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
+import { createPictures } from '#main/pictures/pictures.ts';
 import { registerAccess } from './access-hook.ts';
 import type { AccessKey } from './access-key.ts';
 import type { App } from './app.ts';
@@ -114,7 +116,9 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(fastifyStatic, { serve: false });
   await registerOpenApi(app, version);
 
-  const thumbnails = createThumbnails(config.dataDir);
+  const pictures = createPictures(entryFile('pictures/picture-thread.ts'));
+  app.addHook('onClose', () => pictures.close());
+  const thumbnails = createThumbnails(config.dataDir, pictures);
   jobs.onPicturesDeleted((filenames) => {
     thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted pictures could not be removed'));
   });
@@ -131,7 +135,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerNetwork(app, config.open, accessKey);
   registerClients(app, jobs);
   registerLog(app, log.recent);
-  await registerUploads(app);
+  await registerUploads(app, pictures);
   registerSocketRoute(app, { jobs, library, access, limits: socketLimits });
   await registerDocs(app, version);
   await registerWindow(app, rendererDir);

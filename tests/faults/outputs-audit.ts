@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { decodePng, readPngTexts } from '#main/lib/png.ts';
+import { readPngTexts } from '#main/lib/png.ts';
+import { decodePng } from '#main/lib/read-png.ts';
 
 /** Looks at the folder of pictures from outside, between two lives of the server. */
 export class OutputsAudit {

@@ -12,11 +12,11 @@ const KEEP_S = 24 * 3600;
 
 const schema = {
   tags: ['pictures'],
-  summary: 'A picture, or with ?w= a smaller WebP of it',
+  summary: 'A picture, or with ?w= a smaller JPEG of it',
   params: z.object({ filename: z.string() }),
   querystring: imageQuerySchema,
   response: {
-    200: { description: 'The picture', content: { 'image/png': { schema: z.string() }, 'image/webp': { schema: z.string() } } },
+    200: { description: 'The picture', content: { 'image/png': { schema: z.string() }, 'image/jpeg': { schema: z.string() } } },
     ...errorAnswers,
   },
 };
@@ -31,7 +31,7 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): voi
     }
     const { w } = request.query;
     const path = w === undefined ? picture : await thumbnails.file(picture, w);
-    reply.header('content-disposition', contentDisposition(w === undefined ? filename : filename.replace(/\.png$/, '.webp')));
+    reply.header('content-disposition', contentDisposition(w === undefined ? filename : filename.replace(/\.png$/, '.jpg')));
     reply.header('cache-control', `private, max-age=${KEEP_S}`);
     return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
   });

@@ -1,17 +1,15 @@
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import sharp from 'sharp';
 import { z } from 'zod';
-import { type PngText, readPngTexts } from '#main/lib/png.ts';
+import type { PngText } from '#main/lib/png.ts';
+import type { Pictures } from '#main/pictures/pictures.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
-import { AppError } from '#shared/protocol/errors.ts';
 import { uploadSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../app.ts';
 
 export const MAX_UPLOAD_BYTES = 128 * 1024 * 1024;
-const MAX_PIXELS = 16_384 * 16_384;
 
 /** Takes a picture and tells its size, its texts and our recipe where it holds one. Nothing is kept. */
-export async function registerUploads(app: App): Promise<void> {
+export async function registerUploads(app: App, pictures: Pictures): Promise<void> {
   // the parser for pictures must not be there for other routes, so they stand in a scope of their own
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -24,20 +22,10 @@ export async function registerUploads(app: App): Promise<void> {
       response: { 200: uploadSchema, ...errorAnswers },
     };
     scope.withTypeProvider<ZodTypeProvider>().put('/api/uploads', { schema, bodyLimit: MAX_UPLOAD_BYTES }, async (request) => {
-      const { format, width, height } = await readHeader(request.body);
-      const texts = format === 'png' ? readPngTexts(request.body) : [];
+      const { format, width, height, texts } = await pictures.describe(request.body);
       return { format, width, height, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
     });
   });
-}
-
-async function readHeader(bytes: Buffer): Promise<{ format: string; width: number; height: number }> {
-  try {
-    const { format, width, height } = await sharp(bytes, { limitInputPixels: MAX_PIXELS }).metadata();
-    return { format, width, height };
-  } catch (cause) {
-    throw new AppError('picture_damaged', 'The body is no picture that can be read; send the bytes of a PNG, JPEG or WebP file.', {}, { cause });
-  }
 }
 
 /** Null where there is none, or one that is not as we write it. */
