@@ -1,8 +1,5 @@
-import { accessSync, constants } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { errnoCode } from '#main/lib/errno-code.ts';
-import { makeFolder } from '#main/lib/make-folder.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
@@ -20,6 +17,7 @@ import { lockDataFolder } from './instance-lock.ts';
 import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { Outputs, prepareOutputsFolder } from './outputs.ts';
+import { closeFolder, makeDataFolder } from './private-folder.ts';
 import { indexOutputs, recover } from './recovery.ts';
 import { Retention } from './retention.ts';
 import { Runner } from './runner.ts';
@@ -28,6 +26,8 @@ import { toDatabaseError } from './sqlite.ts';
 import { statusDraft, wireResult } from './status-message.ts';
 import { Store, type StoredJob } from './store.ts';
 
+/** Kept where the data folder was empty before, so that it is ours to close to others. */
+const OWN_FOLDER = 'own_folder';
 const MEASURED_KINDS_SHOWN = 50;
 const SIZES_SHOWN = 100;
 const CLIENTS_SHOWN = 1000;
@@ -62,7 +62,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { dataDir, engine, registry, log, programVersion } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const clock = options.clock ?? systemClock;
-  makeDataFolder(dataDir);
+  const { isOurs } = makeDataFolder(dataDir);
   const unlock = await lockDataFolder(dataDir);
   try {
     const fixedSettings = options.fixedSettings ?? [];
@@ -70,6 +70,8 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     const outputs = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
     const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
     const store = new Store(database);
+    if (isOurs) store.setSetting(OWN_FOLDER, 'true');
+    if (store.setting(OWN_FOLDER) === 'true') closeFolder(dataDir);
     if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
     const audience = new Audience(store, limits.replayedStatuses);
     const journal = new Journal(store, audience, clock.now);
@@ -367,18 +369,6 @@ class DurableJobs implements Jobs {
       deleted: job.deletedAtMs !== null,
       position: this.#parts.runner.times(job.jobId).position ?? null,
     };
-  }
-}
-
-function makeDataFolder(dataDir: string): void {
-  try {
-    makeFolder(dataDir, 0o700);
-    accessSync(dataDir, constants.W_OK);
-  } catch (cause) {
-    const message =
-      `The data folder ${dataDir} cannot be created or written to (${errnoCode(cause)}). ` +
-      'Give this user the right to write there, or choose another one with --data-dir.';
-    throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { z } from 'zod';
 import { AppError } from '#shared/protocol/errors.ts';
+import { closeFile, makePrivateFile } from './private-folder.ts';
 import { openSqlite, type SqliteBinding, type SqliteDatabase, sqliteErrorCode, sqliteResult } from './sqlite.ts';
 
 /** Each entry takes the schema one version further; entries are only ever added. `PRAGMA user_version` holds how many have run. */
@@ -90,7 +91,7 @@ export interface OpenedDatabase {
 
 /**
  * Opens `path` (created where absent) with WAL and synchronous FULL, so that a commit has reached the disk when it returns, and brings the schema up to
- * date; before each step of that the database is copied to `<path>.before-<version>`. A damaged one is moved to `<path>.damaged-<time>`, never deleted.
+ * date; before each step of that the database is copied to `<path>.before-<version>`. Its owner alone can read the files. A damaged one is moved to `<path>.damaged-<time>`, never deleted.
  * Throws `database_newer` for a schema from a later version of the program.
  */
 export async function openDatabase(path: string, nowMs: number, options: { binding?: SqliteBinding; steps?: readonly string[] } = {}): Promise<OpenedDatabase> {
@@ -106,6 +107,8 @@ export async function openDatabase(path: string, nowMs: number, options: { bindi
 }
 
 async function prepare(path: string, steps: readonly string[], binding?: SqliteBinding): Promise<SqliteDatabase> {
+  // what SQLite puts beside the database gets its rights
+  makePrivateFile(path);
   const database = await openSqlite(path, binding);
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
@@ -133,7 +136,7 @@ function migrate(database: SqliteDatabase, path: string, steps: readonly string[
     throw new AppError('database_newer', message, { found, supported: steps.length });
   }
   for (const [version, step] of [...steps.entries()].slice(found)) {
-    if (version > 0) backUp(database, `${path}.before-${version + 1}`);
+    if (found > 0) backUp(database, `${path}.before-${version + 1}`);
     database.exec('BEGIN IMMEDIATE');
     try {
       database.exec(step);
@@ -150,6 +153,7 @@ function migrate(database: SqliteDatabase, path: string, steps: readonly string[
 function backUp(database: SqliteDatabase, path: string): void {
   rmSync(path, { force: true });
   database.prepare('VACUUM INTO ?').run(path);
+  closeFile(path);
 }
 
 function moveAside(path: string, nowMs: number): string {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
+import { makeFolder } from '#main/lib/make-folder.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 /** The secret that other machines must know. Compared in constant time; a key that was rotated on disk counts from the next request on. */
@@ -45,7 +46,7 @@ export function rotateAccessKey(dataDir: string): string {
   const key = randomBytes(24).toString('base64url');
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir, 0o700);
     writeFileSync(temporary, `${key}\n`, { mode: 0o600, flush: true });
     renameSync(temporary, path);
   } catch (cause) {
