@@ -1,5 +1,6 @@
 import { measureFanOut } from './load/fan-out.ts';
 import { measureIdleSockets } from './load/idle-sockets.ts';
+import { measurePeers } from './load/peer.ts';
 import { measureProgressDelay } from './load/progress-delay.ts';
 import { measureSlowReaders } from './load/slow-readers.ts';
 import { measureSubmits } from './load/submit.ts';
@@ -12,4 +13,5 @@ await runParts('load', {
   idle: { about: '20 seconds', measure: measureIdleSockets },
   delay: { about: '20 seconds', measure: measureProgressDelay },
   slow: { about: 'half a minute', measure: measureSlowReaders },
+  peer: { about: 'a minute, and once one more to install the peer', measure: measurePeers },
 });

@@ -15,8 +15,11 @@ export interface Part {
  * Runs the parts named on the command line, or all, prints each figure with its verdict, and writes `bench/results/COMMAND.json` and `docs/reliability.md`.
  * The process ends with 1 where a limit was not held, with 2 for an unknown part.
  */
-export async function runParts(command: 'load' | 'fuzz' | 'faults', parts: Record<string, Part>): Promise<void> {
-  const named = process.argv.slice(2);
+export async function runParts(
+  command: 'load' | 'fuzz' | 'faults',
+  parts: Record<string, Part>,
+  named: readonly string[] = process.argv.slice(2),
+): Promise<void> {
   const unknown = named.filter((name) => parts[name] === undefined);
   if (unknown.length > 0) {
     const list = Object.entries(parts).map(([name, { about, onlyByName }]) => `  ${name} (${about}${onlyByName === true ? ', only when named' : ''})`);

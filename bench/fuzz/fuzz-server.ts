@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StudioProcess } from '../../tests/support/studio-process.ts';
+import type { Check } from '../checks.ts';
+import { fanOut } from '../load/fan-out.ts';
+import { closeSockets, openSockets, queue } from '../load/sockets.ts';
+import { fuzzFrames } from './frames.ts';
+import { fuzzHttp } from './http.ts';
+import { type Fuzzed, fuzzMessages } from './messages.ts';
+
+const CONNECTIONS = 40;
+const CLEAR_EVERY_MS = 500;
+const FINDINGS_SHOWN = 20;
+
+/**
+ * `messages` WebSocket messages, nine of ten in whole frames and the rest as damaged frames, and a tenth as many HTTP requests, against one server that must
+ * live through them, answer all, and hold no more memory at the end than after the first fifth. Jobs wait meanwhile; at the end one runs to its end.
+ */
+export async function fuzzServer(messages: number, seed: number): Promise<Check[]> {
+  const studio = await StudioProcess.start();
+  const { port } = studio;
+  await queue(port, 'pause');
+  const ended = new AbortController();
+  const clearing = keepQueueOpen(port, ended.signal);
+  const round = async (share: number, roundSeed: number): Promise<Fuzzed[]> => [
+    await fuzzMessages(port, Math.round(messages * 0.9 * share), CONNECTIONS, roundSeed),
+    await fuzzFrames(port, Math.round(messages * 0.1 * share), roundSeed),
+    await fuzzHttp(port, Math.round(messages * 0.1 * share), roundSeed),
+  ];
+  const first = await round(0.2, seed);
+  const before = await studio.memory();
+  const rest = await round(0.8, seed + 1000);
+  const after = await studio.memory();
+  ended.abort();
+  await clearing;
+  await queue(port, 'clear');
+  const [client] = await openSockets(port, 1, 'after');
+  if (client === undefined) throw new Error('no socket was opened');
+  await fanOut([client], 'still at work', 9, () => queue(port, 'resume'));
+  closeSockets([client]);
+  const { isRunning, output } = studio;
+  await studio.dispose();
+  if (/"level":(50|60)/.test(output)) console.error(output.slice(0, 4000));
+  return report([...first, ...rest], {
+    isRunning,
+    serverErrors: output.split('"level":50').length - 1,
+    grownBytes: after.heapUsed - before.heapUsed,
+    rssBytes: after.rss - before.rss,
+  });
+}
+
+/** The queue is full after 1,000 jobs; a server that refuses everything has little to go wrong. */
+async function keepQueueOpen(port: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(CLEAR_EVERY_MS);
+    // a request may have let it run
+    await queue(port, 'pause');
+    await queue(port, 'clear');
+  }
+}
+
+function report(all: Fuzzed[], server: { isRunning: boolean; serverErrors: number; grownBytes: number; rssBytes: number }): Check[] {
+  const [messages, frames, http] = [0, 1, 2].map((kind) => all.filter((_, i) => i % 3 === kind));
+  const sum = (of: Fuzzed[] | undefined, what: (fuzzed: Fuzzed) => number): number => (of ?? []).reduce((total, fuzzed) => total + what(fuzzed), 0);
+  const findings = all.flatMap((fuzzed) => fuzzed.findings);
+  for (const finding of findings.slice(0, FINDINGS_SHOWN)) console.error(`FOUND ${finding}`);
+  for (const [what, of] of [
+    ['messages', messages],
+    ['frames', frames],
+    ['http', http],
+  ] as const)
+    console.log(`  ${what}: ${counted(of ?? [])}`);
+  const megabytes = (bytes: number): number => Math.round(bytes / 1e5) / 10;
+  return [
+    { what: `messages sent, ${sum(messages, ({ valid }) => valid)} of them right ones`, value: sum(messages, ({ sent }) => sent), unit: '' },
+    { what: 'damaged WebSocket frames sent', value: sum(frames, ({ sent }) => sent), unit: '' },
+    { what: 'HTTP requests sent', value: sum(http, ({ sent }) => sent), unit: '' },
+    { what: 'not answered, wrongly answered, or answered with 5xx', value: findings.length, unit: '', most: 0 },
+    { what: 'errors in the log of the server', value: server.serverErrors, unit: '', most: 0 },
+    { what: 'server processes that ended', value: server.isRunning ? 0 : 1, unit: '', most: 0 },
+    { what: 'growth of live memory after the first fifth', value: megabytes(server.grownBytes), unit: 'MB', most: 16 },
+    { what: 'growth of resident memory after the first fifth', value: megabytes(server.rssBytes), unit: 'MB', most: 64 },
+  ];
+}
+
+/** `unknown_job 12, job_status 3`, the most frequent first. */
+function counted(all: Fuzzed[]): string {
+  const totals = new Map<string, number>();
+  for (const { answers } of all) for (const [kind, count] of answers) totals.set(kind, (totals.get(kind) ?? 0) + count);
+  return [...totals]
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', ');
+}

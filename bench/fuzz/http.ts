@@ -1,0 +1,196 @@
+import { connect } from 'node:net';
+import { z } from 'zod';
+import { Dice } from './dice.ts';
+import type { Fuzzed } from './messages.ts';
+import { anyValue, type Json, mutateText, mutateTree } from './mutate.ts';
+
+const REQUESTS_AT_ONCE = 50;
+/** After so long without a word the server is told that no more comes: it may be waiting for the rest of a request, and would do so for 30 seconds. */
+const QUIET_MS = 2000;
+const ANSWER_MS = 20_000;
+
+const jsonSchemaSchema = z.looseObject({
+  type: z.union([z.string(), z.array(z.string())]).optional(),
+  enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
+  required: z.array(z.string()).optional(),
+  get properties() {
+    return z.record(z.string(), jsonSchemaSchema).optional();
+  },
+  get oneOf() {
+    return z.array(jsonSchemaSchema).optional();
+  },
+  get anyOf() {
+    return z.array(jsonSchemaSchema).optional();
+  },
+});
+type JsonSchema = z.infer<typeof jsonSchemaSchema>;
+
+const openApiSchema = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.looseObject({ requestBody: z.object({ content: z.record(z.string(), z.object({ schema: jsonSchemaSchema })) }).optional() })),
+  ),
+});
+
+interface Call {
+  method: string;
+  path: string;
+  /** Null where it takes no JSON. */
+  bodySchema: JsonSchema | null;
+}
+
+/** Sends `count` requests, each a call of the server's own OpenAPI document with something wrong in its path, query, headers, body or framing. */
+export async function fuzzHttp(port: number, count: number, seed: number): Promise<Fuzzed> {
+  const fuzzed: Fuzzed = { sent: 0, valid: 0, answers: new Map(), findings: [] };
+  const calls = await describedCalls(port);
+  const sender = async (): Promise<void> => {
+    while (fuzzed.sent < count) await fuzzRequest(port, calls, fuzzed.sent++, seed, fuzzed);
+  };
+  await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, sender));
+  return fuzzed;
+}
+
+async function describedCalls(port: number): Promise<[Call, ...Call[]]> {
+  const document = openApiSchema.parse(await (await fetch(`http://127.0.0.1:${port}/docs/openapi.json`)).json());
+  const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { requestBody }]): Call => {
+      return { method: method.toUpperCase(), path, bodySchema: requestBody?.content['application/json']?.schema ?? null };
+    }),
+  );
+  return [{ method: 'GET', path: '/', bodySchema: null }, ...calls];
+}
+
+async function fuzzRequest(port: number, calls: readonly [Call, ...Call[]], number: number, seed: number, fuzzed: Fuzzed): Promise<void> {
+  const dice = new Dice(seed ^ (0xa7_0000 + number));
+  const request = makeRequest(dice, dice.pick(calls));
+  const answer = await send(port, request);
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? Number.NaN);
+  const kind = Number.isNaN(status) ? 'none' : String(status);
+  fuzzed.answers.set(kind, (fuzzed.answers.get(kind) ?? 0) + 1);
+  if (status >= 200 && status < 300) fuzzed.valid++;
+  if (Number.isNaN(status) || status >= 500)
+    fuzzed.findings.push(`${answer.slice(0, 300)} to request ${number}: ${JSON.stringify(request.toString('latin1').slice(0, 400))}`);
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'get', 'FOO', ''] as const;
+const SEGMENTS = [
+  '..',
+  '%2e%2e',
+  '.',
+  '%00',
+  '%',
+  '%zz',
+  '%c0%ae',
+  'a'.repeat(2000),
+  '猫',
+  '0'.repeat(64),
+  '-1',
+  'x',
+  ' ',
+  '\\',
+  '?',
+  '#',
+  '%2f',
+  '20260204-cat-abc12345.png',
+] as const;
+const HEADERS = [
+  'Host: evil.example',
+  'Host: ',
+  'Origin: null',
+  'Origin: http://evil.example',
+  'Content-Type: text/plain',
+  'Content-Type: application/json; charset=utf-16',
+  'Content-Type: multipart/form-data',
+  'Content-Length: 5',
+  'Content-Length: -1',
+  'Content-Length: 99999999',
+  'Transfer-Encoding: chunked',
+  'Transfer-Encoding: gzip, chunked',
+  'Expect: 100-continue',
+  'Range: bytes=0-',
+  'Range: bytes=-0,5-2,99999999999-',
+  'If-None-Match: "x"',
+  'Cookie: zimage_key=%00',
+  'Authorization: Bearer x',
+  'X-Forwarded-For: 10.0.0.1',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Accept: text/html',
+  'Sec-Fetch-Site: cross-site',
+  'X: \u0000',
+  ': x',
+  'No colon',
+] as const;
+
+function makeRequest(dice: Dice, { method, path, bodySchema }: Call): Buffer {
+  const segments = path.split('/').map((segment) => (segment.startsWith('{') || dice.chance(0.1) ? encodeIfLucky(dice, dice.pick(SEGMENTS)) : segment));
+  const query = dice.chance(0.4)
+    ? `?${dice.pick(['w', 'limit', 'before', 'status', 'since', 'client_id', 'token', 'query', '__proto__'])}=${encodeIfLucky(dice, dice.pick(SEGMENTS))}`
+    : '';
+  const text = bodySchema === null || dice.chance(0.1) ? JSON.stringify(anyValue(dice)) : makeBody(dice, bodySchema);
+  const hasBody = method !== 'GET' && method !== 'HEAD' ? dice.chance(0.9) : dice.chance(0.1);
+  const bytes = hasBody ? (dice.chance(0.2) ? mutateText(dice, text) : Buffer.from(text)) : Buffer.alloc(0);
+  const headers = ['Host: localhost', 'Connection: close', ...(hasBody ? ['Content-Type: application/json', `Content-Length: ${bytes.length}`] : [])];
+  for (let i = dice.below(3); i > 0; i--) headers.splice(dice.below(headers.length + 1), 0, dice.pick(HEADERS));
+  const verb = dice.chance(0.15) ? dice.pick(METHODS) : method;
+  const request = Buffer.concat([Buffer.from(`${verb} ${segments.join('/')}${query} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`), bytes]);
+  return dice.chance(0.1) ? mutateText(dice, request.toString('latin1')) : request;
+}
+
+function makeBody(dice: Dice, schema: JsonSchema): string {
+  const body = sampleOf(dice, schema);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return JSON.stringify(body);
+  for (let i = dice.below(3); i > 0; i--) mutateTree(dice, body);
+  return JSON.stringify(body);
+}
+
+/** A value that more or less fits the schema. Strings fit no pattern, so that nothing is fetched from the network. */
+function sampleOf(dice: Dice, schema: JsonSchema): Json {
+  const [first, ...more] = schema.oneOf ?? schema.anyOf ?? [];
+  if (first !== undefined) return sampleOf(dice, dice.pick([first, ...more]));
+  const { properties = {}, required = [] } = schema;
+  switch (Array.isArray(schema.type) ? schema.type[dice.below(schema.type.length)] : schema.type) {
+    case 'object': {
+      const present = Object.entries(properties).filter(([key]) => required.includes(key) || dice.chance(0.5));
+      return Object.fromEntries(present.map(([key, inner]) => [key, sampleOf(dice, inner)]));
+    }
+    case 'string':
+      return schema.enum === undefined ? `sample ${dice.below(100)}` : (schema.enum[dice.below(schema.enum.length)] ?? null);
+    case 'boolean':
+      return dice.chance(0.5);
+    case 'null':
+      return null;
+    default:
+      return Math.ceil(schema.minimum ?? 0) + dice.below(10);
+  }
+}
+
+function encodeIfLucky(dice: Dice, text: string): string {
+  return dice.chance(0.5) ? encodeURIComponent(text) : text;
+}
+
+/** What came back until the server closed, as latin1, without a leading `100 Continue`. */
+function send(port: number, request: Buffer): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const parts: Buffer[] = [];
+  const end = (): void =>
+    resolve(
+      Buffer.concat(parts)
+        .toString('latin1')
+        .replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, ''),
+    );
+  const quiet = setTimeout(() => socket.end(), QUIET_MS);
+  const deadline = setTimeout(end, ANSWER_MS);
+  socket.on('error', () => {});
+  socket.on('data', (chunk) => parts.push(chunk));
+  socket.on('end', end);
+  socket.on('close', end);
+  socket.write(request);
+  return promise.finally(() => {
+    clearTimeout(quiet);
+    clearTimeout(deadline);
+    socket.destroy();
+  });
+}
