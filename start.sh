@@ -7,4 +7,5 @@ source "$root/scripts/prepare.sh"
 install_dependencies
 find_node
 is_built || build || die 'the build failed: what it said is above.'
-exec "$node" "$root/out/main/headless.js" "$@"
+# a small young generation: the server then keeps 100 MB less of what it has thrown away, and is no slower
+exec "$node" --max-semi-space-size=4 "$root/out/main/headless.js" "$@"

@@ -33,7 +33,9 @@ export class StudioProcess {
   static async start({ engine = {}, dataDir = mkdtempSync(join(tmpdir(), 'studio-')), logLevel = 'warn' }: StudioProcessOptions = {}): Promise<StudioProcess> {
     const entry = resolve(import.meta.dirname, '../fakes/studio-process.ts');
     const options = ['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, '--log-level', logLevel];
-    const child = fork(entry, [JSON.stringify(engine), ...options], { execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    // the second flag as in start.sh
+    const execArgv = ['--expose-gc', '--max-semi-space-size=4'];
+    const child = fork(entry, [JSON.stringify(engine), ...options], { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     const output: string[] = [];
     child.stderr?.on('data', (chunk: Buffer) => output.push(chunk.toString()));
     const ready = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => null)]);
