@@ -3,6 +3,7 @@ import { measureIdleSockets } from './load/idle-sockets.ts';
 import { measurePeers } from './load/peer.ts';
 import { measureProgressDelay } from './load/progress-delay.ts';
 import { measureSlowReaders } from './load/slow-readers.ts';
+import { measureSoak } from './load/soak.ts';
 import { measureSubmits } from './load/submit.ts';
 import { runParts } from './run-parts.ts';
 
@@ -14,4 +15,5 @@ await runParts('load', {
   delay: { about: '20 seconds', measure: measureProgressDelay },
   slow: { about: 'half a minute', measure: measureSlowReaders },
   peer: { about: 'a minute, and once one more to install the peer', measure: measurePeers },
+  soak: { about: '20 minutes', measure: measureSoak, onlyByName: true },
 });

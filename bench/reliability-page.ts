@@ -38,7 +38,7 @@ const COMMANDS = [
       '- `fan-out`: one job of 50 steps that 500 clients asked for, each with its own `client_id`, so that no two get the same bytes; the fake model takes no time, so this is what the server can do. Median of 6 jobs.',
       '- `idle`: resident memory with sockets that are open and say nothing, after a garbage collection.',
       '- `delay`: from the engine telling a step to a client having read it, while threads of the engine multiply matrices on every core.',
-      '- `slow`: 30 clients that ask for a list of 200 jobs again and again and never read; a client beside them goes on.',
+      '- `slow`: 30 clients that ask for a list of 200 jobs again and again and never read, twice over; a client beside them goes on.',
       '- `soak`: clients come, submit, follow, list, fetch pictures and go, for 20 minutes at a few jobs a second; growth of resident memory from the third minute on, after garbage collections.',
       "- `peer`: the same clients against a FastAPI and uvicorn server of the original's shape (`bench/peers/fastapi`), taking turns with ours (A B B A) in one run. The peer keeps jobs in a dict, as the original does, or in SQLite with synchronous FULL, as ours does.",
     ].join('\n'),
