@@ -1,4 +1,8 @@
-/** A thread that multiplies matrices without end: a core's worth of real work. */
+import { constants, setPriority } from 'node:os';
+
+/** A thread that multiplies matrices without end: a core's worth of real work, at the priority of the model thread (`src-main/engine/model-thread.ts`). */
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+
 const SIDE = 256;
 const [a, b, product] = [random(), random(), new Float32Array(SIDE * SIDE)];
 

@@ -123,7 +123,6 @@ runWorker(
     },
   },
   () => {
-    // not before this: threads take over the priority that the process has when they start
     for (let i = 0; i < behaviour.busyThreads; i++) new Worker(new URL('busy-thread.ts', import.meta.url));
     return runner;
   },
