@@ -16,15 +16,22 @@ const unread = { write: () => {} };
 export class WindowStudio {
   readonly folder = mkdtempSync(join(tmpdir(), 'window-'));
   readonly #spawn: SpawnEngine;
+  readonly #args: readonly string[];
   #studio: Studio | null = null;
   #browser: Browser | null = null;
   #port = 0;
 
-  constructor(engine: FakeEngineOptions = {}) {
+  /** @param args Of the server's command line, over what it gets here anyway. */
+  constructor(engine: FakeEngineOptions = {}, args: readonly string[] = []) {
     if (!existsSync(resolve(import.meta.dirname, '../../out/renderer/index.html'))) {
       throw new Error('out/renderer/index.html is not there: npm run build comes first');
     }
     this.#spawn = spawnFakeEngine(engine);
+    this.#args = args;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   get url(): string {
@@ -33,7 +40,7 @@ export class WindowStudio {
 
   /** Starts the server; after the first time on the same port and the same data. */
   async start(): Promise<void> {
-    const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder], {});
+    const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder, ...this.#args], {});
     this.#studio = await startStudio({ config, spawn: this.#spawn, log: createLog('info', unread) });
     this.#port = this.#studio.port;
   }
@@ -43,11 +50,11 @@ export class WindowStudio {
     this.#studio = null;
   }
 
-  /** A visitor with a storage of their own. */
-  async visit(options: BrowserContextOptions = {}): Promise<Visit> {
+  /** A visitor with a storage of their own. @param address Where they come in; the server itself without it. */
+  async visit(options: BrowserContextOptions = {}, address: string = this.url): Promise<Visit> {
     this.#browser ??= await launchBrowser();
-    const visit = await prepareVisit(this.#browser, this.url, options);
-    await visit.page.goto(this.url);
+    const visit = await prepareVisit(this.#browser, new URL(address).origin, options);
+    await visit.page.goto(address);
     return visit;
   }
 

@@ -1,0 +1,337 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Page } from 'playwright-core';
+import sharp from 'sharp';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import WebSocket from 'ws';
+import { noBrowser, type Visit } from './browser.ts';
+import { go, isFinished, make, prompt, queue, stage } from './window-page.ts';
+import { WindowStudio } from './window-studio.ts';
+
+if (noBrowser !== null) console.log(`window feature tests skipped: ${noBrowser}`);
+
+describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
+  let studio: WindowStudio;
+  let visits: Visit[] = [];
+
+  beforeAll(async () => {
+    studio = new WindowStudio({ stepMs: 40 });
+    await studio.start();
+  });
+  afterAll(() => studio.close());
+  afterEach(async () => {
+    const faults = visits.flatMap((visit) => visit.faults);
+    await Promise.all(visits.map(({ page }) => page.context().close()));
+    visits = [];
+    expect(faults).toEqual([]);
+  });
+
+  async function visit(...options: Parameters<WindowStudio['visit']>): Promise<Page> {
+    const one = await studio.visit(...options);
+    visits.push(one);
+    return one.page;
+  }
+
+  test('tokens are counted while one types, and what the model does not read is marked and can be taken away', async () => {
+    const page = await visit();
+    await prompt(page).fill('a fox');
+    const count = page.getByText(/^\d+ of 512 tokens$/);
+    await count.waitFor();
+    const short = Number.parseInt((await count.textContent()) ?? '', 10);
+    await prompt(page).fill('a patient fox in deep snow, '.repeat(120));
+    await page.getByText('The model does not read what is marked.').waitFor();
+    expect(Number.parseInt((await count.textContent()) ?? '', 10)).toBeGreaterThan(Math.max(512, short));
+    const [marked, typed] = [await page.locator('mark').textContent(), await prompt(page).inputValue()];
+    expect(typed.endsWith(marked ?? 'nothing is marked')).toBe(true);
+    // the mark lies just under its words: both layers break their lines alike
+    const [layer, box] = await Promise.all([
+      page.locator('mark').evaluate((mark) => mark.parentElement?.scrollHeight),
+      prompt(page).evaluate((element) => element.scrollHeight),
+    ]);
+    expect(layer).toBe(box);
+    await page.getByRole('button', { name: 'Take it away' }).click();
+    await page.locator('mark').waitFor({ state: 'detached' });
+    await expect.poll(async () => Number.parseInt((await count.textContent()) ?? '', 10)).toBeLessThanOrEqual(512);
+  });
+
+  test('templates and styles of one’s own are kept over a reload and can be forgotten', async () => {
+    const page = await visit();
+    await prompt(page).fill('a lighthouse');
+    await page.getByRole('button', { name: 'A style of your own' }).click();
+    await page.getByPlaceholder('A style of your own').fill('linocut');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'linocut', exact: true }).click();
+    expect(await prompt(page).inputValue()).toBe('a lighthouse, linocut');
+    await page.getByText('512', { exact: true }).click();
+    await page.getByRole('button', { name: 'Keep prompt and settings as a template' }).click();
+    await page.getByText('256', { exact: true }).click();
+    await prompt(page).fill('something else');
+    await page.reload();
+    await page.getByText('1 template', { exact: true }).click();
+    await page.getByRole('button', { name: /^a lighthouse, linocut/ }).click();
+    expect(await prompt(page).inputValue()).toBe('a lighthouse, linocut');
+    expect(await page.getByRole('radio', { name: '512' }).isChecked()).toBe(true);
+    await page.getByRole('button', { name: 'Forget the template: a lighthouse, linocut' }).click();
+    await page.getByText('1 template', { exact: true }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Forget the style linocut' }).click();
+    await page.getByRole('button', { name: 'linocut', exact: true }).waitFor({ state: 'detached' });
+  });
+
+  test('preview, picture and enlargement stand in the same place, one after the other', async () => {
+    const page = await visit();
+    await page.evaluate(() => {
+      const seen = new Set<string>();
+      const look = () => {
+        const images = document.querySelectorAll<HTMLImageElement>('section[aria-label="Picture"] img.max-w-none');
+        for (const image of images) {
+          const { left, top, width, height } = image.getBoundingClientRect();
+          if (width > 0) seen.add([left, top, width, height].map(Math.round).join(' '));
+        }
+        document.body.dataset['places'] = [...seen].join(', ');
+        document.body.dataset['kinds'] = [...images].map((image) => (image.src.startsWith('data:') ? 'preview' : 'file')).join(' ');
+        requestAnimationFrame(look);
+      };
+      look();
+    });
+    const kinds = () => page.evaluate(() => document.body.dataset['kinds']);
+    await make(page, 'a picture that forms');
+    await expect.poll(kinds, { interval: 10 }).toBe('preview');
+    await expect.poll(kinds).toBe('file file');
+    await isFinished(page);
+    expect((await page.evaluate(() => document.body.dataset['places']))?.split(', ')).toHaveLength(1);
+  });
+
+  test('arrow keys go through the pictures on the stage, a full screen stays one, a reload finds the same picture', async () => {
+    const page = await visit();
+    await make(page, 'the first of two');
+    await isFinished(page);
+    await make(page, 'the second of two');
+    await stage(page).getByText('the second of two').waitFor();
+    await isFinished(page);
+    await page.getByRole('button', { name: 'Full screen' }).click();
+    await expect.poll(() => page.evaluate(() => document.fullscreenElement?.tagName)).toBe('FIGURE');
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('figure', { name: 'Picture of: the first of two' }).waitFor();
+    expect(await page.evaluate(() => document.fullscreenElement?.tagName)).toBe('FIGURE');
+    await page.getByRole('button', { name: 'Full screen' }).click();
+    await page.reload();
+    await page.getByRole('figure', { name: 'Picture of: the first of two' }).waitFor();
+    await page.getByRole('heading', { name: /^Make/ }).waitFor();
+    await page.keyboard.press('ArrowLeft');
+    await page.getByRole('figure', { name: 'Picture of: the second of two' }).waitFor();
+  });
+
+  test('either file of a picture tells its recipe', async () => {
+    const page = await visit({ permissions: ['clipboard-read', 'clipboard-write'] });
+    await make(page, 'a badger with a recipe');
+    await isFinished(page);
+    await stage(page).getByRole('button', { name: 'Recipe in the file' }).click();
+    const dialog = page.getByRole('dialog', { name: 'What stands in the file' });
+    await dialog.getByText('a badger with a recipe').waitFor();
+    await dialog.getByText('256 × 256').waitFor();
+    await dialog.getByText('Enlarged', { exact: true }).first().click();
+    await dialog.getByText('1024 × 1024').waitFor();
+    await dialog.getByText(/-upscaled\.png$/).waitFor();
+    await dialog.getByRole('button', { name: 'Copy as JSON' }).click();
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('"role": "upscaled"');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  });
+
+  test('a picture of another tool that is dropped on the window fills in what means the same', async () => {
+    const page = await visit();
+    const settings = 'a dog on the moon\nNegative prompt: blurry\nSteps: 12, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 512x768';
+    const picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    const png = withText(picture, 'parameters', settings);
+    await page.evaluate(
+      (bytes) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(bytes)], 'foreign.png', { type: 'image/png' }));
+        for (const type of ['dragover', 'drop']) window.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+      },
+      [...png],
+    );
+    await expect.poll(() => prompt(page).inputValue()).toBe('a dog on the moon');
+    for (const [label, value] of Object.entries({ Steps: '12', Seed: '99', Width: '512', Height: '768' })) {
+      expect(await page.getByLabel(label, { exact: true }).inputValue()).toBe(value);
+    }
+  });
+
+  test('the queue is put in order by dragging and by keys, and the focus stays where it was', async () => {
+    const page = await visit();
+    const rows = queue(page).getByRole('button', { name: /^(busy|one|two|three) bears$/ });
+    const waiting = async () => (await rows.allTextContents()).filter((text) => text !== 'busy bears').map((text) => text.split(' ')[0]);
+    await queue(page).getByRole('button', { name: 'Pause the queue' }).click();
+    await queue(page).getByText('Paused.').waitFor();
+    for (const name of ['one', 'two', 'three']) await make(page, `${name} bears`);
+    await expect.poll(waiting).toEqual(['one', 'two', 'three']);
+    await rows.getByText('three bears').dragTo(rows.getByText('one bears'));
+    await expect.poll(waiting).toEqual(['three', 'one', 'two']);
+    await rows.getByText('two bears').focus();
+    await page.keyboard.press('Alt+ArrowUp');
+    await expect.poll(waiting).toEqual(['three', 'two', 'one']);
+    await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('two bears');
+    await page.keyboard.press('Alt+ArrowUp');
+    await expect.poll(waiting).toEqual(['two', 'three', 'one']);
+    await queue(page).getByText('Next in line').waitFor();
+    await queue(page).getByRole('button', { name: 'Cancel all' }).click();
+    await expect.poll(waiting).toEqual([]);
+    await queue(page).getByRole('button', { name: 'Go on' }).click();
+    await queue(page).getByText('Paused.').waitFor({ state: 'hidden' });
+  });
+
+  test('the gallery is narrowed by size, date and client, picked by ranges and emptied for good', async () => {
+    const page = await visit();
+    await make(page, 'a crane of another size', { size: '512' });
+    await isFinished(page);
+    await page.getByText('256', { exact: true }).click();
+    await make(page, 'cranes', { count: '3' });
+    await expect.poll(() => queue(page).getByRole('button', { name: 'Show: cranes (Done)' }).count()).toBe(3);
+    const script = new WebSocket(`${studio.url.replace('http', 'ws')}/api/ws?client_id=crane-script`);
+    await new Promise((resolve) => script.once('open', resolve));
+    script.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: { prompt: 'a crane of a script', width: 256, height: 256 } }));
+    await queue(page).getByRole('button', { name: 'Show: a crane of a script (Done)' }).waitFor();
+    script.close();
+
+    await go(page, 'Gallery');
+    const tiles = page.getByRole('button', { name: /^Open: / });
+    await page.getByPlaceholder('Search in prompts').fill('crane');
+    await expect.poll(() => tiles.count()).toBe(5);
+    await page.getByLabel('Size').selectOption({ label: '512 × 512' });
+    await expect.poll(() => tiles.count()).toBe(1);
+    await page.getByLabel('Size').selectOption({ label: 'Any size' });
+    await page.getByLabel('Client').selectOption('crane-script');
+    await expect.poll(() => tiles.count()).toBe(1);
+    await page.getByLabel('Client').selectOption({ label: 'From anybody' });
+    await page.getByLabel('Date', { exact: true }).selectOption({ label: 'From … to …' });
+    await page.getByLabel('Last day').fill('2020-01-01');
+    await page.getByText('Nothing found.').waitFor();
+    await page.getByLabel('Date', { exact: true }).selectOption({ label: 'Today' });
+    await expect.poll(() => tiles.count()).toBe(5);
+
+    await tiles.first().click({ modifiers: ['Control'] });
+    await tiles.nth(2).click({ modifiers: ['Shift'] });
+    await page.getByText('3 pictures picked').waitFor();
+    await tiles.nth(2).focus();
+    await page.keyboard.press('Control+a');
+    await page.getByText('5 pictures picked').waitFor();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByText('5 pictures moved to the bin.').waitFor();
+    await page.getByText('Bin', { exact: true }).click();
+    await expect.poll(() => tiles.count()).toBe(5);
+    await page.getByRole('button', { name: 'Empty the bin' }).click();
+    await page.getByRole('button', { name: 'Delete for good?' }).click();
+    await page.getByText('5 pictures deleted for good.').waitFor();
+    await expect.poll(() => tiles.count()).toBe(0);
+  });
+
+  test('a star given in one browser shows in another, and so does a picture that goes to the bin', async () => {
+    const page = await visit();
+    await make(page, 'a heron seen by two');
+    await isFinished(page);
+    const other = await visit();
+    await queue(other).getByRole('button', { name: 'Show: a heron seen by two (Done)' }).click();
+    await stage(page).getByRole('button', { name: 'Add a star' }).click();
+    await stage(other).getByRole('button', { name: 'Take the star away' }).waitFor();
+    await stage(other).getByRole('button', { name: 'Delete' }).click();
+    await stage(page).getByText('This picture lies in the bin.').waitFor();
+  });
+
+  test('where pictures go is checked at the field and holds for the next picture; another window hears of it', async () => {
+    const page = await visit();
+    const other = await visit();
+    for (const one of [page, other]) await go(one, 'Settings');
+    const folder = page.getByLabel('Folder for pictures', { exact: true });
+    const before = await folder.inputValue();
+    await folder.fill('/proc/nowhere');
+    await folder.press('Enter');
+    await page.getByText(/\/proc\/nowhere/).waitFor();
+    expect(await folder.getAttribute('aria-invalid')).toBe('true');
+    const elsewhere = join(studio.folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    await folder.fill(elsewhere);
+    await folder.press('Enter');
+    await page.getByText('Saved.').waitFor();
+    await expect.poll(() => other.getByLabel('Folder for pictures', { exact: true }).inputValue()).toBe(elsewhere);
+    await go(page, 'Make');
+    await make(page, 'a stork elsewhere');
+    await isFinished(page);
+    expect(readdirSync(elsewhere).filter((name) => name.includes('a-stork-elsewhere'))).toHaveLength(2);
+    await go(page, 'Settings');
+    const room = page.getByLabel('Room for pictures, in GB', { exact: true });
+    await room.fill('lots');
+    await room.press('Tab');
+    await page.getByText(/^A number from 0\.01 to/).waitFor();
+    await room.fill('50');
+    await room.press('Tab');
+    await expect.poll(() => other.getByLabel('Room for pictures, in GB', { exact: true }).inputValue()).toBe('50');
+    await room.fill('');
+    await room.press('Tab');
+    await folder.fill(before);
+    await folder.press('Enter');
+    await expect.poll(() => other.getByLabel('Folder for pictures', { exact: true }).inputValue()).toBe(before);
+  });
+
+  test('the settings tell what the machine does, who was here, and a log to read, search and save', async () => {
+    const page = await visit();
+    await go(page, 'Settings');
+    const log = page.getByRole('log');
+    await log.getByText(/Server listening/).waitFor();
+    await page.getByPlaceholder('Search in the log').fill('no such line');
+    await log.getByText('Nothing like that was noted.').waitFor();
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Save' }).click();
+    expect(await readFile(await (await download).path(), 'utf8')).toContain('Server listening');
+    await page.getByRole('region', { name: 'Other devices' }).getByText('connected').first().waitFor();
+    await page.getByText(/^Only this machine reaches the server/).waitFor();
+    await page
+      .getByRole('region', { name: 'This machine' })
+      .getByText(/^engine/)
+      .waitFor();
+    await page.getByText('What others made, and their licences').click();
+    await page.getByText('BSD 3-Clause License').first().waitFor();
+  });
+
+  test('a server that comes back as another version is told, with a button that reloads the page', async () => {
+    const page = await visit();
+    await queue(page).waitFor();
+    await page.route('**/api/info', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), version: '99.0.0' } });
+    });
+    await go(page, 'Settings');
+    await page.getByText('This page and the server are of different versions.').waitFor();
+    await page.unrouteAll({ behavior: 'wait' });
+    await page.getByRole('button', { name: 'Reload the page' }).click();
+    await page.getByText('This page and the server are of different versions.').waitFor({ state: 'detached' });
+  });
+});
+
+describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
+  test('is told in one sentence with what to do', async () => {
+    const studio = new WindowStudio({ stepMs: 5, always: 'crash@1' });
+    await studio.start();
+    try {
+      const { page } = await studio.visit();
+      await make(page, 'nothing comes of this', { count: '2' });
+      await page.getByText(/^The engine stops again and again/).waitFor();
+      expect(await prompt(page).inputValue()).toBe('nothing comes of this');
+    } finally {
+      await studio.close();
+    }
+  });
+});
+
+/** The PNG with a text entry behind its header. Source: https://www.w3.org/TR/png-3/#11tEXt */
+function withText(png: Buffer, keyword: string, text: string): Buffer {
+  const HEADER_END = 33;
+  const body = Buffer.from(`tEXt${keyword}\0${text}`, 'latin1');
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32BE(body.length - 4);
+  checksum.writeUInt32BE(crc32(body));
+  return Buffer.concat([png.subarray(0, HEADER_END), length, body, checksum, png.subarray(HEADER_END)]);
+}
