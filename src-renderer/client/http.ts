@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type Devices, devicesSchema } from '#shared/domain/device.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import {
   type JobPage,
@@ -58,6 +59,8 @@ export interface StudioHttp {
   settings(): Promise<SettingsAnswer>;
   changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
   network(): Promise<Network>;
+  /** What pictures can be made on; `again` tries every device anew. */
+  devices(again: boolean): Promise<Devices>;
   clients(): Promise<Clients>;
   sizes(): Promise<Sizes>;
   /** The lines after number `since`. */
@@ -102,6 +105,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     tokens: (prompt, model_type) => call(tokensSchema, '/api/tokens', withBody('POST', { prompt, model_type })),
     settings: () => call(settingsAnswerSchema, '/api/settings'),
     changeSettings: (change) => call(settingsAnswerSchema, '/api/settings', withBody('PUT', change)),
+    devices: (again) => (again ? call(devicesSchema, '/api/devices/probe', withBody('POST', {})) : call(devicesSchema, '/api/devices')),
     network: () => call(networkSchema, '/api/network'),
     clients: () => call(clientsSchema, '/api/clients'),
     sizes: () => call(sizesSchema, '/api/jobs/sizes'),

@@ -1,4 +1,5 @@
 import type { StateCreator } from 'zustand/vanilla';
+import type { Devices } from '#shared/domain/device.ts';
 import type { Clients, LogLine, Network } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import { HttpFailure } from '../client/http.ts';
@@ -13,6 +14,9 @@ export interface ServerSlice {
   serverSettings: SettingsAnswer | null;
   network: Network | null;
   clients: Clients | null;
+  devices: Devices | null;
+  /** True while the devices are being tried, which takes a while. */
+  isProbing: boolean;
   /** Oldest first. */
   log: readonly LogLine[] | null;
   /** True where the server tells these things to this window only with the access key. */
@@ -22,6 +26,8 @@ export interface ServerSlice {
   changeServerSettings(change: SettingsChange): Promise<HttpFailure | null>;
   refreshNetwork(): void;
   refreshClients(): void;
+  /** Asks what pictures can be made on; `again` has every device tried anew. */
+  refreshDevices(again: boolean): void;
   /** Adds what was logged since the last time. */
   refreshLog(): void;
 }
@@ -44,12 +50,23 @@ export function createServerSlice({ http }: StudioDeps): StateCreator<StudioStat
       serverSettings: null,
       network: null,
       clients: null,
+      devices: null,
+      isProbing: false,
       log: null,
       isKeyMissing: false,
 
       refreshServerSettings: asking(async () => ({ serverSettings: await http.settings() })),
       refreshNetwork: asking(async () => ({ network: await http.network() })),
       refreshClients: asking(async () => ({ clients: await http.clients() })),
+
+      refreshDevices(again) {
+        if (get().isProbing) return;
+        set({ isProbing: true });
+        http
+          .devices(again)
+          .then((devices) => set({ devices }), get().tellFailure)
+          .finally(() => set({ isProbing: false }));
+      },
 
       refreshLog: asking(async () => {
         const known = get().log ?? [];

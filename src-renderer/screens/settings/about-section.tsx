@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Card } from '../../components/card.tsx';
+import { ScrollBox } from '../../components/scroll-box.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 
 /** What this program is, and under which terms its parts come. */
@@ -28,10 +29,9 @@ export function AboutSection() {
           }}
         >
           <summary className="min-h-8 text-accent underline underline-offset-2">{t('settings.thirdParty')}</summary>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
-          <section aria-label={t('settings.thirdParty')} tabIndex={0} className="max-h-80 overflow-auto rounded-md bg-sunken p-3">
+          <ScrollBox label={t('settings.thirdParty')} className="max-h-80 rounded-md bg-sunken p-3">
             <pre className="font-mono text-xs break-words whitespace-pre-wrap">{notices}</pre>
-          </section>
+          </ScrollBox>
         </details>
       </div>
     </Card>

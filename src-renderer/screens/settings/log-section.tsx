@@ -3,6 +3,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { type LogLine, logLevelSchema } from '#shared/protocol/http.ts';
 import { Card } from '../../components/card.tsx';
+import { ScrollBox } from '../../components/scroll-box.tsx';
 import { Segmented } from '../../components/segmented.tsx';
 import { useRefresh } from '../../components/use-refresh.ts';
 import { useStudio } from '../../components/use-studio.ts';
@@ -70,10 +71,9 @@ export function LogSection() {
               {t('log.save')}
             </a>
           </div>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys */}
-          <div role="log" aria-live="off" aria-label={t('log.title')} tabIndex={0} className="h-72 overflow-auto rounded-md bg-sunken p-3 font-mono text-xs">
+          <ScrollBox label={t('log.title')} role="log" className="max-h-72 min-h-24 rounded-md bg-sunken p-3 font-mono text-xs">
             {shown.length === 0 ? <p className="text-muted">{t('log.nothing')}</p> : shown.map((line) => <Line key={line.number} line={line} />)}
-          </div>
+          </ScrollBox>
         </>
       )}
     </Card>

@@ -1,4 +1,7 @@
+import type { TFunction } from 'i18next';
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Button } from '../../components/button.tsx';
 import { Bytes } from '../../components/bytes.tsx';
 import { Card } from '../../components/card.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
@@ -28,7 +31,8 @@ export function MachineSection() {
     <Card title={t('settings.machine')}>
       <Facts>
         <Fact name={t('machine.device')}>
-          {engine.device} <span className="text-muted">{engine.device_reason}</span>
+          {providerText(t, engine.device)}
+          {info.engine.accuracy === 'fast' && <span className="text-muted"> · {t('machine.fast')}</span>}
         </Fact>
         <Fact name={t('machine.engine')}>
           {t(`engineState.${engine.state}`)}
@@ -43,8 +47,54 @@ export function MachineSection() {
           <MemoryBar engineBytes={engine.resident_bytes} serverBytes={memory.server_bytes} freeBytes={memory.free_bytes} totalBytes={memory.total_bytes} />
         </Fact>
       </Facts>
+      <DeviceList />
     </Card>
   );
+}
+
+/** Every device that there could be, and why it is used or not. The server's own sentences are in English; other languages have the state in words. */
+function DeviceList() {
+  const { t, i18n } = useTranslation();
+  const devices = useStudio((state) => state.devices);
+  const isProbing = useStudio((state) => state.isProbing);
+  const refresh = useStudio((state) => state.refreshDevices);
+  useEffect(() => refresh(false), [refresh]);
+  return (
+    <details className="group border-t border-line pt-3">
+      <summary className="flex min-h-8 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
+        {t('device.title')}
+      </summary>
+      <ul className="flex flex-col divide-y divide-line">
+        {devices?.gpus.map((gpu) => (
+          <li key={gpu.name} className="py-2 text-sm">
+            {gpu.name} <span className="text-xs text-muted">{t('device.driver', { version: gpu.driver })}</span>
+          </li>
+        ))}
+        {devices?.devices.map((device) => (
+          <li key={device.provider} className="flex flex-wrap items-baseline gap-x-3 gap-y-0.5 py-2 text-sm">
+            <span className="font-medium">{providerText(t, device.provider)}</span>
+            {device.active && <span className="rounded-full bg-accent-soft px-2 text-xs text-accent">{t('model.active')}</span>}
+            <span className="text-muted">{t(`deviceState.${device.state}`)}</span>
+            {device.milliseconds !== null && (
+              <span className="text-xs text-muted tabular-nums">{t('device.time', { milliseconds: Math.round(device.milliseconds) })}</span>
+            )}
+            {i18n.language === 'en' && <p className="w-full text-xs text-muted">{device.reason}</p>}
+          </li>
+        ))}
+      </ul>
+      <Button disabled={isProbing} onClick={() => refresh(true)}>
+        {t(isProbing ? 'device.trying' : 'device.tryAgain')}
+      </Button>
+    </details>
+  );
+}
+
+const providers = { cpu: 'CPU', cuda: 'NVIDIA CUDA', webgpu: 'WebGPU', dml: 'DirectML', coreml: 'Core ML' };
+const isProvider = (name: string): name is keyof typeof providers => name in providers;
+
+function providerText(t: TFunction, name: string): string {
+  if (name === 'cpu') return t('device.cpu');
+  return isProvider(name) ? providers[name] : name;
 }
 
 interface MemoryBarProps {

@@ -6,6 +6,7 @@ import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { IconButton } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
 import { QrCode } from '../../components/qr-code.tsx';
+import { ScrollBox } from '../../components/scroll-box.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useCopy } from '../../components/use-copy.ts';
 import { useRefresh } from '../../components/use-refresh.ts';
@@ -115,8 +116,7 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
   const { t, i18n } = useTranslation();
   const time = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'short', timeStyle: 'short' });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
-    <section className="max-h-64 overflow-auto" tabIndex={0} aria-label={t('network.clients')}>
+    <ScrollBox label={t('network.clients')} className="max-h-64">
       <table className="w-full text-left text-sm">
         <thead className="text-xs text-muted">
           <tr>
@@ -142,6 +142,6 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
         </tbody>
       </table>
       {anonymous_connections > 0 && <p className="mt-1 text-xs text-muted">{t('network.anonymous', { count: anonymous_connections })}</p>}
-    </section>
+    </ScrollBox>
   );
 }
