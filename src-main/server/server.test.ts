@@ -344,6 +344,11 @@ describe('the window', () => {
   });
 });
 
+test('headers beyond 16 KiB are refused', async () => {
+  const answer = await get('/api/health', { x: 'a'.repeat(17_000) });
+  expect([answer.status, answer.json()['code']]).toEqual([431, 'headers_too_large']);
+});
+
 test.for<[part: string, begun: string]>([
   ['headers', 'GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: '],
   ['bytes', 'POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{"action"'],

@@ -191,6 +191,7 @@ describe('the limits of a socket', () => {
     send(frame(65_537));
     const [code] = await once(socket, 'close');
     expect(code).toBe(1009);
+    await expect.poll(() => server.logLines.filter((line) => JSON.parse(line)['code'] === 'frame_too_large')).toHaveLength(1);
   });
 
   test('a message in too many fragments closes with 1008', async () => {
@@ -269,8 +270,27 @@ describe('the limits of a socket', () => {
     second.on('error', () => {});
     const [, response] = await once(second, 'unexpected-response');
     expect(response.statusCode).toBe(429);
-    response.resume();
+    let body = '';
+    for await (const part of response) body += part;
+    expect(JSON.parse(body)).toMatchObject({ code: 'too_many_connections', limit: 1 });
     await small.close();
+  });
+
+  test('another machine that sends too much is told how long to wait, and goes on then', async () => {
+    const headers = { 'x-forwarded-for': '10.0.0.9', authorization: `Bearer ${server.accessKey.text()}` };
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/api/ws`, { headers });
+    const answers: ServerMessage[] = [];
+    socket.on('message', (data) => answers.push(serverMessageSchema.parse(JSON.parse(data.toString()))));
+    await once(socket, 'open');
+    for (let i = 0; i < 600; i++) socket.send('{"type":"watch"}');
+    await expect.poll(() => answers.length).toBe(600);
+    const refused = answers.filter((answer) => answer.type === 'error');
+    expect(refused.length).toBeGreaterThan(50);
+    for (const answer of refused) expect(answer).toMatchObject({ code: 'rate_limited', retry_after_ms: expect.any(Number) });
+    await new Promise((resolve) => setTimeout(resolve, refused.at(-1)?.retry_after_ms));
+    socket.send('{"type":"watch","request_id":"later"}');
+    await expect.poll(() => answers.at(-1)).toMatchObject({ type: 'watching', request_id: 'later' });
+    socket.close();
   });
 
   test('closing the server says 1001 and why', async () => {
