@@ -27,7 +27,6 @@ export async function runParts(
     process.exitCode = 2;
     return;
   }
-  const results = await loadChecks(command);
   for (const [name, { about, measure, onlyByName }] of Object.entries(parts)) {
     if (named.length === 0 ? onlyByName === true : !named.includes(name)) continue;
     console.log(`\n${name} (takes ${about})`);
@@ -38,6 +37,8 @@ export async function runParts(
       if (!holds(check)) process.exitCode = 1;
     }
     const seconds = Math.round((performance.now() - startedAt) / 1000);
+    // read again each time: the soak may run beside other parts
+    const results = await loadChecks(command);
     results[name] = { date: new Date().toISOString().slice(0, 10), machine: machineName(), version: programVersion(), node: process.version, seconds, checks };
     await saveChecks(command, results);
   }

@@ -40,7 +40,7 @@ export async function fuzzServer(messages: number, seed: number): Promise<Check[
   const { isRunning, output } = studio;
   await studio.dispose();
   if (/"level":(50|60)/.test(output)) console.error(output.slice(0, 4000));
-  return report([...first, ...rest], {
+  return report(seed, [...first, ...rest], {
     isRunning,
     serverErrors: output.split('"level":50').length - 1,
     grownBytes: after.heapUsed - before.heapUsed,
@@ -58,7 +58,7 @@ async function keepQueueOpen(port: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-function report(all: Fuzzed[], server: { isRunning: boolean; serverErrors: number; grownBytes: number; rssBytes: number }): Check[] {
+function report(seed: number, all: Fuzzed[], server: { isRunning: boolean; serverErrors: number; grownBytes: number; rssBytes: number }): Check[] {
   const [messages, frames, http] = [0, 1, 2].map((kind) => all.filter((_, i) => i % 3 === kind));
   const sum = (of: Fuzzed[] | undefined, what: (fuzzed: Fuzzed) => number): number => (of ?? []).reduce((total, fuzzed) => total + what(fuzzed), 0);
   const findings = all.flatMap((fuzzed) => fuzzed.findings);
@@ -71,7 +71,7 @@ function report(all: Fuzzed[], server: { isRunning: boolean; serverErrors: numbe
     console.log(`  ${what}: ${counted(of ?? [])}`);
   const megabytes = (bytes: number): number => Math.round(bytes / 1e5) / 10;
   return [
-    { what: `messages sent, ${sum(messages, ({ valid }) => valid)} of them right ones`, value: sum(messages, ({ sent }) => sent), unit: '' },
+    { what: `messages sent with seed ${seed}, ${sum(messages, ({ valid }) => valid)} of them right ones`, value: sum(messages, ({ sent }) => sent), unit: '' },
     { what: 'damaged WebSocket frames sent', value: sum(frames, ({ sent }) => sent), unit: '' },
     { what: 'HTTP requests sent', value: sum(http, ({ sent }) => sent), unit: '' },
     { what: 'not answered, wrongly answered, or answered with 5xx', value: findings.length, unit: '', most: 0 },

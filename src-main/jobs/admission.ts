@@ -1,5 +1,5 @@
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
-import { isEnd, transition } from '#shared/domain/job.ts';
+import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
 import type { Audience, Listener } from './audience.ts';
@@ -60,6 +60,8 @@ export class Admission {
   #batch: QueuedRequest[] = [];
   /** Of each client, when its newest request stands in a batch: the next one follows then. */
   readonly #standing = new WeakMap<Listener, Promise<{ answered: Promise<void> }>>();
+  /** Looks at the models that are under way. Each reads dozens of files, so it serves everybody who asks meanwhile. */
+  readonly #looks = new Map<ModelType, Promise<{ checkpoint: ModelName; upscaler: ModelName }>>();
   #freeSpace: { atMs: number; bytes: Promise<number> } | null = null;
   #arrivals: number;
   #closed = false;
@@ -91,14 +93,23 @@ export class Admission {
 
   async #lookUp(listener: Listener, { params, request_id: requestId, task_type: taskType }: CreateJob): Promise<Request> {
     this.#assertOpen();
-    const { registry } = this.#parts;
-    const [checkpoint, upscaler, noRoom] = await Promise.all([
-      registry.checkpointFor(params.model_type),
-      registry.upscaler(),
+    const [{ checkpoint, upscaler }, noRoom] = await Promise.all([
+      this.#modelsFor(params.model_type),
       this.#reasonForNoRoom(pictureBytes(params.width, params.height)),
     ]);
     const jobId = jobIdOf({ taskType, params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
-    return { listener, requestId, job: { jobId, params, checkpoint: nameOf(checkpoint), upscaler: nameOf(upscaler) }, noRoom };
+    return { listener, requestId, job: { jobId, params, checkpoint, upscaler }, noRoom };
+  }
+
+  #modelsFor(modelType: ModelType): Promise<{ checkpoint: ModelName; upscaler: ModelName }> {
+    const { registry } = this.#parts;
+    const underWay = this.#looks.get(modelType);
+    if (underWay !== undefined) return underWay;
+    const look = Promise.all([registry.checkpointFor(modelType), registry.upscaler()])
+      .then(([checkpoint, upscaler]) => ({ checkpoint: nameOf(checkpoint), upscaler: nameOf(upscaler) }))
+      .finally(() => this.#looks.delete(modelType));
+    this.#looks.set(modelType, look);
+    return look;
   }
 
   #decideBatch(): void {

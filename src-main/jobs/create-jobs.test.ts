@@ -281,6 +281,24 @@ describe('cancelling', () => {
 });
 
 describe('the queue', () => {
+  test('requests that come at once share one look at the models; a later one looks again and finds another checkpoint', async () => {
+    const room = createTestRoom();
+    let looks = 0;
+    const { registry } = room;
+    const look = registry.checkpointFor.bind(registry);
+    registry.checkpointFor = (modelType) => {
+      looks++;
+      return look(modelType);
+    };
+    const jobs = await room.open(new SteppedEngine());
+    const clients = ['a', 'b', 'c'].map((name) => new TestClient(jobs, name));
+    const before = await Promise.all(clients.map((client) => client.create('x')));
+    expect([looks, new Set(before).size]).toEqual([1, 1]);
+    for (const checkpoint of registry.checkpoints) checkpoint.identity += ' edited';
+    expect(before).not.toContain(await new TestClient(jobs, 'd').create('x'));
+    expect(looks).toBe(2);
+  });
+
   test('four run at most, generated counted; model work one at a time, handed on as soon as the model is free', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
