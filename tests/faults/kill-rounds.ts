@@ -98,9 +98,9 @@ class KillRun {
     this.#violations.push(...(await this.#outputs.damagedFiles()));
     const left = [...this.#outputs.temporaryFiles(), ...readdirSync(this.#dataDir).filter((name) => /\.(part|tmp|new)$|-wal$/.test(name))];
     if (left.length > 0) this.#violate(`left behind: ${left.join(', ')}`);
-    for (const [jobId, { filename }] of this.#clients[0].told) {
+    for (const [jobId, { filename, status }] of this.#clients[0].told) {
       const isBinned = binned.get(jobId) ?? false;
-      if (filename !== null) for (const what of this.#outputs.misplacedFiles(filename, isBinned)) this.#violate(what);
+      if (filename !== null && status === 'completed') for (const what of this.#outputs.misplacedFiles(filename, isBinned)) this.#violate(what);
     }
   }
 
