@@ -88,6 +88,12 @@ export class JobsDouble implements Jobs {
     this.#deletedListeners.push(listener);
   }
 
+  /** A job of nobody's, waiting. */
+  add(jobId: string): void {
+    const params = { prompt: 'x', width: 256, height: 256, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' } as const;
+    this.records.set(jobId, record(jobId, params, { clientId: null }));
+  }
+
   tellDeleted(filenames: string[]): void {
     for (const listener of this.#deletedListeners) listener(filenames);
   }

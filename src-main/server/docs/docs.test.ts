@@ -1,15 +1,25 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { z } from 'zod';
 import { isRecord } from '#main/lib/is-record.ts';
 import { clientMessageSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { ask } from '../../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
 import { createAsyncApi, documentMessages } from './asyncapi.ts';
+import { httpGuide } from './http-guide.ts';
+import { EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
 
 let server: StudioServer;
+let png: Buffer;
 beforeAll(async () => {
-  server = await startStudioServer();
+  png = await sharp({ create: { width: 300, height: 300, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+  server = await startStudioServer({ prepare: (folder) => writeFile(join(folder, 'outputs', `${EXAMPLE_FILE}.png`), png) });
 });
 afterAll(() => server.close());
 
@@ -90,6 +100,48 @@ describe('OpenAPI', () => {
     expect(text).toContain('"enum":["uint4","int8"]');
     expect(text).toContain('"minimum":1,"maximum":500');
     expect(text).not.toContain('"token"');
+  });
+});
+
+describe('the examples of HTTP', () => {
+  interface Operation {
+    parameters?: { name: string; in: string; example?: unknown }[];
+    requestBody?: { content: Record<string, { example?: unknown }> };
+    responses: Record<string, { content?: Record<string, { schema: z.core.JSONSchema.BaseSchema; example?: object }> }>;
+  }
+  const operations = async () => {
+    const { paths } = openApiSchema.parse((await ask(server.port, '/docs/openapi.json')).json());
+    return Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
+  };
+  const openApiSchema = z.object({ paths: z.record(z.string(), z.record(z.string(), z.custom<Operation>(isRecord))) });
+
+  test('each call, with the params, the query and the body of its example, is answered as the example says', async () => {
+    const all = await operations();
+    expect(all.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(Object.keys(httpGuide).toSorted());
+    server.jobs.add(EXAMPLE_JOB_ID);
+    for (const { path, method, operation } of all) {
+      let address = path;
+      const query = new URLSearchParams();
+      for (const { name, in: where, example } of operation.parameters ?? []) {
+        if (where === 'path') address = address.replace(`{${name}}`, encodeURIComponent(String(example)));
+        else if (example !== undefined) query.set(name, String(example));
+      }
+      const types = Object.keys(operation.requestBody?.content ?? {});
+      const example = operation.requestBody?.content['application/json']?.example;
+      const body =
+        path === '/api/uploads'
+          ? { headers: { 'content-type': 'image/png' }, body: png }
+          : example === undefined
+            ? {}
+            : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(example) };
+      expect(types.length === 0 || 'body' in body, `${method} ${path} has no example of its body`).toBe(true);
+      const met = await ask(server.port, `${address}?${query}`, { method: method.toUpperCase(), ...body });
+      expect([method, path, met.status]).toEqual([method, path, 200]);
+      const answer = operation.responses['200']?.content?.['application/json'];
+      if (answer?.example === undefined) continue;
+      z.fromJSONSchema(answer.schema).parse(answer.example);
+      expect([method, path, Object.keys(met.json()).toSorted()]).toEqual([method, path, Object.keys(answer.example).toSorted()]);
+    }
   });
 });
 

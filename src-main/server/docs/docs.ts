@@ -4,10 +4,13 @@ import { dirname, join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import fastifySwagger from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
+import { isRecord } from '#main/lib/is-record.ts';
 import { programDir } from '#main/lib/program-files.ts';
 import type { App } from '../app.ts';
 import { page } from '../plain-pages.ts';
 import { createAsyncApi } from './asyncapi.ts';
+import { type HttpExample, httpGuide } from './http-guide.ts';
 import { websocketPage, websocketPageStyle } from './websocket-page.ts';
 
 /** Collects the routes for the OpenAPI document. Must be registered before them. */
@@ -25,7 +28,32 @@ export async function registerOpenApi(app: App, version: string): Promise<void> 
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'The access key; from this machine none is needed.' } } },
     },
     transform: jsonSchemaTransform,
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) throw new Error('This is no OpenAPI document');
+      addExamples(document.openapiObject);
+      return document.openapiObject;
+    },
   });
+}
+
+function addExamples(document: Partial<OpenAPIV3.Document | OpenAPIV3_1.Document>): void {
+  for (const [path, operations] of Object.entries(document.paths ?? {})) {
+    for (const [method, operation] of Object.entries(operations ?? {})) {
+      const example = httpGuide[`${method} ${path}`];
+      if (example !== undefined && isRecord(operation)) addExample(operation, example);
+    }
+  }
+}
+
+function addExample({ parameters, requestBody, responses }: Record<string, unknown>, { params, query, body, answer }: HttpExample): void {
+  for (const parameter of Array.isArray(parameters) ? parameters : []) {
+    const value = isRecord(parameter) ? { ...params, ...query }[String(parameter['name'])] : undefined;
+    if (value !== undefined) parameter.example = value;
+  }
+  const json = (holder: unknown): unknown => (isRecord(holder) && isRecord(holder['content']) ? holder['content']['application/json'] : undefined);
+  const [asked, answered] = [json(requestBody), isRecord(responses) ? json(responses['200']) : undefined];
+  if (body !== undefined && isRecord(asked)) asked['example'] = body;
+  if (answer !== undefined && isRecord(answered)) answered['example'] = answer;
 }
 
 /** `/docs` for HTTP and `/docs/websocket` for the messages, both from files of our own, under the strict content policy of every page. */

@@ -8,9 +8,9 @@ interface Guide<Message> {
 
 type Guides<Messages extends { type: string }> = { [Type in Messages['type']]: Guide<Extract<Messages, { type: Type }>> };
 
-const JOB_ID = '3f1c9ab27d5e40816cb2f04e9d8a7715c60b3e92f14d8a057be6c91d20f38a4e';
-const FILE = '20260204-a-lighthouse-at-dusk-3f1c9ab2';
-const result = { filename: `${FILE}.png`, path: `outputs/${FILE}.png`, upscaled_filename: `${FILE}-upscaled.png` };
+export const EXAMPLE_JOB_ID = '3f1c9ab27d5e40816cb2f04e9d8a7715c60b3e92f14d8a057be6c91d20f38a4e';
+export const EXAMPLE_FILE = '20260204-a-lighthouse-at-dusk-3f1c9ab2';
+const result = { filename: `${EXAMPLE_FILE}.png`, path: `outputs/${EXAMPLE_FILE}.png`, upscaled_filename: `${EXAMPLE_FILE}-upscaled.png` };
 
 /** Params that have a default may be left out, so an example is what a client sends, not what was parsed. */
 export const clientGuide: { [Type in ClientMessage['type']]: Guide<{ type: Type } & Record<string, unknown>> } = {
@@ -23,10 +23,10 @@ export const clientGuide: { [Type in ClientMessage['type']]: Guide<{ type: Type 
       params: { prompt: 'a lighthouse at dusk', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' },
     },
   },
-  get_status: { summary: 'Asks how a job stands; job_status answers.', example: { type: 'get_status', job_id: JOB_ID, request_id: 'req-002' } },
+  get_status: { summary: 'Asks how a job stands; job_status answers.', example: { type: 'get_status', job_id: EXAMPLE_JOB_ID, request_id: 'req-002' } },
   cancel_job: {
     summary: 'Gives up a pending or processing job. It stops within one step when no other client wants it.',
-    example: { type: 'cancel_job', job_id: JOB_ID, request_id: 'req-003' },
+    example: { type: 'cancel_job', job_id: EXAMPLE_JOB_ID, request_id: 'req-003' },
   },
   get_client_jobs: {
     summary: 'Asks for all jobs that this client_id ever wanted, newest first; client_jobs answers.',
@@ -42,13 +42,13 @@ export const clientGuide: { [Type in ClientMessage['type']]: Guide<{ type: Type 
 export const serverGuide: Guides<ServerMessage> = {
   job_status: {
     summary: 'A job entered a state: pending, processing, generated, completed, failed or cancelled. Also the answer to get_status and cancel_job.',
-    example: { type: 'job_status', job_id: JOB_ID, status: 'completed', result, request_id: 'req-001', seq: 21 },
+    example: { type: 'job_status', job_id: EXAMPLE_JOB_ID, status: 'completed', result, request_id: 'req-001', seq: 21 },
   },
   job_progress: {
     summary: 'How far a running job is. Each denoising step sends one; the other stages send up to ten a second.',
     example: {
       type: 'job_progress',
-      job_id: JOB_ID,
+      job_id: EXAMPLE_JOB_ID,
       progress: {
         stage: 'generating',
         percentage: 44,
@@ -64,7 +64,7 @@ export const serverGuide: Guides<ServerMessage> = {
   },
   job_preview: {
     summary: 'What the picture looks like so far, to those who asked for previews by watch.',
-    example: { type: 'job_preview', job_id: JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ' },
+    example: { type: 'job_preview', job_id: EXAMPLE_JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ' },
   },
   model_progress: {
     summary: 'How a model stands or how far its download is, to those who asked for models by watch.',
@@ -96,14 +96,14 @@ export const serverGuide: Guides<ServerMessage> = {
     summary: 'The answer to get_client_jobs.',
     example: {
       type: 'client_jobs',
-      jobs: [{ job_id: JOB_ID, task_type: 'text_to_image', status: 'completed', created_at: 1_770_163_200.25, result }],
+      jobs: [{ job_id: EXAMPLE_JOB_ID, task_type: 'text_to_image', status: 'completed', created_at: 1_770_163_200.25, result }],
       request_id: 'req-004',
     },
   },
   watching: { summary: 'The answer to watch, with the number of the newest event.', example: { type: 'watching', seq: 21, request_id: 'req-005' } },
   job_starred: {
     summary: 'Somebody gave a job a star or took it away, to those who asked for events of all jobs by watch.',
-    example: { type: 'job_starred', job_id: JOB_ID, starred: true },
+    example: { type: 'job_starred', job_id: EXAMPLE_JOB_ID, starred: true },
   },
   settings_changed: {
     summary: 'Somebody changed these settings, to those who asked for events of all jobs by watch. GET /api/settings tells the values.',

@@ -1,0 +1,117 @@
+import type { JobPage, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
+import type { Clients, LogPage, Network, Sizes, Tokens } from '#shared/protocol/http.ts';
+import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
+import { EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
+
+/** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
+export interface HttpExample {
+  params?: Record<string, string>;
+  query?: Record<string, string | number | boolean>;
+  body?: unknown;
+  answer?: unknown;
+}
+
+const job: JobRecord = {
+  job_id: EXAMPLE_JOB_ID,
+  task_type: 'text_to_image',
+  status: 'completed',
+  params: { prompt: 'a lighthouse at dusk', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' },
+  result: { filename: `${EXAMPLE_FILE}.png`, path: `outputs/${EXAMPLE_FILE}.png`, upscaled_filename: `${EXAMPLE_FILE}-upscaled.png` },
+  error: null,
+  code: null,
+  checkpoint: 'storybook-uint4',
+  upscaler: 'realesr-general-x4v3',
+  created_at: 1_770_163_200.25,
+  finished_at: 1_770_163_231.5,
+  clients: ['my-script'],
+  starred: true,
+  deleted: false,
+  position: null,
+};
+
+const queue: QueueSummary = {
+  paused: true,
+  waiting: 1,
+  running: 0,
+  order: [EXAMPLE_JOB_ID],
+  limit: 1000,
+  measured: [{ checkpoint: 'storybook-uint4', width: 1024, height: 1024, steps: 9, generate_ms: 31_000, upscale_ms: 9000, pictures: 12 }],
+};
+
+const settings: SettingsAnswer = {
+  outputs_folder: '/home/ada/Pictures',
+  disk_limit_gb: 20,
+  empty_bin_after_days: 30,
+  window_jobs_first: true,
+  fixed: [],
+  takes_effect: { outputs_folder: 'next_picture', disk_limit_gb: 'now', empty_bin_after_days: 'now', window_jobs_first: 'now' },
+};
+
+const model: ModelEntry = {
+  name: 'storybook-uint4',
+  kind: 'uint4',
+  state: 'installed',
+  active: true,
+  license: 'Apache-2.0',
+  source: { type: 'bundled', repository: null, revision: null, path: '/opt/studio/resources/models/storybook-uint4' },
+  identity: '5c0e3d6f0a4b9d0f7c1b2a3948576655443322110ffeeddccbbaa99887766554',
+  bytes_done: 17_100_000,
+  bytes_total: 17_100_000,
+  bytes_per_second: null,
+  seconds_left: null,
+  error: null,
+  compilation: null,
+};
+
+const ofJob = { params: { id: EXAMPLE_JOB_ID } };
+
+/** By method and path as they stand in the OpenAPI document. */
+export const httpGuide: Readonly<Record<string, HttpExample>> = {
+  'get /api/health': { answer: { status: 'ok' } },
+  'get /api/info': {},
+  'get /api/devices': {},
+  'post /api/devices/probe': {},
+  'get /api/image/{filename}': { params: { filename: `${EXAMPLE_FILE}.png` }, query: { w: 256 } },
+  'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
+  'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
+  'get /api/jobs/{id}': { ...ofJob, answer: job },
+  'patch /api/jobs/{id}': { ...ofJob, body: { starred: true }, answer: job },
+  'delete /api/jobs/{id}': { ...ofJob, answer: { ...job, deleted: true } },
+  'post /api/jobs/{id}/restore': { ...ofJob, answer: job },
+  'delete /api/bin': { answer: { removed: 3 } },
+  'get /api/queue': { answer: queue },
+  'post /api/queue': { body: { action: 'pause' } satisfies QueueAction, answer: queue },
+  'get /api/models': { answer: { models: [model], limits: { bytes_per_second: null }, cache_dir: '/home/ada/.cache/huggingface/hub' } },
+  'post /api/models': { body: { repository: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32' } satisfies NewModel, answer: model },
+  'put /api/models/limits': { body: { bytes_per_second: 1_000_000 } satisfies ModelLimits, answer: { bytes_per_second: 1_000_000 } satisfies ModelLimits },
+  'post /api/models/{name}/{action}': { params: { name: 'storybook-uint4', action: 'verify' }, answer: model },
+  'post /api/tokens': { body: { prompt: 'a lighthouse at dusk', model_type: 'uint4' }, answer: { count: 13, limit: 512, cut_at: null } satisfies Tokens },
+  'get /api/settings': { answer: settings },
+  'put /api/settings': { body: { disk_limit_gb: 20 } satisfies SettingsChange, answer: settings },
+  'get /api/network': {
+    answer: {
+      host: '0.0.0.0',
+      port: 8004,
+      reachable_from_network: true,
+      key_required: true,
+      addresses: [{ address: '192.168.1.7', interface: 'eth0', family: 'IPv4', url: 'http://192.168.1.7:8004/?token=KEY' }],
+    } satisfies Network,
+  },
+  'get /api/clients': {
+    answer: {
+      clients: [{ client_id: 'my-script', first_seen: 1_770_163_199.5, last_seen: 1_770_163_240, jobs: 12, connections: 1, from: 'this_machine' }],
+      anonymous_connections: 0,
+    } satisfies Clients,
+  },
+  'get /api/log': {
+    query: { level: 'warn', limit: 100 },
+    answer: {
+      lines: [{ number: 17, time: '2026-02-04T00:00:00.000Z', level: 'warn', text: 'a reader that is too slow is cut', fields: { code: 'slow_reader' } }],
+      newest: 17,
+    } satisfies LogPage,
+  },
+  'put /api/uploads': {
+    answer: { format: 'png', width: 1024, height: 1024, texts: [{ keyword: 'parameters', text: 'a lighthouse at dusk' }], recipe: null },
+  },
+};
