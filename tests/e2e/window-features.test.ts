@@ -1,15 +1,20 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { noBrowser, type Visit } from './browser.ts';
+import { openForeignDoor } from './foreign-door.ts';
 import { go, isFinished, make, prompt, queue, stage } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
+const run = promisify(execFile);
 if (noBrowser !== null) console.log(`window feature tests skipped: ${noBrowser}`);
 
 describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
@@ -249,8 +254,11 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     const before = await folder.inputValue();
     await folder.fill('/proc/nowhere');
     await folder.press('Enter');
-    await page.getByText(/\/proc\/nowhere/).waitFor();
+    await page.getByText('The folder for pictures cannot be written to. Check its permissions.').waitFor();
     expect(await folder.getAttribute('aria-invalid')).toBe('true');
+    // the browser itself notes the refused call
+    const refusals = visits.flatMap(({ faults }) => faults.splice(0));
+    expect(refusals).toEqual([expect.stringContaining('Failed to load resource')]);
     const elsewhere = join(studio.folder, 'elsewhere');
     mkdirSync(elsewhere);
     await folder.fill(elsewhere);
@@ -322,6 +330,51 @@ describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
       expect(await prompt(page).inputValue()).toBe('nothing comes of this');
     } finally {
       await studio.close();
+    }
+  });
+});
+
+describe.skipIf(noBrowser !== null)('the window on another machine, behind https', () => {
+  test('opens with the key, hands it on by address and QR code, and copies programs that run as pasted', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'door-'));
+    let port = 0;
+    const door = await openForeignDoor(folder, () => port);
+    const studio = new WindowStudio({ stepMs: 10 }, ['--allow-origin', door.origin, '--host', '0.0.0.0']);
+    await studio.start();
+    port = studio.port;
+    try {
+      const key = (await readFile(join(studio.folder, 'access-key'), 'utf8')).trim();
+      const visitor = { ignoreHTTPSErrors: true, permissions: ['clipboard-read', 'clipboard-write'] };
+      const { page, faults } = await studio.visit(visitor, `${door.origin}/?token=${key}`);
+      expect(page.url()).toBe(`${door.origin}/`);
+      await make(page, 'a fox behind a door');
+      await isFinished(page);
+      const copied = async (item: string) => {
+        await stage(page).getByRole('button', { name: 'Copy' }).click();
+        await page.getByRole('button', { name: item, exact: true }).click();
+        await page.getByText('Copied.').first().waitFor();
+        return page.evaluate(() => navigator.clipboard.readText());
+      };
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: door.certificate, SSL_CERT_FILE: door.certificate, CURL_CA_BUNDLE: door.certificate };
+      const javaScript = await copied('JavaScript program');
+      expect(javaScript).toContain(`wss://${new URL(door.origin).host}/api/ws?token=${key}`);
+      const printed = await run(process.execPath, ['-e', javaScript], { env });
+      expect(printed.stdout).toMatch(/-upscaled\.png\?token=\S+\n$/);
+      await run('bash', ['-e', '-c', await copied('curl commands')], { cwd: folder, env });
+      const python = await run('python3', ['-c', await copied('Python program')], { cwd: folder, env });
+      for (const name of python.stdout.trim().split('\n').slice(-2)) expect((await readFile(join(folder, name))).subarray(1, 4).toString()).toBe('PNG');
+
+      await go(page, 'Settings');
+      const network = page.getByRole('region', { name: 'Other devices' });
+      await network.getByRole('img', { name: /^QR code of http:/ }).waitFor();
+      await network.getByRole('button', { name: 'Show the key' }).click();
+      await network.getByText(key, { exact: true }).waitFor();
+      await network.getByText('the network', { exact: true }).first().waitFor();
+      expect(faults).toEqual([]);
+    } finally {
+      await studio.close();
+      door.close();
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });

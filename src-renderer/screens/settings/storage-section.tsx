@@ -1,5 +1,5 @@
 import { FolderOpen } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { type SettingName, type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 import { Button } from '../../components/button.tsx';
@@ -60,6 +60,7 @@ function useSetting(name: SettingName, shown: string, changeFor: (text: string) 
   const store = useStudioStore();
   const [text, setText] = useState(shown);
   const [problem, setProblem] = useState<string | null>(null);
+  const refused = useRef<string | null>(null);
   useEffect(() => {
     setText(shown);
     setProblem(null);
@@ -67,9 +68,12 @@ function useSetting(name: SettingName, shown: string, changeFor: (text: string) 
   const save = async (value: string) => {
     setText(value);
     if (value === shown) return setProblem(null);
+    // leaving the field after Enter is no reason to ask again
+    if (value === refused.current) return;
     const change = changeFor(value);
     if (change === null || !settingsSchema.partial().safeParse(change).success) return setProblem(wrong);
     const failure = await store.getState().changeServerSettings(change);
+    refused.current = failure === null ? null : value;
     if (failure === null) store.getState().tell({ tone: 'info', text: 'saved' });
     setProblem(failure === null ? null : failure.field === name ? failure.message : errorText(t, failure));
   };
