@@ -11,6 +11,7 @@ import {
   type QueueSummary,
   queueSummarySchema,
 } from '#shared/domain/job-record.ts';
+import { type ModelAction, type ModelEntry, type ModelLimits, modelEntrySchema, modelLimitsSchema, type NewModel } from '#shared/domain/model.ts';
 import {
   binSchema,
   type Clients,
@@ -20,6 +21,8 @@ import {
   infoSchema,
   type LogPage,
   logSchema,
+  type Models,
+  modelsSchema,
   type Network,
   networkSchema,
   type Sizes,
@@ -66,6 +69,11 @@ export interface StudioHttp {
   /** The lines after number `since`. */
   log(since: number): Promise<LogPage>;
   emptyBin(): Promise<{ removed: number }>;
+  models(): Promise<Models>;
+  /** Resolves with how the model stands then; what takes long is told by `model_progress`. */
+  actOnModel(name: string, action: ModelAction): Promise<ModelEntry>;
+  addModel(model: NewModel): Promise<ModelEntry>;
+  limitDownloads(limits: ModelLimits): Promise<ModelLimits>;
   /** A picture's file. */
   picture(filename: string): Promise<Blob>;
   /** What a picture file tells of itself. */
@@ -111,6 +119,10 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     sizes: () => call(sizesSchema, '/api/jobs/sizes'),
     log: (since) => call(logSchema, `/api/log?since=${since}&limit=2000`),
     emptyBin: () => call(binSchema, '/api/bin', { method: 'DELETE' }),
+    models: () => call(modelsSchema, '/api/models'),
+    actOnModel: (name, action) => call(modelEntrySchema, `/api/models/${encodeURIComponent(name)}/${action}`, { method: 'POST' }),
+    addModel: (model) => call(modelEntrySchema, '/api/models', withBody('POST', model)),
+    limitDownloads: (limits) => call(modelLimitsSchema, '/api/models/limits', withBody('PUT', limits)),
     picture: async (filename) => (await ask(imageUrl(filename))).blob(),
     readPicture: (picture) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': picture.type }, body: picture }),
   };

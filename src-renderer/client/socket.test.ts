@@ -64,7 +64,7 @@ function setUp(unanswered: readonly ClientMessage[] = []) {
 test('asks for all jobs and previews as soon as it is connected', () => {
   const { latestWire, connections } = setUp();
   latestWire().events.onOpen();
-  expect(latestWire().sent).toEqual([{ type: 'watch', all: true, previews: true }]);
+  expect(latestWire().sent).toEqual([{ type: 'watch', all: true, previews: true, models: true }]);
   expect(connections.map((connection) => connection.state)).toEqual(['connecting', 'open']);
 });
 
@@ -79,7 +79,7 @@ test('after a broken connection it waits longer each time, then asks for what it
   expect(timers.map((timer) => timer.delayMs)).toEqual([1000]);
   runTimer();
   latestWire().events.onOpen();
-  expect(latestWire().sent[0]).toEqual({ type: 'watch', all: true, previews: true, since: 7 });
+  expect(latestWire().sent[0]).toEqual({ type: 'watch', all: true, previews: true, models: true, since: 7 });
 });
 
 test('an unanswered request is sent again after a reconnect, an answered one is not', () => {

@@ -67,7 +67,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   function onOpen(): void {
     isOpen = true;
     failures = 0;
-    write({ type: 'watch', all: true, previews: true, ...(newestSeq === null ? {} : { since: newestSeq }) });
+    write({ type: 'watch', all: true, previews: true, models: true, ...(newestSeq === null ? {} : { since: newestSeq }) });
     for (const message of unanswered.values()) write(message);
     options.onConnection({ state: 'open' });
   }

@@ -6,14 +6,13 @@ import { AppearanceSection } from './settings/appearance-section.tsx';
 import { DesktopSection } from './settings/desktop-section.tsx';
 import { LogSection } from './settings/log-section.tsx';
 import { MachineSection } from './settings/machine-section.tsx';
-import { ModelsCard } from './settings/models-card.tsx';
+import { ModelsSection } from './settings/models-section.tsx';
 import { NetworkSection } from './settings/network-section.tsx';
 import { StorageSection } from './settings/storage-section.tsx';
 
 /** How the window looks, what the server keeps and whom it lets in, what the machine does, and what this program is. */
 export function SettingsScreen() {
   const { t } = useTranslation();
-  const info = useStudio((state) => state.info);
   const refreshDesktopSettings = useStudio((state) => state.refreshDesktopSettings);
   useEffect(refreshDesktopSettings, [refreshDesktopSettings]);
   return (
@@ -21,7 +20,7 @@ export function SettingsScreen() {
       <h2 className="text-xl font-semibold">{t('settings.label')}</h2>
       <AppearanceSection />
       <MachineSection />
-      {info !== null && <ModelsCard info={info} />}
+      <ModelsSection />
       <StorageSection />
       <NetworkSection />
       <DesktopSection />

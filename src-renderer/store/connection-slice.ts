@@ -26,6 +26,7 @@ export const createConnectionSlice: StateCreator<StudioState, [], [], Connection
     get().refreshInfo();
     get().refreshJobs();
     get().refreshGallery();
+    if (get().models !== null) get().refreshModels();
   },
   foundOutdated() {
     set({ isOutdated: true });

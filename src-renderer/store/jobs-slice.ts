@@ -125,6 +125,8 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
             return get().starred(message.job_id, message.starred);
           case 'settings_changed':
             return get().refreshServerSettings();
+          case 'model_progress':
+            return get().receiveModel(message.model);
           case 'client_jobs':
           case 'watching':
             return;

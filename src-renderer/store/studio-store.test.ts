@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JobRecord } from '#shared/domain/job-record.ts';
+import type { ModelEntry } from '#shared/domain/model.ts';
 import type { DesktopBridge } from '#shared/protocol/desktop.ts';
 import type { LogLine } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
@@ -32,6 +33,22 @@ function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
     ...change,
   };
 }
+
+const model: ModelEntry = {
+  name: 'OWNER/NAME',
+  kind: 'uint4',
+  state: 'absent',
+  active: false,
+  license: 'apache-2.0',
+  source: { type: 'hub', repository: 'OWNER/NAME', revision: null, path: null },
+  identity: null,
+  bytes_done: 0,
+  bytes_total: 100,
+  bytes_per_second: null,
+  seconds_left: null,
+  error: null,
+  compilation: null,
+};
 
 /** A server that lists `records`, 200 a page, and refuses the calls named in `refused`. */
 function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[], logged: LogLine[]): StudioHttp {
@@ -66,6 +83,10 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
     sizes: () => answer('sizes', () => ({ sizes: [] })),
     log: (since) => answer('log', () => ({ lines: logged.filter((line) => line.number > since), newest: logged.at(-1)?.number ?? 0 })),
     emptyBin: () => answer('emptyBin', () => ({ removed: 2 })),
+    models: () => answer('models', () => ({ models: [model], limits: { bytes_per_second: null }, cache_dir: '/cache' })),
+    actOnModel: (name, action) => answer('actOnModel', () => ({ ...model, name, state: action === 'pause' ? 'paused' : 'downloading' })),
+    addModel: () => Promise.reject(new HttpFailure('checkpoint_unsupported', 'this folder is a LlamaForCausalLM')),
+    limitDownloads: (limits) => answer('limitDownloads', () => limits),
     picture: () => answer('picture', () => new Blob()),
     readPicture: () =>
       answer('readPicture', () => ({
@@ -437,4 +458,32 @@ test('a range of the gallery is picked from the picture that was picked last', a
   state().togglePick('4'.repeat(64));
   state().pickTo('2'.repeat(64));
   expect([...state().picked].map((id) => id[0]).sort()).toEqual(['2', '3', '4']);
+});
+
+test('models are kept as the server tells them: an action, progress, and one that came anew', async () => {
+  const { state, calls } = setUp();
+  state().receive({ type: 'model_progress', model });
+  expect(state().models).toBeNull(); // nobody has looked at them yet
+  state().refreshModels();
+  await settled();
+  expect(state().models?.models).toEqual([model]);
+  state().receive({ type: 'model_progress', model: { ...model, state: 'downloading', bytes_done: 50 } });
+  expect(state().models?.models).toEqual([{ ...model, state: 'downloading', bytes_done: 50 }]);
+  state().actOnModel('OWNER/NAME', 'pause');
+  await settled();
+  expect(state().models?.models[0]?.state).toBe('paused');
+  state().receive({ type: 'model_progress', model: { ...model, name: 'a folder', state: 'verifying' } });
+  expect(state().models?.models.map(({ name }) => name)).toEqual(['a folder', 'OWNER/NAME']);
+  // which one runs is the server's to say
+  const asked = calls.filter((call) => call === 'models').length;
+  state().receive({ type: 'model_progress', model: { ...model, state: 'installed' } });
+  expect(calls.filter((call) => call === 'models').length).toBe(asked + 1);
+});
+
+test('a model that cannot be added says why, and one that cannot be acted on is told', async () => {
+  const { state } = setUp({ refused: ['actOnModel'] });
+  expect((await state().addModel({ dir: '/llama' }))?.message).toBe('this folder is a LlamaForCausalLM');
+  state().actOnModel('OWNER/NAME', 'install');
+  await settled();
+  expect(state().notices).toMatchObject([{ tone: 'error', code: 'internal' }]);
 });

@@ -8,6 +8,7 @@ import { createDesktopSlice, type DesktopSlice } from './desktop-slice.ts';
 import { createDraftSlice, type DraftSlice } from './draft-slice.ts';
 import { createGallerySlice, type GallerySlice } from './gallery-slice.ts';
 import { createJobsSlice, type JobsSlice, STAGE_KEY } from './jobs-slice.ts';
+import { createModelsSlice, type ModelsSlice } from './models-slice.ts';
 import { createNoticesSlice, type NoticesSlice } from './notices-slice.ts';
 import { createQueueSlice, type QueueSlice } from './queue-slice.ts';
 import { createSavedSlice, type SavedSlice } from './saved-slice.ts';
@@ -42,7 +43,8 @@ export type StudioState = ConnectionSlice &
   DesktopSlice &
   ServerSlice &
   TokensSlice &
-  SavedSlice;
+  SavedSlice &
+  ModelsSlice;
 export type StudioStore = StoreApi<StudioState>;
 
 /** Everything that the window knows and can do, without React and without a browser. */
@@ -59,6 +61,7 @@ export function createStudioStore(deps: StudioDeps): StudioStore {
     ...createServerSlice(deps)(...api),
     ...createTokensSlice(deps)(...api),
     ...createSavedSlice(deps)(...api),
+    ...createModelsSlice(deps)(...api),
   }));
   store.subscribe(({ selectedId }, before) => {
     if (selectedId !== before.selectedId) writeStored(deps.windowStorage, STAGE_KEY, selectedId);

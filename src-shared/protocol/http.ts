@@ -41,6 +41,7 @@ export const modelsSchema = z.object({
   /** Where downloads go, in the layout of the Hugging Face cache. */
   cache_dir: z.string(),
 });
+export type Models = z.infer<typeof modelsSchema>;
 
 export const infoSchema = z.object({
   version: z.string(),

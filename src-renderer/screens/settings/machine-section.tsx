@@ -5,9 +5,11 @@ import { Button } from '../../components/button.tsx';
 import { Bytes } from '../../components/bytes.tsx';
 import { Card } from '../../components/card.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
+import { useCopy } from '../../components/use-copy.ts';
 import { useRefresh } from '../../components/use-refresh.ts';
 import { useStudio } from '../../components/use-studio.ts';
 import { phaseText } from '../../i18n/phase-text.ts';
+import { deviceReport } from '../../store/device-report.ts';
 import { overallProgress } from '../../store/overall-progress.ts';
 
 const REFRESH_MS = 2000;
@@ -58,6 +60,7 @@ function DeviceList() {
   const devices = useStudio((state) => state.devices);
   const isProbing = useStudio((state) => state.isProbing);
   const refresh = useStudio((state) => state.refreshDevices);
+  const { copyText } = useCopy();
   useEffect(() => refresh(false), [refresh]);
   return (
     <details className="group border-t border-line pt-3">
@@ -82,9 +85,12 @@ function DeviceList() {
           </li>
         ))}
       </ul>
-      <Button disabled={isProbing} onClick={() => refresh(true)}>
-        {t(isProbing ? 'device.trying' : 'device.tryAgain')}
-      </Button>
+      <div className="flex flex-wrap gap-2">
+        <Button disabled={isProbing} onClick={() => refresh(true)}>
+          {t(isProbing ? 'device.trying' : 'device.tryAgain')}
+        </Button>
+        {devices !== null && <Button onClick={() => copyText(deviceReport(devices))}>{t('device.copy')}</Button>}
+      </div>
     </details>
   );
 }

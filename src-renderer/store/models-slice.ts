@@ -1,0 +1,62 @@
+import type { StateCreator } from 'zustand/vanilla';
+import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
+import type { Models } from '#shared/protocol/http.ts';
+import { HttpFailure } from '../client/http.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import type { StudioDeps, StudioState } from './studio-store.ts';
+
+export interface ModelsSlice {
+  /** What is installed and what can be; null until the server has told. */
+  models: Models | null;
+  refreshModels(): void;
+  receiveModel(model: ModelEntry): void;
+  actOnModel(name: string, action: ModelAction): void;
+  /** Null when it is done, else why not. */
+  addModel(model: NewModel): Promise<HttpFailure | null>;
+  limitDownloads(limits: ModelLimits): void;
+}
+
+export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioState, [], [], ModelsSlice> {
+  return (set, get) => {
+    return {
+      models: null,
+
+      refreshModels: oneAtATime(() => http.models().then((models) => set({ models }), get().tellFailure)),
+
+      receiveModel(model) {
+        const { models } = get();
+        if (models === null) return;
+        const isKnown = models.models.some(({ name }) => name === model.name);
+        set({ models: { ...models, models: isKnown ? models.models.map((one) => (one.name === model.name ? model : one)) : [model, ...models.models] } });
+        // which one runs for its kind may have changed with it, and a folder that was forgotten is no entry any more
+        if (model.state === 'installed' || model.state === 'absent') {
+          get().refreshModels();
+          get().refreshInfo();
+        }
+      },
+
+      actOnModel(name, action) {
+        http.actOnModel(name, action).then(get().receiveModel, get().tellFailure);
+      },
+
+      async addModel(model) {
+        try {
+          get().receiveModel(await http.addModel(model));
+          return null;
+        } catch (failure) {
+          if (failure instanceof HttpFailure) return failure;
+          throw failure;
+        }
+      },
+
+      limitDownloads(limits) {
+        const take = (taken: ModelLimits) => {
+          const { models } = get();
+          if (models !== null) set({ models: { ...models, limits: taken } });
+          get().tell({ tone: 'info', text: 'saved' });
+        };
+        http.limitDownloads(limits).then(take, get().tellFailure);
+      },
+    };
+  };
+}
