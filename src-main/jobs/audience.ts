@@ -24,6 +24,8 @@ export interface Listener {
 /** So many numbers are reserved at once, so that progress need not be written to the disk; after a restart the numbers go on behind them. */
 const RESERVED_AT_ONCE = 1000;
 const STATUSES_BETWEEN_PRUNING = 100;
+/** More than may be connected. The numbers of one that is forgotten go on behind what was reserved, as after a restart. */
+const CLIENTS_REMEMBERED = 20_000;
 
 /**
  * Who hears of which job, with which `request_id` and which `seq`. Statuses are kept per client id in the store, so that `since` can send them again;
@@ -34,10 +36,10 @@ export class Audience {
   readonly #replayedStatuses: number;
   readonly #clients = new Map<string, Set<Listener>>();
   readonly #listeners = new Set<Listener>();
-  readonly #seqs = new Map<string, { last: number; reserved: number }>();
+  /** Of each client id: the newest number, up to where they are reserved, and statuses kept since the last pruning. */
+  readonly #seqs = new Map<string, { last: number; reserved: number; unpruned: number }>();
   readonly #interests = new Map<string, Interest[]>();
   readonly #latestProgress = new Map<string, Map<string, JobProgressMessage & { seq: number }>>();
-  readonly #statusesSincePruning = new Map<string, number>();
 
   constructor(store: Store, replayedStatuses: number) {
     this.#store = store;
@@ -95,7 +97,9 @@ export class Audience {
     const reached = (stand: Stand) => stand === 'live' || (to === 'asked' && stand === 'over');
     const addressed = new Map<string, { requestId: RequestId; seq: number }>();
     const gaveUp = new Set<string>();
-    for (const { clientId, requestId, stand } of this.#interestsIn(jobId)) {
+    // a job that ended long ago is not to be kept in mind again
+    const interests = to === 'asked' ? this.#store.interests(jobId) : this.#interestsIn(jobId);
+    for (const { clientId, requestId, stand } of interests) {
       if (reached(stand)) addressed.set(clientId, { requestId, seq: this.#keepStatus(clientId, requestId, draft) });
       else if (stand === 'cancelled') gaveUp.add(clientId);
     }
@@ -228,9 +232,9 @@ export class Audience {
   #keepStatus(clientId: string, requestId: RequestId, draft: StatusDraft): number {
     const seq = this.#nextSeq(clientId);
     this.#store.insertEvent(clientId, seq, numbered(draft, requestId, seq));
-    const count = (this.#statusesSincePruning.get(clientId) ?? 0) + 1;
-    if (count >= STATUSES_BETWEEN_PRUNING) this.#store.pruneEvents(clientId, this.#replayedStatuses);
-    this.#statusesSincePruning.set(clientId, count % STATUSES_BETWEEN_PRUNING);
+    const client = this.#seqOf(clientId);
+    client.unpruned = (client.unpruned + 1) % STATUSES_BETWEEN_PRUNING;
+    if (client.unpruned === 0) this.#store.pruneEvents(clientId, this.#replayedStatuses);
     return seq;
   }
 
@@ -261,12 +265,14 @@ export class Audience {
     return ++seq.last;
   }
 
-  #seqOf(clientId: string): { last: number; reserved: number } {
+  #seqOf(clientId: string): { last: number; reserved: number; unpruned: number } {
     let seq = this.#seqs.get(clientId);
     if (seq === undefined) {
       const reserved = this.#store.reservedSeq(clientId);
-      seq = { last: reserved, reserved };
+      seq = { last: reserved, reserved, unpruned: 0 };
       this.#seqs.set(clientId, seq);
+      const [oldest = clientId] = this.#seqs.keys();
+      if (this.#seqs.size > CLIENTS_REMEMBERED) this.#seqs.delete(oldest);
     }
     return seq;
   }

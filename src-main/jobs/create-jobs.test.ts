@@ -451,6 +451,24 @@ describe('who hears what', () => {
     expect(back.received.map((message) => (message.type === 'job_progress' ? message.progress.current_step : message.type))).toEqual([2, 'job_status']);
   });
 
+  test('the numbers of a client grow on after twenty thousand others', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine());
+    const early = new TestClient(jobs, 'early');
+    await early.create('x');
+    const [first = 0] = early.statuses().map(({ seq }) => seq);
+    for (let other = 0; other < 20_000; other++) {
+      const connection = jobs.connect({ clientId: `other ${other}`, from: 'this_machine' }, () => {});
+      connection.watch({});
+      connection.close();
+    }
+    await early.create('y');
+    expect(first).toBeGreaterThan(0);
+    expect(early.statuses().at(-1)?.seq).toBeGreaterThan(first);
+    early.connection.watch({ since: first });
+    expect(early.story().filter((status) => status === 'pending')).toHaveLength(3);
+  });
+
   test('since sends again word for word what was missed, and of progress the latest', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
