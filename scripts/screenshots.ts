@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { HeadlessServer } from '../bench/headless-server.ts';
 import type { Translation } from '../src-renderer/i18n/en.ts';
@@ -68,6 +68,8 @@ async function shootAll(): Promise<void> {
         async (screen) => {
           for (const colorScheme of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+            // the frame in which the colours change, and one to see them
+            await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
             await page.screenshot({ path: join(folder, `${screen}-${size}-${colorScheme}-${language}.png`) });
           }
         };
@@ -84,9 +86,17 @@ async function shootAll(): Promise<void> {
   console.log(`screenshots in ${folder}`);
 }
 
-const nav = (page: Page, name: string) => page.getByRole('navigation').getByRole('button', { name }).click();
-const field = (page: Page, name: string) => page.getByLabel(name, { exact: true });
-const isFinished = (page: Page, texts: Translation) => page.getByRole('slider', { name: texts.view.compare }).waitFor({ state: 'attached' });
+async function nav(page: Page, name: string): Promise<void> {
+  await page.getByRole('navigation').getByRole('button', { name }).click();
+}
+
+function field(page: Page, name: string): Locator {
+  return page.getByLabel(name, { exact: true });
+}
+
+async function isFinished(page: Page, texts: Translation): Promise<void> {
+  await page.getByRole('slider', { name: texts.view.compare }).waitFor({ state: 'attached' });
+}
 
 async function make(page: Page, prompt: string): Promise<void> {
   await page.locator('form textarea').fill(prompt);
