@@ -8,12 +8,13 @@ import type { Translation } from '../src-renderer/i18n/en.ts';
 import { en } from '../src-renderer/i18n/en.ts';
 import { zh } from '../src-renderer/i18n/zh.ts';
 import { launchBrowser, noBrowser, prepareVisit } from '../tests/e2e/browser.ts';
+import { coloursShown } from '../tests/e2e/page-checks.ts';
 import { WindowStudio } from '../tests/e2e/window-studio.ts';
 
 /**
  * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Pictures and progress come from the
- * program with its bundled checkpoint; what it cannot be made to do at will (failing, being away) from one with a fake model.
- * `npm run screenshots -- --readme` takes the README's two instead, into `docs/images`.
+ * program with its bundled checkpoint; what it cannot be made to do at will (failing, being away) from one with a fake model. The README's two go into
+ * `docs/images`.
  */
 
 const languages = { en: { texts: en, locale: 'en-US' }, zh: { texts: zh, locale: 'zh-CN' } } as const;
@@ -48,8 +49,8 @@ try {
       })),
     ),
   );
-  if (process.argv.includes('--readme')) await shootReadme();
-  else await shootAll();
+  await shootReadme();
+  await shootAll();
 } finally {
   await browser.close();
   await server.stop();
@@ -68,8 +69,7 @@ async function shootAll(): Promise<void> {
         async (screen) => {
           for (const colorScheme of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-            // the frame in which the colours change, and one to see them
-            await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+            await page.evaluate(coloursShown, colorScheme);
             await page.screenshot({ path: join(folder, `${screen}-${size}-${colorScheme}-${language}.png`) });
           }
         };
@@ -96,6 +96,12 @@ function field(page: Page, name: string): Locator {
 
 async function isFinished(page: Page, texts: Translation): Promise<void> {
   await page.getByRole('slider', { name: texts.view.compare }).waitFor({ state: 'attached' });
+}
+
+/** Until every tile of the gallery has its picture. */
+async function areShown(page: Page): Promise<void> {
+  await page.locator('[data-index] img').first().waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll('[data-index]')].every((tile) => tile.querySelector('img')?.complete === true));
 }
 
 async function make(page: Page, prompt: string): Promise<void> {
@@ -145,8 +151,7 @@ async function shootMake(page: Page, texts: Translation, long: string, shoot: Sh
 async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promise<void> {
   await nav(page, texts.nav.gallery);
   const tiles = page.locator('[data-index]');
-  await tiles.first().waitFor();
-  await page.waitForLoadState('networkidle');
+  await areShown(page);
   await shoot('gallery');
   await tiles.first().press('s');
   await tiles.nth(1).press('x');
@@ -242,7 +247,7 @@ async function shootReadme(): Promise<void> {
   await shoot('window-make');
   await page.emulateMedia({ colorScheme: 'dark' });
   await nav(page, en.nav.gallery);
-  await page.locator('[data-index] img').first().waitFor();
+  await areShown(page);
   await shoot('window-gallery');
   console.log(`window-make.png and window-gallery.png in ${folder}`);
 }

@@ -33,7 +33,7 @@ export function Menu({ label, items }: MenuProps) {
         root.current?.querySelector('button')?.focus();
       }}
     >
-      <Button tone="plain" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+      <Button tone="plain" className="max-wide:px-2.5" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
         {label}
       </Button>
       {isOpen && (

@@ -53,6 +53,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
     <div className="flex flex-wrap items-center gap-1">
       <Button
         tone="quiet"
+        className="max-wide:gap-1.5 max-wide:px-1"
         onClick={() => {
           reuse(params);
           onReuse?.();
@@ -61,39 +62,40 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
         <RotateCcw size={16} aria-hidden />
         {t('view.reuse')}
       </Button>
-      <span className="ml-auto" />
-      <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
-        <Star size={18} aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
-      </IconButton>
-      <IconButton label={t('recipe.open')} onClick={() => setRecipeOpen(true)}>
-        <ScrollText size={18} aria-hidden />
-      </IconButton>
-      {isDesktop && (
-        <IconButton label={t('view.showInFolder')} onClick={() => showInFolder(upscaledFilename ?? filename)}>
-          <FolderOpen size={18} aria-hidden />
+      <div className="ml-auto flex items-center gap-0.5 wide:gap-1">
+        <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
+          <Star size={18} aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
         </IconButton>
-      )}
-      <IconButton label={t('view.remove')} onClick={() => remove([job.id])}>
-        <Trash2 size={18} aria-hidden />
-      </IconButton>
-      <Menu
-        label={
-          <>
-            <Copy size={16} aria-hidden />
-            <span className="sr-only wide:not-sr-only">{t('view.copy')}</span>
-          </>
-        }
-        items={copies}
-      />
-      <Menu
-        label={
-          <>
-            <Download size={16} aria-hidden />
-            <span className="sr-only wide:not-sr-only">{t('view.download')}</span>
-          </>
-        }
-        items={downloads}
-      />
+        <IconButton label={t('recipe.open')} onClick={() => setRecipeOpen(true)}>
+          <ScrollText size={18} aria-hidden />
+        </IconButton>
+        {isDesktop && (
+          <IconButton label={t('view.showInFolder')} onClick={() => showInFolder(upscaledFilename ?? filename)}>
+            <FolderOpen size={18} aria-hidden />
+          </IconButton>
+        )}
+        <IconButton label={t('view.remove')} onClick={() => remove([job.id])}>
+          <Trash2 size={18} aria-hidden />
+        </IconButton>
+        <Menu
+          label={
+            <>
+              <Copy size={16} aria-hidden />
+              <span className="sr-only wide:not-sr-only">{t('view.copy')}</span>
+            </>
+          }
+          items={copies}
+        />
+        <Menu
+          label={
+            <>
+              <Download size={16} aria-hidden />
+              <span className="sr-only wide:not-sr-only">{t('view.download')}</span>
+            </>
+          }
+          items={downloads}
+        />
+      </div>
       {isRecipeOpen && <RecipeDialog filename={filename} upscaledFilename={upscaledFilename} onClose={() => setRecipeOpen(false)} />}
     </div>
   );

@@ -11,7 +11,7 @@ export function Select<T extends string>({ label, value, options, onChange }: Se
   return (
     <select
       aria-label={label}
-      className="min-h-9 max-w-48 rounded-md border border-control bg-surface px-2 text-sm hover:border-ink"
+      className="min-h-9 min-w-0 rounded-md wide:max-w-48 border border-control bg-surface px-2 text-sm hover:border-ink"
       value={value}
       onChange={(event) => {
         const chosen = options.find((option) => option.value === event.target.value);

@@ -160,6 +160,7 @@ export const en = {
     unknownPrompt: 'A picture of another program',
   },
   gallery: {
+    filters: 'Filters',
     label: 'Gallery',
     search: 'Search in prompts',
     all: 'All',

@@ -157,6 +157,7 @@ export const zh: Translation = {
     unknownPrompt: '其他程序的图片',
   },
   gallery: {
+    filters: '筛选',
     label: '图库',
     search: '搜索提示词',
     all: '全部',

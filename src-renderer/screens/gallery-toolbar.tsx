@@ -1,4 +1,4 @@
-import { Search, Star, Trash2, Undo2 } from 'lucide-react';
+import { Search, SlidersHorizontal, Star, Trash2, Undo2 } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelTypeSchema } from '#shared/domain/job.ts';
@@ -17,18 +17,27 @@ export function GalleryToolbar() {
   return isPicking ? <PickedBar /> : <Filters />;
 }
 
+/** Where there is little room the filters are folded away behind a button. */
 function Filters() {
+  const { t } = useTranslation();
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
+  const isFiltered = useStudio(({ galleryFilter: { model, width, client, from, to } }) => [model, width, client, from, to].some((one) => one !== undefined));
   const refreshChoices = useStudio((state) => state.refreshGalleryChoices);
+  const [isOpen, setOpen] = useState(false);
   useEffect(refreshChoices, [refreshChoices]);
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-surface px-4 py-3">
       <PromptSearch />
+      <IconButton className="wide:hidden" label={t('gallery.filters')} aria-expanded={isOpen} aria-controls="gallery-filters" onClick={() => setOpen(!isOpen)}>
+        <SlidersHorizontal size={18} aria-hidden className={isFiltered ? 'text-accent' : ''} />
+      </IconButton>
       <Part />
-      <ModelFilter />
-      <SizeFilter />
-      <ClientFilter />
-      <DateFilter />
+      <div id="gallery-filters" className={`${isOpen ? 'grid w-full grid-cols-2 gap-2' : 'hidden'} wide:contents`}>
+        <ModelFilter />
+        <SizeFilter />
+        <ClientFilter />
+        <DateFilter />
+      </div>
       {isBin && <EmptyBin />}
     </div>
   );
@@ -72,7 +81,7 @@ function Part() {
   const filter = useStudio((state) => state.galleryFilter);
   const filterGallery = useStudio((state) => state.filterGallery);
   return (
-    <div className="w-64">
+    <div className="w-full wide:w-64">
       <Segmented
         label={t('gallery.label')}
         isLabelHidden

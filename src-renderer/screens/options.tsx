@@ -19,7 +19,7 @@ export function Options() {
   return (
     <section aria-label={t('options.label')} className="flex flex-col gap-4">
       <SizeOptions />
-      <div className="grid grid-cols-2 gap-3">
+      <div className="grid grid-cols-2 gap-3 *:has-[[aria-expanded=true]]:col-span-full">
         <DraftNumber field="steps" label={t('options.steps')} help={t('options.stepsHelp')} range={limits.steps} />
         <DraftNumber field="count" label={t('options.count')} help={t('options.countHelp', { max: limits.count.max })} range={limits.count} />
       </div>
@@ -138,7 +138,7 @@ function SeedOption() {
   const editDraft = useStudio((state) => state.editDraft);
   const checkFields = useStudio((state) => state.checkFields);
   return (
-    <div className="grid grid-cols-2 items-start gap-3">
+    <div className="grid grid-cols-[minmax(0,1fr)_auto] items-start gap-3">
       <NumberField
         label={t('options.seed')}
         help={t('options.seedHelp')}

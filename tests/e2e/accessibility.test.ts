@@ -4,7 +4,7 @@ import type axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { noBrowser, type Visit } from './browser.ts';
-import { focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
+import { coloursShown, focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
 import { WindowStudio } from './window-studio.ts';
 
 if (noBrowser !== null) console.log(`accessibility tests skipped: ${noBrowser}`);
@@ -57,8 +57,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     const look = async (screen: string) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
-        // the frame in which the colours change, and one to see them
-        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        await page.evaluate(coloursShown, colorScheme);
         const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
         found.push(...violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${screen}, ${colorScheme}: ${id} ${html.slice(0, 200)}`)));
       }

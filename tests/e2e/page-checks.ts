@@ -58,7 +58,7 @@ export function outOfReach(): string[] {
   const faults: string[] = [];
   const name = (element: Element) =>
     `${element.tagName.toLowerCase()} "${(element.getAttribute('aria-label') ?? element.textContent ?? '').trim().slice(0, 40)}"`;
-  for (const box of document.querySelectorAll('html, body, main, nav, section, form, dialog[open], [popover]')) {
+  for (const box of document.querySelectorAll('html, body, main, nav, form, dialog[open]')) {
     if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== 'visible') faults.push(`scrolls sideways: ${name(box)}`);
   }
   if (document.documentElement.scrollWidth > window.innerWidth) faults.push('the page is wider than the window');
@@ -88,4 +88,13 @@ export function movements(): string[] {
     if (typeof duration !== 'number' || duration <= 1) return [];
     return [animation instanceof CSSAnimation ? animation.animationName : animation instanceof CSSTransition ? animation.transitionProperty : animation.id];
   });
+}
+
+/** Once the page shows the colours of this scheme: the frame in which they change, one to see them, and their transitions. */
+export async function coloursShown(scheme: 'light' | 'dark'): Promise<void> {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  while (!window.matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();
+  await frame();
+  await frame();
+  await Promise.allSettled(document.getAnimations().flatMap((animation) => (animation instanceof CSSTransition ? [animation.finished] : [])));
 }

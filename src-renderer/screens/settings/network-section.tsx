@@ -117,7 +117,7 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
   const time = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'short', timeStyle: 'short' });
   return (
     <ScrollBox label={t('network.clients')} className="max-h-64">
-      <table className="w-full text-left text-sm">
+      <table className="w-full text-left text-xs wide:text-sm">
         <thead className="text-xs text-muted">
           <tr>
             <th className="py-1 pr-3 font-normal">{t('network.client')}</th>
@@ -129,10 +129,10 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
         <tbody>
           {clients.map(({ client_id, last_seen, jobs, connections, from }) => (
             <tr key={client_id} className="border-t border-line">
-              <td className="max-w-56 truncate py-1.5 pr-3" title={client_id}>
+              <td className="max-w-28 truncate py-1.5 pr-3 wide:max-w-56" title={client_id}>
                 {windowClientIdPattern.test(client_id) ? t('network.window', { id: client_id.slice(-4) }) : client_id}
               </td>
-              <td className="py-1.5 pr-3 whitespace-nowrap">
+              <td className="py-1.5 pr-3 wide:whitespace-nowrap">
                 {connections > 0 ? <span className="text-accent">{t('network.connected')}</span> : last_seen === null ? '–' : time.format(last_seen * 1000)}
               </td>
               <td className="py-1.5 pr-3 whitespace-nowrap">{from === null ? '–' : t(`origin.${from}`)}</td>
