@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { writeFileDurably } from '#main/lib/write-file.ts';
+import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
 
 /** Raised whenever the same checkpoint would compile to something else. */
 export const COMPILER_VERSION = 1;
@@ -19,8 +20,8 @@ export interface Work {
 }
 
 /**
- * The result of `compile` for this key, made once: the folder is written beside its place, its manifest last, and then renamed, so that
- * whatever stands there is whole. Two processes may compile at once; the last to finish stays.
+ * The result of `compile` for this key, made once: the folder is written beside its place, its manifest last, and then renamed, so that whatever stands
+ * there is whole. Two processes may compile at once; the first to finish stays, and what it made is not touched any more.
  */
 export async function compiledOnce<S extends z.ZodType>(
   cacheDir: string,
@@ -36,34 +37,66 @@ export async function compiledOnce<S extends z.ZodType>(
   const known = await readManifest(finalDir, schema);
   if (known !== null) return known;
 
-  const writeDir = join(cacheDir, `.${key}-${randomUUID()}`);
+  await removeAbandoned(cacheDir);
+  const writeDir = join(cacheDir, `.${key}-${process.pid}-${randomUUID()}`);
   await mkdir(writeDir, { recursive: true });
   try {
     const result = await compile({ writeDir, finalDir });
     await writeFileDurably(join(writeDir, MANIFEST), Buffer.from(JSON.stringify(result, null, 2)));
-    await rm(finalDir, { recursive: true, force: true });
-    await rename(writeDir, finalDir);
-    return result;
-  } catch (error) {
+    return await putInPlace(writeDir, finalDir, () => readManifest(finalDir, schema), result);
+  } finally {
     await rm(writeDir, { recursive: true, force: true });
-    throw error;
+  }
+}
+
+/** What stands in `finalDir` afterwards: ours, or what another process has put there meanwhile. Something that cannot be used makes room. */
+async function putInPlace<T>(writeDir: string, finalDir: string, readTheirs: () => Promise<T | null>, ours: T): Promise<T> {
+  try {
+    await renameDurably(writeDir, finalDir);
+    return ours;
+  } catch (thrown) {
+    // a folder that is not empty is in the way of a rename
+    if (!existsSync(finalDir)) throw thrown;
+  }
+  const theirs = await readTheirs();
+  if (theirs !== null) return theirs;
+  const unusable = `${writeDir}-unusable`;
+  await rename(finalDir, unusable);
+  await rm(unusable, { recursive: true, force: true });
+  await renameDurably(writeDir, finalDir);
+  return ours;
+}
+
+/** Folders that were being written by processes that are no more. */
+async function removeAbandoned(cacheDir: string): Promise<void> {
+  for (const name of existsSync(cacheDir) ? await readdir(cacheDir) : []) {
+    const pid = /^\.[0-9a-f]{32}-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(cacheDir, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (thrown) {
+    // somebody else's process runs too
+    return errnoCode(thrown) === 'EPERM';
   }
 }
 
 /** What stands in a compiled folder, or null where there is none or where this version cannot read it. */
 async function readManifest<S extends z.ZodType>(dir: string, schema: S): Promise<z.infer<S> | null> {
-  let text: string;
+  const onnxPaths: string[] = [];
+  let manifest: unknown;
   try {
-    text = await readFile(join(dir, MANIFEST), 'utf8');
+    manifest = JSON.parse(await readFile(join(dir, MANIFEST), 'utf8'), (key, value: unknown) => {
+      if (key === 'onnxPath' && typeof value === 'string') onnxPaths.push(value);
+      return value;
+    });
   } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
+    if (errnoCode(error) === 'ENOENT' || error instanceof SyntaxError) return null;
     throw error;
   }
-  const onnxPaths: string[] = [];
-  const manifest: unknown = JSON.parse(text, (key, value: unknown) => {
-    if (key === 'onnxPath' && typeof value === 'string') onnxPaths.push(value);
-    return value;
-  });
   const parsed = schema.safeParse(manifest);
   if (!parsed.success) return null;
   const present = await Promise.all(onnxPaths.map(isFile));
