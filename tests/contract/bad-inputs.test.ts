@@ -106,7 +106,7 @@ const tables: { name: string; rows: number; run: () => Promise<string[]> }[] = [
     rows: frameRows.length,
     run: () =>
       wrongAnswers(frameRows, async ([, bytes, right, answers = []]) => {
-        const met = await converse(server.port, bytes);
+        const met = await converse(server.port, Buffer.isBuffer(bytes) ? [bytes] : bytes);
         const types = met.messages.map((message) => serverMessageSchema.parse(message).type);
         return { met: [met.closed, types], right: [right, answers] };
       }),

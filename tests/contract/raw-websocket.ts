@@ -50,21 +50,26 @@ export interface RawConversation {
   closed: number;
 }
 
-/** Opens a WebSocket, sends the bytes, and resolves when the server has closed it. */
-export function converse(port: number, bytes: Buffer): Promise<RawConversation> {
+/** Opens a WebSocket, sends the first bytes, the next after each message that comes, and resolves when the server has closed it. */
+export function converse(port: number, parts: readonly Buffer[]): Promise<RawConversation> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port });
     let received = Buffer.alloc(0);
+    const unsent = [...parts];
     let isOpen = false;
+    let answered = 0;
     const timer = setTimeout(() => socket.destroy(), GIVE_UP_MS);
     socket.on('error', () => {});
     socket.on('data', (part) => {
       received = Buffer.concat([received, part]);
       const end = received.indexOf('\r\n\r\n');
-      if (isOpen || end === -1) return;
-      isOpen = true;
-      received = received.subarray(end + 4);
-      socket.write(bytes);
+      if (!isOpen && end !== -1) {
+        isOpen = true;
+        received = received.subarray(end + 4);
+        socket.write(unsent.shift() ?? Buffer.alloc(0));
+      }
+      const { messages } = isOpen ? readFrames(received) : { messages: [] };
+      for (; answered < messages.length; answered++) socket.write(unsent.shift() ?? Buffer.alloc(0));
     });
     socket.on('close', () => {
       clearTimeout(timer);
@@ -86,6 +91,8 @@ function readFrames(bytes: Buffer): RawConversation {
     const short = (bytes[at + 1] ?? 0) & 127;
     const header = short < 126 ? 2 : 4;
     const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
+    // the rest of it is still to come
+    if (at + header + length > bytes.length) break;
     const payload = bytes.subarray(at + header, at + header + length);
     if (code === opcode.close) return { messages, closed: payload.length < 2 ? 1005 : payload.readUInt16BE() };
     if (code === opcode.text) messages.push(JSON.parse(payload.toString()));

@@ -1,10 +1,11 @@
 import { closing, frame, opcode } from './raw-websocket.ts';
 
 /**
- * Bytes on an open WebSocket that break a rule of its frames, and the code that the server closes with. `answers` are the types of messages sent before.
+ * Bytes on an open WebSocket that break a rule of its frames, and the code that the server closes with. `answers` are the types of the messages before that; of bytes in parts each part is sent after
+ * one more of them.
  * Sources: RFC 6455 (masking 5.1, frames 5.2, fragments 5.4, control frames 5.5, close codes 7.4), `docs/protocol.md` for sizes.
  */
-export type FrameRow = [name: string, bytes: Buffer, closed: number, answers?: string[]];
+export type FrameRow = [name: string, bytes: Buffer | readonly Buffer[], closed: number, answers?: string[]];
 
 const watch = '{"type":"watch"}';
 const text = (payload: string) => frame({ opcode: opcode.text, payload });
@@ -17,7 +18,7 @@ export const frameRows: FrameRow[] = [
   ['a text frame without a mask', frame({ opcode: opcode.text, payload: watch, masked: false }), 1002],
   ['a ping without a mask', frame({ opcode: opcode.ping, masked: false }), 1002],
   ['a close without a mask', frame({ opcode: opcode.close, payload: closing(1000), masked: false }), 1002],
-  ['a good frame, then one without a mask', both(text(watch), frame({ opcode: opcode.text, payload: watch, masked: false })), 1002, ['watching']],
+  ['a good frame, then one without a mask', [text(watch), frame({ opcode: opcode.text, payload: watch, masked: false })], 1002, ['watching']],
   ['the first reserved bit, of compression that was not agreed', frame({ opcode: opcode.text, payload: watch, reserved: 4 }), 1002],
   ['the second reserved bit', frame({ opcode: opcode.text, payload: watch, reserved: 2 }), 1002],
   ['the third reserved bit', frame({ opcode: opcode.text, payload: watch, reserved: 1 }), 1002],
@@ -66,27 +67,29 @@ export const frameRows: FrameRow[] = [
   ['a close without a code', frame({ opcode: opcode.close }), 1005],
   ['a close with a code of ours', close(4000, 'done'), 4000],
   ['a close, then a message that nobody hears', both(goodbye, text(watch)), 1000],
-  ['text that is not UTF-8 is answered', both(frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xff, 0x22]) }), goodbye), 1000, ['error']],
-  ['an overlong letter is answered', both(frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xc0, 0xaf, 0x22]) }), goodbye), 1000, ['error']],
+  ['text that is not UTF-8 is answered', [frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xff, 0x22]) }), goodbye], 1000, ['error']],
+  ['an overlong letter is answered', [frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xc0, 0xaf, 0x22]) }), goodbye], 1000, ['error']],
   [
     'half of a surrogate pair as UTF-8 is answered',
-    both(frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]) }), goodbye),
+    [frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]) }), goodbye],
     1000,
     ['error'],
   ],
-  ['an empty text frame is answered', both(text(''), goodbye), 1000, ['error']],
-  ['a short length in 16 bits is read', both(frame({ opcode: opcode.text, payload: watch, lengthForm: 16 }), goodbye), 1000, ['watching']],
-  ['a short length in 64 bits is read', both(frame({ opcode: opcode.text, payload: watch, lengthForm: 64 }), goodbye), 1000, ['watching']],
+  ['an empty text frame is answered', [text(''), goodbye], 1000, ['error']],
+  ['a short length in 16 bits is read', [frame({ opcode: opcode.text, payload: watch, lengthForm: 16 }), goodbye], 1000, ['watching']],
+  ['a short length in 64 bits is read', [frame({ opcode: opcode.text, payload: watch, lengthForm: 64 }), goodbye], 1000, ['watching']],
   [
     'a ping between two fragments is no part of them',
-    both(
-      frame({ opcode: opcode.text, payload: '{"type":', fin: false }),
-      frame({ opcode: opcode.ping }),
-      frame({ opcode: opcode.continuation, payload: '"watch"}' }),
+    [
+      both(
+        frame({ opcode: opcode.text, payload: '{"type":', fin: false }),
+        frame({ opcode: opcode.ping }),
+        frame({ opcode: opcode.continuation, payload: '"watch"}' }),
+      ),
       goodbye,
-    ),
+    ],
     1000,
     ['watching'],
   ],
-  ['a pong that nobody asked for', both(frame({ opcode: opcode.pong, payload: 'x' }), text(watch), goodbye), 1000, ['watching']],
+  ['a pong that nobody asked for', [both(frame({ opcode: opcode.pong, payload: 'x' }), text(watch)), goodbye], 1000, ['watching']],
 ];

@@ -50,6 +50,16 @@ export class SocketClient {
     return this.#first((message) => message.type === 'job_status' && message.job_id === jobId && statuses.includes(message.status), from);
   }
 
+  /** Says all of it at once; resolves with everything that came since the last time, up to the answer to a last message behind these. */
+  async converse(messages: readonly unknown[]): Promise<ServerMessage[]> {
+    const last = `last ${this.#requests++}`;
+    for (const message of [...messages, { type: 'watch', request_id: last }]) this.#socket.send(JSON.stringify(message));
+    const isLast = (message: ServerMessage): boolean => message.type === 'watching' && message.request_id === last;
+    while (!this.received.some(isLast)) await this.#next();
+    const heard = this.received.splice(0, this.received.findIndex(isLast) + 1);
+    return heard.slice(0, -1);
+  }
+
   close(): void {
     this.#socket.close();
   }
@@ -58,8 +68,12 @@ export class SocketClient {
     for (;;) {
       const found = this.received.slice(from).find((message): message is ServerMessage & Kind => isIt(message));
       if (found !== undefined) return found;
-      if (this.#socket.readyState !== WebSocket.OPEN) throw new Error(`the connection was closed; so far came ${JSON.stringify(this.received)}`);
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await this.#next();
     }
+  }
+
+  async #next(): Promise<void> {
+    if (this.#socket.readyState !== WebSocket.OPEN) throw new Error(`the connection was closed; so far came ${JSON.stringify(this.received)}`);
+    await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 }
