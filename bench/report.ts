@@ -1,16 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
+import { downloadTable } from './download-table.ts';
 import { median } from './median.ts';
-import { type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
+import { downloadResultsSchema, type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
-/** Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`. */
+/** Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`, downloads into `docs/models.md`. */
 export async function writeReport(): Promise<void> {
   const picture = pictureResultsSchema.parse(await readResults('picture'));
   await replaceBetweenMarks('README.md', 'picture', english(picture));
   await replaceBetweenMarks('README.zh-CN.md', 'picture', chinese(picture));
   await replaceBetweenMarks('docs/performance.md', 'window', windowTable(windowResultsSchema.parse(await readResults('window'))));
+  await replaceBetweenMarks('docs/models.md', 'downloads', downloadTable(downloadResultsSchema.parse(await readResults('downloads'))));
 }
 
 async function readResults(name: string): Promise<unknown> {

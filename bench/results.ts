@@ -39,6 +39,36 @@ export const windowResultsSchema = z.object({
 });
 export type WindowResults = z.infer<typeof windowResultsSchema>;
 
+/** What `npm run bench -- downloads` writes. */
+export const downloadResultsSchema = z.object({
+  date: z.string(),
+  machine: z.string(),
+  version: z.string(),
+  node: z.string(),
+  kills: z.object({
+    kills: z.number(),
+    sizeBytes: z.number(),
+    sentBytes: z.number(),
+    mostLostBytes: z.number(),
+    resumed: z.number(),
+    isRight: z.boolean(),
+  }),
+  /** One download for each way in which a server can misbehave. */
+  faults: z.array(
+    z.object({
+      fault: z.string(),
+      /** How often it happened. */
+      times: z.number(),
+      sizeBytes: z.number(),
+      fetchedBytes: z.number(),
+      state: z.string(),
+      error: z.string().nullable(),
+      isRight: z.boolean(),
+    }),
+  ),
+});
+export type DownloadResults = z.infer<typeof downloadResultsSchema>;
+
 export function resultsFile(name: string): string {
   return join(programDir, 'bench/results', `${name}.json`);
 }
