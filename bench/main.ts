@@ -1,10 +1,12 @@
 import { measureDownloads } from './downloads.ts';
 import { measurePictures } from './picture.ts';
 import { writeReport } from './report.ts';
+import { compareUpscalers } from './upscale.ts';
 import { measureWindow } from './window.ts';
 
 const commands: Record<string, () => Promise<void>> = {
   picture: measurePictures,
+  upscale: compareUpscalers,
   window: measureWindow,
   downloads: measureDownloads,
   report: writeReport,

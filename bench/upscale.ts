@@ -1,0 +1,79 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compileUpscaler } from '#main/compiler/compile.ts';
+import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
+import { resourcesDir } from '#main/lib/program-files.ts';
+import { psnr } from '#main/parity/comparison.ts';
+import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { testPicture } from './test-picture.ts';
+import { startTorchPeer, type TorchPeer } from './torch-peer.ts';
+
+const ROUNDS = 5;
+const CASES = [
+  { file: 'realesr-general-x4v3', sidePx: 512 },
+  { file: 'RealESRGAN_x4plus', sidePx: 128 },
+];
+const FORMS = [
+  { dtype: 'float32', channels_last: false },
+  { dtype: 'float32', channels_last: true },
+  { dtype: 'bfloat16', channels_last: false },
+  { dtype: 'bfloat16', channels_last: true },
+];
+
+/** Both upscalers on the CPU, tiled as the server runs them, against PyTorch on the whole picture in the form that is fastest there. */
+export async function compareUpscalers(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-upscale-'));
+  const threads = availableParallelism();
+  const peer = await startTorchPeer(threads);
+  try {
+    const rows: Comparison[] = [];
+    for (const { file, sidePx } of CASES) rows.push(await compare(file, sidePx, folder, peer, threads));
+    await publish({ name: 'upscale', what: 'a picture made four times as large, float32 in and out', versions: peer.versions, rows });
+  } finally {
+    await peer.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function compare(file: string, sidePx: number, folder: string, peer: TorchPeer, threads: number): Promise<Comparison> {
+  const path = join(resourcesDir, `upscalers/${file}.safetensors`);
+  const input = testPicture(sidePx, sidePx);
+  const [picture, out] = [join(folder, 'picture.rgb'), join(folder, 'out.rgb')];
+  await writeFile(picture, input.data);
+  const request = { picture, shape: [sidePx, sidePx] };
+
+  await peer.ask('open_upscaler', { file: path, ...FORMS[0] });
+  await peer.ask('upscale', { ...request, out });
+  const reference = await readFile(out);
+  let fastest = { form: FORMS[0], ms: Number.POSITIVE_INFINITY };
+  for (const form of FORMS) {
+    await peer.ask('open_upscaler', { file: path, ...form });
+    await peer.time('upscale', request);
+    const ms = await peer.time('upscale', request);
+    if (ms < fastest.ms) fastest = { form, ms };
+  }
+  await peer.ask('open_upscaler', { file: path, ...fastest.form });
+  await peer.ask('upscale', { ...request, out });
+  const peerPicture = await readFile(out);
+
+  const compiled = await compileUpscaler({ path, cacheDir: folder, identity: file, target: 'cpu-fast' }, () => {});
+  const pipeline = await loadUpscaler(compiled, { threads }, () => {});
+  const ours = async () => {
+    const startedAt = performance.now();
+    await pipeline.upscale(input, { onProgress: () => {} }, { cancelled: false });
+    return performance.now() - startedAt;
+  };
+  const series = await takeTurns(ROUNDS, ours, () => peer.time('upscale', request));
+  const ourPicture = await pipeline.upscale(input, { onProgress: () => {} }, { cancelled: false });
+  await pipeline.release();
+  return {
+    label: `${file}, ${sidePx} x ${sidePx}`,
+    unit: 'ms',
+    ours: series.ours,
+    peer: { name: `torch ${fastest.form?.dtype}${fastest.form?.channels_last ? ', channels last' : ''}`, series: series.peer },
+    must: 0.8,
+    then: 0.6,
+    quality: { reference: 'torch float32, whole', ours: psnr(ourPicture.data, reference), peer: psnr(peerPicture, reference) },
+  };
+}
