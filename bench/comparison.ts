@@ -17,7 +17,7 @@ const comparisonSchema = z.object({
   peer: z.object({ name: z.string(), series: z.array(z.number()) }).nullable(),
   /** Largest ratio ours / peer that is good enough, and the one to aim at; without a peer, of ours alone in `unit`. */
   must: z.number().nullable(),
-  then: z.number().nullable(),
+  goal: z.number().nullable(),
   /** How near each side is to the float32 reference, in decibels of PSNR. */
   quality: z.object({ reference: z.string(), ours: z.number(), peer: z.number().nullable() }).optional(),
   note: z.string().optional(),

@@ -114,12 +114,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     if (to !== 'float32' && to !== 'float16' && to !== 'bfloat16') refuse(`casts go to a float type, met ${JSON.stringify(to)}`);
     return [{ type: to, shape: input(context, 0).shape }];
   },
+  Relu: unary,
   LeakyRelu: unary,
-  PRelu: (context) => {
-    const [x, slope] = [input(context, 0), input(context, 1)];
-    broadcast(x.shape, slope.shape);
-    return [x];
-  },
   Gather: (context) => {
     const [data, indices] = [input(context, 0), input(context, 1)];
     typed(indices, ['int64', 'int32'], 'indices');
@@ -216,7 +212,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     const [x, weight] = [input(context, 0), input(context, 1)];
     rank(x, 4, 'input');
     rank(weight, 4, 'weight');
-    sameDim(x.shape[1], weight.shape[1], 'channels of input and weight');
+    const groups = int(context, 'group', 1);
+    sameDim(x.shape[1], typeof weight.shape[1] === 'number' ? weight.shape[1] * groups : weight.shape[1], 'channels of input and weight');
     const bias = context.inputs[2];
     if (bias) sameDim(bias.shape[0], weight.shape[0], 'bias and output channels');
     const stride = ints(context, 'strides')[0] ?? 1;

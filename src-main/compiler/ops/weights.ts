@@ -5,6 +5,7 @@ import { type ElementType, type FileData, showShape, type Value } from '../graph
 import type { StoredTensor } from '../safetensors/header.ts';
 import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
+import { readFloats } from '../safetensors/read-tensor.ts';
 import type { QuantizationConfig } from '../sdnq/quantization-config.ts';
 import { toFloat32 } from './basic.ts';
 
@@ -46,6 +47,15 @@ export class Weights {
 
   /** The tensor as it stands, where it stands. Throws `checkpoint_damaged` where it is missing or of another shape than `shape`. */
   stored(graph: GraphBuilder, name: string, shape: readonly number[], view: readonly number[] = shape): Value {
+    return this.inPlace(graph, this.#require(name, shape), view);
+  }
+
+  /** The elements of a float tensor, for constants that are computed from them. Throws as `stored` does. */
+  async readFloats(name: string, shape: readonly number[]): Promise<Float32Array> {
+    return readFloats(this.#require(name, shape));
+  }
+
+  #require(name: string, shape: readonly number[]): StoredTensor {
     const tensor = requireTensor(this.table, this.prefix + name);
     if (showShape(tensor.shape) !== showShape(shape)) {
       throw new AppError(
@@ -54,7 +64,7 @@ export class Weights {
         { path: tensor.file },
       );
     }
-    return this.inPlace(graph, tensor, view);
+    return tensor;
   }
 
   /** A float tensor of `shape`, widened to float32 when the session loads; `view` is how the graph sees its elements. */
