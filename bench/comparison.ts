@@ -1,10 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/program-version.ts';
-import { median, quantile } from './median.ts';
+import { machineName } from './machine.ts';
+import { median } from './median.ts';
+import { percentile } from './percentile.ts';
 import { resultsFile } from './results.ts';
 
 /** Our figure beside its peer's, both from one run in which they took turns. */
@@ -60,8 +61,8 @@ export function ratiosOf({ ours, peer }: Comparison): number[] {
 export function verdictOf(row: Comparison): 'met' | 'missed' | 'undecided' | 'no limit' {
   if (row.must === null) return 'no limit';
   const ratios = ratiosOf(row);
-  if (quantile(ratios, 0.75) <= row.must) return 'met';
-  return quantile(ratios, 0.25) > row.must ? 'missed' : 'undecided';
+  if (percentile(ratios, 0.75) <= row.must) return 'met';
+  return percentile(ratios, 0.25) > row.must ? 'missed' : 'undecided';
 }
 
 /** Writes `bench/results/NAME.json` and prints it. */
@@ -77,10 +78,6 @@ export async function publish(results: Omit<ComparisonResults, 'date' | 'machine
   for (const row of whole.rows) console.log(describe(row));
 }
 
-export function machineName(): string {
-  return `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
-}
-
 /** A figure in the unit of its row. */
 export function inUnit(value: number, unit: Comparison['unit']): string {
   if (unit === 'bytes') return `${Math.round(value / 1e6)} MB`;
@@ -92,7 +89,7 @@ function describe(row: Comparison): string {
   const quality = row.quality === undefined ? '' : `; ${row.quality.ours.toFixed(1)} dB to ${row.quality.reference}`;
   if (row.peer === null) return `${ours}${row.must === null ? '' : `, limit ${inUnit(row.must, row.unit)}: ${verdictOf(row)}`}${quality}`;
   const ratios = ratiosOf(row);
-  const spread = `${quantile(ratios, 0.25).toFixed(2)} to ${quantile(ratios, 0.75).toFixed(2)}`;
+  const spread = `${percentile(ratios, 0.25).toFixed(2)} to ${percentile(ratios, 0.75).toFixed(2)}`;
   const limit = row.must === null ? '' : `, limit ${row.must}: ${verdictOf(row)}`;
   const peerQuality = row.quality?.peer == null ? '' : `, the peer ${row.quality.peer.toFixed(1)} dB`;
   return `${ours}, ${row.peer.name} ${inUnit(median(row.peer.series), row.unit)}, ratio ${median(ratios).toFixed(2)} (${spread}${limit})${quality}${peerQuality}`;

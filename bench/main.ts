@@ -1,3 +1,4 @@
+import { compareBlock } from './block.ts';
 import { measureDownloads } from './downloads.ts';
 import { measurePictures } from './picture.ts';
 import { writeReport } from './report.ts';
@@ -6,6 +7,7 @@ import { measureWindow } from './window.ts';
 
 const commands: Record<string, () => Promise<void>> = {
   picture: measurePictures,
+  block: compareBlock,
   upscale: compareUpscalers,
   window: measureWindow,
   downloads: measureDownloads,

@@ -50,3 +50,43 @@ async function ended(child: ChildProcessWithoutNullStreams): Promise<void> {
   child.stdin.end();
   await exit;
 }
+
+/** A form in which the peer can hold its weights. */
+export interface PeerForm {
+  name: string;
+  options: Record<string, unknown>;
+}
+
+const FORMS: PeerForm[] = [
+  { name: 'torch float32', options: { dtype: 'float32' } },
+  { name: 'torch bfloat16', options: { dtype: 'bfloat16' } },
+  { name: 'torch float32, quantized matmul', options: { dtype: 'float32', quantized_matmul: true } },
+  { name: 'torch bfloat16, quantized matmul', options: { dtype: 'bfloat16', quantized_matmul: true } },
+];
+
+/** Opens with each of `forms` in turn, times the second run of `op`, and leaves the fastest open. A form that cannot run is passed over. */
+export async function fastestForm(
+  peer: TorchPeer,
+  openOp: string,
+  openRequest: Record<string, unknown>,
+  op: string,
+  request: Record<string, unknown>,
+  forms: readonly PeerForm[] = FORMS,
+): Promise<PeerForm> {
+  let fastest: { form: PeerForm; ms: number } | null = null;
+  for (const form of forms) {
+    try {
+      await peer.ask(openOp, { ...openRequest, ...form.options });
+      await peer.time(op, request);
+    } catch (thrown) {
+      console.error(`${form.name} is passed over: ${thrown instanceof Error ? thrown.message.split('\n')[0] : String(thrown)}`);
+      continue;
+    }
+    const ms = await peer.time(op, request);
+    if (fastest === null || ms < fastest.ms) fastest = { form, ms };
+  }
+  if (fastest === null) throw new Error(`The peer can run ${op} in no form.`);
+  await peer.ask(openOp, { ...openRequest, ...fastest.form.options });
+  await peer.time(op, request);
+  return fastest.form;
+}

@@ -7,18 +7,18 @@ import { resourcesDir } from '#main/lib/program-files.ts';
 import { psnr } from '#main/parity/comparison.ts';
 import { type Comparison, publish, takeTurns } from './comparison.ts';
 import { testPicture } from './test-picture.ts';
-import { startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { fastestForm, type PeerForm, startTorchPeer, type TorchPeer } from './torch-peer.ts';
 
 const ROUNDS = 5;
 const CASES = [
   { file: 'realesr-general-x4v3', sidePx: 512 },
   { file: 'RealESRGAN_x4plus', sidePx: 128 },
 ];
-const FORMS = [
-  { dtype: 'float32', channels_last: false },
-  { dtype: 'float32', channels_last: true },
-  { dtype: 'bfloat16', channels_last: false },
-  { dtype: 'bfloat16', channels_last: true },
+const FORMS: PeerForm[] = [
+  { name: 'torch float32', options: { dtype: 'float32' } },
+  { name: 'torch float32, channels last', options: { dtype: 'float32', channels_last: true } },
+  { name: 'torch bfloat16', options: { dtype: 'bfloat16' } },
+  { name: 'torch bfloat16, channels last', options: { dtype: 'bfloat16', channels_last: true } },
 ];
 
 /** Both upscalers on the CPU, tiled as the server runs them, against PyTorch on the whole picture in the form that is fastest there. */
@@ -43,17 +43,10 @@ async function compare(file: string, sidePx: number, folder: string, peer: Torch
   await writeFile(picture, input.data);
   const request = { picture, shape: [sidePx, sidePx] };
 
-  await peer.ask('open_upscaler', { file: path, ...FORMS[0] });
+  await peer.ask('open_upscaler', { file: path, dtype: 'float32' });
   await peer.ask('upscale', { ...request, out });
   const reference = await readFile(out);
-  let fastest = { form: FORMS[0], ms: Number.POSITIVE_INFINITY };
-  for (const form of FORMS) {
-    await peer.ask('open_upscaler', { file: path, ...form });
-    await peer.time('upscale', request);
-    const ms = await peer.time('upscale', request);
-    if (ms < fastest.ms) fastest = { form, ms };
-  }
-  await peer.ask('open_upscaler', { file: path, ...fastest.form });
+  const form = await fastestForm(peer, 'open_upscaler', { file: path }, 'upscale', request, FORMS);
   await peer.ask('upscale', { ...request, out });
   const peerPicture = await readFile(out);
 
@@ -71,7 +64,7 @@ async function compare(file: string, sidePx: number, folder: string, peer: Torch
     label: `${file}, ${sidePx} x ${sidePx}`,
     unit: 'ms',
     ours: series.ours,
-    peer: { name: `torch ${fastest.form?.dtype}${fastest.form?.channels_last ? ', channels last' : ''}`, series: series.peer },
+    peer: { name: form.name, series: series.peer },
     must: 0.8,
     goal: 0.6,
     quality: { reference: 'torch float32, whole', ours: psnr(ourPicture.data, reference, 255), peer: psnr(peerPicture, reference, 255) },

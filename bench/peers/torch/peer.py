@@ -110,31 +110,17 @@ def open_block(request):
     return {}
 
 
-def run_transformer(request):
-    """Latents [channels, 1, height, width], a caption [tokens, width] and the model's time -> the model's output, of the latents' shape."""
-    transformer = state["transformer"]
-    dtype = next(p.dtype for p in transformer.parameters() if p.is_floating_point())
-    latents = read_floats(request["latents"], request["latents_shape"]).to(dtype)
-    caption = read_floats(request["caption"], request["caption_shape"]).to(dtype)
-    output, ms = timed(lambda: transformer([latents], torch.tensor([request["time"]]), [caption], return_dict=False)[0][0])
-    if "out" in request:
-        write_floats(request["out"], output)
-    return {"ms": ms}
-
-
 def run_block(request):
-    """The first layer alone on `tokens` random tokens, timed as the transformer calls it."""
+    """The first layer alone: x [tokens, width], condition [1, 256] and the tokens' positions [tokens, 3], without padding and so without a mask."""
     transformer = state["transformer"]
-    block = transformer.layers[0]
     tokens = request["tokens"]
     dtype = next(p.dtype for p in transformer.parameters() if p.is_floating_point())
-    generator = torch.Generator().manual_seed(request["seed"])
-    x = torch.randn(1, tokens, transformer.config.dim, generator=generator).to(dtype)
-    condition = torch.randn(1, min(transformer.config.dim, 256), generator=generator).to(dtype)
-    positions = torch.stack([torch.arange(tokens) % length for length in transformer.config.axes_lens], dim=-1).to(torch.int32)
-    frequencies = transformer.rope_embedder(positions).unsqueeze(0)
-    mask = torch.ones(1, tokens, dtype=torch.bool)
-    _, ms = timed(lambda: block(x, mask, frequencies, condition))
+    x = read_floats(request["x"], (1, tokens, transformer.config.dim)).to(dtype)
+    condition = read_floats(request["condition"], (1, 256)).to(dtype)
+    frequencies = transformer.rope_embedder(torch.tensor(request["positions"], dtype=torch.int32)).unsqueeze(0)
+    y, ms = timed(lambda: transformer.layers[0](x, None, frequencies, condition)[0])
+    if "out" in request:
+        write_floats(request["out"], y)
     return {"ms": ms}
 
 
@@ -267,7 +253,7 @@ def memory(_):
 operations = {
     f.__name__: f
     for f in (
-        threads, open_pipeline, generate, open_vae, decode, open_block, run_transformer, run_block, open_text, encode,
+        threads, open_pipeline, generate, open_vae, decode, open_block, run_block, open_text, encode,
         open_upscaler, upscale, matmul_rate, int8_matmul_rate, memory,
     )
 }

@@ -66,6 +66,18 @@ export async function buildDenoiser(graph: GraphBuilder, config: TransformerConf
   return graph.finish();
 }
 
+/**
+ * `layers.INDEX` alone, to be measured and compared. Inputs: `x` [tokens, width], `condition` [1, ADALN_WIDTH or less],
+ * `cos`, `sin` [tokens, head / 2]. Output: `y` [tokens, width].
+ */
+export async function buildLayer(graph: GraphBuilder, config: TransformerConfig, weights: Weights, index: number): Promise<Graph> {
+  const x = graph.input('x', 'float32', ['tokens', config.width]);
+  const condition = graph.input('condition', 'float32', [1, Math.min(config.width, ADALN_WIDTH)]);
+  const tables = rotaryInputs(graph, 'tokens', config);
+  graph.output(await block(graph, config, weights, `layers.${index}`, x, tables, condition), 'y');
+  return graph.finish();
+}
+
 interface RotaryTables {
   cos: Value;
   sin: Value;
