@@ -66,7 +66,7 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
   const alt = t('view.alt', { prompt });
 
   return (
-    <figure ref={ref} aria-label={alt} className="relative size-full overflow-hidden rounded-lg bg-sunken" onKeyDown={onKeyDown}>
+    <figure ref={ref} tabIndex={-1} aria-label={alt} className="relative size-full overflow-hidden rounded-lg bg-sunken" onKeyDown={onKeyDown}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: panning and the magnifier are for pointers; zoom has keys and buttons */}
       <div
         className={`absolute inset-0 ${view.scale > 1 ? 'cursor-grab touch-none active:cursor-grabbing' : 'touch-pan-y'}`}

@@ -27,7 +27,9 @@ export const createNoticesSlice: StateCreator<StudioState, [], [], NoticesSlice>
     notices: [],
     tell(notice) {
       count += 1;
-      set({ notices: [...get().notices, { ...notice, id: count }].slice(-SHOWN_AT_ONCE) });
+      // the same again takes the place of the first
+      const others = get().notices.filter((shown) => notice.tone !== 'info' || shown.tone !== 'info' || shown.text !== notice.text);
+      set({ notices: [...others, { ...notice, id: count }].slice(-SHOWN_AT_ONCE) });
     },
     tellFailure(failure) {
       if (!(failure instanceof HttpFailure)) throw failure;

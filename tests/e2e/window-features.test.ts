@@ -108,6 +108,38 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     expect((await page.evaluate(() => document.body.dataset['places']))?.split(', ')).toHaveLength(1);
   });
 
+  test('the enlargement is zoomed by keys, moved by dragging and seen through a lens pixel by pixel', async () => {
+    const page = await visit();
+    await make(page, 'a picture to look into');
+    await isFinished(page);
+    const original = stage(page).locator('figure img').nth(1);
+    const transform = () => original.evaluate((image) => new DOMMatrix(getComputedStyle(image).transform).toFloat32Array());
+    const scale = async () => (await transform())[0] ?? 0;
+    await stage(page).getByRole('button', { name: 'Full size of the enlarged picture' }).press('+');
+    await expect.poll(scale).toBeCloseTo(1.5, 3);
+    await page.keyboard.press('+');
+    const figure = await stage(page).locator('figure').boundingBox();
+    if (figure === null) throw new Error('the picture is not on the screen');
+    const start = { x: figure.x + figure.width / 4, y: figure.y + figure.height / 3 };
+    const before = (await transform())[12] ?? 0;
+    await page.mouse.move(start.x, start.y);
+    await page.mouse.down();
+    await page.mouse.move(start.x + 60, start.y, { steps: 3 });
+    await page.mouse.up();
+    expect((await transform())[12]).toBeCloseTo(before + 60, 0);
+    await page.keyboard.press('0');
+    await expect.poll(scale).toBe(1);
+    await stage(page).getByRole('button', { name: 'Magnifier' }).click();
+    await page.mouse.move(start.x, start.y);
+    await expect
+      .poll(() =>
+        stage(page)
+          .locator('figure > div[aria-hidden]')
+          .evaluate((lens) => getComputedStyle(lens).backgroundSize),
+      )
+      .toBe('1024px 1024px');
+  });
+
   test('arrow keys go through the pictures on the stage, a full screen stays one, a reload finds the same picture', async () => {
     const page = await visit();
     await make(page, 'the first of two');
