@@ -102,8 +102,9 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
         </>
       )}
       {tokens !== null && prompt !== '' && (
-        <span className={`ml-auto tabular-nums ${tokens.count > tokens.limit ? 'font-medium text-danger' : ''}`}>
-          {t('prompt.tokens', { count: tokens.count, limit: tokens.limit })}
+        <span className={`ml-auto tabular-nums ${cutAt === null ? '' : 'font-medium text-danger'}`}>
+          {/* where no word is cut, what is over the limit is the end of the chat template around them */}
+          {t('prompt.tokens', { count: tokens.cut_at === null ? Math.min(tokens.count, tokens.limit) : tokens.count, limit: tokens.limit })}
         </span>
       )}
     </div>

@@ -238,12 +238,12 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     const tiles = page.getByRole('button', { name: /^Open: / });
     await page.getByPlaceholder('Search in prompts').fill('crane');
     await expect.poll(() => tiles.count()).toBe(5);
-    await page.getByLabel('Size').selectOption({ label: '512 × 512' });
+    await page.getByLabel('Size', { exact: true }).selectOption({ label: '512 × 512' });
     await expect.poll(() => tiles.count()).toBe(1);
-    await page.getByLabel('Size').selectOption({ label: 'Any size' });
-    await page.getByLabel('Client').selectOption('crane-script');
+    await page.getByLabel('Size', { exact: true }).selectOption({ label: 'Any size' });
+    await page.getByLabel('Client', { exact: true }).selectOption('crane-script');
     await expect.poll(() => tiles.count()).toBe(1);
-    await page.getByLabel('Client').selectOption({ label: 'From anybody' });
+    await page.getByLabel('Client', { exact: true }).selectOption({ label: 'From anybody' });
     await page.getByLabel('Date', { exact: true }).selectOption({ label: 'From … to …' });
     await page.getByLabel('Last day').fill('2020-01-01');
     await page.getByText('Nothing found.').waitFor();
