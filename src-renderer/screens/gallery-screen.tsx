@@ -13,6 +13,8 @@ import { GalleryToolbar } from './gallery-toolbar.tsx';
 
 const SMALLEST_TILE_PX = 168;
 const GAP_PX = 8;
+/** Rows beyond the view that exist already: what a strong flick moves while one slow frame is drawn. */
+const OVERSCAN_ROWS = 4;
 /** Between the pages that nobody waits for yet. */
 const LOAD_PAUSE_MS = 60;
 /** A tile that is scrolled past sooner asks for no picture. */
@@ -56,7 +58,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     count: rowCount,
     getScrollElement: () => ref.current,
     estimateSize: () => tilePx + GAP_PX,
-    overscan: 2,
+    overscan: OVERSCAN_ROWS,
     paddingStart: 16,
     paddingEnd: 16,
   });
@@ -103,7 +105,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
               return (
                 <li
                   key={job.id}
-                  className="absolute top-0 left-0"
+                  className="absolute top-0 left-0 contain-layout contain-size"
                   style={{ width: tilePx, height: tilePx, transform: `translate(${column * (tilePx + GAP_PX)}px, ${row.start}px)` }}
                 >
                   <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocused} onOpen={onOpen} />
