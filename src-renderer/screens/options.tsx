@@ -25,10 +25,8 @@ export function Options() {
       </div>
       <SeedOption />
       <ModelOption />
-      <details className="group">
-        <summary className="flex min-h-9 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
-          {t('options.more')}
-        </summary>
+      <details>
+        <summary>{t('options.more')}</summary>
         <DraftNumber field="guidanceScale" label={t('options.guidance')} help={t('options.guidanceHelp')} range={limits.guidanceScale} step={0.5} isDecimal />
       </details>
     </section>

@@ -154,10 +154,8 @@ function Templates() {
   const { editDraft, forgetTemplate } = useStudioStore().getState();
   if (templates.length === 0) return null;
   return (
-    <details className="group">
-      <summary className="flex min-h-8 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
-        {t('prompt.templates', { count: templates.length })}
-      </summary>
+    <details>
+      <summary>{t('prompt.templates', { count: templates.length })}</summary>
       <ul className="flex max-h-48 flex-col overflow-y-auto">
         {templates.map((template) => (
           <li key={template.prompt} className="flex items-center rounded-sm hover:bg-hover">

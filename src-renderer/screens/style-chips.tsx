@@ -21,13 +21,13 @@ export function StyleChips() {
   const present = styleOf(prompt, styles);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot stand in the row
-    <div role="group" aria-label={t('prompt.styles')} className="flex flex-wrap gap-1.5">
+    <div role="group" aria-label={t('prompt.styles')} className="flex flex-wrap gap-1">
       {styles.map((style) => (
         <span key={style} className={chipClass}>
           <button
             type="button"
             aria-pressed={style === present}
-            className="min-h-7 max-w-56 truncate rounded-full px-2.5"
+            className="min-h-7 max-w-56 truncate rounded-full px-2"
             onClick={() => editDraft({ prompt: withStyle(prompt, style === present ? null : style, styles) })}
           >
             {style}
@@ -72,7 +72,7 @@ function NewStyle() {
       aria-label={t('prompt.newStyle')}
       placeholder={t('prompt.newStyle')}
       maxLength={100}
-      className="min-h-7 w-40 rounded-full border border-control bg-surface px-2.5 text-xs"
+      className="min-h-7 w-40 rounded-full border border-control bg-surface px-2 text-xs"
       value={words}
       onChange={(event) => setWords(event.target.value)}
       onBlur={done}

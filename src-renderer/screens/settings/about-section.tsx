@@ -28,7 +28,7 @@ export function AboutSection() {
             if (event.currentTarget.open && notices === null) void import('../../../THIRD-PARTY.md?raw').then((file) => setNotices(file.default));
           }}
         >
-          <summary className="min-h-8 text-accent underline underline-offset-2">{t('settings.thirdParty')}</summary>
+          <summary>{t('settings.thirdParty')}</summary>
           <ScrollBox label={t('settings.thirdParty')} className="max-h-80 rounded-md bg-sunken p-3">
             <pre className="font-mono text-xs break-words whitespace-pre-wrap">{notices}</pre>
           </ScrollBox>

@@ -63,10 +63,8 @@ function DeviceList() {
   const { copyText } = useCopy();
   useEffect(() => refresh(false), [refresh]);
   return (
-    <details className="group border-t border-line pt-3">
-      <summary className="flex min-h-8 list-none items-center gap-2 text-sm text-muted before:transition-transform before:content-['›'] group-open:before:rotate-90 hover:text-ink">
-        {t('device.title')}
-      </summary>
+    <details className="border-t border-line pt-3">
+      <summary>{t('device.title')}</summary>
       <ul className="flex flex-col divide-y divide-line">
         {devices?.gpus.map((gpu) => (
           <li key={gpu.name} className="py-2 text-sm">

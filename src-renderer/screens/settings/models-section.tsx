@@ -144,7 +144,7 @@ function Details({ model: { source, identity, compilation } }: { model: ModelEnt
   if (identity === null) return null;
   return (
     <details className="text-xs text-muted">
-      <summary className="w-fit cursor-pointer rounded-sm py-0.5">{t('models.details')}</summary>
+      <summary>{t('models.details')}</summary>
       <ul className="flex flex-col gap-0.5 pt-1 break-all">
         <li>
           {t('models.identity')} <span className="font-mono">{identity}</span>
