@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -117,6 +117,24 @@ test('it serves, keeps a second instance out, and says goodbye to its sockets at
   first.process.kill('SIGTERM');
   expect((await closed)[0]).toBe(1001);
   expect((await ended).status).toBe(0);
+});
+
+test('a second signal ends it at once, though a socket has not said goodbye yet', async () => {
+  const program = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir()]);
+  const { port } = new URL(await program.ready());
+  const silent = connect(Number(port), '127.0.0.1');
+  silent.write(
+    'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  await once(silent, 'data');
+  silent.on('error', () => {});
+  const ended = program.end();
+  program.process.kill('SIGTERM');
+  while (!program.stderr.includes('a second signal ends at once')) await once(program.process.stderr, 'data');
+  program.process.kill('SIGTERM');
+  // the first signal alone ends with 0, after a second of waiting for that socket
+  expect((await ended).status).toBe(143);
+  silent.destroy();
 });
 
 test('open to other machines it prints the access key before it is ready; --new-key writes another', async () => {

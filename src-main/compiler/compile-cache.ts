@@ -10,7 +10,7 @@ import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
 export const COMPILER_VERSION = 2;
 
 /** Written last into a compiled folder: where it is, the folder is whole. */
-export const MANIFEST = 'compiled.json';
+const MANIFEST = 'compiled.json';
 
 export interface Work {
   /** The folder to write into. */
@@ -85,7 +85,7 @@ function isRunning(pid: number): boolean {
 }
 
 /** What stands in a compiled folder, or null where there is none or where this version cannot read it. */
-async function readManifest<S extends z.ZodType>(dir: string, schema: S): Promise<z.infer<S> | null> {
+export async function readManifest<S extends z.ZodType>(dir: string, schema: S): Promise<z.infer<S> | null> {
   const onnxPaths: string[] = [];
   let manifest: unknown;
   try {

@@ -1,21 +1,19 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ModelCompilation } from '#shared/domain/model.ts';
-import { MANIFEST } from './compile-cache.ts';
+import { readManifest } from './compile-cache.ts';
 import { compileReportSchema } from './compile-job.ts';
 
 const manifestSchema = z.object({ identity: z.string(), report: compileReportSchema });
 
 /** What was made of the checkpoint with this identity, for whichever target, or null where it was not compiled yet. */
 export async function findCompilation(cacheDir: string, identity: string): Promise<ModelCompilation | null> {
-  const folders = await readdir(cacheDir).catch(() => []);
+  const folders = existsSync(cacheDir) ? await readdir(cacheDir) : [];
   for (const folder of folders.filter((name) => !name.startsWith('.'))) {
-    const text = await readFile(join(cacheDir, folder, MANIFEST), 'utf8').catch(() => null);
-    // most of them are of other checkpoints and need not be parsed
-    if (text === null || !text.includes(identity)) continue;
-    const manifest = manifestSchema.safeParse(JSON.parse(text));
-    if (manifest.success && manifest.data.identity === identity) return summary(manifest.data.report);
+    const manifest = await readManifest(join(cacheDir, folder), manifestSchema);
+    if (manifest?.identity === identity) return summary(manifest.report);
   }
   return null;
 }

@@ -184,8 +184,16 @@ export class Audience {
     return false;
   }
 
+  /** One number a client id, also where it has several connections. Not kept for `since`. */
   sendPreview(preview: JobPreviewMessage): void {
-    for (const listener of this.#listeners) if (this.#isPreviewed(listener, preview.job_id)) listener.send(preview);
+    const seqs = new Map<string, number>();
+    for (const listener of this.#listeners) {
+      if (!this.#isPreviewed(listener, preview.job_id)) continue;
+      const { clientId } = listener;
+      const seq = (clientId === null ? undefined : seqs.get(clientId)) ?? this.#nextSeqOf(listener);
+      if (clientId !== null) seqs.set(clientId, seq);
+      listener.send({ ...preview, seq });
+    }
   }
 
   /** What this client id was told after number `since`, in order. A number that was never handed out means a new database: everything kept is sent. */

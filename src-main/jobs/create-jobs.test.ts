@@ -571,7 +571,15 @@ describe('who hears what', () => {
     const rgb = Uint8Array.from([255, 0, 0, 0, 255, 0]);
     task.hooks.onPreview?.({ step: 3, width: 2, height: 1, rgb });
     while (b.received.at(-1)?.type !== 'job_preview') await new Promise(setImmediate);
-    expect(b.received.at(-1)).toMatchObject({ type: 'job_preview', job_id: jobId, step: 3, width: 2, height: 1, media_type: 'image/png' });
+    expect(b.received.at(-1)).toMatchObject({
+      type: 'job_preview',
+      job_id: jobId,
+      step: 3,
+      width: 2,
+      height: 1,
+      media_type: 'image/png',
+      seq: expect.any(Number),
+    });
     expect(a.received.map(({ type }) => type)).not.toContain('job_preview');
   });
 

@@ -119,6 +119,7 @@ export const jobPreviewMessageSchema = z.object({
   width: z.number().int(),
   height: z.number().int(),
   data: z.string(),
+  seq: z.number().int().optional(),
 });
 export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 

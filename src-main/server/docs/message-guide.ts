@@ -64,7 +64,7 @@ export const serverGuide: Guides<ServerMessage> = {
   },
   job_preview: {
     summary: 'What the picture looks like so far, to those who asked for previews by watch.',
-    example: { type: 'job_preview', job_id: EXAMPLE_JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ' },
+    example: { type: 'job_preview', job_id: EXAMPLE_JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ', seq: 20 },
   },
   model_progress: {
     summary: 'How a model stands or how far its download is, to those who asked for models by watch.',
