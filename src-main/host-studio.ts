@@ -1,17 +1,32 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { HostedStudio, HostedStudioChoices } from './app/hosted-studio.ts';
 import { spawnUtility } from './app/spawn-engine.ts';
+import { attachStudio } from './attach-studio.ts';
 import { childEnvironment } from './config/child-environment.ts';
-import { loadConfig } from './config/config.ts';
+import { type Config, loadConfig } from './config/config.ts';
 import { desktopConfigArguments } from './config/launch-arguments.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { entryFile } from './lib/program-files.ts';
 import { createLog } from './server/log.ts';
 import { type Studio, type StudioOptions, startStudio } from './studio.ts';
 
-/** Starts the studio inside the desktop app: its engine as a process of Electron's, on another port where the wanted one is taken. Throws as `startStudio`. */
-export async function hostStudio({ host, dataDir, argv }: HostedStudioChoices): Promise<HostedStudio> {
+/**
+ * The studio for the desktop app: attached to where our own server runs on this data folder already, else started inside the app, its engine as a process of
+ * Electron's, on another port where the wanted one is taken. Throws as `startStudio`.
+ */
+export async function openStudio({ host, dataDir, argv }: HostedStudioChoices): Promise<HostedStudio> {
   const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
+  try {
+    return await hostStudio(config);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'data_folder_in_use') throw error;
+    const attached = await attachStudio(config.dataDir);
+    if (attached === null) throw error;
+    return attached;
+  }
+}
+
+async function hostStudio(config: Config): Promise<HostedStudio> {
   const entry = entryFile('engine/worker.ts');
   const spawn = () => spawnUtility(entry, childEnvironment());
   const { studio, takenPort } = await startOnFreePort({ config, spawn, log: createLog(config.logLevel) });
@@ -19,6 +34,8 @@ export async function hostStudio({ host, dataDir, argv }: HostedStudioChoices): 
   return {
     origin: `http://127.0.0.1:${studio.port}`,
     takenPort,
+    isAttached: false,
+    onEnd: () => {},
     watchJobs: (listener) => jobs.connect({ clientId: null }, listener).watch({ all: true }),
     imageFile: (filename) => jobs.imageFile(filename),
     isPaused: () => jobs.summary().paused,

@@ -14,6 +14,7 @@ import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';
 import { programVersion } from './program-version.ts';
 import { type AccessKey, loadAccessKey } from './server/access-key.ts';
+import { removeServerAddress, writeServerAddress } from './server/address-file.ts';
 import { listen } from './server/listen.ts';
 import type { Log } from './server/log.ts';
 import { buildServer } from './server/server.ts';
@@ -58,8 +59,16 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     const devices = deviceProbes({ spawn, dataDir, log });
     const engineStatus = () => engine.status();
     const server = await buildServer({ config, jobs, library, engineStatus, listDevices: devices.list, accessKey, rendererDir, version, measurePrompt, log });
+    // one that was killed has left its own
+    removeServerAddress(dataDir);
     const port = await listen(server, config.host, config.port);
+    try {
+      writeServerAddress(dataDir, { host: config.host, port, pid: process.pid });
+    } catch (thrown) {
+      log.warn({ err: thrown }, 'the address of this server could not be written down: a desktop app that starts on this data folder does not find it');
+    }
     const close = async (how: 'park' | 'now'): Promise<void> => {
+      removeServerAddress(dataDir);
       // in this order the clients still hear how their jobs were left
       await jobs.close(how);
       await server.close();

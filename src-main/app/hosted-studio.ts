@@ -1,11 +1,20 @@
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 
-/** The running server as the desktop shell sees it. */
+export interface LastPicture {
+  jobId: string;
+  prompt: string;
+}
+
+/** The running server as the desktop shell sees it: its own, or one that ran on the same data folder before it came. */
 export interface HostedStudio {
   /** Where this machine reaches it: `http://127.0.0.1:8004`. */
   origin: string;
   /** The port that was asked for, where another program has it and a free one was taken instead. */
   takenPort: number | null;
+  /** True where another process runs the server: it is neither parked nor ended from here. */
+  isAttached: boolean;
+  /** Of an attached one: it ended, for good as far as can be told. Once. */
+  onEnd(listener: () => void): void;
   /** Every message about every job, from now on. */
   watchJobs(listener: (message: ServerMessage) => void): void;
   /** The real path of a published picture, or null. */
@@ -13,10 +22,10 @@ export interface HostedStudio {
   isPaused(): boolean;
   setPaused(isPaused: boolean): void;
   /** Newest first. */
-  lastPictures(count: number): Array<{ jobId: string; prompt: string }>;
-  /** Ids of the jobs that run or wait now. */
+  lastPictures(count: number): LastPicture[];
+  /** Ids of the jobs that run or wait at the start. */
   unfinishedJobs(): string[];
-  /** Parks what runs, for the next start, and closes every door. Resolves when the process may end. */
+  /** Parks what runs, for the next start, and closes every door; an attached one is only left. Resolves when the process may end. */
   close(): Promise<void>;
 }
 

@@ -50,14 +50,15 @@ test('the tray shows what is in work, the queue switch and the last pictures', (
     { jobId: 'j1', prompt: 'cats & dogs' },
     { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
   ];
-  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, offered: '0.2.0' }, actions);
+  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, isAttached: false, offered: '0.2.0' }, actions);
   expect(tray[0]).toMatchObject({ label: '2 pictures in work (44 %)', enabled: false });
   for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, 'Version 0.2.0 is available…', english.quit])
     click(tray, label);
   expect(done).toEqual(['open', true, 'j1', 'j2', 'updates', 'quit']);
 
-  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [], offered: null }, actions);
-  expect(idle[0]?.label).toBe('Nothing to do');
+  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [], isAttached: true, offered: null }, actions);
+  expect(idle.slice(0, 2).map(({ label }) => label)).toEqual(['Nothing to do', english.attached]);
+  expect(tray.map(({ label }) => label)).not.toContain(english.attached);
   click(idle, english.resumeQueue);
   expect(done.at(-1)).toBe(false);
   click(idle, english.checkForUpdates);

@@ -16,7 +16,7 @@ import { notifyEnded } from './notify.ts';
 import { guardContents, guardSession } from './page-guard.ts';
 import { registerQuit } from './quit.ts';
 import { createSleepBlocker } from './sleep-blocker.ts';
-import { textsFor } from './texts.ts';
+import { type Texts, textsFor } from './texts.ts';
 import { createTray } from './tray.ts';
 
 const iconPath = join(resourcesDir, 'icons/icon.png');
@@ -24,11 +24,11 @@ const trayIconPath = join(resourcesDir, 'icons/tray.png');
 const TRAY_PICTURES = 5;
 
 /**
- * Runs the desktop app until it quits. `startStudio` starts the server in this process.
+ * Runs the desktop app until it quits. `openStudio` starts the server in this process, or finds the one that runs already.
  * It returns at once: Electron is ready only after the main module has been read to its end, so that one must not wait for it.
  */
-export function runDesktop(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): void {
-  run(startStudio).catch((error: unknown) => {
+export function runDesktop(openStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): void {
+  run(openStudio).catch((error: unknown) => {
     const sentence = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${sentence}\n`);
     dialog.showErrorBox(textsFor(app.getLocale()).cannotStartTitle, sentence);
@@ -36,7 +36,7 @@ export function runDesktop(startStudio: (choices: HostedStudioChoices) => Promis
   });
 }
 
-async function run(startStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
+async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
   const argv = launchArguments();
   if (!app.requestSingleInstanceLock({ argv })) {
     // the instance that holds the lock hears `second-instance` and takes the arguments over
@@ -52,7 +52,7 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
   const texts = () => textsFor(settings.get().language ?? app.getLocale());
 
   const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';
-  const studio = await startStudio({ host, dataDir: join(userData, 'studio'), argv });
+  const studio = await openStudio({ host, dataDir: join(userData, 'studio'), argv });
 
   guardSession(session.defaultSession, studio.origin);
   guardContents(app, shell, () => studio.origin);
@@ -104,6 +104,7 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
       activity: now,
       isPaused: studio.isPaused(),
       pictures: studio.lastPictures(TRAY_PICTURES),
+      isAttached: studio.isAttached,
       offered: offeredVersion(updates.state()),
     });
   }
@@ -126,7 +127,8 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
   const quit = registerQuit({
     texts,
     window,
-    unfinished: () => activity.now().unfinished,
+    // another process's jobs go on without this one
+    unfinished: () => (studio.isAttached ? 0 : activity.now().unfinished),
     close: studio.close,
     install: (restart) => installAtTheEnd(updates, window, texts(), restart),
   });
@@ -134,6 +136,7 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
     void readLaunchRequest(argumentsOf(data), cwd).then((commands) => sendAndShow(window, commands));
   });
   app.on('activate', window.show);
+  studio.onEnd(() => void offerToHost(texts()));
 
   if (argv.includes(HIDDEN_ARGUMENT)) window.prepare();
   else window.show();
@@ -143,6 +146,20 @@ async function run(startStudio: (choices: HostedStudioChoices) => Promise<Hosted
     const port = Number(new URL(studio.origin).port);
     await dialog.showMessageBox({ type: 'info', message: texts().portTakenTitle(studio.takenPort), detail: texts().portTakenDetail(port) });
   }
+}
+
+/** The server of another process has ended, and the window shows nothing but that: this program can be started anew as its own host. */
+async function offerToHost(texts: Texts): Promise<void> {
+  const { response } = await dialog.showMessageBox({
+    type: 'question',
+    message: texts.serverEndedTitle,
+    detail: texts.serverEndedDetail,
+    buttons: [texts.hostHere, texts.quit],
+    defaultId: 0,
+    cancelId: 1,
+  });
+  if (response === 0) app.relaunch();
+  app.quit();
 }
 
 function sendAndShow(window: MainWindow, commands: readonly Parameters<MainWindow['send']>[0][]): void {

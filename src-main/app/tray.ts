@@ -1,17 +1,15 @@
 import { Menu, type MenuItemConstructorOptions, Tray } from 'electron';
 import type { Activity } from './activity.ts';
+import type { LastPicture } from './hosted-studio.ts';
 import type { Texts } from './texts.ts';
-
-export interface TrayPicture {
-  jobId: string;
-  prompt: string;
-}
 
 export interface TrayState {
   activity: Activity;
   isPaused: boolean;
   /** Newest first. */
-  pictures: readonly TrayPicture[];
+  pictures: readonly LastPicture[];
+  /** The server is another process's. */
+  isAttached: boolean;
   /** The version that could be had, null where there is none newer. */
   offered: string | null;
 }
@@ -27,9 +25,14 @@ export interface TrayActions {
 const MAX_LABEL_CHARACTERS = 48;
 
 /** The tray's menu for a state; pure. */
-export function trayTemplate(texts: Texts, { activity, isPaused, pictures, offered }: TrayState, actions: TrayActions): MenuItemConstructorOptions[] {
+export function trayTemplate(
+  texts: Texts,
+  { activity, isPaused, pictures, isAttached, offered }: TrayState,
+  actions: TrayActions,
+): MenuItemConstructorOptions[] {
   return [
     { label: activityText(texts, activity), enabled: false },
+    ...(isAttached ? [{ label: texts.attached, enabled: false }] : []),
     { type: 'separator' },
     { label: texts.open, click: actions.open },
     { label: isPaused ? texts.resumeQueue : texts.pauseQueue, click: () => actions.setPaused(!isPaused) },
@@ -53,7 +56,8 @@ export function createTray(iconPath: string, actions: TrayActions): TrayIcon {
   tray.on('click', actions.open);
   return {
     update: (texts, state) => {
-      tray.setToolTip(`Z-Image-Turbo Studio: ${activityText(texts, state.activity)}`);
+      const lines = [activityText(texts, state.activity), ...(state.isAttached ? [texts.attached] : [])];
+      tray.setToolTip(`Z-Image-Turbo Studio: ${lines.join('\n')}`);
       tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(texts, state, actions)));
     },
   };

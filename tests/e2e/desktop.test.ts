@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import type { DesktopBridge, DesktopCommand } from '#shared/protocol/desktop.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { type DesktopMachine, DesktopUser, desktopMachine, pageOf } from './desktop-app.ts';
+import { startHeadless } from './headless-server.ts';
 
 declare global {
   interface Window {
@@ -343,6 +344,35 @@ test('a taken port is told and another one used', async () => {
   expect(Number(new URL(page.url()).port)).not.toBe(port);
   expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
   stranger.close();
+});
+
+test('where our own server runs already on this data folder, the window is its client, and hosts after its end', async () => {
+  const headless = await startHeadless(join(user.folder, 'studio'));
+  const first = await user.start();
+  const page = await pageOf(first);
+  expect(new URL(page.url()).origin).toBe(headless.origin);
+  const engines = await first.evaluate(({ app }) => app.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length);
+  expect(engines).toBe(0);
+  await first.evaluate(({ Tray, app }) => {
+    Reflect.set(Tray.prototype, 'setToolTip', (text: string) => Reflect.set(globalThis, 'toolTip', text));
+    Reflect.set(app, 'relaunch', () => Reflect.set(globalThis, 'relaunched', true));
+  });
+  await createJob(page, long);
+  await waitForStatus(page, 'processing');
+  await expect
+    .poll(() => first.evaluate(() => String(Reflect.get(globalThis, 'toolTip'))))
+    .toMatch(/1 picture in work.*\nConnected to the server that already runs/);
+
+  await answerDialogs(first, 0);
+  const ended = first.waitForEvent('close');
+  await headless.end();
+  await ended;
+  const second = await user.start();
+  const later = await pageOf(second);
+  expect(new URL(later.url()).origin).not.toBe(headless.origin);
+  expect(await later.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs.map(({ status }: { status: string }) => status))).toEqual([
+    'processing',
+  ]);
 });
 
 test('starting at login is a file in the autostart folder, hidden; switching it off removes the file', async () => {

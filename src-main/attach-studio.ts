@@ -1,0 +1,119 @@
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import type { z } from 'zod';
+import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } from '#shared/domain/job-record.ts';
+import { infoSchema } from '#shared/protocol/http.ts';
+import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
+import type { HostedStudio, LastPicture } from './app/hosted-studio.ts';
+import { readServerAddress } from './server/address-file.ts';
+import { serverUrl } from './server/listen.ts';
+
+const ANSWER_MS = 5_000;
+/** So often a server that has hung up is asked whether it is still there. */
+const PROBES = 4;
+const PROBE_PAUSE_MS = 500;
+const LAST_PICTURES = 10;
+
+/**
+ * The server that already runs on this data folder, as the shell sees it: everything goes over its documented calls, and no engine is started here.
+ * Null where no server of ours answers at the place that the folder names.
+ */
+export async function attachStudio(dataDir: string): Promise<HostedStudio | null> {
+  const address = readServerAddress(dataDir);
+  if (address === null) return null;
+  const isEveryNetwork = address.host === '0.0.0.0' || address.host === '::';
+  const origin = serverUrl(isEveryNetwork ? '127.0.0.1' : address.host, address.port);
+
+  const call = async <T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> => {
+    const response = await fetch(`${origin}${path}`, { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+    return schema.parse(await response.json());
+  };
+  const listed = async (status: JobRecord['status'], limit: number) => (await call(jobPageSchema, `/api/jobs?status=${status}&limit=${limit}`)).jobs;
+  const lastPictures = async (): Promise<LastPicture[]> =>
+    (await listed('completed', LAST_PICTURES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
+  const firstInfo = await call(infoSchema, '/api/info').catch(() => null);
+  if (firstInfo === null) return null;
+
+  let isPaused = firstInfo.queue.paused;
+  let pictures = await lastPictures();
+  const unfinished = (await Promise.all((['generated', 'processing', 'pending'] as const).map((status) => listed(status, 500)))).flat();
+  let tellEnd = (): void => {};
+  let socket: WebSocket | null = null;
+  let isLeft = false;
+
+  const hear = (message: ServerMessage, listener: (message: ServerMessage) => void): void => {
+    const isPicture = message.type === 'job_status' && message.status === 'completed';
+    // the list of last pictures is shown with the message, so it is fetched before
+    if (isPicture) void refreshPictures().then(() => listener(message));
+    else listener(message);
+  };
+  const refreshPictures = async (): Promise<void> => {
+    pictures = await lastPictures().catch(() => pictures);
+  };
+  const connect = (listener: (message: ServerMessage) => void): void => {
+    const opened = new WebSocket(`${origin.replace('http', 'ws')}/api/ws`);
+    socket = opened;
+    opened.on('open', () => opened.send(JSON.stringify({ type: 'watch', all: true })));
+    opened.on('message', (data) => {
+      const message = serverMessageSchema.safeParse(JSON.parse(String(data)));
+      if (message.success) hear(message.data, listener);
+    });
+    // a close follows
+    opened.on('error', () => {});
+    opened.on('close', () => {
+      if (!isLeft) void reconnect(listener);
+    });
+  };
+  const reconnect = async (listener: (message: ServerMessage) => void): Promise<void> => {
+    for (let probe = 0; probe < PROBES && !isLeft; probe++) {
+      await delay(PROBE_PAUSE_MS);
+      const info = await call(infoSchema, '/api/info').catch(() => null);
+      if (info === null) continue;
+      isPaused = info.queue.paused;
+      return connect(listener);
+    }
+    if (!isLeft) tellEnd();
+  };
+
+  return {
+    origin,
+    takenPort: null,
+    isAttached: true,
+    watchJobs: connect,
+    onEnd: (listener) => {
+      tellEnd = listener;
+    },
+    imageFile: async (filename) => {
+      const { outputs_folder } = await call(settingsAnswerSchema, '/api/settings');
+      return basename(filename) === filename ? fileInside(outputs_folder, filename) : null;
+    },
+    isPaused: () => isPaused,
+    setPaused: (pause) => {
+      isPaused = pause;
+      const body: QueueAction = { action: pause ? 'pause' : 'resume' };
+      call(queueSummarySchema, '/api/queue', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }).catch(() => {
+        // the server is gone or stays as it was; the end is told by the socket
+        isPaused = !pause;
+      });
+    },
+    lastPictures: (count) => pictures.slice(0, count),
+    unfinishedJobs: () => unfinished.map(({ job_id }) => job_id),
+    close: async () => {
+      isLeft = true;
+      socket?.close();
+    },
+  };
+}
+
+/** The file's real path where that lies in this very folder. */
+async function fileInside(folder: string, filename: string): Promise<string | null> {
+  try {
+    const [real, inside] = await Promise.all([realpath(join(folder, filename)), realpath(folder)]);
+    return dirname(real) === inside ? real : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const addressSchema = z.object({
+  /** What it was told to listen on; `0.0.0.0` and `::` are every network. */
+  host: z.string(),
+  port: z.number().int().min(1).max(65_535),
+  pid: z.number().int(),
+});
+
+/** Where the server that holds a data folder listens. */
+export type ServerAddress = z.infer<typeof addressSchema>;
+
+const fileOf = (dataDir: string): string => join(dataDir, 'server.json');
+
+/** Tells other starts on this data folder where the server is; only the one that holds the folder's lock writes it. */
+export function writeServerAddress(dataDir: string, address: ServerAddress): void {
+  writeFileSync(fileOf(dataDir), `${JSON.stringify(address)}\n`);
+}
+
+/** Null where nobody has written one, or nothing that can be read. One that was killed leaves its own: whoever reads must ask at that place. */
+export function readServerAddress(dataDir: string): ServerAddress | null {
+  try {
+    return addressSchema.parse(JSON.parse(readFileSync(fileOf(dataDir), 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** Also where there is none. */
+export function removeServerAddress(dataDir: string): void {
+  rmSync(fileOf(dataDir), { force: true });
+}
