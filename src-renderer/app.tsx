@@ -9,8 +9,10 @@ import { useStudio } from './components/use-studio.ts';
 import { GalleryScreen } from './screens/gallery-screen.tsx';
 import { MakeScreen } from './screens/make-screen.tsx';
 import { SettingsScreen } from './screens/settings-screen.tsx';
+import { WelcomeDialog } from './screens/welcome-dialog.tsx';
 import { shownLanguage } from './store/settings.ts';
 import type { Screen } from './store/view-slice.ts';
+import { isFirstRun } from './store/welcome-slice.ts';
 
 const screens = [
   { name: 'make', Sign: WandSparkles },
@@ -59,8 +61,20 @@ export function App({ onRetry }: { onRetry: () => void }) {
       <Announcer />
       <Notices />
       <DropRecipe />
+      <Welcome />
     </div>
   );
+}
+
+/** The first run's questions, where they were not answered yet. */
+function Welcome() {
+  const isOpen = useStudio((state) => state.isWelcomeOpen);
+  const isFirst = useStudio(isFirstRun);
+  const open = useStudio((state) => state.openWelcome);
+  useEffect(() => {
+    if (isFirst) open();
+  }, [isFirst, open]);
+  return isOpen ? <WelcomeDialog /> : null;
 }
 
 /** Puts language and theme of the settings on the page. */

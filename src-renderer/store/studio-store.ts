@@ -15,6 +15,7 @@ import { createSavedSlice, type SavedSlice } from './saved-slice.ts';
 import { createServerSlice, type ServerSlice } from './server-slice.ts';
 import { createTokensSlice, type TokensSlice } from './tokens-slice.ts';
 import { createViewSlice, type ViewSlice } from './view-slice.ts';
+import { createWelcomeSlice, type WelcomeSlice } from './welcome-slice.ts';
 
 /** What the store needs of the world. */
 export interface StudioDeps {
@@ -44,7 +45,8 @@ export type StudioState = ConnectionSlice &
   ServerSlice &
   TokensSlice &
   SavedSlice &
-  ModelsSlice;
+  ModelsSlice &
+  WelcomeSlice;
 export type StudioStore = StoreApi<StudioState>;
 
 /** Everything that the window knows and can do, without React and without a browser. */
@@ -62,6 +64,7 @@ export function createStudioStore(deps: StudioDeps): StudioStore {
     ...createTokensSlice(deps)(...api),
     ...createSavedSlice(deps)(...api),
     ...createModelsSlice(deps)(...api),
+    ...createWelcomeSlice(deps)(...api),
   }));
   store.subscribe(({ selectedId }, before) => {
     if (selectedId !== before.selectedId) writeStored(deps.windowStorage, STAGE_KEY, selectedId);

@@ -65,6 +65,8 @@ export const infoSchema = z.object({
     thumbnail_widths: z.array(z.number().int()),
   }),
   memory: z.object({ total_bytes: z.number(), free_bytes: z.number(), server_bytes: z.number() }),
+  /** Of the disk that pictures go to; null while it does not answer. */
+  disk: z.object({ total_bytes: z.number(), free_bytes: z.number() }).nullable(),
   access: z.object({
     /** Whether this very request came from the machine that the server runs on. */
     from_this_machine: z.boolean(),

@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
@@ -32,7 +33,7 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
   const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
   app.get('/api/info', { schema }, async (request): Promise<Info> => {
     const { state, device, deviceReason, accuracy, residentBytes, restarts } = engineStatus();
-    const [models, upscaler] = await Promise.all([listCheckpoints(registry), registry.upscaler()]);
+    const [models, upscaler, disk] = await Promise.all([listCheckpoints(registry), registry.upscaler(), diskOf(jobs.settings().outputs_folder)]);
     return {
       version,
       models,
@@ -47,7 +48,18 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
         thumbnail_widths: [...THUMBNAIL_WIDTHS],
       },
       memory: { total_bytes: totalmem(), free_bytes: freemem(), server_bytes: process.memoryUsage.rss() },
+      disk,
       access: { from_this_machine: isFromThisMachine(accessRequestOf(request.raw)), open },
     };
   });
+}
+
+async function diskOf(folder: string): Promise<Info['disk']> {
+  try {
+    const { bsize, blocks, bavail } = await statfs(folder);
+    return { total_bytes: bsize * blocks, free_bytes: bsize * bavail };
+  } catch {
+    // a folder that is gone, or on a network that does not answer: what needs the disk tells its own error
+    return null;
+  }
 }

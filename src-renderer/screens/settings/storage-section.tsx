@@ -80,7 +80,8 @@ function useSetting(name: SettingName, shown: string, changeFor: (text: string) 
   return { text, problem, edit: setText, save };
 }
 
-function FolderSetting({ settings }: { settings: SettingsAnswer }) {
+/** Where pictures go. */
+export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const { t } = useTranslation();
   const isDesktop = useStudio((state) => state.isDesktop);
   const chooseFolder = useStudio((state) => state.chooseFolder);
