@@ -28,9 +28,16 @@ export class DesktopUser {
   readonly folder = mkdtempSync(join(tmpdir(), 'desktop-'));
   readonly #machine: DesktopMachine;
   #running: ElectronApplication | null = null;
+  #noticesFile: string | null = null;
 
   constructor(machine: DesktopMachine) {
     this.#machine = machine;
+  }
+
+  /** From now on message boxes answer themselves with their first button, and what they say is added to `file`: those of the very start too. */
+  withDialogsInto(file: string): this {
+    this.#noticesFile = file;
+    return this;
   }
 
   /** Starts the built app for this user; port 0 unless `args` name one. */
@@ -61,7 +68,9 @@ export class DesktopUser {
 
   #environment(): Record<string, string> {
     const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    return { ...Object.fromEntries(inherited), DISPLAY: this.#machine.display.name, XDG_CONFIG_HOME: join(this.folder, 'config') };
+    const recorded =
+      this.#noticesFile === null ? {} : { NODE_OPTIONS: `--require ${join(import.meta.dirname, 'record-dialogs.cjs')}`, NOTICES_FILE: this.#noticesFile };
+    return { ...Object.fromEntries(inherited), ...recorded, DISPLAY: this.#machine.display.name, XDG_CONFIG_HOME: join(this.folder, 'config') };
   }
 }
 
