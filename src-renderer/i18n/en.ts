@@ -383,6 +383,8 @@ export const en = {
     language: 'Language',
     folder: 'Where pictures go',
     machine: 'What this machine can do',
+    gpu: 'Graphics card',
+    noGpu: 'None of NVIDIA’s was found; pictures are made on the processor.',
     memory: 'Memory',
     memoryText: '{{free}} free of {{total}}',
     disk: 'Disk',

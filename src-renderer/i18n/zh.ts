@@ -375,6 +375,8 @@ export const zh: Translation = {
     language: '语言',
     folder: '图片保存位置',
     machine: '这台机器的能力',
+    gpu: '显卡',
+    noGpu: '未找到 NVIDIA 显卡；图片由处理器生成。',
     memory: '内存',
     memoryText: '可用 {{free}}，共 {{total}}',
     disk: '磁盘',

@@ -12,6 +12,7 @@ import { isOver } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { trialJob } from '../store/welcome-slice.ts';
 import { KeyNeeded } from './settings/key-needed.tsx';
+import { providerText } from './settings/machine-section.tsx';
 import { FolderSetting } from './settings/storage-section.tsx';
 
 /** The first run on one page: language, where pictures go, what the machine can do, and which model. Closing it in any way is an answer too. */
@@ -92,7 +93,10 @@ function Folder() {
 
 /** Device, memory and disk as the server has them, and the seconds that one small picture took. */
 function Machine() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  const devices = useStudio((state) => state.devices);
+  const refreshDevices = useStudio((state) => state.refreshDevices);
+  useEffect(() => refreshDevices(false), [refreshDevices]);
   const bytes = useBytes();
   const info = useStudio((state) => state.info);
   if (info === null) return null;
@@ -101,8 +105,16 @@ function Machine() {
     <Part title={t('welcome.machine')}>
       <Facts>
         <Fact name={t('machine.device')}>
-          {engine.device} <span className="text-muted">{engine.device_reason}</span>
+          {providerText(t, engine.device)}
+          {i18n.language === 'en' && <span className="text-muted"> · {engine.device_reason}</span>}
         </Fact>
+        {devices?.gpus.map(({ name, driver }) => (
+          <Fact key={name} name={t('welcome.gpu')}>
+            {name} <span className="text-muted">{t('device.driver', { version: driver })}</span>
+          </Fact>
+        ))}
+        {devices === null && <Fact name={t('welcome.gpu')}>{t('device.trying')}</Fact>}
+        {devices?.gpus.length === 0 && <Fact name={t('welcome.gpu')}>{t('welcome.noGpu')}</Fact>}
         <Fact name={t('welcome.memory')}>{t('welcome.memoryText', { free: bytes(memory.free_bytes), total: bytes(memory.total_bytes) })}</Fact>
         <Fact name={t('welcome.disk')}>
           {disk === null ? t('welcome.diskUnknown') : t('welcome.memoryText', { free: bytes(disk.free_bytes), total: bytes(disk.total_bytes) })}

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
 import { type TestElectron, testElectron } from '../../scripts/test-electron.ts';
 import { startVirtualDisplay, type VirtualDisplay } from './virtual-display.ts';
@@ -28,7 +29,7 @@ export class DesktopUser {
   readonly folder = mkdtempSync(join(tmpdir(), 'desktop-'));
   readonly #machine: DesktopMachine;
   #running: ElectronApplication | null = null;
-  #noticesFile: string | null = null;
+  #appFolder = root;
 
   constructor(machine: DesktopMachine) {
     this.#machine = machine;
@@ -36,7 +37,20 @@ export class DesktopUser {
 
   /** From now on message boxes answer themselves with their first button, and what they say is added to `file`: those of the very start too. */
   withDialogsInto(file: string): this {
-    this.#noticesFile = file;
+    this.#appFolder = join(this.folder, 'app');
+    mkdirSync(this.#appFolder);
+    const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    writeFileSync(join(this.#appFolder, 'package.json'), JSON.stringify({ ...Object(manifest), main: 'main.mjs' }));
+    writeFileSync(
+      join(this.#appFolder, 'main.mjs'),
+      `import { appendFileSync } from 'node:fs';
+      import { dialog } from 'electron';
+      dialog.showMessageBox = async (...args) => {
+        appendFileSync(${JSON.stringify(file)}, args.at(-1).message + '\\n');
+        return { response: 0, checkboxChecked: false };
+      };
+      import(${JSON.stringify(pathToFileURL(join(root, 'out/main/index.js')).href)});`,
+    );
     return this;
   }
 
@@ -45,7 +59,7 @@ export class DesktopUser {
     const port = args.some((argument) => argument.startsWith('--port')) ? [] : ['--port=0'];
     this.#running = await _electron.launch({
       executablePath: this.#machine.electron.executable,
-      args: ['--no-sandbox', `--user-data-dir=${this.folder}`, root, ...port, ...args],
+      args: ['--no-sandbox', `--user-data-dir=${this.folder}`, this.#appFolder, ...port, ...args],
       env: this.#environment(),
       timeout: 60_000,
     });
@@ -68,9 +82,7 @@ export class DesktopUser {
 
   #environment(): Record<string, string> {
     const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const recorded =
-      this.#noticesFile === null ? {} : { NODE_OPTIONS: `--require ${join(import.meta.dirname, 'record-dialogs.cjs')}`, NOTICES_FILE: this.#noticesFile };
-    return { ...Object.fromEntries(inherited), ...recorded, DISPLAY: this.#machine.display.name, XDG_CONFIG_HOME: join(this.folder, 'config') };
+    return { ...Object.fromEntries(inherited), DISPLAY: this.#machine.display.name, XDG_CONFIG_HOME: join(this.folder, 'config') };
   }
 }
 

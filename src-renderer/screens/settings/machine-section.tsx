@@ -96,7 +96,8 @@ function DeviceList() {
 const providers = { cpu: 'CPU', cuda: 'NVIDIA CUDA', webgpu: 'WebGPU', dml: 'DirectML', coreml: 'Core ML' };
 const isProvider = (name: string): name is keyof typeof providers => name in providers;
 
-function providerText(t: TFunction, name: string): string {
+/** A device's name for people. */
+export function providerText(t: TFunction, name: string): string {
   if (name === 'cpu') return t('device.cpu');
   return isProvider(name) ? providers[name] : name;
 }
