@@ -5,7 +5,7 @@ import { readStored, writeStored } from '../client/stored.ts';
 import type { Job } from './jobs.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
-export const WELCOMED_KEY = 'zimage.welcomed';
+const WELCOMED_KEY = 'zimage.welcomed';
 
 export interface WelcomeSlice {
   /** True once somebody went through the first run's questions in this browser, or skipped them. */
