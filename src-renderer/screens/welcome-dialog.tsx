@@ -13,6 +13,7 @@ import { overallProgress } from '../store/overall-progress.ts';
 import { trialJob } from '../store/welcome-slice.ts';
 import { KeyNeeded } from './settings/key-needed.tsx';
 import { providerText } from './settings/machine-section.tsx';
+import { ModelRow } from './settings/models-section.tsx';
 import { FolderSetting } from './settings/storage-section.tsx';
 
 /** The first run on one page: language, where pictures go, what the machine can do, and which model. Closing it in any way is an answer too. */
@@ -170,23 +171,26 @@ function TrialProgress() {
   );
 }
 
+/** Go on with what came with the program, or install another one: what is not there yet is downloaded while the window is used. */
 function Model() {
   const { t } = useTranslation();
-  const bytes = useBytes();
-  const info = useStudio((state) => state.info);
-  if (info === null) return null;
+  const models = useStudio((state) => state.models);
+  const refresh = useStudio((state) => state.refreshModels);
+  useEffect(refresh, [refresh]);
   return (
     <Part title={t('welcome.model')}>
       <p className="text-sm text-muted">{t('welcome.bundled')}</p>
-      <ul className="flex flex-col gap-1 text-sm">
-        {info.models
-          .filter(({ active }) => active)
-          .map((model) => (
-            <li key={model.name}>
-              <span className="font-medium break-all">{model.name}</span> <span className="text-xs text-muted">{bytes(model.size_bytes)}</span>
-            </li>
-          ))}
-      </ul>
+      {models === null ? (
+        <p className="text-sm text-muted">{t('gallery.loading')}</p>
+      ) : (
+        <ul className="flex flex-col divide-y divide-line">
+          {models.models
+            .filter(({ kind }) => kind !== 'upscaler')
+            .map((model) => (
+              <ModelRow key={model.name} model={model} />
+            ))}
+        </ul>
+      )}
     </Part>
   );
 }

@@ -57,7 +57,8 @@ function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
   }
 }
 
-function ModelRow({ model }: { model: ModelEntry }) {
+/** A model and what can be done to it now. */
+export function ModelRow({ model }: { model: ModelEntry }) {
   const { t, i18n } = useTranslation();
   const act = useStudio((state) => state.actOnModel);
   const [isSure, setSure] = useState(true);
