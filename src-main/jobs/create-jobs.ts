@@ -253,10 +253,7 @@ class DurableJobs implements Jobs {
       throw new AppError('bad_param', message, { field: fixed });
     }
     const wanted = { ...change };
-    if (wanted.outputs_folder !== undefined) {
-      wanted.outputs_folder = absoluteFolder(wanted.outputs_folder);
-      prepareOutputsFolder(wanted.outputs_folder);
-    }
+    if (wanted.outputs_folder !== undefined) wanted.outputs_folder = usableFolder(wanted.outputs_folder);
     const before = settings.settings;
     await settings.change(wanted);
     if (wanted.outputs_folder !== undefined) outputs.use(settings.settings.outputs_folder);
@@ -383,11 +380,17 @@ function openOutputs(dir: string, settings: SettingsFile, { outputsDir, log }: J
   return new Outputs(dir, [...settings.earlierFolders, outputsDir]);
 }
 
-/** Throws `bad_param`. */
-function absoluteFolder(path: string): string {
-  if (isAbsolute(path) && !path.includes('\0')) return resolve(path);
-  const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder, as ${resolve('/pictures')}.`;
-  throw new AppError('bad_param', message, { field: 'outputs_folder' });
+/** The folder's full path; it is there then. Throws `bad_param`. */
+function usableFolder(path: string): string {
+  try {
+    if (!isAbsolute(path) || path.includes('\0')) throw new Error('it is no absolute path');
+    prepareOutputsFolder(path);
+    return resolve(path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder that can be written to, as ${resolve('/pictures')}. ${reason}`;
+    throw new AppError('bad_param', message, { field: 'outputs_folder' }, { cause });
+  }
 }
 
 function inSeconds(ms: number | null): number | null {

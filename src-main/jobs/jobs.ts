@@ -118,7 +118,7 @@ export interface Jobs {
   settings(): SettingsAnswer;
   /**
    * Resolves once the change is on the disk and holds; whoever watches all jobs is told which settings changed. A rejection has changed nothing:
-   * `bad_param` (a fixed setting, a path that is not absolute), `folder_not_writable`, `disk_full`, `disk_failed`.
+   * `bad_param` (a fixed setting, a folder that cannot be used), or `disk_full`, `folder_not_writable`, `disk_failed` for the file of settings.
    */
   changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
 

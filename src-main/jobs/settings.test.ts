@@ -81,7 +81,9 @@ test('a folder that is no absolute path, or that cannot be written, changes noth
   });
   writeFileSync(join(room.dataDir, 'file'), '');
   await expect(jobs.changeSettings({ outputs_folder: join(room.dataDir, 'file', 'x'), disk_limit_gb: 1 })).rejects.toMatchObject({
-    code: 'folder_not_writable',
+    code: 'bad_param',
+    data: { field: 'outputs_folder' },
+    message: expect.stringContaining('EEXIST'),
   });
   expect(jobs.settings()).toEqual(before);
   expect(existsSync(join(room.dataDir, 'settings.json'))).toBe(false);

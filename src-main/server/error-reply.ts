@@ -28,6 +28,7 @@ const statusByCode: Partial<Record<ErrorCode, number>> = {
   job_of_others: 409,
   not_cancellable: 409,
   model_busy: 409,
+  model_not_installed: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
@@ -44,6 +45,8 @@ const statusByCode: Partial<Record<ErrorCode, number>> = {
   queue_full: 503,
   shutting_down: 503,
   disk_full: 507,
+  folder_not_writable: 507,
+  disk_failed: 507,
 };
 
 export function httpStatus(code: ErrorCode): number {
