@@ -79,6 +79,8 @@ export interface Engine {
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   status(): EngineStatus;
+  /** So long after its last task the process ends and gives its memory back; null lets it stay. The next task starts another. */
+  unloadAfter(idleMs: number | null): void;
   /** Ends the process; running tasks reject with `shutting_down`. */
   close(): Promise<void>;
 }

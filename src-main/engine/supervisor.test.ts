@@ -44,6 +44,25 @@ function task(name = 'a.png', identity = 'fake'): GenerateTask {
 
 const quickToNotice = { limits: { heartbeatTimeoutMs: 3_000, startTimeoutMs: 30_000, taskTimeoutMs: 3_000 } };
 
+test('an idle process gives its memory back, not before a task has ended, and the next task finds another', async () => {
+  const engine = create({ stepMs: 5 });
+  engine.unloadAfter(50);
+  await engine.generate(task(), listen().hooks, never());
+  const pid = engine.pid();
+  expect(pid).not.toBeNull();
+  await until(() => engine.pid() === null);
+  expect(engine.status()).toMatchObject({ state: 'stopped', restarts: 0 });
+  await engine.generate(task('b.png'), listen().hooks, never());
+  expect(engine.pid()).not.toBe(pid);
+  engine.unloadAfter(null);
+  await sleep(200);
+  expect(engine.pid()).not.toBeNull();
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(10);
+}
+
 test.for([
   ['crash@2', 'engine_crashed'],
   ['crash@loading', 'engine_crashed'],

@@ -119,6 +119,8 @@ class Supervisor implements SupervisedEngine {
   #tasks: Task[] = [];
   #life: Life | null = null;
   #startTimer: NodeJS.Timeout | undefined;
+  #idleMs: number | null = null;
+  #idleTimer: NodeJS.Timeout | undefined;
   #nextId = 1;
   #faults = 0;
   #closing: Promise<void> | null = null;
@@ -150,6 +152,13 @@ class Supervisor implements SupervisedEngine {
     return this.#life?.process.pid ?? null;
   }
 
+  unloadAfter(idleMs: number | null): void {
+    this.#idleMs = idleMs;
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    this.#pump();
+  }
+
   status(): EngineStatus {
     const { device, deviceReason, accuracy } = this.#config;
     return {
@@ -174,6 +183,7 @@ class Supervisor implements SupervisedEngine {
 
   async #end(): Promise<void> {
     clearTimeout(this.#startTimer);
+    clearTimeout(this.#idleTimer);
     for (const task of [...this.#tasks]) this.#reject(task, shuttingDown());
     const life = this.#life;
     if (life === null) return;
@@ -205,11 +215,27 @@ class Supervisor implements SupervisedEngine {
       return;
     }
     if (life.ended !== null) return;
+    this.#watchIdle(life);
     const isFree = life.ready && life.onDevice === null;
     const mustGo = life.stuck || (isFree && next !== undefined && !fits(life, next.order));
     const isFinishing = this.#tasks.some((task) => task.place === 'finishing');
     if (mustGo && !isFinishing) this.#kill(life, 'planned');
     else if (!mustGo && isFree && next !== undefined) this.#give(life, next);
+  }
+
+  /** Called often: the time runs from the first moment without a task, and ends with the next one. */
+  #watchIdle(life: Life): void {
+    if (this.#tasks.length > 0 || this.#idleMs === null) {
+      clearTimeout(this.#idleTimer);
+      this.#idleTimer = undefined;
+      return;
+    }
+    this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (life !== this.#life || this.#tasks.length > 0) return;
+      this.#log.info({ pid: life.process.pid }, 'nothing to do: the engine process gives its memory back');
+      this.#kill(life, 'planned');
+    }, this.#idleMs);
   }
 
   #give(life: Life, task: Task): void {
@@ -360,6 +386,8 @@ class Supervisor implements SupervisedEngine {
 
   #bury(life: Life, exit: ProcessExit): void {
     clearInterval(life.watch);
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
     this.#life = null;
     const fault = life.ended ?? diagnose(exit);
     if (fault !== 'planned') {

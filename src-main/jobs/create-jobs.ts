@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import type { Engine } from '#main/engine/engine.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
@@ -36,13 +37,19 @@ const IDLE_CLIENT_MS = 90 * 24 * 3600 * 1000;
 
 const defaultLimits: JobsLimits = { running: 4, waiting: 1000, reserveBytes: 256 * 1024 * 1024, replayedStatuses: 1000 };
 
-const defaultSettings: Omit<Settings, 'outputs_folder'> = { disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true };
+const defaultSettings: Omit<Settings, 'outputs_folder'> = {
+  disk_limit_gb: null,
+  empty_bin_after_days: null,
+  window_jobs_first: true,
+  unload_model_after_minutes: 30,
+};
 
 const takesEffect: SettingsAnswer['takes_effect'] = {
   outputs_folder: 'next_picture',
   disk_limit_gb: 'now',
   empty_bin_after_days: 'now',
   window_jobs_first: 'now',
+  unload_model_after_minutes: 'now',
 };
 
 const systemClock: Clock = {
@@ -77,6 +84,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     const journal = new Journal(store, audience, clock.now);
     const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
     const bin = new Bin({ store, audience, journal, outputs });
+    engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
     const retention = new Retention({ store, outputs, bin, settings, clock, log });
     const runner = new Runner({
       ...{ store, audience, journal, outputs, engine, registry, clock, log, programVersion, settings, isOwnWindow },
@@ -90,7 +98,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
     retention.start();
     return new DurableJobs({
-      ...{ store, audience, clientsSeen, journal, outputs, bin, retention, runner, admission, settings, fixedSettings, clock, limits, unlock },
+      ...{ store, audience, clientsSeen, journal, outputs, bin, retention, runner, admission, settings, fixedSettings, clock, limits, engine, unlock },
     });
   } catch (thrown) {
     unlock();
@@ -112,6 +120,7 @@ interface Parts {
   fixedSettings: readonly SettingName[];
   clock: Clock;
   limits: JobsLimits;
+  engine: Engine;
   unlock: () => void;
 }
 
@@ -246,7 +255,7 @@ class DurableJobs implements Jobs {
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
-    const { settings, fixedSettings, outputs, audience, retention } = this.#parts;
+    const { settings, fixedSettings, outputs, audience, retention, engine } = this.#parts;
     const fixed = fixedSettings.find((name) => change[name] !== undefined);
     if (fixed !== undefined) {
       const message = `${fixed} is fixed by the command line and cannot be changed here; it may be left out. Start the server without that option to change it.`;
@@ -257,6 +266,7 @@ class DurableJobs implements Jobs {
     const before = settings.settings;
     await settings.change(wanted);
     if (wanted.outputs_folder !== undefined) outputs.use(settings.settings.outputs_folder);
+    engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
     const names = settingNameSchema.options.filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
     retention.look();
     if (names.length > 0) audience.tellWatchers({ type: 'settings_changed', names });
@@ -391,6 +401,10 @@ function usableFolder(path: string): string {
     const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder that can be written to, as ${resolve('/pictures')}. ${reason}`;
     throw new AppError('bad_param', message, { field: 'outputs_folder' }, { cause });
   }
+}
+
+function minutesInMs(minutes: number | null): number | null {
+  return minutes === null ? null : minutes * 60_000;
 }
 
 function inSeconds(ms: number | null): number | null {

@@ -23,6 +23,17 @@ test('a change is on the disk for its owner alone, holds after a restart, and wa
   expect(again.settings()).toMatchObject({ disk_limit_gb: 5, empty_bin_after_days: 30, window_jobs_first: true, outputs_folder: room.outputsDir });
 });
 
+test('how long the engine keeps its model is told to it at the start and at each change', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  expect(engine.idleMs).toBe(30 * 60_000);
+  await jobs.changeSettings({ unload_model_after_minutes: 5 });
+  expect(engine.idleMs).toBe(5 * 60_000);
+  await jobs.changeSettings({ unload_model_after_minutes: null });
+  expect(engine.idleMs).toBeNull();
+});
+
 test('pictures go to another folder from then on; earlier ones are found, binned and brought back where they are', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());

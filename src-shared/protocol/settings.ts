@@ -13,6 +13,8 @@ export const settingsSchema = z.strictObject({
   empty_bin_after_days: z.number().int().min(1).max(3650).nullable(),
   /** Jobs of the program's own window start before those of other clients. */
   window_jobs_first: z.boolean(),
+  /** So many minutes after its last picture the engine gives its memory back; the next picture loads the model again. Null keeps it loaded. */
+  unload_model_after_minutes: z.number().int().min(1).max(10_080).nullable(),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 export const settingNameSchema = settingsSchema.keyof();
@@ -34,6 +36,7 @@ export const settingsAnswerSchema = z.object({
     disk_limit_gb: momentSchema,
     empty_bin_after_days: momentSchema,
     window_jobs_first: momentSchema,
+    unload_model_after_minutes: momentSchema,
   } satisfies Record<SettingName, typeof momentSchema>),
 });
 export type SettingsAnswer = z.infer<typeof settingsAnswerSchema>;

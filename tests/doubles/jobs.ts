@@ -16,7 +16,7 @@ export class JobsDouble implements Jobs {
   refusal: Error | null = null;
   closed: 'park' | 'now' | null = null;
   paused = false;
-  chosen: Settings = { outputs_folder: '/pictures', disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true };
+  chosen: Settings = { outputs_folder: '/pictures', disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true, unload_model_after_minutes: 30 };
   readonly #outputsDir: string;
   readonly #deletedListeners: ((filenames: string[]) => void)[] = [];
 
@@ -120,7 +120,13 @@ export class JobsDouble implements Jobs {
   }
 
   settings(): SettingsAnswer {
-    const takes_effect = { outputs_folder: 'next_picture', disk_limit_gb: 'now', empty_bin_after_days: 'now', window_jobs_first: 'now' } as const;
+    const takes_effect = {
+      outputs_folder: 'next_picture',
+      disk_limit_gb: 'now',
+      empty_bin_after_days: 'now',
+      window_jobs_first: 'now',
+      unload_model_after_minutes: 'now',
+    } as const;
     return { ...this.chosen, fixed: [], takes_effect };
   }
 

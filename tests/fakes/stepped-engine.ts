@@ -88,6 +88,13 @@ export class SteppedEngine implements Engine {
     }
   }
 
+  /** What was asked for last. */
+  idleMs: number | null = null;
+
+  unloadAfter(idleMs: number | null): void {
+    this.idleMs = idleMs;
+  }
+
   status(): EngineStatus {
     return { state: 'ready', device: 'none', deviceReason: 'a test', accuracy: 'exact', residentBytes: 0, restarts: 0 };
   }

@@ -44,8 +44,15 @@ const settings: SettingsAnswer = {
   disk_limit_gb: 20,
   empty_bin_after_days: 30,
   window_jobs_first: true,
+  unload_model_after_minutes: 30,
   fixed: [],
-  takes_effect: { outputs_folder: 'next_picture', disk_limit_gb: 'now', empty_bin_after_days: 'now', window_jobs_first: 'now' },
+  takes_effect: {
+    outputs_folder: 'next_picture',
+    disk_limit_gb: 'now',
+    empty_bin_after_days: 'now',
+    window_jobs_first: 'now',
+    unload_model_after_minutes: 'now',
+  },
 };
 
 const model: ModelEntry = {

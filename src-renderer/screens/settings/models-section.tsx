@@ -30,6 +30,7 @@ export function ModelsSection() {
           </ul>
           <AddModel />
           <DownloadLimit limits={models.limits} />
+          <UnloadAfter />
         </>
       )}
     </Card>
@@ -259,6 +260,31 @@ function DownloadLimit({ limits }: { limits: ModelLimits }) {
         value={now}
         options={values.map((value) => ({ value, label: value === '0' ? t('models.noLimit') : `${value} MB${t('models.perSecond')}` }))}
         onChange={(value) => limit({ bytes_per_second: value === '0' ? null : Number(value) * 1e6 })}
+      />
+    </div>
+  );
+}
+
+const MINUTES = ['0', '5', '15', '30', '60', '240'] as const;
+
+/** How long a model stays in memory without work. */
+function UnloadAfter() {
+  const { t } = useTranslation();
+  const settings = useStudio((state) => state.serverSettings);
+  const refresh = useStudio((state) => state.refreshServerSettings);
+  const change = useStudio((state) => state.changeServerSettings);
+  useEffect(refresh, [refresh]);
+  if (settings === null) return null;
+  const now = String(settings.unload_model_after_minutes ?? 0);
+  const values = MINUTES.some((value) => value === now) ? MINUTES : [...MINUTES, now];
+  return (
+    <div className="flex flex-wrap items-center justify-between gap-2 text-sm">
+      <span className="font-medium">{t('models.unload')}</span>
+      <Select
+        label={t('models.unload')}
+        value={now}
+        options={values.map((value) => ({ value, label: value === '0' ? t('models.keepLoaded') : t('models.minutes', { count: Number(value) }) }))}
+        onChange={(value) => void change({ unload_model_after_minutes: value === '0' ? null : Number(value) })}
       />
     </div>
   );
