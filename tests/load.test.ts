@@ -16,9 +16,9 @@ afterAll(() => studio.dispose());
 test('a job that 50 clients ask for at once tells each of them every step', async () => {
   await queue(studio.port, 'pause');
   const sockets = await openSockets(studio.port, 50, 'fan-out');
-  const { steps } = await fanOut(sockets, 'one for all', 20, () => queue(studio.port, 'resume'));
+  const { messages } = await fanOut(sockets, 'one for all', 20, () => queue(studio.port, 'resume'));
   closeSockets(sockets);
-  expect(steps).toBe(50 * 20);
+  expect(messages).toBe(50 * 20);
 });
 
 test('readers that read nothing are cut, and the one beside them is answered on', async () => {

@@ -19,7 +19,7 @@ export async function measureFanOut(): Promise<Check[]> {
   }
   closeSockets(sockets);
   await studio.dispose();
-  const told = rounds.reduce((sum, { steps }) => sum + steps, 0);
+  const told = rounds.reduce((sum, { messages }) => sum + messages, 0);
   return [
     { what: `messages to ${SOCKETS} sockets`, value: Math.round(median(rounds.map(rate))), unit: '/s', least: 10_000, goal: 25_000 },
     { what: `steps that were not told, of ${ROUNDS * STEPS * SOCKETS}`, value: ROUNDS * STEPS * SOCKETS - told, unit: '', most: 0 },
@@ -27,10 +27,9 @@ export async function measureFanOut(): Promise<Check[]> {
 }
 
 export interface FannedOut {
-  /** Progress messages that all sockets received together, and those of them that tell a denoising step. */
+  /** Messages about denoising steps that all sockets received together. */
   messages: number;
-  steps: number;
-  /** From the first progress that anybody received to the last. */
+  /** From the first of them that anybody received to the last. */
   ms: number;
 }
 
@@ -45,32 +44,24 @@ export async function fanOut(sockets: readonly WebSocket[], prompt: string, step
   await Promise.all(followers.map(({ joined }) => joined));
   await start();
   const followed = await Promise.all(followers.map(({ ended }) => ended));
-  return {
-    messages: followed.reduce((sum, { times }) => sum + times.length, 0),
-    steps: followed.reduce((sum, follower) => sum + follower.steps, 0),
-    ms: Math.max(...followed.map(({ times }) => times.at(-1) ?? 0)) - Math.min(...followed.map(({ times }) => times[0] ?? Number.POSITIVE_INFINITY)),
-  };
+  const times = followed.flat();
+  return { messages: times.length, ms: Math.max(...times) - Math.min(...times) };
 }
 
-interface Followed {
-  times: number[];
-  steps: number;
-}
-
-function follow(socket: WebSocket, prompt: string, steps: number): { joined: Promise<void>; ended: Promise<Followed> } {
+/** `ended` tells when each step came. */
+function follow(socket: WebSocket, prompt: string, steps: number): { joined: Promise<void>; ended: Promise<number[]> } {
   const joined = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<Followed>();
-  const followed: Followed = { times: [], steps: 0 };
+  const ended = Promise.withResolvers<number[]>();
+  const times: number[] = [];
   const onMessage = (data: Buffer): void => {
     // only looked at, not parsed, so that the server is measured and not this program
     if (data.includes('"job_progress"')) {
-      followed.times.push(performance.now());
-      if (data.includes('"generating"')) followed.steps++;
+      if (data.includes('"generating"')) times.push(performance.now());
       return;
     }
     const message: { type: string; status?: string } = JSON.parse(data.toString());
     if (message.status === 'pending') joined.resolve();
-    else if (message.status === 'completed') ended.resolve(followed);
+    else if (message.status === 'completed') ended.resolve(times);
     else if (message.type === 'error' || message.status === 'failed') ended.reject(new Error(`the job ended so: ${data.toString()}`));
   };
   socket.on('message', onMessage);
