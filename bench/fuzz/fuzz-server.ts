@@ -7,13 +7,18 @@ import { fuzzFrames } from './frames.ts';
 import { fuzzHttp } from './http.ts';
 import { type Fuzzed, fuzzMessages } from './messages.ts';
 
+type Memory = Awaited<ReturnType<StudioProcess['memory']>>;
+
+const ROUNDS = 5;
+/** The first rounds fill caches. */
+const WARM_UP_ROUNDS = 1;
 const CONNECTIONS = 40;
 const CLEAR_EVERY_MS = 500;
 const FINDINGS_SHOWN = 20;
 
 /**
  * `messages` WebSocket messages, nine of ten in whole frames and the rest as damaged frames, and a tenth as many HTTP requests, against one server that must
- * live through them, answer all, and hold no more memory at the end than after the first fifth. Jobs wait meanwhile; at the end one runs to its end.
+ * live through them, answer all, and hold no more memory at the end than after the second of five rounds. Jobs wait meanwhile; at the end one runs to its end.
  */
 export async function fuzzServer(messages: number, seed: number): Promise<Check[]> {
   const studio = await StudioProcess.start();
@@ -21,15 +26,15 @@ export async function fuzzServer(messages: number, seed: number): Promise<Check[
   await queue(port, 'pause');
   const ended = new AbortController();
   const clearing = keepQueueOpen(port, ended.signal);
-  const round = async (share: number, roundSeed: number): Promise<Fuzzed[]> => [
-    await fuzzMessages(port, Math.round(messages * 0.9 * share), CONNECTIONS, roundSeed),
-    await fuzzFrames(port, Math.round(messages * 0.1 * share), roundSeed),
-    await fuzzHttp(port, Math.round(messages * 0.1 * share), roundSeed),
-  ];
-  const first = await round(0.2, seed);
-  const before = await studio.memory();
-  const rest = await round(0.8, seed + 1000);
-  const after = await studio.memory();
+  const all: Fuzzed[] = [];
+  const memories: Memory[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const roundSeed = seed + round * 1000;
+    all.push(await fuzzMessages(port, Math.round((messages * 0.9) / ROUNDS), CONNECTIONS, roundSeed));
+    all.push(await fuzzFrames(port, Math.round((messages * 0.1) / ROUNDS), roundSeed));
+    all.push(await fuzzHttp(port, Math.round((messages * 0.1) / ROUNDS), roundSeed));
+    memories.push(await studio.memory());
+  }
   ended.abort();
   await clearing;
   await queue(port, 'clear');
@@ -40,12 +45,7 @@ export async function fuzzServer(messages: number, seed: number): Promise<Check[
   const { isRunning, output } = studio;
   await studio.dispose();
   if (/"level":(50|60)/.test(output)) console.error(output.slice(0, 4000));
-  return report(seed, [...first, ...rest], {
-    isRunning,
-    serverErrors: output.split('"level":50').length - 1,
-    grownBytes: after.heapUsed - before.heapUsed,
-    rssBytes: after.rss - before.rss,
-  });
+  return report(seed, all, memories, { isRunning, serverErrors: output.split('"level":50').length - 1 });
 }
 
 /** The queue is full after 1,000 jobs; a server that refuses everything has little to go wrong. */
@@ -58,7 +58,7 @@ async function keepQueueOpen(port: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-function report(seed: number, all: Fuzzed[], server: { isRunning: boolean; serverErrors: number; grownBytes: number; rssBytes: number }): Check[] {
+function report(seed: number, all: Fuzzed[], memories: Memory[], server: { isRunning: boolean; serverErrors: number }): Check[] {
   const [messages, frames, http] = [0, 1, 2].map((kind) => all.filter((_, i) => i % 3 === kind));
   const sum = (of: Fuzzed[] | undefined, what: (fuzzed: Fuzzed) => number): number => (of ?? []).reduce((total, fuzzed) => total + what(fuzzed), 0);
   const findings = all.flatMap((fuzzed) => fuzzed.findings);
@@ -69,7 +69,11 @@ function report(seed: number, all: Fuzzed[], server: { isRunning: boolean; serve
     ['http', http],
   ] as const)
     console.log(`  ${what}: ${counted(of ?? [])}`);
-  const megabytes = (bytes: number): number => Math.round(bytes / 1e5) / 10;
+  console.log(`  resident after each round: ${memories.map(({ rss }) => megabytes(rss)).join(', ')} MB`);
+  const growth = (what: (memory: Memory) => number): number => {
+    const series = memories.map(what);
+    return megabytes((series.at(-1) ?? 0) - (series[WARM_UP_ROUNDS] ?? 0));
+  };
   return [
     { what: `messages sent with seed ${seed}, ${sum(messages, ({ valid }) => valid)} of them right ones`, value: sum(messages, ({ sent }) => sent), unit: '' },
     { what: 'damaged WebSocket frames sent', value: sum(frames, ({ sent }) => sent), unit: '' },
@@ -77,9 +81,13 @@ function report(seed: number, all: Fuzzed[], server: { isRunning: boolean; serve
     { what: 'not answered, wrongly answered, or answered with 5xx', value: findings.length, unit: '', most: 0 },
     { what: 'errors in the log of the server', value: server.serverErrors, unit: '', most: 0 },
     { what: 'server processes that ended', value: server.isRunning ? 0 : 1, unit: '', most: 0 },
-    { what: 'growth of live memory after the first fifth', value: megabytes(server.grownBytes), unit: 'MB', most: 16 },
-    { what: 'growth of resident memory after the first fifth', value: megabytes(server.rssBytes), unit: 'MB', most: 64 },
+    { what: 'growth of live memory after the second of five rounds', value: growth(({ heapUsed, external }) => heapUsed + external), unit: 'MB', most: 16 },
+    { what: 'growth of resident memory after the second of five rounds', value: growth(({ rss }) => rss), unit: 'MB', most: 64 },
   ];
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e5) / 10;
 }
 
 /** `unknown_job 12, job_status 3`, the most frequent first. */
