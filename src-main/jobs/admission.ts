@@ -62,7 +62,7 @@ export class Admission {
   readonly #standing = new WeakMap<Listener, Promise<{ answered: Promise<void> }>>();
   /** Looks at the models that are under way. Each reads dozens of files, so it serves everybody who asks meanwhile. */
   readonly #looks = new Map<ModelType, Promise<{ checkpoint: ModelName; upscaler: ModelName }>>();
-  #freeSpace: { atMs: number; bytes: Promise<number> } | null = null;
+  #freeSpace: { dir: string; atMs: number; bytes: Promise<number> } | null = null;
   #arrivals: number;
   #closed = false;
 
@@ -205,7 +205,9 @@ export class Admission {
   async #reasonForNoRoom(pictureBytesAtMost: number): Promise<AppError | null> {
     const { outputs, retention, clock, limits } = this.#parts;
     const nowMs = clock.monotonicMs();
-    if (this.#freeSpace === null || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) this.#freeSpace = { atMs: nowMs, bytes: outputs.freeBytes() };
+    if (this.#freeSpace?.dir !== outputs.dir || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) {
+      this.#freeSpace = { dir: outputs.dir, atMs: nowMs, bytes: outputs.freeBytes() };
+    }
     try {
       const freeBytes = await this.#freeSpace.bytes;
       const neededBytes = pictureBytesAtMost + limits.reserveBytes;
