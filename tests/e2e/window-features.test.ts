@@ -9,6 +9,7 @@ import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { needsMount, SmallDisk } from '../support/small-disk.ts';
 import { noBrowser, type Visit } from './browser.ts';
 import { openForeignDoor } from './foreign-door.ts';
 import { go, isFinished, make, prompt, queue, stage } from './window-page.ts';
@@ -360,6 +361,37 @@ describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
       await make(page, 'nothing comes of this', { count: '2' });
       await page.getByText(/^The engine stops again and again/).waitFor();
       expect(await prompt(page).inputValue()).toBe('nothing comes of this');
+    } finally {
+      await studio.close();
+    }
+  });
+});
+
+describe.skipIf(noBrowser !== null)('a disk that is full', () => {
+  test('is told with what to do, keeps what was typed, and is forgotten when there is room again', async (context) => {
+    needsMount(context);
+    const studio = new WindowStudio({ stepMs: 5 });
+    await studio.start();
+    try {
+      const full = join(studio.folder, 'full');
+      new SmallDisk(full, 'size=1m');
+      const settings = await (await fetch(`${studio.url}/api/settings`)).json();
+      const goTo = (folder: string) =>
+        fetch(`${studio.url}/api/settings`, {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ outputs_folder: folder }),
+        });
+      expect((await goTo(full)).status).toBe(200);
+      const { page, faults } = await studio.visit();
+      await make(page, 'no room for this');
+      await page.getByText(/^The disk is full\./).waitFor();
+      expect(await prompt(page).inputValue()).toBe('no room for this');
+      await goTo(settings.outputs_folder);
+      await prompt(page).press('Control+Enter');
+      await isFinished(page);
+      await page.getByText(/^The disk is full\./).waitFor({ state: 'detached' });
+      expect(faults).toEqual([]);
     } finally {
       await studio.close();
     }
