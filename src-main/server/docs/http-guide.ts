@@ -40,7 +40,7 @@ const queue: QueueSummary = {
 };
 
 const settings: SettingsAnswer = {
-  outputs_folder: '/home/ada/Pictures',
+  outputs_folder: '/srv/pictures',
   disk_limit_gb: 20,
   empty_bin_after_days: 30,
   window_jobs_first: true,
@@ -89,7 +89,7 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'delete /api/bin': { answer: { removed: 3 } },
   'get /api/queue': { answer: queue },
   'post /api/queue': { body: { action: 'pause' } satisfies QueueAction, answer: queue },
-  'get /api/models': { answer: { models: [model], limits: { bytes_per_second: null }, cache_dir: '/home/ada/.cache/huggingface/hub' } },
+  'get /api/models': { answer: { models: [model], limits: { bytes_per_second: null }, cache_dir: '/srv/huggingface/hub' } },
   'post /api/models': { body: { repository: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32' } satisfies NewModel, answer: model },
   'put /api/models/limits': { body: { bytes_per_second: 1_000_000 } satisfies ModelLimits, answer: { bytes_per_second: 1_000_000 } satisfies ModelLimits },
   'post /api/models/{name}/{action}': { params: { name: 'storybook-uint4', action: 'verify' }, answer: model },
