@@ -174,7 +174,7 @@ class Stage {
     const status = isCrash ? 'failed' : task.kind === 'generate' ? 'generated' : 'completed';
     if (isCrash) task.fail(new AppError('engine_crashed', 'The process of the engine died twice.', {}));
     else await task.finish();
-    while (this.#jobs.get(jobId)?.status !== status) await new Promise(setImmediate);
+    await expect.poll(() => this.#jobs.get(jobId)?.status, { timeout: 20_000, interval: 1 }).toBe(status);
     return { wish: this.#wishOf(jobId), status };
   }
 
@@ -281,7 +281,13 @@ async function play(commands: Command[]): Promise<void> {
     await perform(step, stage, model);
     await turns();
     for (const clientId of CLIENTS.filter((each) => stage.isThere(each))) {
-      expect(stage.hear(clientId)).toEqual(model.told.get(clientId)?.splice(0));
+      const heard: string[] = [];
+      const hear = () => {
+        heard.push(...stage.hear(clientId));
+        return heard;
+      };
+      // what follows an end waits for files to be removed
+      await expect.poll(hear, { timeout: 20_000, interval: 1 }).toEqual(model.told.get(clientId)?.splice(0));
       expect(stage.list(clientId)).toEqual(model.list(clientId));
       expect(stage.view(clientId)).toEqual(model.view(clientId));
       // the answers just given have numbers too
@@ -297,5 +303,9 @@ const { FC_SEED: seed, FC_PATH: path } = process.env;
 const replay = seed === undefined ? {} : { seed: Number(seed), ...(path === undefined ? {} : { path }) };
 
 test('whatever clients ask and cancel, come and go, while the engine finishes and dies and the program starts anew, each hears and sees what the rules say', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), play), { numRuns: 15, ...replay });
+  await fc.assert(fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), play), {
+    numRuns: 25,
+    interruptAfterTimeLimit: 60_000,
+    ...replay,
+  });
 });
