@@ -180,7 +180,7 @@ export class Admission {
   #join({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
     const { audience, runner } = this.#parts;
     afterCommit(audience.setInterest(listener, known.jobId, requestId, 'live'));
-    afterCommit(() => audience.answer(listener, { ...statusDraft(known), ...runner.times(known.jobId) }, requestId));
+    afterCommit(audience.addressAnswer(listener, () => ({ ...statusDraft(known), ...runner.times(known.jobId) }), requestId));
     return TAKEN;
   }
 
@@ -188,7 +188,7 @@ export class Admission {
     const { audience, store } = this.#parts;
     if (known.deletedAtMs !== null) store.setDeleted(known.jobId, null);
     afterCommit(audience.setInterest(listener, known.jobId, requestId, 'over'));
-    afterCommit(() => audience.answer(listener, { ...statusDraft(known), cached: true }, requestId));
+    afterCommit(audience.addressAnswer(listener, () => ({ ...statusDraft(known), cached: true }), requestId));
     return TAKEN;
   }
 

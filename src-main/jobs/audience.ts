@@ -103,6 +103,10 @@ export class Audience {
       if (reached(stand)) addressed.set(clientId, { requestId, seq: this.#keepStatus(clientId, requestId, draft) });
       else if (stand === 'cancelled') gaveUp.add(clientId);
     }
+    const watching = this.#watchersBut((clientId) => addressed.has(clientId) || gaveUp.has(clientId)).map((clientId) => ({
+      clientId,
+      seq: this.#nextSeq(clientId),
+    }));
     return () => {
       const message: StatusDraft = { ...draft, ...times?.() };
       for (const [clientId, { requestId, seq }] of addressed) this.#sendToClient(clientId, numbered(message, requestId, seq));
@@ -111,10 +115,7 @@ export class Audience {
         const interest = listener.interests.get(jobId);
         if (interest === undefined ? listener.all : reached(interest.stand)) listener.send(numbered(message, interest?.requestId, ++listener.seq));
       }
-      this.#sendToWatchers(
-        (clientId) => !addressed.has(clientId) && !gaveUp.has(clientId),
-        (seq) => numbered(message, undefined, seq),
-      );
+      for (const { clientId, seq } of watching) this.#sendToWatcher(clientId, numbered(message, undefined, seq));
     };
   }
 
@@ -139,6 +140,16 @@ export class Audience {
     return () => this.#sendToClient(clientId, numbered(draft, requestId, seq));
   }
 
+  /**
+   * Inside a transaction: the returned effect answers one message, to that connection only; it is not kept. It has its number from now on, as what is
+   * kept has, so that numbers grow in the order of sending.
+   */
+  addressAnswer(listener: Listener, draft: () => StatusDraft, requestId: RequestId): () => void {
+    if (listener.clientId === null) return () => this.answer(listener, draft(), requestId);
+    const seq = this.#nextSeq(listener.clientId);
+    return () => listener.send(numbered(draft(), requestId, seq));
+  }
+
   /** Answers one message; goes to that connection only and is not kept. */
   answer(listener: Listener, draft: StatusDraft, requestId: RequestId): void {
     listener.send(numbered(draft, requestId, this.#nextSeqOf(listener)));
@@ -160,7 +171,7 @@ export class Audience {
       const stand = listener.interests.get(jobId)?.stand;
       if (stand === undefined ? listener.all : stand === 'live') listener.send(message(++listener.seq));
     }
-    this.#sendToWatchers((clientId) => !latest.has(clientId) && !gaveUp.has(clientId), message);
+    for (const clientId of this.#watchersBut((each) => latest.has(each) || gaveUp.has(each))) this.#sendToWatcher(clientId, message(this.#nextSeq(clientId)));
     this.#latestProgress.set(jobId, latest);
   }
 
@@ -250,14 +261,18 @@ export class Audience {
     for (const listener of this.#clients.get(clientId) ?? []) listener.send(message);
   }
 
-  /** One number a client id, also where it has several connections. */
-  #sendToWatchers(isMeant: (clientId: string) => boolean, message: (seq: number) => ServerMessage): void {
+  /** Client ids that watch all jobs. */
+  #watchersBut(isLeftOut: (clientId: string) => boolean): string[] {
+    const watchers: string[] = [];
     for (const [clientId, connections] of this.#clients) {
-      const watching = [...connections].filter((listener) => listener.all);
-      if (watching.length === 0 || !isMeant(clientId)) continue;
-      const addressed = message(this.#nextSeq(clientId));
-      for (const listener of watching) listener.send(addressed);
+      if (!isLeftOut(clientId) && [...connections].some((listener) => listener.all)) watchers.push(clientId);
     }
+    return watchers;
+  }
+
+  /** One number a client id, also where it has several connections. */
+  #sendToWatcher(clientId: string, message: ServerMessage): void {
+    for (const listener of this.#clients.get(clientId) ?? []) if (listener.all) listener.send(message);
   }
 
   #nextSeqOf(listener: Listener): number {

@@ -49,7 +49,10 @@ const cancel = (jobId: string, requestId: string) => ({ type: 'cancel_job', job_
 
 /** What the client hears when it says all of this at once. */
 async function hears(client: SocketClient, ...messages: unknown[]): Promise<string[]> {
-  return (await client.converse(messages)).map(line);
+  const heard = await client.converse(messages);
+  const numbers = heard.flatMap((message) => ('seq' in message && message.seq !== undefined && message.type === 'job_status' ? [message.seq] : []));
+  expect(numbers).toEqual([...numbers].sort((one, other) => one - other));
+  return heard.map(line);
 }
 
 function line(message: ServerMessage): string {
@@ -78,6 +81,11 @@ test('asked for, looked at and listed in one breath: answered in that order', as
 
 test('the same twice in one breath is one job, each with its own request_id', async () => {
   expect(await hears(a, create('c1'), create('c2'), { type: 'get_client_jobs', request_id: 'l' })).toEqual(['pending c1', 'pending c2', '1 jobs l']);
+});
+
+test('one that is there already and a new one in one breath: the numbers grow in the order of the answers', async () => {
+  await waitingJob(b);
+  expect(await hears(a, create('c1'), create('c2', `${wish} too`), create('c3'))).toEqual(['pending c1', 'pending c2', 'pending c3']);
 });
 
 test('two jobs under one request_id are two jobs', async () => {
