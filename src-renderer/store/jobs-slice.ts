@@ -170,12 +170,13 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       ),
 
       takeOrder(ids) {
-        const jobs = { ...get().jobs };
-        for (const [index, id] of ids.entries()) {
-          const job = jobs[id];
-          if (job !== undefined) jobs[id] = { ...job, position: index + 1 };
-        }
-        set({ jobs });
+        const known = get().jobs;
+        const moved = ids.flatMap((id, index) => {
+          const job = known[id];
+          return job === undefined || job.position === index + 1 ? [] : [[id, { ...job, position: index + 1 }] as const];
+        });
+        const jobs = { ...known, ...Object.fromEntries(moved) };
+        if (moved.length > 0) set({ jobs });
         const unknown = ids.slice(0, LOOKED_UP).filter((id) => !jobs[id]?.params);
         if (unknown.length === 0) return;
         Promise.all(unknown.map((id) => http.job(id))).then((records) => get().learn(records.map(jobFromRecord)), get().tellFailure);
