@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { cp, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, mkdtemp, readdir, readFile, readlink, realpath, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ async function serveAnew(served: ServedRepository): Promise<void> {
 
 function clientOf(endpoint: string, proxy = ''): HubClient {
   const proxies = { http: '', https: proxy, none: '' };
-  return createHubClient({ endpoint, token: HUB_TOKEN, proxies, ca: server.cert, silenceMs: 1_500, isPublic: (address) => address === CDN_ADDRESS });
+  return createHubClient({ endpoint, token: HUB_TOKEN, proxies, ca: server.cert, silenceMs: 1_500, pause, isPublic: (address) => address === CDN_ADDRESS });
 }
 
 async function openLibrary(checkpointDirs: string[] = []): Promise<Library> {
@@ -65,15 +65,17 @@ async function openLibrary(checkpointDirs: string[] = []): Promise<Library> {
     cacheDir: join(dir, 'hub'),
     hub: client,
     log: { warn: () => {} },
-    pause: async (milliseconds, signal) => {
-      waits.push(milliseconds);
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      signal.throwIfAborted();
-    },
+    pause,
   });
   library.start();
   libraries.push(library);
   return library;
+}
+
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  waits.push(milliseconds);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  signal.throwIfAborted();
 }
 
 /** Resolves with the first state of the model that is one of `states`. */
@@ -243,6 +245,29 @@ describe('a download', () => {
     expect(await install(await openLibrary())).toMatchObject({ state: 'installed' });
     expect(new Set(asked.map((target) => target.split(':')[0]))).toEqual(new Set([HUB_ADDRESS, CDN_ADDRESS]));
     proxy.close();
+  });
+
+  test('waits as long as the list of files asks it to', async () => {
+    server.api.status = 429;
+    const library = await openLibrary();
+    const ended = reached(library, ['installed', 'failed']);
+    await library.act(REPOSITORY, 'install');
+    while (waits.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    delete server.api.status;
+    expect(await ended).toMatchObject({ state: 'installed' });
+    expect(waits[0]).toBe(7000);
+  });
+
+  test('that was changed without a trace is found by verifying', async () => {
+    const library = await openLibrary();
+    await install(library);
+    const path = await realpath(cached('snapshots', COMMIT, WEIGHTS));
+    const { atime, mtime } = await stat(path);
+    await writeFile(path, randomBytes(1000), { flag: 'r+' });
+    await utimes(path, atime, mtime);
+    const verified = reached(library, ['installed', 'damaged']);
+    await library.act(REPOSITORY, 'verify');
+    expect(await verified).toMatchObject({ state: 'damaged', error: { message: expect.stringContaining('install it again') } });
   });
 
   test('goes no faster than its limit', async () => {

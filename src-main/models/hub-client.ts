@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { isPublicAddress, redirectTarget } from './hub-address.ts';
+import { type Pause, pauseFor } from './throttle.ts';
 
 export interface HubOptions {
   /** `https://huggingface.co` or a mirror that speaks the same API. */
@@ -16,6 +17,7 @@ export interface HubOptions {
   ca?: string;
   /** Without a byte for so long a connection is given up. */
   silenceMs?: number;
+  pause?: Pause;
   /** Which addresses redirects may lead to. */
   isPublic?: (address: string) => boolean;
 }
@@ -56,6 +58,9 @@ const MAX_REDIRECTS = 5;
 const MAX_API_BYTES = 16 * 1024 * 1024;
 const MAX_PAGES = 50;
 const MAX_FILES = 10_000;
+/** A list of files is asked for so often when the line or the server fails; after that a person is asked. */
+const API_ATTEMPTS = 4;
+const MAX_API_WAIT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 15_000;
 const SILENCE_MS = 30_000;
 
@@ -77,7 +82,15 @@ const treeSchema = z.array(
 );
 
 /** Hugging Face's API. Source: https://huggingface.co/docs/hub/api */
-export function createHubClient({ endpoint: endpointText, token, proxies, ca, silenceMs = SILENCE_MS, isPublic = isPublicAddress }: HubOptions): HubClient {
+export function createHubClient({
+  endpoint: endpointText,
+  token,
+  proxies,
+  ca,
+  silenceMs = SILENCE_MS,
+  pause = pauseFor,
+  isPublic = isPublicAddress,
+}: HubOptions): HubClient {
   const endpoint = new URL(endpointText);
   const prefix = endpoint.pathname.replace(/\/$/, '');
   const tls = ca === undefined ? {} : { ca };
@@ -124,22 +137,25 @@ export function createHubClient({ endpoint: endpointText, token, proxies, ca, si
   }
 
   async function getJson(url: URL, repository: string, signal: AbortSignal): Promise<{ value: unknown; link: string | null }> {
-    let answer: HubAnswer;
-    try {
-      answer = await get(url, { accept: 'application/json' }, signal);
-    } catch (cause) {
-      if (cause instanceof AppError || signal.aborted) throw cause;
-      throw unreachable(url, cause);
-    }
-    if (answer.status !== 200) {
-      answer.discard();
-      throw badStatus(answer, repository, token !== null);
-    }
-    const text = await readLimited(answer, url);
-    try {
-      return { value: JSON.parse(text), link: answer.header('link') };
-    } catch (cause) {
-      throw notTheApi(url, 'is no JSON', cause);
+    for (let attempt = 1; ; attempt++) {
+      const isLast = attempt === API_ATTEMPTS;
+      const answer = await get(url, { accept: 'application/json' }, signal).catch((cause: unknown) => {
+        if (cause instanceof AppError || signal.aborted) throw cause;
+        if (isLast || !isPassing(cause)) throw unreachable(url, cause);
+        return null;
+      });
+      if (answer?.status === 200) {
+        const text = await readLimited(answer, url);
+        try {
+          return { value: JSON.parse(text), link: answer.header('link') };
+        } catch (cause) {
+          throw notTheApi(url, 'is no JSON', cause);
+        }
+      }
+      answer?.discard();
+      if (answer !== null && (isLast || (answer.status !== 429 && answer.status < 500))) throw badStatus(answer, repository, token !== null);
+      const asked = Number(answer?.header('retry-after') ?? Number.NaN);
+      await pause(Math.min(MAX_API_WAIT_MS, Number.isFinite(asked) ? asked * 1000 : 250 * 2 ** attempt), signal);
     }
   }
 
@@ -210,6 +226,11 @@ async function readLimited(answer: HubAnswer, url: URL): Promise<string> {
     throw unreachable(url, cause);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** A connection that was broken off may hold the next time; a name that is not there or a port where nobody listens will not be there in a second. */
+function isPassing(cause: unknown): boolean {
+  return !(cause instanceof Error && cause.cause instanceof AppError) && !['ENOTFOUND', 'ECONNREFUSED', 'EAI_AGAIN'].includes(errnoCode(cause));
 }
 
 function badStatus({ status, header }: HubAnswer, repository: string, hasToken: boolean): AppError {

@@ -100,7 +100,7 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
     const url = new URL(request.url ?? '', self.endpoint);
     const { name, commit, files, license = 'apache-2.0' } = repository;
     if (self.api.status !== undefined) {
-      response.writeHead(self.api.status).end();
+      response.writeHead(self.api.status, { 'retry-after': '7' }).end();
       return;
     }
     if (url.pathname === `/api/models/${name}/revision/main` || url.pathname === `/api/models/${name}/revision/${commit}`) {
