@@ -9,6 +9,15 @@ const { UPDATE_FEED_URL: feedUrl, UPDATE_PUBLIC_KEY: feedKey } = process.env;
 if ((feedUrl === undefined) !== (feedKey === undefined))
   throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: a feed without a key is not believed.');
 
+// the native modules that are installed are those of this machine: a package for another kind is built on one of that kind
+const arch = [process.arch];
+
+/** Where a Linux package puts what no option of electron-builder names. */
+const linuxFiles = [
+  'build/linux/z-image-turbo-studio.metainfo.xml=/usr/share/metainfo/z-image-turbo-studio.metainfo.xml',
+  'build/icon.svg=/usr/share/icons/hicolor/scalable/apps/z-image-turbo-studio.svg',
+];
+
 /** @type {import('electron-builder').Configuration} */
 export default {
   appId: 'z-image-turbo-studio',
@@ -46,7 +55,12 @@ export default {
     '!**/node_modules/koffi/{src,doc,vendor}/**',
     '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
     '!**/node_modules/@photostructure/sqlite/prebuilds/!(${platform}-${arch})/**',
+    // Electron is built for glibc
+    '!**/node_modules/@photostructure/sqlite/prebuilds/**/*.musl.node',
+    '!**/node_modules/@koromix/**/musl_*/**',
   ],
+  // of Chromium's own words those that the window has too
+  electronLanguages: ['en-US', 'en-GB', 'zh-CN', 'zh-TW'],
   asar: true,
   // the system's loader reads files, not archives: what is loaded as a shared library lies outside
   asarUnpack: ['**/node_modules/onnxruntime-node/bin/**', '**/node_modules/@koromix/**', '**/node_modules/@photostructure/sqlite/prebuilds/**'],
@@ -70,32 +84,35 @@ export default {
     syncDesktopName: true,
     synopsis: 'Pictures from words, made on this machine',
     target: [
-      { target: 'deb', arch: ['x64', 'arm64'] },
-      { target: 'AppImage', arch: ['x64', 'arm64'] },
-      { target: 'rpm', arch: ['x64', 'arm64'] },
-      { target: 'tar.gz', arch: ['x64', 'arm64'] },
+      { target: 'deb', arch },
+      { target: 'AppImage', arch },
+      { target: 'rpm', arch },
+      { target: 'tar.gz', arch },
     ],
-    mimeTypes: ['x-scheme-handler/zimage', 'image/png'],
+    mimeTypes: ['image/png'],
     desktop: {
       entry: {
         Name: 'Z-Image-Turbo Studio',
         'Name[zh_CN]': 'Z-Image-Turbo Studio',
+        'Comment[zh_CN]': '在自己的电脑上用文字生成图片',
         Keywords: 'picture;image;text;AI;',
         StartupWMClass: 'z-image-turbo-studio',
       },
     },
   },
   deb: {
+    fpm: linuxFiles,
     packageCategory: 'graphics',
     priority: 'optional',
     depends: ['libgtk-3-0', 'libnss3', 'libatk-bridge2.0-0', 'libdrm2', 'libgbm1', 'libasound2 | libasound2t64'],
     recommends: ['libnotify4', 'xdg-utils'],
   },
+  rpm: { fpm: linuxFiles },
   win: {
     icon: 'build/icon.ico',
     target: [
-      { target: 'nsis', arch: ['x64'] },
-      { target: 'zip', arch: ['x64'] },
+      { target: 'nsis', arch },
+      { target: 'zip', arch },
     ],
   },
   nsis: { oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },

