@@ -9,6 +9,7 @@ import { MachineSection } from './settings/machine-section.tsx';
 import { ModelsSection } from './settings/models-section.tsx';
 import { NetworkSection } from './settings/network-section.tsx';
 import { StorageSection } from './settings/storage-section.tsx';
+import { UpdatesSection } from './settings/updates-section.tsx';
 
 /** How the window looks, what the server keeps and whom it lets in, what the machine does, and what this program is. */
 export function SettingsScreen() {
@@ -24,6 +25,7 @@ export function SettingsScreen() {
       <StorageSection />
       <NetworkSection />
       <DesktopSection />
+      <UpdatesSection />
       <LogSection />
       <AboutSection />
     </div>

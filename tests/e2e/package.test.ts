@@ -208,13 +208,19 @@ test('a good update waits for the job in work, then takes the place of the versi
   try {
     const next = nextAppImage(join(home, 'started'));
     feed.offer(next);
-    expect(await ask(page, 'checkForUpdate')).toEqual({ state: 'available', version: '99.0.0', notes: next.notes, sizeBytes: next.bytes.byteLength });
-    const ready = await tryUpdate(page);
-    expect(ready).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
+    await page.getByRole('button', { name: 'Settings' }).click();
+    const section = page.getByRole('region', { name: 'Updates' });
+    await section.getByRole('button', { name: 'Check now' }).click();
+    await section.getByText('Version 99.0.0, 0.2 MB').waitFor();
+    expect(await section.getByRole('region', { name: 'What is new' }).textContent()).toBe(next.notes);
+    await section.getByRole('button', { name: 'Download' }).click();
+    await section.getByText('It is installed when you quit, or now.').waitFor();
+    expect(await ask(page, 'getUpdate')).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
 
     const picture = makePicture(page, { steps: 20 });
     await expect.poll(() => page.evaluate(async () => (await (await fetch('/api/info')).json()).queue.running), { timeout: 30_000 }).toBe(1);
-    expect(await ask(page, 'installUpdate')).toMatchObject({ state: 'ready', waitsForJobs: true });
+    await section.getByRole('button', { name: 'Install and start anew' }).click();
+    await section.getByText('Installed as soon as no picture is in work.').waitFor();
     expect(readFileSync(appImage, 'utf8')).toBe('the version that is there\n');
     expect(await picture).toContain('completed');
 
