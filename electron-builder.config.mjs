@@ -6,8 +6,7 @@
  */
 const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion, DIST_HOMEPAGE: homepage } = process.env;
 const { UPDATE_FEED_URL: feedUrl, UPDATE_PUBLIC_KEY: feedKey } = process.env;
-if ((feedUrl === undefined) !== (feedKey === undefined))
-  throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: a feed without a key is not believed.');
+if (Boolean(feedUrl) !== Boolean(feedKey)) throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: a feed without a key is not believed.');
 
 // the native modules that are installed are those of this machine: a package for another kind is built on one of that kind
 const arch = [process.arch];
@@ -23,12 +22,13 @@ export default {
   appId: 'z-image-turbo-studio',
   productName: 'Z-Image-Turbo Studio',
   copyright: 'Apache-2.0, Z-Image-Turbo Studio contributors',
+  artifactName: '${name}-${version}-${os}-${arch}.${ext}',
   directories: { output: 'dist', buildResources: 'build' },
   ...(electronDist ? { electronDist } : {}),
   ...(electronVersion ? { electronVersion } : {}),
   extraMetadata: {
     // a package must name a home page
-    homepage: homepage ?? 'https://example.invalid/',
+    homepage: homepage || 'https://example.invalid/',
     desktopName: 'z-image-turbo-studio.desktop',
     ...(buildVersion ? { version: buildVersion } : {}),
     ...(feedUrl ? { updates: { url: feedUrl, publicKey: feedKey } } : {}),
@@ -115,7 +115,7 @@ export default {
       { target: 'zip', arch },
     ],
   },
-  nsis: { oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },
+  nsis: { artifactName: '${name}-${version}-setup-${arch}.${ext}', oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },
   publish: feedUrl ? { provider: 'generic', url: feedUrl } : null,
   // who hears of pre-releases hears of releases too
   generateUpdatesFilesForAllChannels: true,

@@ -109,7 +109,7 @@ async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: 
   mkdirSync(home);
   const appImage = join(home, 'Studio.AppImage');
   writeFileSync(appImage, 'the version that is there\n');
-  const started = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), machine, home, env: { APPIMAGE: appImage } });
+  const started = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), home, env: { DISPLAY: machine.display.name, APPIMAGE: appImage } });
   return { ...started, appImage, home };
 }
 
@@ -272,14 +272,14 @@ test('the deb is installed, makes a picture, updates itself with the data kept, 
 
     const devToolsPort = await freePort();
     const executable = '/usr/bin/z-image-turbo-studio';
-    const first = await startPackaged({ executable, machine, home, args: [`--remote-debugging-port=${devToolsPort}`] });
+    const first = await startPackaged({ executable, home, args: [`--remote-debugging-port=${devToolsPort}`], env: { DISPLAY: machine.display.name } });
     expect(await makePicture(first.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
     expect(await first.page.evaluate(() => typeof Reflect.get(globalThis, 'require'))).toBe('undefined');
 
     const next = join(folder, 'next');
     await buildPackages(machine, next, ['deb'], { ...feed.buildSettings, DIST_VERSION: '99.0.0' });
     const bytes = readFileSync(debOf(next));
-    feed.offer({ version: '99.0.0', fileName: 'z-image-turbo-studio_99.0.0_amd64.deb', bytes });
+    feed.offer({ version: '99.0.0', fileName: 'z-image-turbo-studio-99.0.0-linux-amd64.deb', bytes });
     expect(await tryUpdate(first.page)).toMatchObject({ state: 'ready', atQuit: false });
     await ask(first.page, 'installUpdate');
     expect(await first.ended).toBe(0);

@@ -33,16 +33,17 @@ export interface PackagedApp {
 
 export interface PackagedStart {
   executable: string;
-  machine: DesktopMachine;
   /** Holds the user's data, settings and caches. */
   home: string;
   args?: readonly string[];
   env?: Record<string, string>;
 }
 
-export async function startPackaged({ executable, machine, home, args = [], env = {} }: PackagedStart): Promise<PackagedApp> {
-  const child = spawn(executable, ['--no-sandbox', `--user-data-dir=${join(home, 'user')}`, '--remote-debugging-port=0', '--port=0', ...args], {
-    env: { ...process.env, DISPLAY: machine.display.name, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_CONFIG_HOME: join(home, 'config'), ...env },
+export async function startPackaged({ executable, home, args = [], env = {} }: PackagedStart): Promise<PackagedApp> {
+  // Chromium's sandbox does not start for root
+  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  const child = spawn(executable, [...sandbox, `--user-data-dir=${join(home, 'user')}`, '--remote-debugging-port=0', '--port=0', ...args], {
+    env: { ...process.env, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_CONFIG_HOME: join(home, 'config'), ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const ended = new Promise<number | null>((done) => child.once('exit', done));
