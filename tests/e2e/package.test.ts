@@ -102,6 +102,22 @@ test('the package stays within its budget, and README.md says its size', ({ skip
   }
 });
 
+test('the fuses are set as production wants them', async ({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  const { stdout } = await run(process.execPath, [join(root, 'node_modules/.bin/electron-fuses'), 'read', '--app', join(app, 'z-image-turbo-studio')]);
+  const states = Object.fromEntries([...stdout.matchAll(/(\w+) is (Enabled|Disabled)/g)].map((match) => [match[1], match[2]]));
+  expect(states).toEqual({
+    RunAsNode: 'Disabled',
+    EnableCookieEncryption: 'Enabled',
+    EnableNodeOptionsEnvironmentVariable: 'Disabled',
+    EnableNodeCliInspectArguments: 'Disabled',
+    EnableEmbeddedAsarIntegrityValidation: 'Enabled',
+    OnlyLoadAppFromAsar: 'Enabled',
+    LoadBrowserProcessSpecificV8Snapshot: 'Disabled',
+    GrantFileProtocolExtraPrivileges: 'Disabled',
+  });
+});
+
 /** The unpacked app, started as an AppImage's runtime would start it: the file that it names is what an update replaces. */
 async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: string; home: string }> {
   if (typeof machine === 'string') throw new Error(machine);
