@@ -56,4 +56,5 @@ test('sleep is blocked once while busy and not otherwise', () => {
 
 test('the autostart entry quotes what the Exec key gives a meaning to', () => {
   expect(autostartEntry('/opt/a b/z$tudio"100%')).toContain('Exec="/opt/a b/z\\\\$tudio\\\\"100%%" --hidden\n');
+  expect(autostartEntry('/opt/a b/z')).toContain('\nTryExec=/opt/a b/z\n');
 });

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { app } from 'electron';
+import { appImageFile } from '#main/config/app-image.ts';
 
 /** The argument of a start at login: tray only. */
 export const HIDDEN_ARGUMENT = '--hidden';
@@ -20,14 +21,17 @@ async function setAutostartFile(isOn: boolean): Promise<void> {
     return;
   }
   await mkdir(folder, { recursive: true });
-  await writeFile(file, autostartEntry(process.execPath));
+  await writeFile(file, autostartEntry(appImageFile() ?? process.execPath));
 }
 
-/** @param executable Its path is quoted as the Desktop Entry Specification's `Exec` key wants it. */
+/**
+ * @param executable Its path is quoted as the Desktop Entry Specification's `Exec` key wants it. `TryExec` makes the entry nothing once the program is removed.
+ * An AppImage is started by its file: what runs lies in a mount that is gone at the next login.
+ */
 export function autostartEntry(executable: string): string {
   const quoted = `"${executable
     .replace(/["`$\\]/g, '\\$&')
     .replaceAll('\\', '\\\\')
     .replaceAll('%', '%%')}"`;
-  return `[Desktop Entry]\nType=Application\nName=Z-Image-Turbo Studio\nExec=${quoted} ${HIDDEN_ARGUMENT}\nX-GNOME-Autostart-enabled=true\n`;
+  return `[Desktop Entry]\nType=Application\nName=Z-Image-Turbo Studio\nExec=${quoted} ${HIDDEN_ARGUMENT}\nTryExec=${executable.replaceAll('\\', '\\\\')}\nX-GNOME-Autostart-enabled=true\n`;
 }
