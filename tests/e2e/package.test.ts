@@ -211,6 +211,8 @@ test('a feed that lies changes nothing and is told by its lie', async ({ skip })
       'the version that runs': 'none',
       'only in the other channel': 'no_channel latest-linux.yml',
     });
+    await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { updateChannel: 'beta' } }));
+    expect(await outcome(() => feed.offer({ ...good, channel: 'beta', stagingPercentage: 100 }))).toBe('ready');
     expect(existsSync(join(home, 'started'))).toBe(false);
   } finally {
     await close();
