@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
@@ -34,6 +34,18 @@ export const install = (deb: string): string => output('dpkg', '-i', deb);
 export const remove = (): string => output('dpkg', '-r', PACKAGE);
 /** Forgets the removed package's scripts as well. Does nothing where there is none. */
 export const purge = (): void => void spawnSync('dpkg', ['--purge', PACKAGE]);
+
+/** Kills what still runs of the installed program. It was not there before the test, so it is the test's. */
+export function killInstalled(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readlinkSync(`/proc/${pid}/exe`).startsWith(`${INSTALLED_IN}/`)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // it ended meanwhile, or it is a thread of the kernel, which has no file
+    }
+  }
+}
+
 export const installedVersion = (): string => output('dpkg-query', '-W', '-f', '${Version}', PACKAGE);
 
 /** Everything that the package put on the disk, but for folders that other packages have too. */

@@ -18,6 +18,7 @@ import {
   install,
   installedPaths,
   installedVersion,
+  killInstalled,
   missingDependencies,
   modesOf,
   pageOfVersion,
@@ -316,9 +317,10 @@ test('the deb is installed, makes a picture, updates itself with the data kept, 
     expect([INSTALLED_IN, executable, '/etc/alternatives/z-image-turbo-studio'].filter((path) => lstatSync(path, { throwIfNoEntry: false }))).toEqual([]);
     expect(readdirSync(join(home, 'user/studio/outputs')).filter((file) => file.endsWith('.png'))).toHaveLength(2);
   } finally {
+    killInstalled();
     purge();
   }
-});
+}, 300_000);
 
 /** What lies on the disk after an installation: all that was packed, of root, and with no right that it does not need. */
 function checkInstalledFiles(): void {
