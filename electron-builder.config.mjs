@@ -108,6 +108,8 @@ export default {
     recommends: ['libnotify4', 'xdg-utils'],
   },
   rpm: { fpm: linuxFiles },
+  // its runtime brings FUSE along, and its launcher leaves Chromium's sandbox on where the system has one
+  toolsets: { appimage: '1.0.3' },
   win: {
     icon: 'build/icon.ico',
     target: [
