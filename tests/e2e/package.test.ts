@@ -227,12 +227,12 @@ test('a good update waits for the job in work, then takes the place of the versi
   try {
     const next = nextAppImage(join(home, 'started'));
     feed.offer(next);
-    await page.getByRole('button', { name: 'Settings' }).click();
-    const section = page.getByRole('region', { name: 'Updates' });
+    await page.getByRole('button', { name: 'Settings', exact: true }).click();
+    const section = page.getByRole('region', { name: 'Updates', exact: true });
     await section.getByRole('button', { name: 'Check now' }).click();
     await section.getByText('Version 99.0.0, 0.2 MB').waitFor();
     expect(await section.getByRole('region', { name: 'What is new' }).textContent()).toBe(next.notes);
-    await section.getByRole('button', { name: 'Download' }).click();
+    await section.getByRole('button', { name: 'Download', exact: true }).click();
     await section.getByText('It is installed when you quit, or now.').waitFor();
     expect(await ask(page, 'getUpdate')).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
 
