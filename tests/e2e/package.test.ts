@@ -227,6 +227,7 @@ test('a good update waits for the job in work, then takes the place of the versi
   try {
     const next = nextAppImage(join(home, 'started'));
     feed.offer(next);
+    await page.getByRole('button', { name: 'Skip', exact: true }).click();
     await page.getByRole('button', { name: 'Settings', exact: true }).click();
     const section = page.getByRole('region', { name: 'Updates', exact: true });
     await section.getByRole('button', { name: 'Check now' }).click();
