@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import type { z } from 'zod';
 import { AppError } from '#shared/protocol/errors.ts';
+import { parseArguments } from './parse-arguments.ts';
 
 /**
  * The options of a command such as `npm run generate`, read from the command line by `schema`: strings, and booleans where `flags` names them.
@@ -12,21 +12,17 @@ export function readCommandOptions<S extends z.ZodObject>(
   usage: string,
   argv: readonly string[] = process.argv.slice(2),
 ): z.infer<S> {
-  const refuse = (option: string, reason: string, cause?: unknown): AppError => new AppError('bad_option', `${reason}.\n\n${usage}`, { option }, { cause });
   const options = Object.fromEntries(
     Object.keys(schema.shape).map((name) => [name, { type: flags.includes(name) ? ('boolean' as const) : ('string' as const) }]),
   );
-  let values: Record<string, unknown>;
-  try {
-    values = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
-  } catch (cause) {
-    throw refuse('', cause instanceof Error ? (cause.message.split(/\.\s/)[0] ?? '') : String(cause), cause);
-  }
+  const advice = `\n\n${usage}`;
+  const values = parseArguments(argv, options, advice);
   const parsed = schema.safeParse(values, { reportInput: true });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const option = `--${String(issue?.path[0] ?? '')}`;
-  throw refuse(option, issue?.input === undefined ? `${option} is missing` : `${option} ${JSON.stringify(issue.input)}: ${issue.message}`);
+  const reason = issue?.input === undefined ? `${option} is missing` : `${option} ${JSON.stringify(issue.input)}: ${issue.message}`;
+  throw new AppError('bad_option', `${reason}.${advice}`, { option });
 }
 
 /** The words of a command line that stand before its first option, and the rest: `install NAME --data-dir DIR` is [`install`, `NAME`] and [`--data-dir`, `DIR`]. */

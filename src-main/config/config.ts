@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
 import { type HubConfig, loadHubConfig } from './hub-config.ts';
+import { parseArguments } from './parse-arguments.ts';
 
 /** What the program is told from outside, read once. */
 export interface Config {
@@ -33,6 +33,8 @@ export interface Config {
   newKey: boolean;
   help: boolean;
 }
+
+const ADVICE = ' See --help for the options.';
 
 const originSchema = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -125,7 +127,7 @@ export function loadConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
   rootDir: string = programDir,
 ): Config {
-  const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...fromArguments(argv) }, { reportInput: true });
+  const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...parseArguments(argv, argumentKinds, ADVICE) }, { reportInput: true });
   if (!parsed.success) throw badOption(parsed.error);
   const options = parsed.data;
   const [dataDir, outputsDir] = [options['data-dir'], options['outputs-dir']];
@@ -146,17 +148,6 @@ export function loadConfig(
     newKey: options['new-key'],
     help: options.help,
   });
-}
-
-function fromArguments(argv: readonly string[]): Record<string, unknown> {
-  try {
-    return parseArgs({ args: [...argv], options: argumentKinds, strict: true, allowPositionals: false }).values;
-  } catch (cause) {
-    // node says what is wrong in its first sentence and adds advice that does not fit a command without positionals
-    const sentence = (cause instanceof Error ? cause.message : String(cause)).split(/\.\s/)[0] ?? '';
-    const option = /'(?:-\w, )?(-{0,2}[^' ]*)/.exec(sentence)?.[1] ?? '';
-    throw new AppError('bad_option', `${sentence}. See --help for the options.`, { option }, { cause });
-  }
 }
 
 function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
@@ -186,5 +177,5 @@ function badOption(error: z.ZodError): AppError {
   const issue = error.issues[0];
   const option = `--${String(issue?.path[0])}`;
   const met = issue?.input === undefined ? '' : ` ${JSON.stringify(issue.input)}`;
-  return new AppError('bad_option', `${option}${met} is not right: it must be ${issue?.message}. See --help for the options.`, { option });
+  return new AppError('bad_option', `${option}${met} is not right: it must be ${issue?.message}.${ADVICE}`, { option });
 }
