@@ -44,7 +44,7 @@ export function loadAccessKey(dataDir: string): AccessKey {
 export function rotateAccessKey(dataDir: string): string {
   const path = join(dataDir, 'access-key');
   const key = randomBytes(24).toString('base64url');
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.new`;
   try {
     makeFolder(dataDir, 0o700);
     writeFileSync(temporary, `${key}\n`, { mode: 0o600, flush: true });
