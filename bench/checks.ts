@@ -26,6 +26,15 @@ export function holds({ value, least, most }: Check): boolean {
   return (least === undefined || value >= least) && (most === undefined || value <= most);
 }
 
+/** For the page: whether the limit was held and the aim reached. Empty where there is neither. */
+export function verdict(check: Check): string {
+  const { value, least, most, goal } = check;
+  const words = least === undefined && most === undefined ? [] : [holds(check) ? 'yes' : '**no**'];
+  // what is to be much has a least, what is to be little has not
+  if (goal !== undefined) words.push((least === undefined ? value <= goal : value >= goal) ? 'aim reached' : 'aim not reached');
+  return words.join(', ');
+}
+
 /** `at least 300, aim 1000`, or nothing. */
 export function limitText({ least, most, goal, unit }: Check): string {
   const withUnit = (value: number): string => `${value}${unit === '' ? '' : ` ${unit}`}`;

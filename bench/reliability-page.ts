@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
-import { holds, limitText, loadChecks, type PartResults } from './checks.ts';
+import { limitText, loadChecks, type PartResults, verdict } from './checks.ts';
 
 /** Writes `docs/reliability.md` from what lies in `bench/results`. */
 export async function writeReliabilityPage(): Promise<void> {
@@ -59,10 +59,7 @@ function tables(results: PartResults): string[] {
     '',
     '| what | measured | limit | held |',
     '|---|---|---|---|',
-    ...checks.map((check) => {
-      const limit = limitText(check);
-      return `| ${check.what} | ${check.value.toLocaleString('en')} ${check.unit} | ${limit} | ${check.least === undefined && check.most === undefined ? '' : holds(check) ? 'yes' : '**no**'} |`;
-    }),
+    ...checks.map((check) => `| ${check.what} | ${check.value.toLocaleString('en')} ${check.unit} | ${limitText(check)} | ${verdict(check)} |`),
     '',
   ]);
 }
