@@ -7,7 +7,7 @@ import { Button, IconButton } from '../components/button.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { Select } from '../components/select.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
-import { type DateChoice, rangeOfChoice, rangeOfDays } from '../store/date-range.ts';
+import { anyDates, type Dates } from '../store/date-range.ts';
 
 const SEARCH_DELAY_MS = 200;
 
@@ -21,7 +21,7 @@ export function GalleryToolbar() {
 function Filters() {
   const { t } = useTranslation();
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
-  const isFiltered = useStudio(({ galleryFilter: { model, width, client, from, to } }) => [model, width, client, from, to].some((one) => one !== undefined));
+  const isFiltered = useStudio(({ galleryFilter: { model, width, client, dates } }) => [model, width, client, dates].some((one) => one !== undefined));
   const refreshChoices = useStudio((state) => state.refreshGalleryChoices);
   const [isOpen, setOpen] = useState(false);
   useEffect(refreshChoices, [refreshChoices]);
@@ -152,22 +152,15 @@ function ClientFilter() {
 
 function DateFilter() {
   const { t } = useTranslation();
-  const isFiltered = useStudio((state) => state.galleryFilter.from !== undefined || state.galleryFilter.to !== undefined);
+  const dates = useStudio((state) => state.galleryFilter.dates) ?? anyDates;
   const filterGallery = useStudio((state) => state.filterGallery);
-  const [choice, setChoice] = useState<DateChoice>('any');
-  const [days, setDays] = useState({ first: '', last: '' });
-  const shown = !isFiltered && choice !== 'days' ? 'any' : choice;
   const dayClass = 'min-h-9 rounded-md border border-control bg-surface px-2 text-sm hover:border-ink';
-  const changeDays = (change: Partial<typeof days>) => {
-    const next = { ...days, ...change };
-    setDays(next);
-    filterGallery(rangeOfDays(next.first, next.last));
-  };
+  const change = (part: Partial<Dates>) => filterGallery({ dates: { ...dates, ...part } });
   return (
     <>
       <Select
         label={t('gallery.date')}
-        value={shown}
+        value={dates.choice}
         options={[
           { value: 'any', label: t('gallery.anyDate') },
           { value: 'today', label: t('gallery.today') },
@@ -175,28 +168,25 @@ function DateFilter() {
           { value: 'month', label: t('gallery.month') },
           { value: 'days', label: t('gallery.days') },
         ]}
-        onChange={(value) => {
-          setChoice(value);
-          filterGallery(value === 'days' ? rangeOfDays(days.first, days.last) : rangeOfChoice(value, Date.now()));
-        }}
+        onChange={(choice) => (choice === 'any' ? filterGallery({ dates: undefined }) : change({ choice }))}
       />
-      {shown === 'days' && (
+      {dates.choice === 'days' && (
         <>
           <input
             type="date"
             aria-label={t('gallery.firstDay')}
             className={dayClass}
-            value={days.first}
-            {...(days.last === '' ? {} : { max: days.last })}
-            onChange={(event) => changeDays({ first: event.target.value })}
+            value={dates.first}
+            {...(dates.last === '' ? {} : { max: dates.last })}
+            onChange={(event) => change({ first: event.target.value })}
           />
           <input
             type="date"
             aria-label={t('gallery.lastDay')}
             className={dayClass}
-            value={days.last}
-            {...(days.first === '' ? {} : { min: days.first })}
-            onChange={(event) => changeDays({ last: event.target.value })}
+            value={dates.last}
+            {...(dates.first === '' ? {} : { min: dates.first })}
+            onChange={(event) => change({ last: event.target.value })}
           />
         </>
       )}

@@ -1,25 +1,28 @@
-/** Days up to now, or days of the calendar that a person chose. */
-export type DateChoice = 'any' | 'today' | 'week' | 'month' | 'days';
+import { z } from 'zod';
+
+/** Which days are asked for: those up to now, or those of the calendar from `first` to `last` as `YYYY-MM-DD`, both included; empty leaves that side open. */
+export const datesSchema = z.object({ choice: z.enum(['any', 'today', 'week', 'month', 'days']), first: z.string(), last: z.string() });
+export type Dates = z.infer<typeof datesSchema>;
+
+export const anyDates: Dates = { choice: 'any', first: '', last: '' };
 
 const DAY_MS = 24 * 3600 * 1000;
-const daysBack = { week: 7, month: 30 } as const;
 
-export interface DateRange {
-  /** Unix seconds; `from` belongs to the range, `to` does not. */
-  from: number | undefined;
-  to: number | undefined;
-}
-
-/** The moments of a choice that counts back from `nowMs`, by local days. */
-export function rangeOfChoice(choice: Exclude<DateChoice, 'days'>, nowMs: number): DateRange {
-  if (choice === 'any') return { from: undefined, to: undefined };
+/** The moments that these dates mean now, by local days, in Unix seconds; `from` belongs to the range, `to` does not. */
+export function rangeOf({ choice, first, last }: Dates, nowMs: number): { from: number | undefined; to: number | undefined } {
   const midnight = new Date(nowMs).setHours(0, 0, 0, 0);
-  return { from: (choice === 'today' ? midnight : midnight - daysBack[choice] * DAY_MS) / 1000, to: undefined };
-}
-
-/** The moments between two days as `YYYY-MM-DD`, both included; empty leaves that side open. */
-export function rangeOfDays(first: string, last: string): DateRange {
-  return { from: first === '' ? undefined : localMidnight(first, 0), to: last === '' ? undefined : localMidnight(last, 1) };
+  switch (choice) {
+    case 'any':
+      return { from: undefined, to: undefined };
+    case 'today':
+      return { from: midnight / 1000, to: undefined };
+    case 'week':
+      return { from: (midnight - 7 * DAY_MS) / 1000, to: undefined };
+    case 'month':
+      return { from: (midnight - 30 * DAY_MS) / 1000, to: undefined };
+    case 'days':
+      return { from: first === '' ? undefined : localMidnight(first, 0), to: last === '' ? undefined : localMidnight(last, 1) };
+  }
 }
 
 function localMidnight(day: string, plusDays: number): number {

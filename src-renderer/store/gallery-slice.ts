@@ -1,10 +1,17 @@
+import type { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
-import type { JobQuery } from '#shared/domain/job-record.ts';
+import { jobQuerySchema } from '#shared/domain/job-record.ts';
 import type { Sizes } from '#shared/protocol/http.ts';
+import { readStored, writeStored } from '../client/stored.ts';
+import { anyDates, datesSchema, rangeOf } from './date-range.ts';
 import { type Job, jobFromRecord } from './jobs.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
 
-export type GalleryFilter = Pick<Partial<JobQuery>, 'query' | 'model' | 'starred' | 'deleted' | 'client' | 'from' | 'to' | 'width' | 'height'>;
+/** What the gallery shows; every part narrows. */
+const galleryFilterSchema = jobQuerySchema
+  .pick({ query: true, model: true, starred: true, deleted: true, client: true, width: true, height: true })
+  .extend({ dates: datesSchema.optional() });
+export type GalleryFilter = z.infer<typeof galleryFilterSchema>;
 
 /** Takes every narrowing away, but for whether the bin is shown. */
 export const everything = {
@@ -12,8 +19,7 @@ export const everything = {
   model: undefined,
   starred: undefined,
   client: undefined,
-  from: undefined,
-  to: undefined,
+  dates: undefined,
   width: undefined,
   height: undefined,
 } satisfies GalleryFilter;
@@ -51,8 +57,9 @@ export interface GallerySlice {
 }
 
 const PAGE_SIZE = 200;
+const FILTER_KEY = 'zimage.gallery-filter';
 
-export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
+export function createGallerySlice({ http, now, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
   /** Answers to an older question than the last one asked are of no use. */
   let asked = 0;
   let lastPicked: string | null = null;
@@ -62,7 +69,14 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
       const question = ++asked;
       set({ galleryState: 'loading' });
       try {
-        const page = await http.listJobs({ ...get().galleryFilter, status: 'completed', limit: PAGE_SIZE, ...(before === null ? {} : { before }) });
+        const { dates = anyDates, ...query } = get().galleryFilter;
+        const page = await http.listJobs({
+          ...query,
+          ...rangeOf(dates, now()),
+          status: 'completed',
+          limit: PAGE_SIZE,
+          ...(before === null ? {} : { before }),
+        });
         if (question !== asked) return;
         const listed = page.jobs.map(jobFromRecord);
         set({ gallery: before === null ? listed : [...get().gallery, ...listed], galleryNext: page.next, galleryState: 'idle' });
@@ -82,7 +96,7 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
 
     return {
       gallery: [],
-      galleryFilter: {},
+      galleryFilter: readStored(windowStorage, FILTER_KEY, galleryFilterSchema, {}),
       galleryNext: null,
       galleryState: 'loading',
       picked: new Set(),
@@ -94,7 +108,9 @@ export function createGallerySlice({ http }: StudioDeps): StateCreator<StudioSta
       },
 
       filterGallery(change) {
-        set({ galleryFilter: { ...get().galleryFilter, ...change }, picked: new Set() });
+        const galleryFilter = { ...get().galleryFilter, ...change };
+        set({ galleryFilter, picked: new Set() });
+        writeStored(windowStorage, FILTER_KEY, galleryFilter);
         void load(null);
       },
 

@@ -332,8 +332,9 @@ test('a reload finds the picture on the stage again, also one older than the lis
   const { state, build } = setUp({ records: [record(OTHER)] });
   state().openJob(ID);
   state().show('gallery');
+  state().filterGallery({ query: 'fox', dates: { choice: 'today', first: '', last: '' } });
   const again = build().getState;
-  expect(again()).toMatchObject({ selectedId: ID, screen: 'gallery' });
+  expect(again()).toMatchObject({ selectedId: ID, screen: 'gallery', galleryFilter: { query: 'fox', dates: { choice: 'today' } } });
   again().connectionChanged({ state: 'open' });
   await settled();
   await settled();
