@@ -27,7 +27,7 @@ export function WelcomeDialog() {
     <dialog
       ref={dialog}
       aria-labelledby={titleId}
-      className="m-auto max-h-[92dvh] w-[min(44rem,calc(100vw-2rem))] overflow-y-auto rounded-lg border border-line bg-surface p-6 shadow-float backdrop:bg-veil"
+      className="m-auto max-h-[92dvh] w-[min(44rem,calc(100vw-2rem))] scroll-pb-20 overflow-y-auto rounded-lg border border-line bg-surface p-6 shadow-float backdrop:bg-veil"
       onClose={close}
     >
       <div className="flex flex-col gap-6">
@@ -41,7 +41,7 @@ export function WelcomeDialog() {
         <Folder />
         <Machine />
         <Model />
-        <div className="flex justify-end gap-2">
+        <div className="sticky -bottom-6 -mx-6 -mb-6 flex justify-end gap-2 border-t border-line bg-surface px-6 py-4">
           <Button tone="quiet" onClick={() => dialog.current?.close()}>
             {t('welcome.skip')}
           </Button>
@@ -186,6 +186,7 @@ function Model() {
         <ul className="flex flex-col divide-y divide-line">
           {models.models
             .filter(({ kind }) => kind !== 'upscaler')
+            .sort((one, other) => Number(other.active) - Number(one.active))
             .map((model) => (
               <ModelRow key={model.name} model={model} />
             ))}
