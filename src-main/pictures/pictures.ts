@@ -11,47 +11,26 @@ export interface Pictures {
   close(): Promise<void>;
 }
 
-interface Waiting {
-  resolve(description: PictureDescription | null): void;
-  reject(error: Error): void;
-}
+/** A second one starts while the first is busy; more would take the processor from the model. */
+const MAX_THREADS = 2;
 
 /**
- * A thread for pictures, started when first needed. What it reads is bounded in size and it holds rows, never whole enlargements. Should it end all the same,
- * what was asked of it is rejected and the next call starts another.
- * @param entry Its file, `picture-thread.ts` or what it is built to.
+ * Threads for pictures, started when needed. What they read is bounded in size and they hold rows, never whole enlargements. Should one end all the same,
+ * what was asked of it is rejected and a later call starts another.
+ * @param entry Their file, `picture-thread.ts` or what it is built to.
  */
 export function createPictures(entry: string): Pictures {
-  const waiting = new Map<number, Waiting>();
-  let thread: Worker | null = null;
+  const threads: PictureThread[] = [];
   let nextId = 1;
 
-  const start = (): Worker => {
-    const started = new Worker(entry, { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } });
-    let cause: unknown;
-    started.on('message', (answer: PictureAnswer) => {
-      const asked = waiting.get(answer.id);
-      waiting.delete(answer.id);
-      if ('error' in answer) asked?.reject(fromWireError(answer.error));
-      else asked?.resolve(answer.description);
-    });
-    started.on('error', (error) => {
-      cause = error;
-    });
-    started.on('exit', () => {
-      thread = null;
-      for (const { reject } of waiting.values()) reject(new Error('The thread that works on pictures ended in the middle of its work.', { cause }));
-      waiting.clear();
-    });
-    // it alone keeps no program running
-    started.unref();
-    return started;
-  };
-
   const ask = (order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null> => {
-    thread ??= start();
-    thread.postMessage(order, transferred);
-    return new Promise((resolve, reject) => waiting.set(order.id, { resolve, reject }));
+    let chosen = threads.toSorted((one, other) => one.load() - other.load())[0];
+    if (chosen === undefined || (chosen.load() > 0 && threads.length < MAX_THREADS)) {
+      const started = startThread(entry, () => threads.splice(threads.indexOf(started), 1));
+      threads.push(started);
+      chosen = started;
+    }
+    return chosen.ask(order, transferred);
   };
 
   return {
@@ -67,7 +46,44 @@ export function createPictures(entry: string): Pictures {
       return description;
     },
     close: async () => {
-      await thread?.terminate();
+      await Promise.all(threads.map((thread) => thread.end()));
     },
+  };
+}
+
+interface PictureThread {
+  /** How many orders it has not answered yet. */
+  load(): number;
+  ask(order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null>;
+  end(): Promise<unknown>;
+}
+
+function startThread(entry: string, onEnd: () => void): PictureThread {
+  const waiting = new Map<number, { resolve(description: PictureDescription | null): void; reject(error: Error): void }>();
+  const thread = new Worker(entry, { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } });
+  let cause: unknown;
+  thread.on('message', (answer: PictureAnswer) => {
+    const asked = waiting.get(answer.id);
+    waiting.delete(answer.id);
+    if ('error' in answer) asked?.reject(fromWireError(answer.error));
+    else asked?.resolve(answer.description);
+  });
+  thread.on('error', (error) => {
+    cause = error;
+  });
+  thread.on('exit', () => {
+    onEnd();
+    for (const { reject } of waiting.values()) reject(new Error('The thread that works on pictures ended in the middle of its work.', { cause }));
+    waiting.clear();
+  });
+  // it alone keeps no program running
+  thread.unref();
+  return {
+    load: () => waiting.size,
+    ask: (order, transferred) => {
+      thread.postMessage(order, transferred);
+      return new Promise((resolve, reject) => waiting.set(order.id, { resolve, reject }));
+    },
+    end: () => thread.terminate(),
   };
 }

@@ -24,17 +24,7 @@ function areaMean(small: Picture, sourceWidth: number, sourceHeight: number): (r
   let sum = new Float32Array(small.width * 3);
   let next = new Float32Array(small.width * 3);
   return (rgb, y) => {
-    line.fill(0);
-    for (let x = 0, from = 0; x < sourceWidth; x++, from += 3) {
-      const to = (columns.first[x] ?? 0) * 3;
-      const share = columns.share[x] ?? 0;
-      const rest = columns.rest[x] ?? 0;
-      for (let channel = 0; channel < 3; channel++) {
-        const value = rgb[from + channel] ?? 0;
-        line[to + channel] = (line[to + channel] ?? 0) + value * share;
-        if (rest > 0) line[to + 3 + channel] = (line[to + 3 + channel] ?? 0) + value * rest;
-      }
-    }
+    shrinkRow(rgb, line, columns);
     addScaled(sum, line, rows.share[y] ?? 0);
     addScaled(next, line, rows.rest[y] ?? 0);
     const row = rows.first[y] ?? 0;
@@ -45,8 +35,41 @@ function areaMean(small: Picture, sourceWidth: number, sourceHeight: number): (r
   };
 }
 
-/** Where each of `from` pixels lies among `to` larger ones: the first that it touches, its share of that one's area, and its share of the one behind. */
-function coverage(from: number, to: number): { first: Uint32Array; share: Float32Array; rest: Float32Array } {
+function shrinkRow(rgb: Uint8Array, line: Float32Array, { first, share, rest }: Coverage): void {
+  let red = 0;
+  let green = 0;
+  let blue = 0;
+  for (let x = 0, from = 0; x < first.length; x++, from += 3) {
+    const r = rgb[from] ?? 0;
+    const g = rgb[from + 1] ?? 0;
+    const b = rgb[from + 2] ?? 0;
+    const weight = share[x] ?? 0;
+    red += r * weight;
+    green += g * weight;
+    blue += b * weight;
+    const pixel = first[x] ?? 0;
+    if (pixel === first[x + 1]) continue;
+    line[pixel * 3] = red;
+    line[pixel * 3 + 1] = green;
+    line[pixel * 3 + 2] = blue;
+    // what reaches over the edge begins the next one
+    const over = rest[x] ?? 0;
+    red = r * over;
+    green = g * over;
+    blue = b * over;
+  }
+}
+
+interface Coverage {
+  /** Of each source pixel: the first new one that it touches. */
+  first: Uint32Array;
+  /** Its share of that one's area, and of the one behind. */
+  share: Float32Array;
+  rest: Float32Array;
+}
+
+/** Where each of `from` pixels lies among `to` larger ones. */
+function coverage(from: number, to: number): Coverage {
   const first = new Uint32Array(from);
   const share = new Float32Array(from);
   const rest = new Float32Array(from);
