@@ -559,6 +559,22 @@ describe('who hears what', () => {
     expect(watcher.progress()).toHaveLength(1);
   });
 
+  test('a listener that cannot be told spoils nothing for the others, nor for the job', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+    let isBroken = false;
+    const broken = jobs.connect({ clientId: null }, () => {
+      if (isBroken) throw new Error('cannot be told');
+    });
+    broken.watch({ all: true });
+    isBroken = true;
+    const client = new TestClient(jobs, 'a');
+    await client.create('x', 'r1');
+    await client.until('completed');
+    expect(client.story()).toEqual(['pending r1', 'processing r1', 'generated r1', 'completed r1']);
+    expect(new Set(room.errors)).toEqual(new Set(['a change was committed, but not everybody could be told']));
+  });
+
   test('previews go to those who asked for them', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();

@@ -81,7 +81,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     if (store.setting(OWN_FOLDER) === 'true') closeFolder(dataDir);
     if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
     const audience = new Audience(store, limits.replayedStatuses);
-    const journal = new Journal(store, audience, clock.now);
+    const journal = new Journal(store, audience, clock.now, log);
     const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
     const bin = new Bin({ store, audience, journal, outputs });
     engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));

@@ -1,5 +1,6 @@
 import { isEnd, type JobEvent, transition } from '#shared/domain/job.ts';
 import type { Audience, StatusTimes } from './audience.ts';
+import type { JobsLog } from './jobs.ts';
 import { statusDraft } from './status-message.ts';
 import type { Store, StoredJob } from './store.ts';
 
@@ -11,16 +12,18 @@ export class Journal {
   readonly #store: Store;
   readonly #audience: Audience;
   readonly #now: () => number;
+  readonly #log: JobsLog;
 
-  constructor(store: Store, audience: Audience, now: () => number) {
+  constructor(store: Store, audience: Audience, now: () => number, log: JobsLog) {
     this.#store = store;
     this.#audience = audience;
     this.#now = now;
+    this.#log = log;
   }
 
   /**
    * Runs `work` in one transaction and then its effects. Throws what `work` or the store throws, with nothing changed or sent.
-   * An effect that throws keeps none of the others from happening, since what it belongs to has been committed.
+   * An effect that throws is logged: what it belongs to has been committed, so that the others happen and the caller goes on.
    */
   commit<T>(work: (afterCommit: AfterCommit) => T): T {
     const effects: (() => void)[] = [];
@@ -31,15 +34,13 @@ export class Journal {
       this.#audience.forgetUncommitted();
       throw thrown;
     }
-    const thrown: unknown[] = [];
     for (const effect of effects) {
       try {
         effect();
-      } catch (error) {
-        thrown.push(error);
+      } catch (thrown) {
+        this.#log.error({ err: thrown }, 'a change was committed, but not everybody could be told');
       }
     }
-    if (thrown.length > 0) throw new AggregateError(thrown, 'A change was committed, but not everybody could be told');
     return value;
   }
 

@@ -254,8 +254,9 @@ export class Runner {
       store.addGenerateTime(pictureKindOf(job), modelMs, clock.now());
       this.#forgetMeasured();
       return true;
-    } finally {
+    } catch (thrown) {
       await outputs.discard(outputPath);
+      throw thrown;
     }
   }
 
@@ -282,8 +283,9 @@ export class Runner {
       if (!done) return;
       store.addUpscaleTime(pictureKindOf(job), modelMs, writeMs);
       this.#forgetMeasured();
-    } finally {
+    } catch (thrown) {
       await outputs.discard(outputPath);
+      throw thrown;
     }
   }
 
@@ -291,7 +293,10 @@ export class Runner {
   async #publish(run: Run, temporaryPath: string, filename: string, event: JobEvent): Promise<boolean> {
     const { outputs, store } = this.#parts;
     const { jobId } = run.job;
-    if (this.#running.get(jobId) !== run) return false;
+    if (this.#running.get(jobId) !== run) {
+      await outputs.discard(temporaryPath);
+      return false;
+    }
     await outputs.publish(temporaryPath, filename);
     run.progress.drop();
     const changed = this.#running.get(jobId) !== run ? null : this.#applyTo(jobId, event, () => this.times(jobId));
