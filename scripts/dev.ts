@@ -52,7 +52,11 @@ async function restartApp(): Promise<void> {
 async function reloadWindow(): Promise<void> {
   if (devTools === null) return;
   const browser = await chromium.connectOverCDP(devTools);
-  await Promise.all(browser.contexts().flatMap((context) => context.pages().map((page) => page.reload())));
+  for (const page of browser.contexts().flatMap((context) => context.pages())) {
+    const session = await page.context().newCDPSession(page);
+    // its files are served as never changing under their names
+    await session.send('Page.reload', { ignoreCache: true });
+  }
   await browser.close();
 }
 
@@ -72,13 +76,19 @@ async function watch(config: InlineConfig, changed: () => Promise<void>): Promis
   });
 }
 
+/** The server has a route for each file that is there when it starts, so files keep their names over builds. */
+function withSteadyNames(config: InlineConfig): InlineConfig {
+  const output = { entryFileNames: 'assets/[name].js', chunkFileNames: 'assets/[name].js', assetFileNames: 'assets/[name][extname]' };
+  return { ...config, build: { ...config.build, rollupOptions: { ...config.build?.rollupOptions, output } } };
+}
+
 process.stderr.write(`building, then starting in Electron ${version}\n`);
 const { config } = await resolveConfig({ root, logLevel: 'warn' }, 'build', 'development');
 if (!config?.main || !config.preload || !config.renderer) throw new Error('electron.vite.config.ts must have the parts main, preload and renderer.');
 for (const [part, changed] of [
   [config.main, restartApp],
   [config.preload, restartApp],
-  [config.renderer, reloadWindow],
+  [withSteadyNames(config.renderer), reloadWindow],
 ] as const) {
   await watch(part, changed);
 }
