@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
-import { firstPage } from './packaged-app.ts';
+import type { Page } from 'playwright-core';
+import { connectWithPage, firstPage } from './packaged-app.ts';
 
 const PACKAGE = 'z-image-turbo-studio';
 export const INSTALLED_IN = '/opt/Z-Image-Turbo Studio';
@@ -81,7 +81,7 @@ export async function pageOfVersion(devToolsPort: number, version: string, timeo
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
-      const browser = await chromium.connectOverCDP(`http://127.0.0.1:${devToolsPort}`);
+      const browser = await connectWithPage(`127.0.0.1:${devToolsPort}`, timeoutMs);
       const page = await firstPage(browser);
       const shown = await page.evaluate(async () => (await (await fetch('/api/info')).json()).version);
       if (shown === version) return page;

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { z } from 'zod';
 import type { DesktopMachine } from './desktop-app.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
@@ -54,7 +55,8 @@ export async function startPackaged({ executable, home, args = [], env = {} }: P
     await ended;
   };
   try {
-    browser = await chromium.connectOverCDP(await devToolsAddress(child));
+    const address = await devToolsAddress(child);
+    browser = await connectWithPage(new URL(address).host, 30_000);
     return { page: await firstPage(browser), ended, kill: (signal) => void child.kill(signal), close };
   } catch (error) {
     await close();
@@ -62,11 +64,35 @@ export async function startPackaged({ executable, home, args = [], env = {} }: P
   }
 }
 
+const targetsSchema = z.array(z.object({ type: z.string(), url: z.string() }));
+
+/** Connects once the app shows its page: Playwright may wait for ever when it connects while a window is being made. Throws after `timeoutMs`. */
+export async function connectWithPage(devToolsHost: string, timeoutMs: number): Promise<Browser> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await showsPage(devToolsHost))) {
+    if (Date.now() > deadline) throw new Error(`the app behind ${devToolsHost} showed no page in ${timeoutMs} ms`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  return chromium.connectOverCDP(`http://${devToolsHost}`);
+}
+
+async function showsPage(devToolsHost: string): Promise<boolean> {
+  try {
+    const targets = targetsSchema.parse(await (await fetch(`http://${devToolsHost}/json/list`)).json());
+    return targets.some(({ type, url }) => type === 'page' && url.startsWith('http:'));
+  } catch (error) {
+    if (error instanceof z.ZodError) throw error;
+    // nobody listens there yet
+    return false;
+  }
+}
+
 export async function firstPage(browser: Browser): Promise<Page> {
   const [context] = browser.contexts();
   const page = context?.pages()[0] ?? (await context?.waitForEvent('page'));
   if (page === undefined) throw new Error('the app shows no page');
-  await page.waitForLoadState('load');
+  // a window shows about:blank until its page is there
+  await page.waitForURL(/^http:/, { waitUntil: 'load' });
   return page;
 }
 
