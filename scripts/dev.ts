@@ -82,6 +82,9 @@ function withSteadyNames(config: InlineConfig): InlineConfig {
   return { ...config, build: { ...config.build, rollupOptions: { ...config.build?.rollupOptions, output } } };
 }
 
+// the app's end is this program's end
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (app === null ? process.exit(0) : app.kill('SIGTERM')));
+
 process.stderr.write(`building, then starting in Electron ${version}\n`);
 const { config } = await resolveConfig({ root, logLevel: 'warn' }, 'build', 'development');
 if (!config?.main || !config.preload || !config.renderer) throw new Error('electron.vite.config.ts must have the parts main, preload and renderer.');
