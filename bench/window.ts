@@ -63,6 +63,7 @@ export async function measureWindow(): Promise<void> {
       await measureInput(visit.page, results);
       await measureGallery(visit.page, results);
       results.faults.push(...(await faultsOf(visit)));
+      await cancelRest(visit.page);
       await visit.page.context().close();
     }
     await stopLoad();
@@ -99,9 +100,13 @@ async function measureLoading(page: Page, url: string, results: WindowResults): 
   results.interactiveMs.push(Math.round(interactiveMs));
 }
 
-/** The page left alone while it shows how a picture forms. */
+/** Sixteen pictures ordered in the window itself, so that the stage shows how one after the other forms; then the page is left alone. */
 async function measureProgress(page: Page, results: WindowResults): Promise<void> {
-  await page.getByRole('progressbar').first().waitFor();
+  await page.getByText(String(LOAD.width), { exact: true }).click();
+  await page.getByLabel('Pictures', { exact: true }).fill('16');
+  await page.locator('form textarea').fill(LOAD.prompt);
+  await page.locator('form textarea').press('Control+Enter');
+  await page.locator('section img[src^="data:image/"]').first().waitFor();
   results.longestProgressTaskMs.push(await longestTaskDuring(page, () => page.waitForTimeout(WATCHED_MS)));
 }
 
@@ -144,6 +149,12 @@ async function measureGallery(page: Page, results: WindowResults): Promise<void>
   });
   results.longestGalleryTaskMs.push(await task);
   results.picturesAfterJumpMs.push(Math.round(await page.evaluate(timePicturesAt, (results.picturesAfterJumpMs.length + 1) / (ROUNDS + 2))));
+}
+
+/** The next round begins without what is left of this one's pictures. */
+async function cancelRest(page: Page): Promise<void> {
+  await page.getByRole('navigation').getByRole('button', { name: 'Make' }).click();
+  await page.getByRole('button', { name: 'Cancel all' }).click();
 }
 
 async function longestTaskDuring(page: Page, action: () => Promise<void>): Promise<number> {
