@@ -107,6 +107,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await tiles.first().press('Enter');
     await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
     await look('picture');
+    await page.getByRole('dialog').getByRole('button', { name: 'Recipe in the file' }).click();
+    await page.getByRole('dialog', { name: 'What stands in the file' }).getByText('a picture for everybody').waitFor();
+    await look('recipe');
+    await page.keyboard.press('Escape');
     await page.keyboard.press('Escape');
     await tiles.first().press('Delete');
     await page.getByText('Picture moved to the bin.').waitFor();
