@@ -197,6 +197,11 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
   const studio = new WindowStudio({ stepMs: 20, faults: ['oom@2', 'oom@2'] });
   await studio.start();
   try {
+    const { page: firstPage } = await studio.visit({ viewport, locale, reducedMotion: 'reduce', isFirstRun: true });
+    await firstPage.getByRole('dialog', { name: texts.welcome.title }).waitFor();
+    await firstPage.waitForLoadState('networkidle');
+    await shootOn(firstPage)('welcome');
+    await firstPage.context().close();
     const { page } = await studio.visit({ viewport, locale, reducedMotion: 'reduce' });
     const shoot = shootOn(page);
     await nav(page, texts.nav.gallery);

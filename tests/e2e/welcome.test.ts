@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type axe from 'axe-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noBrowser } from './browser.ts';
+import { coloursShown } from './page-checks.ts';
 import { WindowStudio } from './window-studio.ts';
 
 if (noBrowser !== null) console.log(`tests of the first run skipped: ${noBrowser}`);
@@ -29,7 +30,7 @@ describe.skipIf(noBrowser !== null)('the first run', () => {
     await page.evaluate(axeSource);
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
-      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      await page.evaluate(coloursShown, colorScheme);
       const { violations } = await page.evaluate(() => window.axe.run('dialog', { resultTypes: ['violations'] }));
       expect(violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id} ${html.slice(0, 200)}`))).toEqual([]);
     }
