@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 
 /** Names and what is known of each, in two columns. */
 export function Facts({ children }: { children: ReactNode }) {
-  return <dl className="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-6 gap-y-2 text-sm">{children}</dl>;
+  return <dl className="grid grid-cols-[fit-content(35%)_minmax(0,1fr)] gap-x-6 gap-y-2 text-sm">{children}</dl>;
 }
 
 export function Fact({ name, children }: { name: string; children: ReactNode }) {

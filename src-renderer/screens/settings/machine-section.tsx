@@ -117,7 +117,7 @@ function MemoryBar({ engineBytes, serverBytes, freeBytes, totalBytes }: MemoryBa
     { name: 'machine.memoryEngine', bytes: engineBytes, className: 'bg-accent' },
     { name: 'machine.memoryServer', bytes: serverBytes, className: 'bg-ink' },
     { name: 'machine.memoryOthers', bytes: othersBytes, className: 'bg-control' },
-    { name: 'machine.memoryFree', bytes: freeBytes, className: 'bg-sunken border border-line' },
+    { name: 'machine.memoryFree', bytes: freeBytes, className: 'bg-sunken border border-control' },
   ] as const;
   return (
     <div className="flex flex-col gap-1.5 pt-1.5">
