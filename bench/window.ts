@@ -14,7 +14,7 @@ import { windowVerdicts } from './window-verdicts.ts';
 
 const PICTURES = 25_000;
 const SAMPLES = 12;
-const ROUNDS = 2;
+const ROUNDS = 5;
 const WATCHED_MS = 10_000;
 const SCROLLED_MS = 10_000;
 /** What keeps both cores busy: pictures of this size, one after the other, each enlarged to 2048 x 2048. */

@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Check, Star } from 'lucide-react';
-import { type KeyboardEvent, memo, type ReactNode, useEffect, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
 import { Button } from '../components/button.tsx';
@@ -144,6 +144,18 @@ function useIsStaying(url: string | null, shownBefore: Set<string>): boolean {
   return isStaying;
 }
 
+/** Its loading ends with it: browsers go on loading a picture that has left the page, and those in view would wait behind all that were scrolled past. */
+function TilePicture({ url }: { url: string }) {
+  const load = useCallback(
+    (image: HTMLImageElement) => {
+      image.src = url;
+      return () => image.removeAttribute('src');
+    },
+    [url],
+  );
+  return <img ref={load} alt="" decoding="async" className="absolute inset-0 size-full object-cover" />;
+}
+
 /** Scrolling renders the grid again, but not the tiles that stay. */
 const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen }: TileProps) {
   const { t } = useTranslation();
@@ -176,7 +188,7 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         }}
       >
         <span className="absolute inset-0 line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
-        {url !== null && isStaying && <img src={url} alt="" decoding="async" className="absolute inset-0 size-full object-cover" />}
+        {url !== null && isStaying && <TilePicture url={url} />}
       </button>
       {!job.isDeleted && (
         <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 break-words bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
