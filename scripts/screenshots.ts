@@ -24,6 +24,8 @@ const LONG = {
   zh: '雪地里一只非常非常耐心的白色猫头鹰，戴着红色的围巾，坐在树枝上，'.repeat(6),
 };
 const subjects = ['an orange cat', 'a blue owl', 'a red fox', 'a white rabbit', 'a black penguin', 'a yellow robot', 'a green sailboat', 'a purple rocket'];
+/** A large picture on a busy machine takes its time. */
+const WAIT_MS = 300_000;
 const places = [
   'in a meadow at noon, digital art',
   'in the snow at sunset, watercolor painting',
@@ -75,6 +77,7 @@ async function shootAll(): Promise<void> {
         };
       const long = language === 'zh' ? LONG.zh : LONG.en;
       const { page } = await prepareVisit(browser, server.url, { viewport, locale, reducedMotion: 'reduce' });
+      page.setDefaultTimeout(WAIT_MS);
       await page.goto(server.url);
       await shootMake(page, texts, long, shootOn(page));
       await shootGallery(page, texts, shootOn(page));
@@ -182,8 +185,7 @@ async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promi
 /** The settings are longer than any screen: one shot for each screenful. */
 async function shootSettings(page: Page, texts: Translation, shoot: Shoot): Promise<void> {
   await nav(page, texts.nav.settings);
-  await page.locator('dl').first().waitFor();
-  await page.waitForLoadState('networkidle');
+  await page.getByText('RealESRGAN_x4plus').waitFor();
   const isAtEnd = () => page.locator('main').evaluate((main) => main.scrollTop + main.clientHeight >= main.scrollHeight - 1);
   await shoot('settings-1');
   for (let part = 2; !(await isAtEnd()); part++) {
@@ -238,6 +240,7 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
 async function shootReadme(): Promise<void> {
   const folder = resolve(import.meta.dirname, '../docs/images');
   const { page } = await prepareVisit(browser, server.url, { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  page.setDefaultTimeout(WAIT_MS);
   const shoot = async (name: string) => {
     await page.waitForLoadState('networkidle');
     await sharp(await page.screenshot())
