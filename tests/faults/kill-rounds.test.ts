@@ -9,4 +9,4 @@ test('kill -9 in 20 rounds: nothing acknowledged is lost, no half file has a fin
   expect(report.wholeFiles).toBeGreaterThan(report.acknowledgedJobs);
   // without this the clients would have had nothing to hold the server to
   expect(report.replayed).toBeGreaterThan(0);
-});
+}, 300_000);
