@@ -25,7 +25,7 @@ export async function measurePictures(): Promise<void> {
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: join(dataDir, 'hub'), log });
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }),
-    config: engineConfig({ device: 'cpu', accuracy: 'fast', dataDir }),
+    config: engineConfig({ device: 'cpu', accuracy: 'fast', memory: 'resident', dataDir }),
     log,
   });
   try {

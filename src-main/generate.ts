@@ -86,7 +86,7 @@ async function main(): Promise<void> {
   );
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() }),
-    config: engineConfig({ device: 'cpu', accuracy: options.accuracy, dataDir }),
+    config: engineConfig({ device: 'cpu', accuracy: options.accuracy, memory: 'resident', dataDir }),
     log,
   });
   const abort = new AbortController();

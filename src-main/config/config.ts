@@ -28,6 +28,8 @@ export interface Config {
   checkpointDirs: readonly string[];
   device: 'auto' | 'cpu' | 'cuda' | 'webgpu';
   accuracy: 'exact' | 'fast';
+  /** All graphs of a checkpoint in memory, or one at a time. */
+  memory: 'resident' | 'in_turn';
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Write a fresh access key and end. */
   newKey: boolean;
@@ -75,6 +77,7 @@ const optionsSchema = z.object({
   checkpoint: z.array(folderSchema).default([]),
   device: choice(['auto', 'cpu', 'cuda', 'webgpu']).default('auto'),
   accuracy: choice(['exact', 'fast']).default('fast'),
+  memory: choice(['resident', 'in_turn']).default('resident'),
   'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   'new-key': z.boolean().default(false),
   help: z.boolean().default(false),
@@ -91,6 +94,7 @@ const argumentKinds = {
   checkpoint: { type: 'string', multiple: true },
   device: { type: 'string' },
   accuracy: { type: 'string' },
+  memory: { type: 'string' },
   'log-level': { type: 'string' },
   'new-key': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -111,6 +115,8 @@ export const usage = `Usage: bash start.sh [options]
   --checkpoint DIR       a checkpoint folder in Hugging Face layout (repeatable)
   --device NAME          auto, cpu, cuda or webgpu (auto)
   --accuracy NAME        exact or fast (fast)
+  --memory NAME          resident or in_turn: all graphs of a model in memory,
+                         or one at a time (resident, and in_turn when that fails)
   --log-level NAME       trace, debug, info, warn, error or silent (info)
   --new-key              write a fresh access key and end
   --help                 this text
@@ -144,6 +150,7 @@ export function loadConfig(
     checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
     device: options.device,
     accuracy: options.accuracy,
+    memory: options.memory,
     logLevel: options['log-level'],
     newKey: options['new-key'],
     help: options.help,

@@ -31,6 +31,8 @@ const generateOrderSchema = z.object({
   type: z.literal('generate'),
   id: taskIdSchema,
   accuracy: accuracySchema,
+  /** `in_turn` holds one graph at a time: chosen after there was not enough memory for all of them. */
+  memory: z.enum(['resident', 'in_turn']),
   checkpointDir: z.string(),
   checkpointIdentity: z.string(),
   /** Already checked against their ranges at the front door. */

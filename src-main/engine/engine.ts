@@ -5,6 +5,9 @@ import type { ProgressStage } from '#shared/protocol/messages.ts';
 /** `exact` is float32 throughout; `fast` takes int8 activations where it pays. */
 export type Accuracy = 'exact' | 'fast';
 
+/** `resident` keeps all graphs of a checkpoint loaded, `in_turn` one at a time: less memory, and the time to load them at each new prompt. */
+export type MemoryPlan = 'resident' | 'in_turn';
+
 export type { PngText } from '#main/lib/png.ts';
 
 /** How far the running stage is: `done` of `total` steps, tiles, bands or bytes. In `generating` message k follows forward k, and done reaches total. */
@@ -67,6 +70,8 @@ export interface EngineStatus {
   device: string;
   deviceReason: string;
   accuracy: Accuracy;
+  /** `in_turn` where it was chosen, or after there was not enough memory for all graphs. */
+  memory: MemoryPlan;
   residentBytes: number;
   restarts: number;
 }

@@ -12,6 +12,7 @@ type OnProgress = (done: number, total: number) => void;
 interface RunOptions {
   threads: number;
   device: 'cpu';
+  memory?: GenerateOrder['memory'];
 }
 
 interface CompileRequest {
@@ -49,17 +50,18 @@ export class ModelHost {
   }
 
   async generate(order: GenerateOrder, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
-    const { checkpointDir, checkpointIdentity: identity } = order;
+    const { checkpointDir, checkpointIdentity: identity, memory } = order;
+    const key = keyOf(`${order.accuracy} ${memory}`, checkpointDir, identity);
     this.#textToImage ??= {
-      key: keyOf(order.accuracy, checkpointDir, identity),
+      key,
       model: await this.#load(
         hooks,
         signal,
         (onProgress) => this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, order.accuracy) }, onProgress),
-        this.#loaders.loadTextToImage,
+        (compiled, options, onProgress) => this.#loaders.loadTextToImage(compiled, { ...options, memory }, onProgress),
       ),
     };
-    return unlessAnother(this.#textToImage, keyOf(order.accuracy, checkpointDir, identity)).generate(order.params, hooks, signal);
+    return unlessAnother(this.#textToImage, key).generate(order.params, hooks, signal);
   }
 
   async upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
@@ -105,8 +107,8 @@ function loadingHalf(hooks: PipelineHooks, half: 0 | 1): OnProgress {
   return (done, total) => hooks.onProgress('loading', half * HALF + (total > 0 ? Math.floor((HALF * done) / total) : HALF), 2 * HALF);
 }
 
-function keyOf(accuracy: Accuracy, place: string, identity: string): string {
-  return JSON.stringify([accuracy, place, identity]);
+function keyOf(how: string, place: string, identity: string): string {
+  return JSON.stringify([how, place, identity]);
 }
 
 // sessions leak when they are exchanged, so the supervisor exchanges the process instead; the wrong model must never run in silence

@@ -17,7 +17,7 @@ function create(limits: Partial<EngineLimits> = {}): { engine: SupervisedEngine;
       lives.push(life);
       return life;
     },
-    config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', threads: 1, cacheDir: '/nowhere' },
+    config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' },
     log: { info: () => {}, warn: () => {} },
     limits: { backoffMs: [0], ...limits },
   });
@@ -146,6 +146,23 @@ test.for([
   expect(life.wasKilled).toBe(true);
   await engine.close();
   expect(await code).toBe('shutting_down');
+});
+
+test('not enough memory: the task runs again with one graph at a time, and so do those after it', async () => {
+  const { engine, lives } = create();
+  const running = [engine.generate(task(), listen().hooks, never()), engine.generate(task(), listen().hooks, never())];
+  const settled = Promise.allSettled(running);
+  const memoryOf = (life: ScriptedProcess) => life.orders.flatMap((order) => (order.type === 'generate' ? [order.memory] : []));
+  at(lives, 0).say({ type: 'ready' });
+  expect([memoryOf(at(lives, 0)), engine.status().memory]).toEqual([['resident'], 'resident']);
+  at(lives, 0).say({ type: 'failed', id: 1, error: { code: 'engine_out_of_memory', message: 'no room', data: {} } });
+  await nextTurn();
+  at(lives, 1).say({ type: 'ready' });
+  at(lives, 1).say({ type: 'model_done', id: 1 });
+  at(lives, 1).say({ type: 'done', id: 1, report });
+  expect([memoryOf(at(lives, 1)), engine.status().memory]).toEqual([['in_turn', 'in_turn'], 'in_turn']);
+  await engine.close();
+  expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
 });
 
 test('a process that reports its own end is ended, and its reason kept', async () => {

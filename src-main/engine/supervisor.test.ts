@@ -11,7 +11,7 @@ import { codeOf, describeEngine, isAlive, listen, never } from '../../tests/supp
 import type { GenerateTask } from './engine.ts';
 import { createEngine, type EngineConfig, type EngineOptions, type SupervisedEngine } from './supervisor.ts';
 
-const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', threads: 1, cacheDir: '/nowhere' };
+const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' };
 const log = { info: () => {}, warn: () => {} };
 const model = { checkpointDir: '/fake', checkpointIdentity: 'fake', upscalerPath: '/fake.safetensors', upscalerIdentity: 'fake' };
 

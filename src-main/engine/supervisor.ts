@@ -1,11 +1,13 @@
 import { AppError, fromWireError, type WireError } from '#shared/protocol/errors.ts';
-import { type EngineEvent, eventSchema, type TaskOrder, type WorkerConfig } from './channel.ts';
-import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, UpscaleTask } from './engine.ts';
+import { type EngineEvent, eventSchema, type GenerateOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
+import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, MemoryPlan, TaskReport, UpscaleTask } from './engine.ts';
 import type { EngineProcess, ProcessExit, SpawnEngine } from './engine-process.ts';
 import { RestartBudget, type RestartLimits } from './restart-budget.ts';
 
 export interface EngineConfig extends WorkerConfig {
   accuracy: Accuracy;
+  /** Where to begin; `resident` steps down once to `in_turn`. */
+  memory: MemoryPlan;
 }
 
 export interface EngineLimits extends RestartLimits {
@@ -121,6 +123,8 @@ class Supervisor implements SupervisedEngine {
   #startTimer: NodeJS.Timeout | undefined;
   #idleMs: number | null = null;
   #idleTimer: NodeJS.Timeout | undefined;
+  /** Once there was not enough memory for all graphs of a checkpoint, they take turns until the end of the program. */
+  #memory: MemoryPlan;
   #nextId = 1;
   #faults = 0;
   #closing: Promise<void> | null = null;
@@ -129,6 +133,7 @@ class Supervisor implements SupervisedEngine {
   constructor(options: EngineOptions) {
     this.#spawn = options.spawn;
     this.#config = options.config;
+    this.#memory = options.config.memory;
     this.#log = options.log;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#now = options.now ?? (() => performance.now());
@@ -137,7 +142,7 @@ class Supervisor implements SupervisedEngine {
 
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
     const previews = hooks.onPreview !== undefined;
-    return this.#run({ type: 'generate', id: this.#nextId++, accuracy: this.#config.accuracy, previews, ...task }, hooks, signal);
+    return this.#run({ type: 'generate', id: this.#nextId++, accuracy: this.#config.accuracy, memory: this.#memory, previews, ...task }, hooks, signal);
   }
 
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
@@ -166,6 +171,7 @@ class Supervisor implements SupervisedEngine {
       device,
       deviceReason,
       accuracy,
+      memory: this.#memory,
       residentBytes: this.#life?.residentBytes ?? 0,
       restarts: this.#faults,
     };
@@ -400,9 +406,18 @@ class Supervisor implements SupervisedEngine {
       task.place = 'waiting';
       if (task.signal.aborted) this.#reject(task, cancelled());
       else if (fault !== 'planned' && task.faults > 1) this.#reject(task, faultError(fault));
+      else if (fault !== 'planned' && fault.code === 'engine_out_of_memory') this.#stepDown(task);
     }
     this.#tellExit?.();
     this.#pump();
+  }
+
+  /** A task that failed for want of memory runs again with less, and so do those after it; one that waits already is given its place in the same way. */
+  #stepDown(task: Task): void {
+    if (task.order.type !== 'generate' || task.order.memory === 'in_turn') return;
+    this.#memory = 'in_turn';
+    for (const other of this.#tasks) if (other.order.type === 'generate') other.order = { ...other.order, memory: 'in_turn' };
+    this.#log.warn({ task: task.order.id }, 'not enough memory for all graphs of the checkpoint: they are loaded one at a time from now on');
   }
 
   #resolve(task: Task, report: TaskReport): void {
@@ -428,8 +443,8 @@ function freeDevice(life: Life, id: number): void {
   life.stuck = false;
 }
 
-function checkpointKey(order: Extract<TaskOrder, { type: 'generate' }>): string {
-  return JSON.stringify([order.checkpointDir, order.checkpointIdentity]);
+function checkpointKey(order: GenerateOrder): string {
+  return JSON.stringify([order.checkpointDir, order.checkpointIdentity, order.memory]);
 }
 
 function upscalerKey(order: Extract<TaskOrder, { type: 'upscale' }>): string {

@@ -15,7 +15,7 @@ function createRunner(onDeath: (error: WireError) => void = () => {}): ModelRunn
 function order(prompt: string, changes: Partial<GenerateOrder> = {}): GenerateOrder {
   const params = { prompt, width: 8, height: 4, steps: 3, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
   const files = { checkpointDir: '/checkpoint', checkpointIdentity: 'id', outputPath: '/a.png', texts: [] };
-  return { type: 'generate', id: 1, accuracy: 'fast', params, previews: false, ...files, ...changes };
+  return { type: 'generate', id: 1, accuracy: 'fast', memory: 'resident', params, previews: false, ...files, ...changes };
 }
 
 const never = new AbortController().signal;

@@ -12,7 +12,7 @@ const checkpointDir = sharedPath('models/storybook-uint4');
 const cacheDir = mkdtempSync(join(tmpdir(), 'compiled-'));
 afterAll(() => rmSync(cacheDir, { recursive: true }));
 
-const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', threads: availableParallelism(), cacheDir };
+const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: availableParallelism(), cacheDir };
 const log = { info: () => {}, warn: () => {} };
 
 if (existsSync(checkpointDir)) {

@@ -53,6 +53,8 @@ export const infoSchema = z.object({
     device: z.string(),
     device_reason: z.string(),
     accuracy: z.enum(['exact', 'fast']),
+    /** `resident`: all graphs of a checkpoint are loaded; `in_turn`: one at a time, after there was not enough memory or by `--memory`. */
+    memory: z.enum(['resident', 'in_turn']),
     resident_bytes: z.number(),
     restarts: z.number().int(),
   }),

@@ -57,7 +57,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     config: { open: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
     jobs,
     library,
-    engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', residentBytes: 1, restarts: 0 }),
+    engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', memory: 'resident', residentBytes: 1, restarts: 0 }),
     listDevices: async () => ({ gpus: [], devices: [], onnxruntime: '1.30.0' }),
     accessKey,
     rendererDir: join(folder, 'renderer'),

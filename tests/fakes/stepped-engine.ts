@@ -96,7 +96,7 @@ export class SteppedEngine implements Engine {
   }
 
   status(): EngineStatus {
-    return { state: 'ready', device: 'none', deviceReason: 'a test', accuracy: 'exact', residentBytes: 0, restarts: 0 };
+    return { state: 'ready', device: 'none', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0 };
   }
 
   async close(): Promise<void> {

@@ -49,6 +49,15 @@ test.each([
   expect(roughness(picture.data, width)).toBeLessThan(0.5);
 });
 
+test('graphs that take turns in memory draw the same picture', async () => {
+  const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
+  const inTurn = await loadTextToImage(await compileCheckpoint(request, () => {}), { ...options, memory: 'in_turn' }, () => {});
+  const size = { width: 256, height: 256 };
+  const [one, other] = [await pipeline.generate({ ...params, ...size }, silent, running), await inTurn.generate({ ...params, ...size }, silent, running)];
+  await inTurn.release();
+  expect(Buffer.from(other.data).equals(Buffer.from(one.data))).toBe(true);
+});
+
 test('a size between two that the checkpoint can make is cut out of the next one up', async () => {
   const whole = await pipeline.generate({ ...params, width: 288, height: 256 }, silent, running);
   const cut = await pipeline.generate({ ...params, width: 272, height: 256 }, silent, running);

@@ -4,11 +4,16 @@ import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { assertFinite } from '../watchdog.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
+import { createSessionSlot } from './session-slot.ts';
 
 export interface LoadOptions {
   /** Threads inside one operator. */
   threads: number;
+  /** `resident` keeps all graphs loaded; `in_turn` one at a time, which takes less memory and, at each new prompt, the time to load them. */
+  memory?: MemoryPlan;
 }
+
+export type MemoryPlan = 'resident' | 'in_turn';
 
 export type OnLoadProgress = (done: number, total: number) => void;
 
@@ -29,8 +34,9 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
   const tokenizer = await loadTokenizer(compiled.tokenizerDir);
   const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
   const sessions: Session[] = [];
+  const slot = createSessionSlot((graph) => createSession(graph, options));
   const load = async (graph: CompiledGraph): Promise<Session> => {
-    const session = await createSession(graph, options);
+    const session = options.memory === 'in_turn' ? slot(graph) : await createSession(graph, options);
     sessions.push(session);
     onProgress(sessions.length, 4);
     return session;
