@@ -242,7 +242,7 @@ export const en = {
     title: 'Pictures and disk',
     folder: 'Folder for pictures',
     folderHelp: 'New pictures go there. Earlier ones stay where they are and are still found.',
-    folderWrong: 'The full path of a folder.',
+    folderWrong: 'The full path of a folder that is there and can be written to.',
     choose: 'Choose…',
     fixed: 'Set on the command line of the server, so it cannot be changed here.',
     limit: 'Room for pictures, in GB',

@@ -239,7 +239,7 @@ export const zh: Translation = {
     title: '图片与磁盘',
     folder: '图片文件夹',
     folderHelp: '新图片会存到那里。之前的图片留在原处，仍能找到。',
-    folderWrong: '请输入文件夹的完整路径。',
+    folderWrong: '请输入已存在且可写入的文件夹的完整路径。',
     choose: '选择…',
     fixed: '由服务器的命令行设定，因此不能在这里更改。',
     limit: '图片可占用的空间（GB）',

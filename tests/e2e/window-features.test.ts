@@ -103,8 +103,8 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     });
     const kinds = () => page.evaluate(() => document.body.dataset['kinds']);
     await make(page, 'a picture that forms');
-    await expect.poll(kinds, { interval: 10 }).toBe('preview');
-    await expect.poll(kinds).toBe('file file');
+    await expect.poll(kinds, { interval: 10, timeout: 30_000 }).toBe('preview');
+    await expect.poll(kinds, { timeout: 30_000 }).toBe('file file');
     await isFinished(page);
     expect((await page.evaluate(() => document.body.dataset['places']))?.split(', ')).toHaveLength(1);
   });
@@ -228,7 +228,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await isFinished(page);
     await page.getByText('256', { exact: true }).click();
     await make(page, 'cranes', { count: '3' });
-    await expect.poll(() => queue(page).getByRole('button', { name: 'Show: cranes (Done)' }).count()).toBe(3);
+    await expect.poll(() => queue(page).getByRole('button', { name: 'Show: cranes (Done)' }).count(), { timeout: 60_000 }).toBe(3);
     const script = new WebSocket(`${studio.url.replace('http', 'ws')}/api/ws?client_id=crane-script`);
     await new Promise((resolve) => script.once('open', resolve));
     script.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: { prompt: 'a crane of a script', width: 256, height: 256 } }));
@@ -287,7 +287,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     const before = await folder.inputValue();
     await folder.fill('/proc/nowhere');
     await folder.press('Enter');
-    await page.getByText('The folder for pictures cannot be written to. Check its permissions.').waitFor();
+    await page.getByText('The full path of a folder that is there and can be written to.').waitFor();
     expect(await folder.getAttribute('aria-invalid')).toBe('true');
     // the browser itself notes the refused call
     const refusals = visits.flatMap(({ faults }) => faults.splice(0));
@@ -373,7 +373,9 @@ describe.skipIf(noBrowser !== null)('a disk that is full', () => {
     const studio = new WindowStudio({ stepMs: 5 });
     await studio.start();
     try {
-      const full = join(studio.folder, 'full');
+      const full = mkdtempSync(join(tmpdir(), 'full-'));
+      // after the disk is gone: what is registered last is done first
+      context.onTestFinished(() => rmSync(full, { recursive: true }));
       new SmallDisk(full, 'size=1m');
       const settings = await (await fetch(`${studio.url}/api/settings`)).json();
       const goTo = (folder: string) =>

@@ -50,7 +50,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByRole('button', { name: /^a yellow sailboat/ }).click();
     const bar = stage(page).getByRole('progressbar');
     await bar.waitFor();
-    await expect.poll(() => bar.getAttribute('aria-valuetext')).toMatch(/Drawing, step \d of 9/);
+    await expect.poll(() => bar.getAttribute('aria-valuetext'), { timeout: 30_000, interval: 10 }).toMatch(/Drawing, step \d of 9/);
     await stage(page).locator('img[src^="data:image/"]').waitFor();
     await isFinished(page);
     expect(await page.getByRole('status').textContent()).toBe('Picture finished.');

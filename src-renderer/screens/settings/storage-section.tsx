@@ -1,7 +1,7 @@
 import { FolderOpen } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { type SettingName, type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
+import { type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
 import { controlClass, Field } from '../../components/field.tsx';
@@ -55,7 +55,7 @@ export function StorageSection() {
 }
 
 /** Sends a change when somebody has done typing; `problem` says why the server did not take it. */
-function useSetting(name: SettingName, shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string) {
+function useSetting(shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string) {
   const { t } = useTranslation();
   const store = useStudioStore();
   const [text, setText] = useState(shown);
@@ -75,7 +75,7 @@ function useSetting(name: SettingName, shown: string, changeFor: (text: string) 
     const failure = await store.getState().changeServerSettings(change);
     refused.current = failure === null ? null : value;
     if (failure === null) store.getState().tell({ tone: 'info', text: 'saved' });
-    setProblem(failure === null ? null : failure.field === name ? failure.message : errorText(t, failure));
+    setProblem(failure === null ? null : failure.code === 'bad_param' ? wrong : errorText(t, failure));
   };
   return { text, problem, edit: setText, save };
 }
@@ -86,12 +86,7 @@ export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const isDesktop = useStudio((state) => state.isDesktop);
   const chooseFolder = useStudio((state) => state.chooseFolder);
   const isFixed = settings.fixed.includes('outputs_folder');
-  const { text, problem, edit, save } = useSetting(
-    'outputs_folder',
-    settings.outputs_folder,
-    (folder) => ({ outputs_folder: folder }),
-    t('storage.folderWrong'),
-  );
+  const { text, problem, edit, save } = useSetting(settings.outputs_folder, (folder) => ({ outputs_folder: folder }), t('storage.folderWrong'));
   return (
     <Field label={t('storage.folder')} help={isFixed ? t('storage.fixed') : t('storage.folderHelp')} problem={problem}>
       {({ id, describedBy, isWrong }) => (
@@ -144,7 +139,6 @@ function NumberSetting({ settings, name, label, help, placeholder }: NumberSetti
   const range = rangeOf(settingsSchema.shape[name].unwrap());
   const wrong = name === 'disk_limit_gb' ? t('problem.notNumber', { ...range }) : t('problem.notWhole', { ...range });
   const { text, problem, edit, save } = useSetting(
-    name,
     settings[name] === null ? '' : String(settings[name]),
     (value) => (value.trim() === '' ? { [name]: null } : /^\d+(\.\d+)?$/.test(value.trim()) ? { [name]: Number(value) } : null),
     wrong,
