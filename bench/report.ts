@@ -1,22 +1,30 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { downloadTable } from './download-table.ts';
 import { median } from './median.ts';
 import { downloadResultsSchema, type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
-/** Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`, downloads into `docs/models.md`. */
+/**
+ * Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`, downloads into `docs/models.md`.
+ * What was not measured yet is told and stays as it is.
+ */
 export async function writeReport(): Promise<void> {
-  const picture = pictureResultsSchema.parse(await readResults('picture'));
-  await replaceBetweenMarks('README.md', 'picture', english(picture));
-  await replaceBetweenMarks('README.zh-CN.md', 'picture', chinese(picture));
-  await replaceBetweenMarks('docs/performance.md', 'window', windowTable(windowResultsSchema.parse(await readResults('window'))));
-  await replaceBetweenMarks('docs/models.md', 'downloads', downloadTable(downloadResultsSchema.parse(await readResults('downloads'))));
+  await report('picture', pictureResultsSchema, { 'README.md': english, 'README.zh-CN.md': chinese });
+  await report('window', windowResultsSchema, { 'docs/performance.md': windowTable });
+  await report('downloads', downloadResultsSchema, { 'docs/models.md': downloadTable });
 }
 
-async function readResults(name: string): Promise<unknown> {
-  return JSON.parse(await readFile(resultsFile(name), 'utf8'));
+async function report<T>(name: string, schema: z.ZodType<T>, places: Record<string, (results: T) => string>): Promise<void> {
+  if (!existsSync(resultsFile(name))) {
+    console.log(`${name}: not measured yet, npm run bench -- ${name} does`);
+    return;
+  }
+  const results = schema.parse(JSON.parse(await readFile(resultsFile(name), 'utf8')));
+  for (const [file, text] of Object.entries(places)) await replaceBetweenMarks(file, name, text(results));
 }
 
 async function replaceBetweenMarks(file: string, name: string, text: string): Promise<void> {
