@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { resolveConfig } from 'electron-vite';
 import { chromium } from 'playwright-core';
-import { build, type InlineConfig } from 'vite';
+import { build, type InlineConfig, type Plugin } from 'vite';
 import { testElectron } from './test-electron.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -79,7 +79,8 @@ async function watch(config: InlineConfig, changed: () => Promise<void>): Promis
 /** The server has a route for each file that is there when it starts, so files keep their names over builds. */
 function withSteadyNames(config: InlineConfig): InlineConfig {
   const output = { entryFileNames: 'assets/[name].js', chunkFileNames: 'assets/[name].js', assetFileNames: 'assets/[name][extname]' };
-  return { ...config, build: { ...config.build, rollupOptions: { ...config.build?.rollupOptions, output } } };
+  const steady: Plugin = { name: 'steady-names', config: () => ({ build: { rolldownOptions: { output } } }) };
+  return { ...config, plugins: [config.plugins, steady] };
 }
 
 // the app's end is this program's end
