@@ -9,7 +9,6 @@ export type ProviderName = z.infer<typeof providerNameSchema>;
  * would not start it. `wrong`: it gave other numbers. `crashed`: it took its process down. `silent`: it did not answer.
  */
 export const deviceStateSchema = z.enum(['works', 'absent', 'too_old', 'refused', 'wrong', 'crashed', 'silent']);
-export type DeviceState = z.infer<typeof deviceStateSchema>;
 
 export const deviceSchema = z.object({
   provider: providerNameSchema,
