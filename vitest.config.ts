@@ -36,6 +36,8 @@ export default defineConfig({
           name: 'e2e',
           sequence: { groupOrder: 2 },
           include: ['tests/e2e/**/*.test.ts'],
+          // a browser or an app on a machine with both cores busy
+          expect: { poll: { timeout: 15_000 } },
           environment: 'node',
           pool: 'forks',
           fileParallelism: false,
