@@ -89,13 +89,13 @@ export function mutateTree(dice: Dice, root: { [key: string]: Json }): void {
       delete node[key];
       break;
     case 3: {
-      const value = node[key] ?? null;
+      const value = ownValue(node, key);
       delete node[key];
       setOwn(node, dice.chance(0.5) ? key.toUpperCase() : dice.pick(KEYS), value);
       break;
     }
     default:
-      setOwn(node, key, dice.chance(0.5) ? [node[key] ?? null] : { [key]: node[key] ?? null });
+      setOwn(node, key, dice.chance(0.5) ? [ownValue(node, key)] : { inner: ownValue(node, key) });
   }
 }
 
@@ -119,6 +119,11 @@ export function mutateText(dice: Dice, text: string): Buffer {
     default:
       return Buffer.concat([bytes.subarray(0, at), dice.bytes(1 + dice.below(8)), bytes.subarray(at)]);
   }
+}
+
+/** Not what stands in the prototype: that would then be changed in turn, for this whole program. */
+function ownValue(node: { [key: string]: Json }, key: string): Json {
+  return Object.hasOwn(node, key) ? (node[key] ?? null) : null;
 }
 
 /** `__proto__` as a key of its own, as it comes out of `JSON.parse`. */
