@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CompileJob } from '#main/compiler/compile-job.ts';
@@ -9,8 +9,8 @@ import { torchRandn } from '#main/inference/rng.ts';
 import { captionPositions, imagePositions, rotaryTables } from '#main/inference/rotary.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
 import { type Comparison, publish, takeTurns } from './comparison.ts';
-import { writeRandomCheckpoint } from './random-checkpoint.ts';
-import { fastestForm, startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { writeRandomTransformer } from './random-checkpoint.ts';
+import { fastestForm, readFloats, startTorchPeer, type TorchPeer } from './torch-peer.ts';
 
 const ROUNDS = 5;
 /** Image tokens of 256 x 256 and 512 x 512 pictures, and caption tokens. */
@@ -25,7 +25,7 @@ export async function compareBlock(): Promise<void> {
   const threads = availableParallelism();
   const peer = await startTorchPeer(threads);
   try {
-    await writeRandomCheckpoint(folder, { weights: 'uint4', transformerLayers: 1, refinerLayers: 1, textLayers: 1 });
+    await writeRandomTransformer(folder, 'uint4', 1);
     const rows: Comparison[] = [];
     for (const { side, captionTokens } of CASES) rows.push(await compare(folder, side, captionTokens, peer, threads));
     await publish({ name: 'block', what: 'one DiT layer, width 3840, uint4 with SVD of rank 32, random weights', versions: peer.versions, rows });
@@ -49,10 +49,10 @@ async function compare(folder: string, side: number, captionTokens: number, peer
 
   await peer.ask('open_block', { dir, dtype: 'float32' });
   await peer.ask('run_block', { ...request, out });
-  const reference = await floatsOf(out);
+  const reference = await readFloats(out);
   const form = await fastestForm(peer, 'open_block', { dir }, 'run_block', request);
   await peer.ask('run_block', { ...request, out });
-  const peerDifference = relativeDifference(await floatsOf(out), reference);
+  const peerDifference = relativeDifference(await readFloats(out), reference);
 
   const tables = rotaryTables({ theta: config.ropeTheta, axes: config.ropeAxes }, positions);
   const inputs = {
@@ -92,9 +92,4 @@ async function compare(folder: string, side: number, captionTokens: number, peer
     goal: 0.4,
     note: `largest difference to float32 by the largest value: exact ${show(differences['cpu-exact'])}, fast ${show(differences['cpu-fast'])}, the peer ${show(peerDifference)}`,
   };
-}
-
-async function floatsOf(path: string): Promise<Float32Array> {
-  const bytes = await readFile(path);
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }

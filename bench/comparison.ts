@@ -36,6 +36,9 @@ export const comparisonResultsSchema = z.object({
 });
 export type ComparisonResults = z.infer<typeof comparisonResultsSchema>;
 
+/** In the order of the page, which has marks for each. */
+export const comparisonNames = ['block', 'text', 'vae', 'upscale'];
+
 /** One side of a comparison: a run's time in milliseconds, or its bytes. */
 export type Run = (round: number) => Promise<number>;
 

@@ -2,12 +2,16 @@ import { compareBlock } from './block.ts';
 import { measureDownloads } from './downloads.ts';
 import { measurePictures } from './picture.ts';
 import { writeReport } from './report.ts';
+import { compareText } from './text.ts';
 import { compareUpscalers } from './upscale.ts';
+import { compareVae } from './vae.ts';
 import { measureWindow } from './window.ts';
 
 const commands: Record<string, () => Promise<void>> = {
   picture: measurePictures,
   block: compareBlock,
+  text: compareText,
+  vae: compareVae,
   upscale: compareUpscalers,
   window: measureWindow,
   downloads: measureDownloads,

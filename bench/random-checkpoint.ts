@@ -1,23 +1,16 @@
 import { randomFillSync } from 'node:crypto';
-import { cp, mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { torchRandn } from '#main/inference/rng.ts';
-import { resourcesDir } from '#main/lib/program-files.ts';
 import { safetensorsHeader } from './safetensors-header.ts';
 
-/** How many layers to write of each kind; everything else has the true sizes of Z-Image-Turbo (ZImageTransformer2DModel, Qwen3-4B, the Flux VAE). */
-export interface RandomCheckpoint {
-  weights: 'uint4' | 'int8';
-  transformerLayers: number;
-  refinerLayers: number;
-  textLayers: number;
-}
-
-export const TRUE_SIZES: Omit<RandomCheckpoint, 'weights'> = { transformerLayers: 30, refinerLayers: 2, textLayers: 36 };
+/** How the linears are stored. */
+type Kind = 'uint4' | 'int8';
 
 const DIT = { width: 3840, heads: 30, inner: 10240, axes: [32, 48, 48], captionWidth: 2560, adaLn: 256, timestepInner: 1024, patchWidth: 64 };
 const TEXT = { width: 2560, inner: 9728, heads: 32, keyValueHeads: 8, headWidth: 128, vocabulary: 151_936 };
 const VAE = { channels: [128, 256, 512, 512], latentChannels: 16, layersPerBlock: 2, groups: 32 };
+const REFINER_LAYERS = 1;
 const GROUP = 128;
 const RANK = 32;
 /** Standard deviation of a byte's two halves, 0 to 15, and of a signed byte, all values alike often. */
@@ -34,20 +27,25 @@ interface TensorPlan {
   deviation: number;
 }
 
-/** Writes a checkpoint in the layout of `Disty0/Z-Image-Turbo-SDNQ-*` with random weights of sane sizes into `dir`, and returns its bytes. */
-export async function writeRandomCheckpoint(dir: string, checkpoint: RandomCheckpoint): Promise<number> {
-  const bundled = join(resourcesDir, 'models/storybook-uint4');
-  await mkdir(dir, { recursive: true });
-  for (const part of ['tokenizer', 'scheduler', 'model_index.json']) await cp(join(bundled, part), join(dir, part), { recursive: true });
-  const quantization = quantizationConfig(checkpoint.weights);
-  return (
-    (await writePart(dir, 'transformer', 'diffusion_pytorch_model', transformerConfig(checkpoint, quantization), transformerTensors(checkpoint))) +
-    (await writePart(dir, 'text_encoder', 'model', textConfig(checkpoint, quantization), textTensors(checkpoint))) +
-    (await writePart(dir, 'vae', 'diffusion_pytorch_model', vaeConfig(), vaeTensors()))
-  );
+/**
+ * `layers` random layers of the true ZImageTransformer2DModel and one refiner of each kind, with weights of sane sizes, as `DIR/transformer` in the layout of
+ * `Disty0/Z-Image-Turbo-SDNQ-*`. Returns that folder.
+ */
+export function writeRandomTransformer(dir: string, kind: Kind, layers: number): Promise<string> {
+  return writePart(dir, 'transformer', 'diffusion_pytorch_model', transformerConfig(kind, layers), transformerTensors(kind, layers));
 }
 
-async function writePart(dir: string, part: string, stem: string, config: object, tensors: TensorPlan[]): Promise<number> {
+/** The same of Qwen3-4B, as `DIR/text_encoder`. */
+export function writeRandomTextEncoder(dir: string, kind: Kind, layers: number): Promise<string> {
+  return writePart(dir, 'text_encoder', 'model', textConfig(kind, layers), textTensors(kind, layers));
+}
+
+/** The same of the Flux VAE, as `DIR/vae`. */
+export function writeRandomVae(dir: string): Promise<string> {
+  return writePart(dir, 'vae', 'diffusion_pytorch_model', vaeConfig(), vaeTensors());
+}
+
+async function writePart(dir: string, part: string, stem: string, config: object, tensors: TensorPlan[]): Promise<string> {
   const folder = join(dir, part);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), JSON.stringify(config, null, 2));
@@ -68,11 +66,11 @@ async function writePart(dir: string, part: string, stem: string, config: object
     for (const { name } of shard) weightMap[name] = file;
     await writeShard(join(folder, file), shard);
   }
-  const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   if (shards.length > 1) {
+    const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
     await writeFile(join(folder, `${stem}.safetensors.index.json`), JSON.stringify({ metadata: { total_size: total }, weight_map: weightMap }));
   }
-  return total;
+  return folder;
 }
 
 async function writeShard(path: string, tensors: readonly TensorPlan[]): Promise<void> {
@@ -127,9 +125,9 @@ function norm(name: string, width: number): TensorPlan {
 }
 
 /** A quantized linear [n, k] as sdnq 0.1 wrote it: bfloat16 scales; uint4 in groups of 128 with zero points and SVD, int8 in one group a row. */
-function quantized(weights: RandomCheckpoint['weights'], name: string, n: number, k: number): TensorPlan[] {
+function quantized(kind: Kind, name: string, n: number, k: number): TensorPlan[] {
   const deviation = 1 / Math.sqrt(k);
-  if (weights === 'int8') {
+  if (kind === 'int8') {
     return [{ name: `${name}.weight`, dtype: 'I8', shape: [n, k], mean: 0, deviation: 0 }, floats(`${name}.scale`, [n, 1], 0, deviation / INT8_DEVIATION)];
   }
   const scale = deviation / UINT4_DEVIATION;
@@ -143,19 +141,19 @@ function quantized(weights: RandomCheckpoint['weights'], name: string, n: number
   ];
 }
 
-function transformerTensors({ weights, transformerLayers, refinerLayers }: RandomCheckpoint): TensorPlan[] {
+function transformerTensors(kind: Kind, layers: number): TensorPlan[] {
   const { width, heads, inner, captionWidth, adaLn, timestepInner, patchWidth } = DIT;
   const block = (name: string, modulation: 'none' | 'plain' | 'quantized'): TensorPlan[] => [
-    ...['to_q', 'to_k', 'to_v', 'to_out.0'].flatMap((part) => quantized(weights, `${name}.attention.${part}`, width, width)),
+    ...['to_q', 'to_k', 'to_v', 'to_out.0'].flatMap((part) => quantized(kind, `${name}.attention.${part}`, width, width)),
     norm(`${name}.attention.norm_q`, width / heads),
     norm(`${name}.attention.norm_k`, width / heads),
-    ...quantized(weights, `${name}.feed_forward.w1`, inner, width),
-    ...quantized(weights, `${name}.feed_forward.w2`, width, inner),
-    ...quantized(weights, `${name}.feed_forward.w3`, inner, width),
+    ...quantized(kind, `${name}.feed_forward.w1`, inner, width),
+    ...quantized(kind, `${name}.feed_forward.w2`, width, inner),
+    ...quantized(kind, `${name}.feed_forward.w3`, inner, width),
     ...['attention_norm1', 'attention_norm2', 'ffn_norm1', 'ffn_norm2'].map((part) => norm(`${name}.${part}`, width)),
     ...(modulation === 'none' ? [] : [floats(`${name}.adaLN_modulation.0.bias`, [4 * width], 0.02)]),
     ...(modulation === 'plain' ? [floats(`${name}.adaLN_modulation.0.weight`, [4 * width, adaLn], 0.02)] : []),
-    ...(modulation === 'quantized' ? quantized(weights, `${name}.adaLN_modulation.0`, 4 * width, adaLn) : []),
+    ...(modulation === 'quantized' ? quantized(kind, `${name}.adaLN_modulation.0`, 4 * width, adaLn) : []),
   ];
   const each = (count: number, part: (i: number) => TensorPlan[]) => Array.from({ length: count }, (_, i) => part(i)).flat();
   return [
@@ -168,32 +166,28 @@ function transformerTensors({ weights, transformerLayers, refinerLayers }: Rando
     ...plain('cap_embedder.1', [width, captionWidth], true),
     floats('x_pad_token', [1, width], 1),
     floats('cap_pad_token', [1, width], 1),
-    ...each(refinerLayers, (i) => block(`noise_refiner.${i}`, 'quantized')),
-    ...each(refinerLayers, (i) => block(`context_refiner.${i}`, 'none')),
-    ...each(transformerLayers, (i) => block(`layers.${i}`, i === 0 ? 'plain' : 'quantized')),
+    ...each(REFINER_LAYERS, (i) => block(`noise_refiner.${i}`, 'quantized')),
+    ...each(REFINER_LAYERS, (i) => block(`context_refiner.${i}`, 'none')),
+    ...each(layers, (i) => block(`layers.${i}`, i === 0 ? 'plain' : 'quantized')),
   ];
 }
 
-function textTensors({ weights, textLayers }: RandomCheckpoint): TensorPlan[] {
+function textTensors(kind: Kind, layers: number): TensorPlan[] {
   const { width, inner, heads, keyValueHeads, headWidth, vocabulary } = TEXT;
   const layer = (name: string): TensorPlan[] => [
     norm(`${name}.input_layernorm`, width),
     norm(`${name}.post_attention_layernorm`, width),
     norm(`${name}.self_attn.q_norm`, headWidth),
     norm(`${name}.self_attn.k_norm`, headWidth),
-    ...quantized(weights, `${name}.self_attn.q_proj`, heads * headWidth, width),
-    ...quantized(weights, `${name}.self_attn.k_proj`, keyValueHeads * headWidth, width),
-    ...quantized(weights, `${name}.self_attn.v_proj`, keyValueHeads * headWidth, width),
-    ...quantized(weights, `${name}.self_attn.o_proj`, width, heads * headWidth),
-    ...quantized(weights, `${name}.mlp.gate_proj`, inner, width),
-    ...quantized(weights, `${name}.mlp.up_proj`, inner, width),
-    ...quantized(weights, `${name}.mlp.down_proj`, width, inner),
+    ...quantized(kind, `${name}.self_attn.q_proj`, heads * headWidth, width),
+    ...quantized(kind, `${name}.self_attn.k_proj`, keyValueHeads * headWidth, width),
+    ...quantized(kind, `${name}.self_attn.v_proj`, keyValueHeads * headWidth, width),
+    ...quantized(kind, `${name}.self_attn.o_proj`, width, heads * headWidth),
+    ...quantized(kind, `${name}.mlp.gate_proj`, inner, width),
+    ...quantized(kind, `${name}.mlp.up_proj`, inner, width),
+    ...quantized(kind, `${name}.mlp.down_proj`, width, inner),
   ];
-  return [
-    floats('embed_tokens.weight', [vocabulary, width], 1),
-    ...Array.from({ length: textLayers }, (_, i) => layer(`layers.${i}`)).flat(),
-    norm('norm', width),
-  ];
+  return [floats('embed_tokens.weight', [vocabulary, width], 1), ...Array.from({ length: layers }, (_, i) => layer(`layers.${i}`)).flat(), norm('norm', width)];
 }
 
 function vaeTensors(): TensorPlan[] {
@@ -235,13 +229,13 @@ function vaeTensors(): TensorPlan[] {
   return [...tensors, ...groupNorm('decoder.conv_norm_out', first), ...conv('decoder.conv_out', 3, first, 3)];
 }
 
-function quantizationConfig(weights: RandomCheckpoint['weights']): object {
-  const svd = weights === 'uint4' ? { use_svd: true, svd_rank: RANK, svd_steps: 8 } : { use_svd: false };
+function quantizationConfig(kind: Kind): object {
+  const svd = kind === 'uint4' ? { use_svd: true, svd_rank: RANK, svd_steps: 8 } : { use_svd: false };
   return {
     quant_method: 'sdnq',
     sdnq_version: '0.1.2',
-    weights_dtype: weights,
-    group_size: weights === 'uint4' ? 0 : -1,
+    weights_dtype: kind,
+    group_size: kind === 'uint4' ? 0 : -1,
     is_integer: true,
     use_quantized_matmul: false,
     dequantize_fp32: false,
@@ -252,7 +246,7 @@ function quantizationConfig(weights: RandomCheckpoint['weights']): object {
   };
 }
 
-function transformerConfig({ transformerLayers, refinerLayers }: RandomCheckpoint, quantization: object): object {
+function transformerConfig(kind: Kind, layers: number): object {
   return {
     _class_name: 'ZImageTransformer2DModel',
     _diffusers_version: '0.36.0',
@@ -265,17 +259,17 @@ function transformerConfig({ transformerLayers, refinerLayers }: RandomCheckpoin
     in_channels: VAE.latentChannels,
     n_heads: DIT.heads,
     n_kv_heads: DIT.heads,
-    n_layers: transformerLayers,
-    n_refiner_layers: refinerLayers,
+    n_layers: layers,
+    n_refiner_layers: REFINER_LAYERS,
     norm_eps: 1e-5,
     qk_norm: true,
     rope_theta: 256,
     t_scale: 1000,
-    quantization_config: quantization,
+    quantization_config: quantizationConfig(kind),
   };
 }
 
-function textConfig({ textLayers }: RandomCheckpoint, quantization: object): object {
+function textConfig(kind: Kind, layers: number): object {
   return {
     architectures: ['Qwen3Model'],
     model_type: 'qwen3',
@@ -288,14 +282,14 @@ function textConfig({ textLayers }: RandomCheckpoint, quantization: object): obj
     intermediate_size: TEXT.inner,
     max_position_embeddings: 40_960,
     num_attention_heads: TEXT.heads,
-    num_hidden_layers: textLayers,
+    num_hidden_layers: layers,
     num_key_value_heads: TEXT.keyValueHeads,
     rms_norm_eps: 1e-6,
     rope_theta: 1_000_000,
     tie_word_embeddings: true,
     use_cache: false,
     vocab_size: TEXT.vocabulary,
-    quantization_config: quantization,
+    quantization_config: quantizationConfig(kind),
   };
 }
 

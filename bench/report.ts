@@ -3,18 +3,21 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
+import { comparisonNames, comparisonResultsSchema } from './comparison.ts';
+import { comparisonTable } from './comparison-table.ts';
 import { downloadTable } from './download-table.ts';
 import { median } from './median.ts';
 import { downloadResultsSchema, type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
 /**
- * Puts the measured numbers between their marks: pictures into both READMEs, the window into `docs/performance.md`, downloads into `docs/models.md`.
+ * Puts the measured numbers between their marks: pictures into both READMEs, the window and the comparisons into `docs/performance.md`, downloads into `docs/models.md`.
  * What was not measured yet is told and stays as it is.
  */
 export async function writeReport(): Promise<void> {
   await report('picture', pictureResultsSchema, { 'README.md': english, 'README.zh-CN.md': chinese });
   await report('window', windowResultsSchema, { 'docs/performance.md': windowTable });
+  for (const name of comparisonNames) await report(name, comparisonResultsSchema, { 'docs/performance.md': comparisonTable });
   await report('downloads', downloadResultsSchema, { 'docs/models.md': downloadTable });
 }
 

@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -42,6 +43,12 @@ export async function startTorchPeer(threads: number): Promise<TorchPeer> {
     time: async (op, request) => timedSchema.parse(await ask(op, request)).ms,
     close: () => ended(child),
   };
+}
+
+/** A file that the peer wrote, as it lies: float32, little-endian. */
+export async function readFloats(path: string): Promise<Float32Array> {
+  const bytes = await readFile(path);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
 
 async function ended(child: ChildProcessWithoutNullStreams): Promise<void> {

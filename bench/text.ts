@@ -1,0 +1,85 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CompileJob } from '#main/compiler/compile-job.ts';
+import { buildTextEncoder, loadTextEncoderConfig } from '#main/compiler/models/text-encoder.ts';
+import { createSession, type Session } from '#main/inference/ort.ts';
+import { relativeDifference } from '#main/parity/comparison.ts';
+import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { writeRandomTextEncoder } from './random-checkpoint.ts';
+import { fastestForm, readFloats, startTorchPeer, type TorchPeer } from './torch-peer.ts';
+
+const ROUNDS = 5;
+const LAYERS = 6;
+const TOKENS = [64, 512];
+
+/** Qwen3 of the real sizes with random uint4 + SVD weights and 6 layers, of which Z-Image takes 5, against transformers with sdnq in its fastest form. */
+export async function compareText(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-text-'));
+  const threads = availableParallelism();
+  const peer = await startTorchPeer(threads);
+  try {
+    const dir = await writeRandomTextEncoder(folder, 'uint4', LAYERS);
+    const config = await loadTextEncoderConfig(dir);
+    const differences = new Map<string, number>();
+    const sessionOf = async (target: 'cpu-exact' | 'cpu-fast'): Promise<Session> => {
+      const compiledDir = join(folder, target);
+      await mkdir(compiledDir);
+      const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target, 1, () => {});
+      const graph = await job.graph('text_encoder', await job.openModel(dir, 'model'), (builder, weights) => buildTextEncoder(builder, config, weights));
+      return createSession(graph, { threads });
+    };
+    const rows: Comparison[] = [];
+    for (const target of ['cpu-exact', 'cpu-fast'] as const) {
+      const session = await sessionOf(target);
+      for (const tokens of TOKENS) {
+        const row = await compare(session, dir, tokens, folder, peer, target === 'cpu-fast');
+        differences.set(`${target} ${tokens}`, row.difference);
+        if (row.comparison) {
+          const exact = differences.get(`cpu-exact ${tokens}`)?.toExponential(1);
+          rows.push({ ...row.comparison, note: `largest difference to float32 by the largest value: exact ${exact}, fast ${row.difference.toExponential(1)}` });
+        }
+      }
+      await session.release();
+    }
+    await publish({
+      name: 'text',
+      what: `text encoder, width 2560, ${LAYERS} layers, uint4 with SVD of rank 32, random weights`,
+      versions: peer.versions,
+      rows,
+    });
+  } finally {
+    await peer.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function compare(
+  session: Session,
+  dir: string,
+  tokens: number,
+  folder: string,
+  peer: TorchPeer,
+  isTimed: boolean,
+): Promise<{ difference: number; comparison: Comparison | null }> {
+  const ids = Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % 150_000);
+  const out = join(folder, 'hidden.f32');
+  await peer.ask('open_text', { dir, dtype: 'float32' });
+  await peer.ask('encode', { ids, out });
+  const run = () => session.run({ input_ids: { data: BigInt64Array.from(ids, (id) => BigInt(id)), shape: [tokens] } });
+  const { text_embedding: embedding } = await run();
+  const difference = relativeDifference(embedding ?? new Float32Array(), await readFloats(out));
+  if (!isTimed) return { difference, comparison: null };
+
+  const form = await fastestForm(peer, 'open_text', { dir }, 'encode', { ids });
+  const ours = async () => {
+    const startedAt = performance.now();
+    await run();
+    return performance.now() - startedAt;
+  };
+  const series = await takeTurns(ROUNDS, ours, () => peer.time('encode', { ids }));
+  return {
+    difference,
+    comparison: { label: `${tokens} tokens`, unit: 'ms', ours: series.ours, peer: { name: form.name, series: series.peer }, must: 0.6, goal: 0.4 },
+  };
+}
