@@ -44,7 +44,7 @@ export default {
       [
         SHARED,
         '^THIRD-PARTY\\.md$',
-        '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)',
+        '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|sharp/|ws/|pino/|@photostructure/)',
       ],
       {
         node: false,
@@ -56,7 +56,7 @@ export default {
     ...room(
       'inference',
       '^src-main/inference/',
-      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common', 'koffi')],
+      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common')],
       NODE,
     ),
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
