@@ -76,7 +76,13 @@ export class DesktopUser {
   }
 
   async end(): Promise<void> {
-    await this.#running?.close();
+    const running = this.#running;
+    if (running !== null) {
+      // a test that failed with a job in work leaves an app that asks before it quits
+      const kill = setTimeout(() => running.process().kill('SIGKILL'), 10_000);
+      await running.close();
+      clearTimeout(kill);
+    }
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 

@@ -89,10 +89,9 @@ test('a picture is made in the window, by an engine in a process of its own; sle
   await createJob(page, small);
   await waitForStatus(page, 'processing');
   expect(await blockers()).toBe(1);
-  const engines = await app.evaluate(
-    ({ app: electronApp }) => electronApp.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length,
-  );
-  expect(engines).toBe(1);
+  const engines = (): Promise<number> =>
+    app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length);
+  await expect.poll(engines).toBe(1);
   await waitForStatus(page, 'completed');
   await expect.poll(blockers).toBe(0);
   const progress = await app.evaluate(() => Reflect.get(globalThis, 'shownProgress') as number[]);
