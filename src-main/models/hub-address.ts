@@ -37,7 +37,7 @@ export function isPublicAddress(address: string): boolean {
  * Throws `download_refused`.
  */
 export function redirectTarget(from: URL, location: string, endpoint: URL, isPublic: (address: string) => boolean = isPublicAddress): URL {
-  if (!URL.canParse(location, from)) throw refused(from, `an address that is none: ${JSON.stringify(location.slice(0, 200))}`);
+  if (!URL.canParse(location, from.href)) throw refused(from, `an address that is none: ${JSON.stringify(location.slice(0, 200))}`);
   const to = new URL(location, from);
   if (to.origin === endpoint.origin) return to;
   if (to.protocol !== 'https:') throw refused(from, `${to.origin}, which is not https`);

@@ -206,7 +206,7 @@ function publicLookup(isPublic: (address: string) => boolean): typeof lookup {
 /** Source: https://www.rfc-editor.org/rfc/rfc8288; pages elsewhere are not asked for. */
 function nextPage(link: string | null, from: URL, endpoint: URL): URL | null {
   const [, target] = /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(link ?? '') ?? [];
-  if (target === undefined || !URL.canParse(target, from)) return null;
+  if (target === undefined || !URL.canParse(target, from.href)) return null;
   const url = new URL(target, from);
   return url.origin === endpoint.origin ? url : null;
 }
