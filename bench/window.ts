@@ -115,7 +115,7 @@ async function measureInput(page: Page, results: WindowResults): Promise<void> {
   const before = await page.evaluate(readInputs, inputTypes);
   await page.locator('form textarea').click();
   await page.keyboard.type(TYPED.repeat(3), { delay: 60 });
-  for (const shape of ['3:4', '16:9', '1:1']) await page.getByText(shape, { exact: true }).locator('xpath=..').click({ delay: 40 });
+  for (const shape of ['3:4', '16:9', '1:1']) await page.getByTitle(shape, { exact: true }).click({ delay: 40 });
   for (const screen of ['Settings', 'Make', 'Settings', 'Make']) {
     await page.getByRole('navigation').getByRole('button', { name: screen }).click({ delay: 40 });
     await page.waitForTimeout(150);
