@@ -17,7 +17,7 @@ const GAP_PX = 8;
 const OVERSCAN_ROWS = 4;
 /** Between the pages that nobody waits for yet. */
 const LOAD_PAUSE_MS = 60;
-/** A tile that is scrolled past sooner asks for no picture. */
+/** A tile that is scrolled past sooner is its words alone: no picture is asked for, and no button made that nobody could hit. */
 const PASSING_MS = 80;
 
 /** Everything that was made on this machine. */
@@ -124,23 +124,23 @@ interface TileProps {
   index: number;
   /** Only one tile is a stop of the Tab key; arrow keys go on from there. */
   isReachable: boolean;
-  /** Addresses of the pictures that the gallery has shown. */
+  /** Pictures that the gallery has shown. */
   shownBefore: Set<string>;
   onFocus: (index: number) => void;
   onOpen: (id: string) => void;
 }
 
-/** Whether it is time to show the picture of this address; one that was shown before comes back at once. */
-function useIsStaying(url: string | null, shownBefore: Set<string>): boolean {
-  const [isStaying, setStaying] = useState(url !== null && shownBefore.has(url));
+/** Whether it is time to show all of this tile; one that was shown before comes back whole. */
+function useIsStaying(id: string, shownBefore: Set<string>): boolean {
+  const [isStaying, setStaying] = useState(shownBefore.has(id));
   useEffect(() => {
-    if (url === null || isStaying) return;
+    if (isStaying) return;
     const timer = setTimeout(() => {
-      shownBefore.add(url);
+      shownBefore.add(id);
       setStaying(true);
     }, PASSING_MS);
     return () => clearTimeout(timer);
-  }, [url, isStaying, shownBefore]);
+  }, [id, isStaying, shownBefore]);
   return isStaying;
 }
 
@@ -166,7 +166,7 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
   const toggle = () => togglePick(job.id);
   const tabIndex = isReachable ? 0 : -1;
   const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, 384);
-  const isStaying = useIsStaying(url, shownBefore);
+  const isStaying = useIsStaying(job.id, shownBefore);
   return (
     <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isPicked ? 'ring-3 ring-accent' : ''}`}>
       <button
@@ -190,26 +190,28 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         <span className="absolute inset-0 line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
         {url !== null && isStaying && <TilePicture url={url} />}
       </button>
-      {!job.isDeleted && (
+      {isStaying && !job.isDeleted && (
         <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 break-words bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
           {prompt}
         </p>
       )}
       {job.isStarred && <Star size={16} aria-hidden fill="currentColor" className="absolute top-2 right-2 text-on-picture drop-shadow-[0_0_2px_#000]" />}
-      <button
-        type="button"
-        tabIndex={tabIndex}
-        aria-label={t('gallery.pick', { prompt })}
-        aria-pressed={isPicked}
-        className="absolute top-1 left-1 flex size-8 items-center justify-center opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 aria-pressed:opacity-100"
-        onClick={(event) => (event.shiftKey ? pickTo(job.id) : toggle())}
-      >
-        <span
-          className={`flex size-5 items-center justify-center rounded-full border-2 border-on-picture ${isPicked ? 'bg-accent text-on-accent' : 'bg-over-picture'}`}
+      {(isStaying || isPicked) && (
+        <button
+          type="button"
+          tabIndex={tabIndex}
+          aria-label={t('gallery.pick', { prompt })}
+          aria-pressed={isPicked}
+          className="absolute top-1 left-1 flex size-8 items-center justify-center opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 aria-pressed:opacity-100"
+          onClick={(event) => (event.shiftKey ? pickTo(job.id) : toggle())}
         >
-          {isPicked && <Check size={12} strokeWidth={3} aria-hidden />}
-        </span>
-      </button>
+          <span
+            className={`flex size-5 items-center justify-center rounded-full border-2 border-on-picture ${isPicked ? 'bg-accent text-on-accent' : 'bg-over-picture'}`}
+          >
+            {isPicked && <Check size={12} strokeWidth={3} aria-hidden />}
+          </span>
+        </button>
+      )}
     </div>
   );
 });
