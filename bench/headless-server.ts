@@ -1,35 +1,28 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
-import { entryFile } from '#main/lib/program-files.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { serverMessageSchema } from '#shared/protocol/messages.ts';
+import { HeadlessProcess } from '../tests/support/headless-process.ts';
 
 /** The program as `start.sh` runs it, in a process of its own, on a free port of this machine. */
 export class HeadlessServer {
   readonly url: string;
-  readonly #process: ChildProcess;
+  readonly #process: HeadlessProcess;
 
-  private constructor(process: ChildProcess, url: string) {
+  private constructor(process: HeadlessProcess, url: string) {
     this.#process = process;
     this.url = url;
   }
 
   static async start(dataDir: string): Promise<HeadlessServer> {
-    const args = [entryFile('headless.ts'), '--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    for await (const line of createInterface(child.stdout)) {
-      const url = /^ready (http:\S+)$/.exec(line)?.[1];
-      if (url !== undefined) return new HeadlessServer(child, url);
-    }
-    throw new Error('the server ended before it was ready');
+    const process = new HeadlessProcess({ dataDir, args: ['--log-level', 'warn'] });
+    const url = await process.ready;
+    if (url === null) throw new Error(`the server ended before it was ready:\n${process.log}`);
+    return new HeadlessServer(process, url);
   }
 
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    this.#process.kill('SIGTERM');
-    await once(this.#process, 'exit');
+  stop(): Promise<void> {
+    return this.#process.end();
   }
 
   /** A client like any script: makes one picture after the other, `ahead` of them waiting or running at any time, until its socket is closed. */

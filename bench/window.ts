@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
@@ -8,6 +8,7 @@ import { programVersion } from '#main/program-version.ts';
 import { launchBrowser, noBrowser, prepareVisit, type Visit } from '../tests/e2e/browser.ts';
 import { HeadlessServer } from './headless-server.ts';
 import { fillGallery } from './large-gallery.ts';
+import { machineName } from './machine.ts';
 import { resultsFile, type WindowResults } from './results.ts';
 import { inputTypes, installProbe, readInputs, readLoadTimes, timePicturesAt, watchRows } from './window-probe.ts';
 import { windowVerdicts } from './window-verdicts.ts';
@@ -41,7 +42,7 @@ export async function measureWindow(): Promise<void> {
 
     const results: WindowResults = {
       date: new Date().toISOString().slice(0, 10),
-      machine: `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+      machine: machineName(),
       version: programVersion(),
       browser: `Chromium ${browser.version()}`,
       pictures: PICTURES,

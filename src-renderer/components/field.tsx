@@ -2,14 +2,21 @@ import { CircleHelp } from 'lucide-react';
 import { type ReactNode, useId, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+/** What ties a control to its label, help and problem. */
+export interface FieldIds {
+  id: string;
+  describedBy: string;
+  isWrong: boolean;
+}
+
 interface FieldProps {
   label: string;
   /** Why it is there and what is a good value; opens under the field. */
   help?: string;
   /** What is wrong with the value. */
   problem?: string | null;
-  /** Draws the control; `ids` tie it to its label, help and problem. */
-  children: (ids: { id: string; describedBy: string; isWrong: boolean }) => ReactNode;
+  /** Draws the control. */
+  children: (ids: FieldIds) => ReactNode;
   /** Stands at the right of the label. */
   aside?: ReactNode;
 }

@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import type axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { noBrowser, type Visit } from './browser.ts';
+import { noBrowser } from './browser.ts';
 import { coloursShown, focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
+import { go } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 if (noBrowser !== null) console.log(`accessibility tests skipped: ${noBrowser}`);
@@ -22,7 +23,6 @@ declare global {
 
 describe.skipIf(noBrowser !== null)('the window for everybody', () => {
   let studio: WindowStudio;
-  let visits: Visit[] = [];
 
   beforeAll(async () => {
     // the first picture fails, and its second try: an error to look at
@@ -30,18 +30,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await studio.start();
   });
   afterAll(() => studio.close());
-  afterEach(async () => {
-    await Promise.all(visits.map(({ page }) => page.context().close()));
-    visits = [];
-  });
+  afterEach(async () => void (await studio.endVisits()));
 
-  async function visit(options: BrowserContextOptions = {}): Promise<Page> {
-    const one = await studio.visit({ reducedMotion: 'reduce', ...options });
-    visits.push(one);
-    return one.page;
-  }
+  const visit = async (options: BrowserContextOptions = {}): Promise<Page> => (await studio.visit({ reducedMotion: 'reduce', ...options })).page;
 
-  const go = (page: Page, screen: string) => page.getByRole('navigation').getByRole('button', { name: screen }).click();
   const prompt = (page: Page) => page.locator('form textarea');
   const isFinished = (page: Page) => page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
   const isFinishedAfter = async (page: Page, words: string) => {

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ElectronApplication, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import type { DesktopBridge, DesktopCommand } from '#shared/protocol/desktop.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
+import { HeadlessProcess } from '../support/headless-process.ts';
 import { type DesktopMachine, DesktopUser, desktopMachine, pageOf } from './desktop-app.ts';
-import { startHeadless } from './headless-server.ts';
 
 declare global {
   interface Window {
@@ -308,10 +308,11 @@ test('a taken port is told and another one used', async () => {
 });
 
 test('where our own server runs already on this data folder, the window is its client, and hosts after its end', async () => {
-  const headless = await startHeadless(join(user.folder, 'studio'));
+  const headless = new HeadlessProcess({ dataDir: join(user.folder, 'studio'), entry: resolve(import.meta.dirname, '../../out/main/headless.js') });
+  const origin = await headless.ready;
   const first = await user.start();
   const page = await pageOf(first);
-  expect(new URL(page.url()).origin).toBe(headless.origin);
+  expect(new URL(page.url()).origin).toBe(origin);
   const engines = await first.evaluate(({ app }) => app.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length);
   expect(engines).toBe(0);
   await first.evaluate(({ Tray, app }) => {
@@ -330,7 +331,7 @@ test('where our own server runs already on this data folder, the window is its c
   await ended;
   const second = await user.start();
   const later = await pageOf(second);
-  expect(new URL(later.url()).origin).not.toBe(headless.origin);
+  expect(new URL(later.url()).origin).not.toBe(origin);
   expect(await later.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs.map(({ status }: { status: string }) => status))).toEqual([
     'processing',
   ]);

@@ -10,7 +10,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { needsMount, SmallDisk } from '../support/small-disk.ts';
-import { noBrowser, type Visit } from './browser.ts';
+import { noBrowser } from './browser.ts';
 import { openForeignDoor } from './foreign-door.ts';
 import { go, isFinished, make, prompt, queue, stage } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
@@ -20,25 +20,15 @@ if (noBrowser !== null) console.log(`window feature tests skipped: ${noBrowser}`
 
 describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
   let studio: WindowStudio;
-  let visits: Visit[] = [];
 
   beforeAll(async () => {
     studio = new WindowStudio({ stepMs: 40 });
     await studio.start();
   });
   afterAll(() => studio.close());
-  afterEach(async () => {
-    const faults = visits.flatMap((visit) => visit.faults);
-    await Promise.all(visits.map(({ page }) => page.context().close()));
-    visits = [];
-    expect(faults).toEqual([]);
-  });
+  afterEach(async () => expect(await studio.endVisits()).toEqual([]));
 
-  async function visit(...options: Parameters<WindowStudio['visit']>): Promise<Page> {
-    const one = await studio.visit(...options);
-    visits.push(one);
-    return one.page;
-  }
+  const visit = async (...options: Parameters<WindowStudio['visit']>): Promise<Page> => (await studio.visit(...options)).page;
 
   test('tokens are counted while one types, and what the model does not read is marked and can be taken away', async () => {
     const page = await visit();
@@ -290,7 +280,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByText('The full path of a folder that is there and can be written to.').waitFor();
     expect(await folder.getAttribute('aria-invalid')).toBe('true');
     // the browser itself notes the refused call
-    const refusals = visits.flatMap(({ faults }) => faults.splice(0));
+    const refusals = studio.takeFaults();
     expect(refusals).toEqual([expect.stringContaining('Failed to load resource')]);
     const elsewhere = join(studio.folder, 'elsewhere');
     mkdirSync(elsewhere);

@@ -20,6 +20,7 @@ export class WindowStudio {
   #studio: Studio | null = null;
   #browser: Browser | null = null;
   #port = 0;
+  #visits: Visit[] = [];
 
   /** @param args Of the server's command line, over what it gets here anyway. */
   constructor(engine: FakeEngineOptions = {}, args: readonly string[] = []) {
@@ -54,8 +55,22 @@ export class WindowStudio {
   async visit(options: VisitOptions = {}, address: string = this.url): Promise<Visit> {
     this.#browser ??= await launchBrowser();
     const visit = await prepareVisit(this.#browser, new URL(address).origin, options);
+    this.#visits.push(visit);
     await visit.page.goto(address);
     return visit;
+  }
+
+  /** What the visitors' pages did that they must not, up to now; it is told once. */
+  takeFaults(): string[] {
+    return this.#visits.flatMap(({ faults }) => faults.splice(0));
+  }
+
+  /** Sends all visitors away; returns their faults. */
+  async endVisits(): Promise<string[]> {
+    const faults = this.takeFaults();
+    await Promise.all(this.#visits.map(({ page }) => page.context().close()));
+    this.#visits = [];
+    return faults;
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,8 @@ import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { noBrowser, type Visit } from './browser.ts';
+import { noBrowser } from './browser.ts';
+import { go, isFinished, prompt, queue, stage } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 const run = promisify(execFile);
@@ -13,37 +14,20 @@ if (noBrowser !== null) console.log(`window tests skipped: ${noBrowser}`);
 
 describe.skipIf(noBrowser !== null)('the window in a browser', () => {
   let studio: WindowStudio;
-  let visits: Visit[] = [];
 
   beforeAll(async () => {
     studio = new WindowStudio({ stepMs: 60 });
     await studio.start();
   });
   afterAll(() => studio.close());
-  afterEach(async () => {
-    const faults = visits.flatMap((visit) => visit.faults);
-    await Promise.all(visits.map(({ page }) => page.context().close()));
-    visits = [];
-    expect(faults).toEqual([]);
-  });
+  afterEach(async () => expect(await studio.endVisits()).toEqual([]));
 
-  async function visit(...options: Parameters<WindowStudio['visit']>): Promise<Page> {
-    const one = await studio.visit(...options);
-    visits.push(one);
-    return one.page;
-  }
-
-  const stage = (page: Page) => page.getByRole('region', { name: 'Picture' });
-  const queue = (page: Page) => page.getByRole('region', { name: 'Queue' });
-  const go = (page: Page, screen: string) => page.getByRole('navigation').getByRole('button', { name: screen }).click();
-  const prompt = (page: Page) => page.getByLabel('Describe your picture', { exact: true });
+  const visit = async (...options: Parameters<WindowStudio['visit']>): Promise<Page> => (await studio.visit(...options)).page;
 
   async function make(page: Page, words: string): Promise<void> {
     await prompt(page).fill(words);
     await page.getByRole('button', { name: 'Make picture' }).click();
   }
-
-  const isFinished = (page: Page) => stage(page).getByRole('slider', { name: 'Compare original and enlarged' }).waitFor({ state: 'attached' });
 
   test('a first-time visitor makes a picture by one click and sees it form', async () => {
     const page = await visit();

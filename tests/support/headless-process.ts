@@ -4,19 +4,21 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const root = resolve(import.meta.dirname, '../..');
-const entry = join(root, 'src-main/headless.ts');
+const source = join(root, 'src-main/headless.ts');
 /** Half of the time of a start is compiling. */
 const compileCache = join(root, 'node_modules/.cache/compile');
 
 export interface HeadlessOptions {
   dataDir: string;
+  /** What is run: the source by default. */
+  entry?: string;
   /** A module to load before the program. */
   preload?: string;
   env?: Record<string, string>;
   args?: readonly string[];
 }
 
-/** `src-main/headless.ts` as a process on a free port of 127.0.0.1. */
+/** The program without a screen as a process on a free port of 127.0.0.1. */
 export class HeadlessProcess {
   readonly #child: ChildProcess;
   /** Null where the process ended before it was ready. */
@@ -26,7 +28,7 @@ export class HeadlessProcess {
   log = '';
   isRunning = true;
 
-  constructor({ dataDir, preload, env = {}, args = [] }: HeadlessOptions) {
+  constructor({ dataDir, entry = source, preload, env = {}, args = [] }: HeadlessOptions) {
     const before = preload === undefined ? [] : ['--import', preload];
     const options = ['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, ...args];
     this.#child = spawn(process.execPath, [...before, entry, ...options], {
@@ -49,6 +51,12 @@ export class HeadlessProcess {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** As a person ends it. */
+  async end(): Promise<void> {
+    this.kill('SIGTERM');
+    await this.ended;
   }
 
   async #readUrl(): Promise<string | null> {

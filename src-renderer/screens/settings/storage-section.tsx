@@ -1,10 +1,10 @@
 import { FolderOpen } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
+import { type ComponentProps, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
-import { controlClass, Field } from '../../components/field.tsx';
+import { controlClass, Field, type FieldIds } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useStudio, useStudioStore } from '../../components/use-studio.ts';
 import { errorText } from '../../i18n/told.ts';
@@ -54,8 +54,16 @@ export function StorageSection() {
   );
 }
 
+/** What the field of a setting holds, and what is wrong with it. */
+interface TypedSetting {
+  text: string;
+  problem: string | null;
+  edit(text: string): void;
+  save(text: string): Promise<void>;
+}
+
 /** Sends a change when somebody has done typing; `problem` says why the server did not take it. */
-function useSetting(shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string) {
+function useSetting(shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string): TypedSetting {
   const { t } = useTranslation();
   const store = useStudioStore();
   const [text, setText] = useState(shown);
@@ -80,37 +88,50 @@ function useSetting(shown: string, changeFor: (text: string) => SettingsChange |
   return { text, problem, edit: setText, save };
 }
 
+interface SettingInputProps extends Pick<ComponentProps<'input'>, 'className' | 'inputMode' | 'placeholder' | 'spellCheck'> {
+  setting: TypedSetting;
+  ids: FieldIds;
+  isFixed: boolean;
+}
+
+/** Typed in freely; saved on leaving it or by Enter. */
+function SettingInput({ setting: { text, edit, save }, ids: { id, describedBy, isWrong }, isFixed, className = '', ...rest }: SettingInputProps) {
+  return (
+    <input
+      {...rest}
+      id={id}
+      className={`${controlClass} ${className}`}
+      autoComplete="off"
+      value={text}
+      readOnly={isFixed}
+      aria-describedby={describedBy}
+      aria-invalid={isWrong}
+      onChange={(event) => edit(event.target.value)}
+      onBlur={() => void save(text)}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') void save(text);
+      }}
+    />
+  );
+}
+
 /** Where pictures go. */
 export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const { t } = useTranslation();
   const isDesktop = useStudio((state) => state.isDesktop);
   const chooseFolder = useStudio((state) => state.chooseFolder);
   const isFixed = settings.fixed.includes('outputs_folder');
-  const { text, problem, edit, save } = useSetting(settings.outputs_folder, (folder) => ({ outputs_folder: folder }), t('storage.folderWrong'));
+  const setting = useSetting(settings.outputs_folder, (folder) => ({ outputs_folder: folder }), t('storage.folderWrong'));
   return (
-    <Field label={t('storage.folder')} help={isFixed ? t('storage.fixed') : t('storage.folderHelp')} problem={problem}>
-      {({ id, describedBy, isWrong }) => (
+    <Field label={t('storage.folder')} help={isFixed ? t('storage.fixed') : t('storage.folderHelp')} problem={setting.problem}>
+      {(ids) => (
         <div className="flex gap-2">
-          <input
-            id={id}
-            className={`${controlClass} font-mono`}
-            autoComplete="off"
-            spellCheck={false}
-            value={text}
-            readOnly={isFixed}
-            aria-describedby={describedBy}
-            aria-invalid={isWrong}
-            onChange={(event) => edit(event.target.value)}
-            onBlur={() => void save(text)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter') void save(text);
-            }}
-          />
+          <SettingInput setting={setting} ids={ids} isFixed={isFixed} className="font-mono" spellCheck={false} />
           {isDesktop && !isFixed && (
             <Button
               onClick={() =>
                 void chooseFolder().then((folder) => {
-                  if (folder !== null) void save(folder);
+                  if (folder !== null) void setting.save(folder);
                 })
               }
             >
@@ -138,31 +159,14 @@ function NumberSetting({ settings, name, label, help, placeholder }: NumberSetti
   const isFixed = settings.fixed.includes(name);
   const range = rangeOf(settingsSchema.shape[name].unwrap());
   const wrong = name === 'disk_limit_gb' ? t('problem.notNumber', { ...range }) : t('problem.notWhole', { ...range });
-  const { text, problem, edit, save } = useSetting(
+  const setting = useSetting(
     settings[name] === null ? '' : String(settings[name]),
     (value) => (value.trim() === '' ? { [name]: null } : /^\d+(\.\d+)?$/.test(value.trim()) ? { [name]: Number(value) } : null),
     wrong,
   );
   return (
-    <Field label={label} help={isFixed ? t('storage.fixed') : help} problem={problem}>
-      {({ id, describedBy, isWrong }) => (
-        <input
-          id={id}
-          className={controlClass}
-          inputMode="decimal"
-          autoComplete="off"
-          placeholder={placeholder}
-          value={text}
-          readOnly={isFixed}
-          aria-describedby={describedBy}
-          aria-invalid={isWrong}
-          onChange={(event) => edit(event.target.value)}
-          onBlur={() => void save(text)}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter') void save(text);
-          }}
-        />
-      )}
+    <Field label={label} help={isFixed ? t('storage.fixed') : help} problem={setting.problem}>
+      {(ids) => <SettingInput setting={setting} ids={ids} isFixed={isFixed} inputMode="decimal" placeholder={placeholder} />}
     </Field>
   );
 }
