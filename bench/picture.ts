@@ -24,7 +24,7 @@ export async function measurePictures(): Promise<void> {
   const log = { info: () => {}, warn: (data: object, message: string) => console.error(message, data) };
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: join(dataDir, 'hub'), log });
   const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }),
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env }),
     config: engineConfig({ device: 'cpu', accuracy: 'fast', memory: 'resident', dataDir }),
     log,
   });

@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   console.log(`data folder: ${dataDir}, ${await freeOf(dataDir)}`);
   console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
 
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
   printDevices(await deviceProbes({ spawn, dataDir, log }).list(again), device);
 
   console.log('\nmodels');

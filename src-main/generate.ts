@@ -85,7 +85,7 @@ async function main(): Promise<void> {
       ),
   );
   const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() }),
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
     config: engineConfig({ device: 'cpu', accuracy: options.accuracy, memory: 'resident', dataDir }),
     log,
   });

@@ -18,7 +18,7 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, 'the server failed and ends');
     process.exit(1);
   });
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment() });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
   const studio = await startStudio({ config, spawn, log });
   endOnSignal(studio, log);
   if (!config.open && !isLoopback(config)) say(`access key for other machines: ${studio.accessKey.text()}\n`);

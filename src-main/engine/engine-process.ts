@@ -1,3 +1,4 @@
+import type { ProviderName } from '#shared/domain/device.ts';
 import type { Order } from './channel.ts';
 
 /** How a process ended. Under Electron `signal` is always null. */
@@ -24,5 +25,8 @@ export interface EngineProcess {
   kill(): void;
 }
 
-/** Starts the engine's process. Telemetry of onnxruntime must be off in its environment from the first instruction. */
-export type SpawnEngine = () => EngineProcess;
+/**
+ * Starts the engine's process for an execution provider, whose libraries it must find: that is decided by its environment before its first instruction.
+ * Telemetry of onnxruntime must be off in it from then on.
+ */
+export type SpawnEngine = (provider: ProviderName) => EngineProcess;

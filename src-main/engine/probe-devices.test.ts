@@ -51,7 +51,7 @@ const stateOf = async (options: DeviceProbesOptions, provider: Device['provider'
   (await createDeviceProbes(options).list()).devices.find((device) => device.provider === provider);
 
 test('the real process: the CPU computes right; a card that is not there is absent, and WebGPU tells itself whether it can', async () => {
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env });
   const { devices } = await createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [] })).list();
   expect(devices.map(({ provider }) => provider)).toEqual(['cuda', 'webgpu', 'cpu']);
   const [cuda, webgpu, cpu] = devices;

@@ -109,7 +109,7 @@ function unprobed(state: Outcome['state'], reason: string): Outcome {
 
 async function probe({ name, tolerance }: Provider, options: DeviceProbesOptions): Promise<Outcome> {
   const { spawn, threads, timeoutMs = TIMEOUT_MS, now = () => Date.now() / 1000 } = options;
-  const child = spawn();
+  const child = spawn(name);
   const lines: string[] = [];
   const at = now();
   const failed = (state: Outcome['state'], reason: string): Outcome => ({ state, reason, milliseconds: null, probed_at: at });

@@ -20,7 +20,7 @@ test('telemetry is off, bytes and messages pass both ways, lines are heard, the 
       console.error('first line\\nlast words');
       process.send({ order, telemetry: process.env.ORT_DISABLE_TELEMETRY, inherited: process.env.MARK, rgb: new Uint8Array([1, 2]) }, () => process.exit(7));
     });`;
-  const child = createNodeSpawn({ entry: entry('speak.mjs', source), env: { MARK: 'here' } })();
+  const child = createNodeSpawn({ entry: entry('speak.mjs', source), env: (provider) => ({ MARK: provider }) })('cuda');
   const messages: unknown[] = [];
   const lines: string[] = [];
   child.onMessage((message) => messages.push(message));
@@ -28,21 +28,21 @@ test('telemetry is off, bytes and messages pass both ways, lines are heard, the 
   child.send({ type: 'cancel', id: 1 });
   const exit = await new Promise<ProcessExit>((resolve) => child.onExit(resolve));
   expect(exit).toEqual({ code: 7, signal: null });
-  expect(messages).toEqual([{ order: { type: 'cancel', id: 1 }, telemetry: '1', inherited: 'here', rgb: new Uint8Array([1, 2]) }]);
+  expect(messages).toEqual([{ order: { type: 'cancel', id: 1 }, telemetry: '1', inherited: 'cuda', rgb: new Uint8Array([1, 2]) }]);
   expect(lines).toEqual(['first line', 'last words']);
   child.send({ type: 'cancel', id: 2 });
 });
 
 test('kill ends what hears no signal', async () => {
   const source = "process.on('SIGTERM', () => {}); process.send('up'); for (;;);";
-  const child = createNodeSpawn({ entry: entry('deaf.mjs', source), env: {} })();
+  const child = createNodeSpawn({ entry: entry('deaf.mjs', source), env: () => ({}) })('cpu');
   child.onMessage(() => child.kill());
   const exit = await new Promise<ProcessExit>((resolve) => child.onExit(resolve));
   expect(exit).toEqual({ code: null, signal: 'SIGKILL' });
 });
 
 test('an entry that is not there is an exit like any other', async () => {
-  const child = createNodeSpawn({ entry: join(folder, 'missing.mjs'), env: {} })();
+  const child = createNodeSpawn({ entry: join(folder, 'missing.mjs'), env: () => ({}) })('cpu');
   const exit = await new Promise<ProcessExit>((resolve) => child.onExit(resolve));
   expect(exit.code).toBe(1);
 });

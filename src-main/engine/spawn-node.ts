@@ -1,17 +1,18 @@
 import { fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { ProviderName } from '#shared/domain/device.ts';
 import type { EngineProcess, ProcessExit, SpawnEngine } from './engine-process.ts';
 
 export interface NodeSpawnOptions {
   /** The process's entry file, `worker.ts` or what it is built to. */
   entry: string;
-  /** Environment that it inherits. */
-  env: NodeJS.ProcessEnv;
+  /** Environment that it inherits, asked for at each start. */
+  env: (provider: ProviderName) => NodeJS.ProcessEnv;
 }
 
 /** Starts the engine as a child of plain Node, with structured clone over its IPC pipe. */
 export function createNodeSpawn({ entry, env }: NodeSpawnOptions): SpawnEngine {
-  return () => spawnNode(entry, { ...env, ORT_DISABLE_TELEMETRY: '1' });
+  return (provider) => spawnNode(entry, { ...env(provider), ORT_DISABLE_TELEMETRY: '1' });
 }
 
 function spawnNode(entry: string, env: NodeJS.ProcessEnv): EngineProcess {

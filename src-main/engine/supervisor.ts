@@ -274,7 +274,7 @@ class Supervisor implements SupervisedEngine {
   }
 
   #start(): void {
-    const process = this.#spawn();
+    const process = this.#spawn(this.#config.device);
     const watchMs = this.#limits.heartbeatTimeoutMs / TICKS_A_HEARTBEAT;
     const life: Life = {
       process,

@@ -17,7 +17,7 @@ const log = { info: () => {}, warn: () => {} };
 
 if (existsSync(checkpointDir)) {
   describeEngine('the engine over the real process', {
-    create: (options) => createEngine({ spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }), config, log, ...options }),
+    create: (options) => createEngine({ spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env }), config, log, ...options }),
     checkpointDir,
     checkpointIdentity: 'storybook-uint4',
     upscalerPath: sharedPath('models/real-esrgan/realesr-general-x4v3.safetensors'),

@@ -24,11 +24,11 @@ export interface FakeEngineOptions {
 export function spawnFakeEngine({ stepMs = 5, busyThreads = 0, traceFile, faults = [], always }: FakeEngineOptions = {}): SpawnEngine {
   const entry = resolve(import.meta.dirname, 'fake-worker.ts');
   let runs = 0;
-  return () => {
+  return (provider) => {
     // enough for any process: none lives through this many tasks of a test with faults
     const upcoming = Array.from({ length: always === undefined ? Math.max(0, faults.length - runs) : 100 }, (_, i) => faults[runs + i] ?? always ?? null);
     const behaviour: FakeBehaviour = { stepMs, busyThreads, traceFile, faults: upcoming };
-    const process_ = createNodeSpawn({ entry, env: { ...process.env, [FAKE_ENGINE_VARIABLE]: JSON.stringify(behaviour) } })();
+    const process_ = createNodeSpawn({ entry, env: () => ({ ...process.env, [FAKE_ENGINE_VARIABLE]: JSON.stringify(behaviour) }) })(provider);
     return {
       ...process_,
       get pid() {
