@@ -2,23 +2,14 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { SpawnEngine } from './engine/engine-process.ts';
 import { detectNvidia } from './engine/nvidia.ts';
-import { createDeviceProbes, type DeviceProbes } from './engine/probe-devices.ts';
+import { createDeviceProbes, type DeviceProbes, type DeviceProbesOptions } from './engine/probe-devices.ts';
 import { programDir } from './lib/program-files.ts';
 
 const manifestSchema = z.object({ dependencies: z.object({ 'onnxruntime-node': z.string() }) });
 
 /** The probes of this machine's devices, remembered in the data folder. Loading ONNX Runtime here only to ask its version would cost the server its memory. */
-export function deviceProbes({
-  spawn,
-  dataDir,
-  log,
-}: {
-  spawn: SpawnEngine;
-  dataDir: string;
-  log: { warn(data: object, message: string): void };
-}): DeviceProbes {
+export function deviceProbes({ spawn, dataDir, active, log }: Pick<DeviceProbesOptions, 'spawn' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
   const manifest = manifestSchema.parse(JSON.parse(readFileSync(join(programDir, 'package.json'), 'utf8')));
   return createDeviceProbes({
     spawn,
@@ -27,7 +18,7 @@ export function deviceProbes({
     detectGpus: detectNvidia,
     platform: process.platform,
     threads: availableParallelism(),
-    active: 'cpu',
+    active,
     log,
   });
 }

@@ -2,13 +2,15 @@ import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Devices } from '#shared/domain/device.ts';
+import { type Devices, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { chooseEngines } from './choose-engines.ts';
 import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
+import type { EngineConfig } from './engine/supervisor.ts';
 import { entryFile, resourcesDir } from './lib/program-files.ts';
 import { openModelRegistry } from './models/registry.ts';
 import { programVersion } from './program-version.ts';
@@ -22,7 +24,7 @@ const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional(), again
 
 async function main(): Promise<void> {
   const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage);
-  const { dataDir, hub, device } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const { dataDir, hub, device, accuracy, memory } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
   const log = { warn: (_: object, message: string) => console.error(message) };
   console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
   console.log(`${platform()} ${release()} ${arch()}; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads`);
@@ -31,7 +33,21 @@ async function main(): Promise<void> {
   console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
 
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
-  printDevices(await deviceProbes({ spawn, dataDir, log }).list(again), device);
+  const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
+  const found = await probes.list(again);
+  let chosen: EngineConfig[] = [];
+  const refusal = await chooseEngines({ device, accuracy, memory, dataDir }, probes).then(
+    (engines) => {
+      chosen = engines;
+      return null;
+    },
+    (thrown: unknown) => thrown,
+  );
+  if (refusal !== null && !(refusal instanceof AppError)) throw refusal;
+  const inUse = new Set(chosen.map((engine) => deviceParts(engine.device).provider));
+  printDevices({ ...found, devices: found.devices.map((one) => ({ ...one, active: inUse.has(one.provider) })) }, device);
+  console.log(refusal === null ? '\nPictures are made on:' : `\n${refusal.message}`);
+  for (const { device: name, deviceReason, gpuPrecision } of chosen) console.log(`  ${name}${gpuPrecision ? ` in ${gpuPrecision}` : ''}: ${deviceReason}`);
 
   console.log('\nmodels');
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { chooseEngines } from './choose-engines.ts';
 import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
+import { deviceProbes } from './device-probes.ts';
 import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { createEngine } from './engine/supervisor.ts';
-import { engineConfig } from './engine-config.ts';
 import { pictureFileName, upscaledFileName } from './jobs/file-name.ts';
 import { jobIdOf } from './jobs/job-id.ts';
 import { recipeTexts } from './jobs/recipe-texts.ts';
@@ -27,6 +28,8 @@ const usage = `Usage: npm run generate -- --prompt TEXT [options]
   --guidance NUMBER          0 to 20 (0)
   --model-type NAME          uint4 or int8 (uint4)
   --checkpoint DIR           a checkpoint in Hugging Face layout in place of the bundled one
+  --device NAME              cpu, cuda, cuda:1, webgpu …, or auto for the first NVIDIA
+                             card that can be used (cpu)
   --accuracy NAME            exact or fast (fast)
   --no-upscale               only the original picture
   --out FILE                 where the original goes; its 4x version lies beside it (outputs/…)
@@ -46,6 +49,7 @@ const optionsSchema = z.object({
   guidance: number,
   'model-type': z.string().optional(),
   checkpoint: z.string().min(1).optional(),
+  device: z.string().default('cpu'),
   accuracy: z.enum(['exact', 'fast']).default('fast'),
   'no-upscale': z.boolean().default(false),
   out: z.string().min(1).optional(),
@@ -59,7 +63,8 @@ async function main(): Promise<void> {
   const dataDir = resolve(options['data-dir'] ?? join(programDir, 'data'));
   const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
   const checkpointDirs = options.checkpoint === undefined ? [] : [resolve(options.checkpoint)];
-  const { cacheDir } = loadConfig([]).hub;
+  const { device, hub } = loadConfig(['--device', options.device]);
+  const { cacheDir } = hub;
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir, log });
   const checkpoint = await registry.checkpointFor(params.model_type);
   const upscaler = await registry.upscaler();
@@ -84,11 +89,10 @@ async function main(): Promise<void> {
         pictureFileName(createdAt, params.prompt, jobId, () => false),
       ),
   );
-  const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
-    config: engineConfig({ device: 'cpu', accuracy: options.accuracy, memory: 'resident', dataDir }),
-    log,
-  });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
+  const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
+  const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'resident', dataDir }, probes);
+  const engine = createEngine({ spawn, config, log });
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   try {
@@ -127,7 +131,8 @@ function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
 async function published(path: string, make: (outputPath: string) => Promise<TaskReport>): Promise<void> {
   const part = `${path}.part`;
   try {
-    await make(part);
+    const { setbacks } = await make(part);
+    for (const setback of setbacks) console.error(setback);
     await renameDurably(part, path);
   } catch (error) {
     await rm(part, { force: true });

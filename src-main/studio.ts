@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import { deviceParts } from '#shared/domain/device.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
+import { chooseEngines } from './choose-engines.ts';
 import { findCompilation } from './compiler/find-compilation.ts';
 import type { Config } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
 import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
-import { engineConfig } from './engine-config.ts';
 import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
@@ -43,7 +44,9 @@ export interface StudioOptions {
 export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
-  const engine = createEngine({ spawn, config: engineConfig(config), log });
+  const devices = deviceProbes({ spawn, dataDir, active: () => [deviceParts(engine.status().device).provider], log });
+  const [engineConfig] = await chooseEngines(config, devices);
+  const engine = createEngine({ spawn, config: engineConfig, log });
   const hub = createHubClient(config.hub);
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity);
@@ -56,7 +59,6 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
     const measurePrompt = createPromptMeter();
-    const devices = deviceProbes({ spawn, dataDir, log });
     const engineStatus = () => engine.status();
     const server = await buildServer({ config, jobs, library, engineStatus, listDevices: devices.list, accessKey, rendererDir, version, measurePrompt, log });
     // one that was killed has left its own

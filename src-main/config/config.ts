@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
+import { type DeviceName, deviceNameSchema } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
 import { type HubConfig, loadHubConfig } from './hub-config.ts';
@@ -26,7 +27,8 @@ export interface Config {
   hub: HubConfig;
   /** Checkpoint folders that go before the bundled ones. */
   checkpointDirs: readonly string[];
-  device: 'auto' | 'cpu' | 'cuda' | 'webgpu';
+  /** `auto`, every card that can be used, or one device. */
+  device: 'auto' | DeviceName;
   accuracy: 'exact' | 'fast';
   /** All graphs of a checkpoint in memory, or one at a time. */
   memory: 'resident' | 'in_turn';
@@ -63,6 +65,15 @@ function choice<const T extends readonly [string, ...string[]]>(values: T): z.Zo
   return z.enum(values, { error: () => `one of ${values.join(', ')}` });
 }
 
+const deviceSchema = z.string().transform((text, context): 'auto' | DeviceName => {
+  const name = text.replace(/^directml\b/, 'dml').replace(/:0+(?=\d)/, ':');
+  const device = deviceNameSchema.safeParse(name);
+  if (name === 'auto') return name;
+  if (device.success) return device.data;
+  context.addIssue({ code: 'custom', message: 'auto, cpu, cuda, webgpu, directml or coreml, with a number for another card than the first (cuda:1)' });
+  return z.NEVER;
+});
+
 const optionsSchema = z.object({
   host: z
     .string()
@@ -75,7 +86,7 @@ const optionsSchema = z.object({
   'allow-host': z.array(hostNameSchema).default([]),
   'allow-origin': z.array(originSchema).default([]),
   checkpoint: z.array(folderSchema).default([]),
-  device: choice(['auto', 'cpu', 'cuda', 'webgpu']).default('auto'),
+  device: deviceSchema.default('auto'),
   accuracy: choice(['exact', 'fast']).default('fast'),
   memory: choice(['resident', 'in_turn']).default('resident'),
   'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -113,7 +124,9 @@ export const usage = `Usage: bash start.sh [options]
   --allow-host NAME      a host name under which browsers may reach this server (repeatable)
   --allow-origin ORIGIN  a web page's origin that may call this server (repeatable)
   --checkpoint DIR       a checkpoint folder in Hugging Face layout (repeatable)
-  --device NAME          auto, cpu, cuda or webgpu (auto)
+  --device NAME          auto, cpu, cuda, webgpu, directml or coreml; cuda:1 is the
+                         second card (auto: every NVIDIA card that can be used,
+                         else cpu)
   --accuracy NAME        exact or fast (fast)
   --memory NAME          resident or in_turn: all graphs of a model in memory,
                          or one at a time (resident, and in_turn when that fails)

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { providerNameSchema } from '#shared/domain/device.ts';
+import { deviceNameSchema } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
@@ -17,9 +17,11 @@ const taskIdSchema = z.number().int().min(1).max(0x7fff_ffff);
 const pngTextSchema = z.object({ keyword: z.string(), text: z.string(), plain: z.boolean().exactOptional() });
 
 const workerConfigSchema = z.object({
-  device: z.literal('cpu'),
+  device: deviceNameSchema,
   /** Why this device, for people. */
   deviceReason: z.string(),
+  /** What `fast` computes in on a GPU. */
+  gpuPrecision: z.enum(['bf16', 'fp16']).exactOptional(),
   /** Threads that a model runs on. */
   threads: z.number().int().min(1),
   /** Folder of the compiled graphs. */
@@ -62,7 +64,7 @@ export const orderSchema = z.discriminatedUnion('type', [
   generateOrderSchema,
   upscaleOrderSchema,
   z.object({ type: z.literal('cancel'), id: taskIdSchema }),
-  z.object({ type: z.literal('probe'), provider: providerNameSchema, threads: z.number().int().min(1) }),
+  z.object({ type: z.literal('probe'), device: deviceNameSchema, threads: z.number().int().min(1) }),
 ]);
 export type Order = z.infer<typeof orderSchema>;
 export type TaskOrder = GenerateOrder | UpscaleOrder;
@@ -71,7 +73,7 @@ const errorSchema = wireErrorSchema.refine(({ code, data }) => errorTable[code].
 
 const taskReportSchema = z.object({
   stagesMs: z.partialRecord(progressStageSchema, z.number().nonnegative()),
-  device: z.string(),
+  device: deviceNameSchema,
   deviceReason: z.string(),
   accuracy: accuracySchema,
   width: z.number().int(),

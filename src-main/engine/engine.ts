@@ -1,4 +1,5 @@
 import type { PngText } from '#main/lib/png.ts';
+import type { DeviceName } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 
@@ -57,9 +58,11 @@ export interface UpscaleTask {
 /** Wall time in milliseconds of what a task went through, by stage, and the device that ran it. */
 export interface TaskReport {
   stagesMs: Partial<Record<ProgressStage, number>>;
-  device: string;
+  device: DeviceName;
   deviceReason: string;
   accuracy: Accuracy;
+  /** Why it is another device or accuracy than was chosen, a sentence each; empty where all went as it was to go. */
+  setbacks: string[];
   width: number;
   height: number;
 }
@@ -67,7 +70,7 @@ export interface TaskReport {
 export interface EngineStatus {
   /** `stopped` until the first task, or after a crash while waiting to start again. */
   state: 'stopped' | 'starting' | 'ready' | 'unavailable';
-  device: string;
+  device: DeviceName;
   deviceReason: string;
   accuracy: Accuracy;
   /** `in_turn` where it was chosen, or after there was not enough memory for all graphs. */

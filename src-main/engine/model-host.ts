@@ -1,7 +1,9 @@
+import { providerNamed } from '#main/inference/devices.ts';
 import type { CancelSignal } from '#main/inference/pipelines/cancel.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
+import { deviceParts } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
@@ -11,7 +13,9 @@ type OnProgress = (done: number, total: number) => void;
 
 interface RunOptions {
   threads: number;
-  device: 'cpu';
+  /** ONNX Runtime's name of an execution provider. */
+  provider: string;
+  card: number;
   memory?: GenerateOrder['memory'];
 }
 
@@ -79,7 +83,7 @@ export class ModelHost {
   }
 
   #compile(identity: string, accuracy: Accuracy): CompileRequest {
-    return { cacheDir: this.#config.cacheDir, identity, target: `cpu-${accuracy}` };
+    return { cacheDir: this.#config.cacheDir, identity, target: targetOf(this.#config, accuracy) };
   }
 
   async #load<Compiled, Model>(
@@ -88,11 +92,17 @@ export class ModelHost {
     compile: (onProgress: OnProgress) => Promise<Compiled>,
     load: (compiled: Compiled, options: RunOptions, onProgress: OnProgress) => Promise<Model>,
   ): Promise<Model> {
-    const { threads, device } = this.#config;
+    const { provider, card } = deviceParts(this.#config.device);
+    const { threads } = this.#config;
     const compiled = await compile(loadingHalf(hooks, 0));
     if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
-    return load(compiled, { threads, device }, loadingHalf(hooks, 1));
+    return load(compiled, { threads, provider: providerNamed(provider).ortName, card }, loadingHalf(hooks, 1));
   }
+}
+
+function targetOf({ device, gpuPrecision = 'fp16' }: WorkerConfig, accuracy: Accuracy): GraphTarget {
+  if (device === 'cpu') return `cpu-${accuracy}`;
+  return accuracy === 'exact' ? 'gpu-fp32' : `gpu-${gpuPrecision}`;
 }
 
 interface Held<Model> {

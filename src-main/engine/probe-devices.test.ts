@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { entryFile } from '#main/lib/program-files.ts';
-import type { Device, Gpu } from '#shared/domain/device.ts';
+import { type Device, deviceParts, type Gpu } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
 import { cudaObstacle, detectNvidia, parseNvidiaSmi } from './nvidia.ts';
 import { createDeviceProbes, type DeviceProbesOptions } from './probe-devices.ts';
@@ -25,7 +25,7 @@ function optionsWith(change: Partial<DeviceProbesOptions>): DeviceProbesOptions 
     detectGpus: async () => [turing],
     platform: 'linux',
     threads: 1,
-    active: 'cpu',
+    active: () => ['cpu'],
     log: { warn: () => {} },
     ...change,
   };
@@ -39,7 +39,7 @@ function scripted(say: (process: ScriptedProcess, provider: Device['provider']) 
     spawned.push(process);
     setImmediate(() => {
       const [order] = process.orders;
-      if (order?.type === 'probe') say(process, order.provider);
+      if (order?.type === 'probe') say(process, deviceParts(order.device).provider);
     });
     return process;
   };
@@ -136,4 +136,15 @@ describe('NVIDIA cards', () => {
   test.each(['7.5', '8.0', '8.6', '8.9', '9.0', '12.0', null])('of compute capability %s are tried', (compute_capability) => {
     expect(cudaObstacle({ ...turing, compute_capability })).toBeNull();
   });
+});
+
+test('one device alone: each card has its own probe, remembered, and a card or a system that is not there is told', async () => {
+  const { spawn, spawned } = scripted((process) => process.say(right));
+  const ada: Gpu = { ...turing, name: 'RTX 4090', compute_capability: '8.9' };
+  const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [turing, ada] }));
+  expect(await probes.check('cuda:1')).toEqual({ state: 'works', reason: 'Its numbers are right.', gpu: ada });
+  expect(await probes.check('cuda:1')).toMatchObject({ state: 'works' });
+  expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', threads: 1 }]);
+  expect(await probes.check('cuda:2')).toMatchObject({ state: 'absent', reason: expect.stringContaining('no NVIDIA card 2'), gpu: null });
+  expect(await probes.check('coreml')).toMatchObject({ state: 'absent', reason: expect.stringContaining('darwin') });
 });

@@ -1,10 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { type Provider, providers } from '#main/inference/devices.ts';
+import { providerNamed, providers } from '#main/inference/devices.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import { type Device, type Devices, deviceStateSchema, type Gpu } from '#shared/domain/device.ts';
+import { type Device, type DeviceName, type Devices, deviceParts, deviceStateSchema, type Gpu } from '#shared/domain/device.ts';
 import { eventSchema } from './channel.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import { cudaObstacle } from './nvidia.ts';
@@ -20,7 +20,7 @@ export interface DeviceProbesOptions {
   platform: NodeJS.Platform;
   threads: number;
   /** What pictures are made on now. */
-  active: Device['provider'];
+  active: () => readonly Device['provider'][];
   log: { warn(data: object, message: string): void };
   /** Unix seconds. */
   now?: () => number;
@@ -30,6 +30,17 @@ export interface DeviceProbesOptions {
 export interface DeviceProbes {
   /** Every device of this system, probed where it was not before; one after the other, since they share the machine. `again` forgets what is remembered. */
   list(again?: boolean): Promise<Devices>;
+  /** NVIDIA cards, in the order in which `cuda:0`, `cuda:1` … count them. */
+  gpus(): Promise<Gpu[]>;
+  /** One device, probed where it was not before. */
+  check(device: DeviceName): Promise<DeviceCheck>;
+}
+
+/** What is known of one device, and the NVIDIA card that it is, if it is one. */
+export interface DeviceCheck {
+  state: Device['state'];
+  reason: string;
+  gpu: Gpu | null;
 }
 
 const outcomeSchema = z.object({ state: deviceStateSchema, reason: z.string(), milliseconds: z.number().nullable(), probed_at: z.number().nullable() });
@@ -51,13 +62,13 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     const outcomes: Record<string, Outcome> = {};
     const devices: Device[] = [];
     for (const provider of providers.filter(({ systems }) => systems.includes(platform))) {
-      const key = keyOf(provider, gpus);
-      const outcome = known[key] ?? (await judge(provider, gpus));
+      const key = keyOf(provider.name, gpus);
+      const outcome = known[key] ?? (await judge(provider.name, gpus));
       outcomes[key] = outcome;
       devices.push({
         provider: provider.name,
         ...outcome,
-        active: provider.name === options.active,
+        active: options.active().includes(provider.name),
         needs: provider.needs,
         known_faults: [...provider.knownFaults],
       });
@@ -66,19 +77,38 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     return { gpus, devices, onnxruntime: ortVersion };
   }
 
+  async function checkOne(device: DeviceName): Promise<DeviceCheck> {
+    const { provider, card } = deviceParts(device);
+    const { systems } = providerNamed(provider);
+    if (!systems.includes(platform)) return { ...unprobed('absent', `There is no ${provider} on ${platform}; it is for ${systems.join(', ')}.`), gpu: null };
+    const gpus = provider === 'cuda' ? await detectGpus() : [];
+    const gpu = gpus[card] ?? null;
+    if (provider === 'cuda' && gpus.length > 0 && gpu === null) {
+      return { ...unprobed('absent', `There is no NVIDIA card ${card}; the last one is ${gpus.length - 1}.`), gpu };
+    }
+    const known = await loadMemory(memoryPath);
+    const key = keyOf(device, gpus);
+    const outcome = known[key] ?? (await judge(device, gpus));
+    if (known[key] === undefined) await remember({ ...known, [key]: outcome });
+    return { state: outcome.state, reason: outcome.reason, gpu };
+  }
+
   /** What a result depends on: another driver, card or runtime is another matter. */
-  function keyOf({ name }: Provider, gpus: readonly Gpu[]): string {
+  function keyOf(name: DeviceName, gpus: readonly Gpu[]): string {
     const cards = gpus.map((gpu) => `${gpu.name} ${gpu.driver}`).join(', ');
     return `${name}, onnxruntime ${ortVersion}, ${platform}, ${cards === '' ? 'no NVIDIA card' : cards}`;
   }
 
-  async function judge(provider: Provider, gpus: readonly Gpu[]): Promise<Outcome> {
-    if (provider.name === 'cuda') {
+  /** A provider without a number stands for its first card, and for `cuda` is too old only where every card is. */
+  async function judge(device: DeviceName, gpus: readonly Gpu[]): Promise<Outcome> {
+    const { provider, card } = deviceParts(device);
+    if (provider === 'cuda') {
       if (gpus.length === 0) return unprobed('absent', 'No NVIDIA card answers: its driver is not installed, or there is none.');
-      const obstacles = gpus.map(cudaObstacle);
+      const meant = device === provider ? gpus : gpus.slice(card, card + 1);
+      const obstacles = meant.map(cudaObstacle);
       if (obstacles.every((obstacle) => obstacle !== null)) return unprobed('too_old', obstacles.join(' '));
     }
-    return probe(provider, options);
+    return probe(device, options);
   }
 
   /** What was refused or was not there may be installed meanwhile, and is found out in a second; the rest is worth keeping. */
@@ -100,6 +130,8 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
       });
       return running;
     },
+    gpus: detectGpus,
+    check: checkOne,
   };
 }
 
@@ -107,9 +139,11 @@ function unprobed(state: Outcome['state'], reason: string): Outcome {
   return { state, reason, milliseconds: null, probed_at: null };
 }
 
-async function probe({ name, tolerance }: Provider, options: DeviceProbesOptions): Promise<Outcome> {
+async function probe(device: DeviceName, options: DeviceProbesOptions): Promise<Outcome> {
   const { spawn, threads, timeoutMs = TIMEOUT_MS, now = () => Date.now() / 1000 } = options;
-  const child = spawn(name);
+  const { provider } = deviceParts(device);
+  const { tolerance } = providerNamed(provider);
+  const child = spawn(provider);
   const lines: string[] = [];
   const at = now();
   const failed = (state: Outcome['state'], reason: string): Outcome => ({ state, reason, milliseconds: null, probed_at: at });
@@ -131,7 +165,7 @@ async function probe({ name, tolerance }: Provider, options: DeviceProbesOptions
       if ('refusal' in result) resolve(failed('refused', whatWasSaid(result.refusal)));
       else resolve(verdict(result, tolerance, at));
     });
-    child.send({ type: 'probe', provider: name, threads });
+    child.send({ type: 'probe', device, threads });
   });
   clearTimeout(timer);
   child.kill();

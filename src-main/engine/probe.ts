@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
-import { createSession, type OrtTensor } from '#main/inference/ort.ts';
+import { createSession, type OrtTensor, type SessionOptions } from '#main/inference/ort.ts';
 
 /** What a probe measured; the judgement is the parent's. */
 export interface ProbeResult {
@@ -18,12 +18,12 @@ const SIZE = 192;
 const RUNS = 3;
 
 /** Runs a small convolution and a small matrix product on an execution provider and holds them against sums made here. Throws what ONNX Runtime throws. */
-export async function probeDevice(provider: string, threads: number): Promise<ProbeResult> {
+export async function probeDevice(options: SessionOptions): Promise<ProbeResult> {
   const dir = await mkdtemp(join(tmpdir(), 'probe-'));
   try {
     const onnxPath = join(dir, 'probe.onnx');
     await writeFile(onnxPath, probeGraph());
-    const session = await createSession({ onnxPath, weightsDir: dir }, { threads, provider });
+    const session = await createSession({ onnxPath, weightsDir: dir }, options);
     const inputs: Record<string, OrtTensor> = {
       picture: { data: pattern(CHANNELS * SIDE * SIDE, 7), shape: [1, CHANNELS, SIDE, SIDE] },
       matrix: { data: pattern(SIZE * SIZE, 5), shape: [SIZE, SIZE] },

@@ -4,7 +4,7 @@ import type { Picture } from '#main/lib/picture.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
-import type { ProviderName } from '#shared/domain/device.ts';
+import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { orderSchema, type TaskOrder, type WorkerConfig } from './channel.ts';
@@ -53,7 +53,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
       started = { config: order.config, runner: createRunner(order.config, sendFatal) };
       port.send({ type: 'ready' });
     } else if (order.type === 'probe') {
-      void probe(port, order.provider, order.threads);
+      void probe(port, order.device, order.threads);
     } else if (order.type === 'cancel') {
       controllers.get(order.id)?.abort();
     } else {
@@ -65,10 +65,11 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
 }
 
 /** ONNX Runtime is loaded into this thread for it: the process has no other task, and may die of it. */
-async function probe(port: ParentPort, name: ProviderName, threads: number): Promise<void> {
+async function probe(port: ParentPort, device: DeviceName, threads: number): Promise<void> {
   const { probeDevice } = await import('./probe.ts');
+  const { provider, card } = deviceParts(device);
   try {
-    port.send({ type: 'probed', result: await probeDevice(providerNamed(name).ortName, threads) });
+    port.send({ type: 'probed', result: await probeDevice({ provider: providerNamed(provider).ortName, card, threads }) });
   } catch (thrown) {
     port.send({ type: 'probed', result: { refusal: toEngineFailure(thrown).message } });
   }

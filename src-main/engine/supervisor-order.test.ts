@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import type { DeviceName } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
 import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts';
 import type { GenerateTask } from './engine.ts';
@@ -9,7 +10,7 @@ import { createEngine, type EngineLimits, type SupervisedEngine } from './superv
 
 const report = { stagesMs: { saving: 1 }, device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', width: 256, height: 256 };
 
-function create(limits: Partial<EngineLimits> = {}): { engine: SupervisedEngine; lives: ScriptedProcess[] } {
+function create(limits: Partial<EngineLimits> = {}, device: DeviceName = 'cpu'): { engine: SupervisedEngine; lives: ScriptedProcess[] } {
   const lives: ScriptedProcess[] = [];
   const engine = createEngine({
     spawn: () => {
@@ -17,7 +18,7 @@ function create(limits: Partial<EngineLimits> = {}): { engine: SupervisedEngine;
       lives.push(life);
       return life;
     },
-    config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' },
+    config: { device, deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' },
     log: { info: () => {}, warn: () => {} },
     limits: { backoffMs: [0], ...limits },
   });
@@ -47,7 +48,7 @@ test('the process is told its settings first, and no task before it is ready', a
   expect(engine.status()).toMatchObject({ state: 'ready', residentBytes: 123 });
   life.say({ type: 'model_done', id: 1 });
   life.say({ type: 'done', id: 1, report });
-  expect(await running).toEqual(report);
+  expect(await running).toEqual({ ...report, setbacks: [] });
   await engine.close();
 });
 
@@ -177,4 +178,66 @@ test('a process that reports its own end is ended, and its reason kept', async (
   expect(await code).toBe('engine_out_of_memory');
   await expect(running).rejects.toThrow('the heap is full');
   await engine.close();
+});
+
+describe('a GPU that fails before its first picture is given up for the CPU, once and with the reason', () => {
+  const failed = (id: number) => ({ type: 'failed', id, error: { code: 'engine_failed', message: 'no kernel image is available', data: {} } });
+  const startOf = (life: ScriptedProcess) => life.orders.find((order) => order.type === 'start')?.config;
+
+  test('when its session or its first run fails', async () => {
+    const { engine, lives } = create({}, 'cuda:1');
+    const running = engine.generate(task(), listen().hooks, never());
+    at(lives, 0).say({ type: 'ready' });
+    expect(startOf(at(lives, 0))).toMatchObject({ device: 'cuda:1', deviceReason: 'the only one' });
+    at(lives, 0).say(failed(1));
+    await nextTurn();
+    const deviceReason = expect.stringMatching(/cuda:1 was given up for the CPU: no kernel image/);
+    expect(startOf(at(lives, 1))).toMatchObject({ device: 'cpu', deviceReason });
+    expect(engine.status()).toMatchObject({ device: 'cpu', deviceReason, restarts: 0 });
+    at(lives, 1).say({ type: 'ready' });
+    expect(at(lives, 1).taskIds()).toEqual([1]);
+    at(lives, 1).say({ type: 'done', id: 1, report });
+    expect(await running).toEqual({ ...report, setbacks: [deviceReason] });
+    const again = engine.generate(task(), listen().hooks, never());
+    at(lives, 1).say({ type: 'model_done', id: 1 });
+    at(lives, 1).say(failed(2));
+    expect(await codeOf(again)).toBe('engine_failed');
+    await engine.close();
+  });
+
+  test('when it takes its process down, or all its memory in the leanest plan', async () => {
+    const crashing = create({}, 'webgpu');
+    crashing.engine.warm();
+    at(crashing.lives, 0).kill();
+    await nextTurn();
+    expect(crashing.engine.status().device).toBe('cpu');
+    await crashing.engine.close();
+
+    const { engine, lives } = create({}, 'cuda');
+    void codeOf(engine.generate(task(), listen().hooks, never()));
+    const runOut = async (life: ScriptedProcess) => {
+      life.say({ type: 'ready' });
+      life.say({ type: 'failed', id: 1, error: { code: 'engine_out_of_memory', message: 'CUBLAS_STATUS_ALLOC_FAILED', data: {} } });
+      await nextTurn();
+    };
+    await runOut(at(lives, 0));
+    expect(engine.status()).toMatchObject({ device: 'cuda', memory: 'in_turn' });
+    await runOut(at(lives, 1));
+    expect(engine.status()).toMatchObject({ device: 'cpu', memory: 'in_turn' });
+    await engine.close();
+  });
+
+  test('not after it: then the task fails', async () => {
+    const { engine, lives } = create({}, 'cuda');
+    const first = engine.generate(task(), listen().hooks, never());
+    at(lives, 0).say({ type: 'ready' });
+    at(lives, 0).say({ type: 'model_done', id: 1 });
+    at(lives, 0).say({ type: 'done', id: 1, report });
+    await first;
+    const second = engine.generate(task(), listen().hooks, never());
+    at(lives, 0).say(failed(2));
+    expect(await codeOf(second)).toBe('engine_failed');
+    expect(engine.status().device).toBe('cuda');
+    await engine.close();
+  });
 });

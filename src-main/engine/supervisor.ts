@@ -1,3 +1,4 @@
+import { deviceParts } from '#shared/domain/device.ts';
 import { AppError, fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import { type EngineEvent, eventSchema, type GenerateOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
 import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, MemoryPlan, TaskReport, UpscaleTask } from './engine.ts';
@@ -75,6 +76,7 @@ interface Task {
   place: 'waiting' | 'on device' | 'finishing';
   /** Process deaths that it went through. */
   faults: number;
+  setbacks: string[];
   modelDone: boolean;
   grace: NodeJS.Timeout | undefined;
   resolve(report: TaskReport): void;
@@ -125,6 +127,9 @@ class Supervisor implements SupervisedEngine {
   #idleTimer: NodeJS.Timeout | undefined;
   /** Once there was not enough memory for all graphs of a checkpoint, they take turns until the end of the program. */
   #memory: MemoryPlan;
+  /** Where models run. What fails before it has made its first picture is given up for the CPU. */
+  #device: Pick<WorkerConfig, 'device' | 'deviceReason'>;
+  #deviceIsProven = false;
   #nextId = 1;
   #faults = 0;
   #closing: Promise<void> | null = null;
@@ -134,6 +139,7 @@ class Supervisor implements SupervisedEngine {
     this.#spawn = options.spawn;
     this.#config = options.config;
     this.#memory = options.config.memory;
+    this.#device = options.config;
     this.#log = options.log;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#now = options.now ?? (() => performance.now());
@@ -165,7 +171,8 @@ class Supervisor implements SupervisedEngine {
   }
 
   status(): EngineStatus {
-    const { device, deviceReason, accuracy } = this.#config;
+    const { device, deviceReason } = this.#device;
+    const { accuracy } = this.#config;
     return {
       state: this.#state(),
       device,
@@ -205,7 +212,7 @@ class Supervisor implements SupervisedEngine {
     if (signal.aborted) return Promise.reject(cancelled());
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#cancel(task);
-      const task: Task = { order, hooks, signal, place: 'waiting', faults: 0, modelDone: false, grace: undefined, resolve, reject, onAbort };
+      const task: Task = { order, hooks, signal, place: 'waiting', faults: 0, setbacks: [], modelDone: false, grace: undefined, resolve, reject, onAbort };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#tasks.push(task);
       this.#pump();
@@ -274,7 +281,7 @@ class Supervisor implements SupervisedEngine {
   }
 
   #start(): void {
-    const process = this.#spawn(this.#config.device);
+    const process = this.#spawn(deviceParts(this.#device.device).provider);
     const watchMs = this.#limits.heartbeatTimeoutMs / TICKS_A_HEARTBEAT;
     const life: Life = {
       process,
@@ -296,9 +303,10 @@ class Supervisor implements SupervisedEngine {
       if (life.lastLines.length > KEPT_LINES) life.lastLines.shift();
     });
     process.onExit((exit) => this.#bury(life, exit));
-    const { device, deviceReason, threads, cacheDir } = this.#config;
-    process.send({ type: 'start', config: { device, deviceReason, threads, cacheDir } });
-    this.#log.info({ pid: process.pid }, 'engine process started');
+    const { accuracy: _accuracy, memory: _memory, ...config } = this.#config;
+    const { device, deviceReason } = this.#device;
+    process.send({ type: 'start', config: { ...config, device, deviceReason } });
+    this.#log.info({ pid: process.pid, device }, 'engine process started');
   }
 
   #watch(life: Life, watchMs: number): void {
@@ -345,6 +353,7 @@ class Supervisor implements SupervisedEngine {
 
   #finishModel(task: Task): void {
     task.place = 'finishing';
+    this.#deviceIsProven = true;
     // a task that runs again has said so already
     if (task.modelDone || task.signal.aborted) return;
     task.modelDone = true;
@@ -355,15 +364,19 @@ class Supervisor implements SupervisedEngine {
     if (task.signal.aborted) this.#reject(task, cancelled());
     else if (error.code === 'engine_out_of_memory') this.#kill(life, faultOf(error));
     else if (NUMERIC_FAILURES.has(error.code) && task.order.accuracy === 'fast') {
+      task.setbacks.push(`${error.message} It was made again in float32.`);
       this.#log.warn({ code: error.code, task: task.order.id }, `${error.message} The task runs again in float32.`);
       task.order = { ...task.order, accuracy: 'exact' };
       task.place = 'waiting';
+    } else if (error.code === 'engine_failed' && this.#mayGiveUpDevice()) {
+      this.#giveUpDevice(error.message);
+      this.#kill(life, 'planned');
     } else this.#reject(task, fromWireError(error));
   }
 
-  #succeed(task: Task, report: TaskReport): void {
+  #succeed(task: Task, report: Omit<TaskReport, 'setbacks'>): void {
     if (task.signal.aborted) this.#reject(task, cancelled());
-    else this.#resolve(task, report);
+    else this.#resolve(task, { ...report, setbacks: task.setbacks });
   }
 
   #cancel(task: Task): void {
@@ -401,8 +414,13 @@ class Supervisor implements SupervisedEngine {
       this.#budget.recordDeath(this.#now());
       this.#log.warn({ code: fault.code, exit, lastLines: life.lastLines }, `engine process ended: it ${fault.what}`);
     }
+    // for want of memory, having all graphs loaded at once is given up before the device is
+    const mayStepDown = this.#tasks.some(({ place, order }) => place !== 'waiting' && order.type === 'generate' && order.memory === 'resident');
+    const stepsDown = fault !== 'planned' && fault.code === 'engine_out_of_memory' && mayStepDown;
+    const givesUp = fault !== 'planned' && !stepsDown && this.#mayGiveUpDevice();
+    if (givesUp) this.#giveUpDevice(`the engine's process ${fault.what}`);
     for (const task of this.#tasks.filter(({ place }) => place !== 'waiting')) {
-      if (fault !== 'planned') task.faults++;
+      if (fault !== 'planned' && !givesUp) task.faults++;
       task.place = 'waiting';
       if (task.signal.aborted) this.#reject(task, cancelled());
       else if (fault !== 'planned' && task.faults > 1) this.#reject(task, faultError(fault));
@@ -410,6 +428,18 @@ class Supervisor implements SupervisedEngine {
     }
     this.#tellExit?.();
     this.#pump();
+  }
+
+  #mayGiveUpDevice(): boolean {
+    return this.#device.device !== 'cpu' && !this.#deviceIsProven;
+  }
+
+  /** For good: a device that cannot make its first picture would fail at every other. Tasks that wait run on the CPU. */
+  #giveUpDevice(reason: string): void {
+    const deviceReason = `${this.#device.device} was given up for the CPU: ${reason}`;
+    this.#log.warn({ device: this.#device.device }, deviceReason);
+    for (const task of this.#tasks) task.setbacks.push(deviceReason);
+    this.#device = { device: 'cpu', deviceReason };
   }
 
   /** A task that failed for want of memory runs again with less, and so do those after it; one that waits already is given its place in the same way. */

@@ -16,6 +16,8 @@ export interface SessionOptions {
   threads: number;
   /** ONNX Runtime's name of an execution provider; the CPU without it. */
   provider?: string;
+  /** Which of several cards; the first one without it. */
+  card?: number;
 }
 
 export interface Session {
@@ -29,7 +31,7 @@ export async function createSession(graph: CompiledGraph, options: SessionOption
   const bytes = await readFile(graph.onnxPath);
   const session = await guarded(graph.onnxPath, () =>
     InferenceSession.create(bytes, {
-      executionProviders: [options.provider ?? 'cpu'],
+      executionProviders: [executionProvider(options)],
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
@@ -44,6 +46,10 @@ export async function createSession(graph: CompiledGraph, options: SessionOption
     },
     release: () => session.release(),
   };
+}
+
+function executionProvider({ provider = 'cpu', card = 0 }: SessionOptions): string | { name: string; deviceId: number } {
+  return card === 0 ? provider : { name: provider, deviceId: card };
 }
 
 function toOrt({ data, shape }: OrtTensor): Tensor {

@@ -4,6 +4,18 @@ import { z } from 'zod';
 export const providerNameSchema = z.enum(['cpu', 'cuda', 'webgpu', 'dml', 'coreml']);
 export type ProviderName = z.infer<typeof providerNameSchema>;
 
+const cardNumberSchema = z.string().regex(/^\d{1,2}$/);
+
+/** One place for models to run: a provider, and the number of the card where there may be several. `cuda` alone is `cuda:0`. */
+export const deviceNameSchema = z.union([providerNameSchema, z.templateLiteral([z.enum(['cuda', 'dml']), ':', cardNumberSchema])]);
+export type DeviceName = z.infer<typeof deviceNameSchema>;
+
+/** The provider and the number of the card, 0 where the name has none. */
+export function deviceParts(name: DeviceName): { provider: ProviderName; card: number } {
+  const [provider, card = '0'] = name.split(':');
+  return { provider: providerNameSchema.parse(provider), card: Number(card) };
+}
+
 /**
  * `works`: its numbers were right. `absent`: what it needs is not here. `too_old`: a card or a driver that it does not support. `refused`: ONNX Runtime
  * would not start it. `wrong`: it gave other numbers. `crashed`: it took its process down. `silent`: it did not answer.

@@ -52,7 +52,7 @@ export class SteppedTask {
   async finish(): Promise<void> {
     this.modelDone();
     await writeFile(this.task.outputPath, await encodePng(pixels, this.task.texts));
-    this.#resolve({ stagesMs: {}, device: 'none', deviceReason: 'a test', accuracy: 'exact', width: 2, height: 2 });
+    this.#resolve({ stagesMs: {}, device: 'cpu', deviceReason: 'a test', accuracy: 'exact', setbacks: [], width: 2, height: 2 });
   }
 
   fail(reason: unknown): void {
@@ -96,7 +96,7 @@ export class SteppedEngine implements Engine {
   }
 
   status(): EngineStatus {
-    return { state: 'ready', device: 'none', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0 };
+    return { state: 'ready', device: 'cpu', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0 };
   }
 
   async close(): Promise<void> {

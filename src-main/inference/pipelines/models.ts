@@ -1,14 +1,12 @@
 import type { CompiledCheckpoint, CompiledGraph } from '#main/lib/compiled.ts';
-import { createSession, type Session } from '../ort.ts';
+import { createSession, type Session, type SessionOptions } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { assertFinite } from '../watchdog.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
 import { createSessionSlot } from './session-slot.ts';
 
-export interface LoadOptions {
-  /** Threads inside one operator. */
-  threads: number;
+export interface LoadOptions extends SessionOptions {
   /** `resident` keeps all graphs loaded; `in_turn` one at a time, which takes less memory and, at each new prompt, the time to load them. */
   memory?: MemoryPlan;
 }

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import type { Gpu } from '#shared/domain/device.ts';
+import { chooseEngines } from './choose-engines.ts';
+import type { DeviceCheck } from './engine/probe-devices.ts';
+
+const options = { accuracy: 'fast', memory: 'resident', dataDir: '/data' } as const;
+const card = (name: string, compute_capability: string | null): Gpu => ({ name, driver: '580.1', compute_capability, total_bytes: null, free_bytes: null });
+
+/** A machine with these cards, on which what `obstacles` does not name works. */
+function machine(gpus: Gpu[], obstacles: Record<string, string> = {}) {
+  return {
+    gpus: async () => gpus,
+    check: async (device: string): Promise<DeviceCheck> => {
+      const gpu = device.startsWith('cuda') ? (gpus[Number(device.split(':')[1] ?? 0)] ?? null) : null;
+      const reason = obstacles[device];
+      return reason === undefined ? { state: 'works', reason: 'Its numbers are right.', gpu } : { state: 'refused', reason, gpu };
+    },
+  };
+}
+
+const turing = card('RTX 2070', '7.5');
+const ada = card('RTX 4090', '8.9');
+
+describe('auto', () => {
+  test('takes every card that works, in bfloat16 where the card has it', async () => {
+    const engines = await chooseEngines({ ...options, device: 'auto' }, machine([turing, ada, ada], { 'cuda:2': 'It is busy.' }));
+    expect(engines).toMatchObject([
+      { device: 'cuda:0', gpuPrecision: 'fp16', deviceReason: expect.stringContaining('RTX 2070'), accuracy: 'fast', cacheDir: '/data/compiled' },
+      { device: 'cuda:1', gpuPrecision: 'bf16', deviceReason: expect.stringContaining('RTX 4090') },
+    ]);
+    expect(engines).toHaveLength(2);
+  });
+
+  test('is the CPU where no card works, with what every card said; other GPUs are not taken unasked', async () => {
+    expect(await chooseEngines({ ...options, device: 'auto' }, machine([]))).toMatchObject([{ device: 'cpu', deviceReason: 'no NVIDIA card answers' }]);
+    const refusing = machine([ada, ada], { 'cuda:0': 'No library.', 'cuda:1': 'Too hot.' });
+    expect(await chooseEngines({ ...options, device: 'auto' }, refusing)).toMatchObject([
+      { device: 'cpu', deviceReason: 'cuda:0: No library. cuda:1: Too hot.' },
+    ]);
+  });
+});
+
+describe('a device by name', () => {
+  test('is the only one', async () => {
+    expect(await chooseEngines({ ...options, device: 'cuda:1' }, machine([turing, ada]))).toMatchObject([{ device: 'cuda:1', gpuPrecision: 'bf16' }]);
+    expect(await chooseEngines({ ...options, device: 'webgpu' }, machine([]))).toMatchObject([{ device: 'webgpu', gpuPrecision: 'fp16' }]);
+    expect(await chooseEngines({ ...options, device: 'cpu' }, machine([ada]))).toMatchObject([{ device: 'cpu', deviceReason: 'chosen by --device' }]);
+  });
+
+  test('whose probe did not pass is refused, with the reason', async () => {
+    const asking = chooseEngines({ ...options, device: 'cuda' }, machine([ada], { cuda: 'libcudnn.so.9 is missing.' }));
+    await expect(asking).rejects.toMatchObject({
+      code: 'device_unavailable',
+      data: { device: 'cuda' },
+      message: expect.stringContaining('libcudnn.so.9 is missing.'),
+    });
+  });
+});
