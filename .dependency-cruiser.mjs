@@ -44,7 +44,7 @@ export default {
       [
         SHARED,
         '^THIRD-PARTY\\.md$',
-        '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|sharp/|ws/|pino/|@photostructure/)',
+        '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)',
       ],
       {
         node: false,
@@ -56,7 +56,7 @@ export default {
     ...room(
       'inference',
       '^src-main/inference/',
-      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common')],
+      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common', 'koffi')],
       NODE,
     ),
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
@@ -88,11 +88,18 @@ export default {
       to: { path: packages('electron', 'electron-updater') },
     },
     {
-      name: 'only-ort-imports-onnxruntime',
-      comment: 'src-main/inference/ort.ts is the one door to the runtime.',
+      name: 'only-the-bindings-import-onnxruntime',
+      comment: 'The two doors to the runtime: src-main/inference/ort-node.ts by its package, ort-api.ts by its C API.',
       severity: 'error',
-      from: { path: '^src-', pathNot: ['^src-main/inference/ort\\.ts$'] },
+      from: { path: '^src-', pathNot: ['^src-main/inference/ort-node\\.ts$'] },
       to: { path: packages('onnxruntime-node', 'onnxruntime-common') },
+    },
+    {
+      name: 'only-ort-api-imports-koffi',
+      comment: 'Native calls without type checks stay in src-main/inference/ort-api.ts.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: ['^src-main/inference/ort-api\\.ts$'] },
+      to: { path: packages('koffi') },
     },
     {
       name: 'only-sqlite-imports-the-binding',

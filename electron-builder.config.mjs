@@ -52,6 +52,7 @@ export default {
     '!**/node_modules/{zod,glob,fastify-type-provider-zod}/src/**',
     '!**/node_modules/**/{benchmark,benchmarks}/**',
     '!**/node_modules/yaml/browser/**',
+    '!**/node_modules/koffi/{src,doc,vendor}/**',
     '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
     '!**/node_modules/@photostructure/sqlite/prebuilds/!(${platform}-${arch})/**',
     // Electron is built for glibc

@@ -1,5 +1,5 @@
+import type { CancelSignal } from '#main/inference/cancel.ts';
 import { providerNamed } from '#main/inference/devices.ts';
-import type { CancelSignal } from '#main/inference/pipelines/cancel.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
-import { createSession, type OrtTensor, type SessionOptions } from '#main/inference/ort.ts';
+import { createSession } from '#main/inference/ort.ts';
+import type { OrtTensor, SessionOptions } from '#main/inference/session.ts';
 
 /** What a probe measured; the judgement is the parent's. */
 export interface ProbeResult {

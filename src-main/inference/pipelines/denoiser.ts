@@ -1,6 +1,7 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
-import type { OrtTensor, Session } from '../ort.ts';
+import type { CancelSignal } from '../cancel.ts';
 import { captionPositions, imagePositions, rotaryTables } from '../rotary.ts';
+import type { OrtTensor, Session } from '../session.ts';
 
 /** Token counts are padded to a multiple of this, with learned tokens that are attended. */
 const TOKEN_MULTIPLE = 32;
@@ -14,12 +15,12 @@ export interface Caption {
 /** One forward of the transformer for latents of one size under one caption. */
 export interface DenoiserRun {
   /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 picture) -> the model's output, of the same shape. */
-  forward(latents: Float32Array, time: number): Promise<Float32Array>;
+  forward(latents: Float32Array, time: number, signal?: CancelSignal): Promise<Float32Array>;
 }
 
 export interface Denoiser {
   /** Text embedding [tokens, captionWidth] -> caption. */
-  refine(textEmbedding: Float32Array): Promise<Caption>;
+  refine(textEmbedding: Float32Array, signal?: CancelSignal): Promise<Caption>;
   /** For latents of `rows` x `columns` tokens. */
   prepare(rows: number, columns: number, caption: Caption): DenoiserRun;
 }
@@ -28,16 +29,17 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
   const patchWidth = compiled.patchSize ** 2 * compiled.latentChannels;
 
   return {
-    refine: async (textEmbedding) => {
+    refine: async (textEmbedding, signal) => {
       const tokens = textEmbedding.length / compiled.captionWidth;
       const paddedTokens = padded(tokens);
       const tables = rotaryTables(compiled.rope, captionPositions(paddedTokens));
-      const { caption } = await captionRefiner.run({
+      const inputs = {
         text_embedding: { data: padRows(textEmbedding, paddedTokens, compiled.captionWidth), shape: [paddedTokens, compiled.captionWidth] },
         caption_pad: padMask(tokens, paddedTokens),
         cos: { data: tables.cos, shape: [tables.rows, tables.width] },
         sin: { data: tables.sin, shape: [tables.rows, tables.width] },
-      });
+      };
+      const { caption } = await captionRefiner.run(inputs, signal);
       return { data: caption as Float32Array, paddedTokens };
     },
 
@@ -54,12 +56,13 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
         sin: { data: tables.sin, shape: [tables.rows, tables.width] },
       };
       return {
-        forward: async (latents, time) => {
-          const { velocity } = await denoiser.run({
-            ...fixed,
+        forward: async (latents, time, signal) => {
+          const inputs = {
+            ...fixed, // the same objects in every step: bound once
             latents: { data: padRows(latents, paddedTokens, patchWidth), shape: [paddedTokens, patchWidth] },
             timestep: { data: Float32Array.of(time), shape: [1, 1] },
-          });
+          };
+          const { velocity } = await denoiser.run(inputs, signal);
           return (velocity as Float32Array).subarray(0, latents.length);
         },
       };

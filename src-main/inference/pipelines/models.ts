@@ -1,6 +1,8 @@
 import type { CompiledCheckpoint, CompiledGraph } from '#main/lib/compiled.ts';
-import { createSession, type Session, type SessionOptions } from '../ort.ts';
+import type { CancelSignal } from '../cancel.ts';
+import { createSession } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
+import type { Session, SessionOptions } from '../session.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { assertFinite } from '../watchdog.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
@@ -22,9 +24,9 @@ export interface Models {
   shift: number;
   denoiser: Denoiser;
   /** Token ids [tokens] -> text embedding [tokens, captionWidth]. */
-  encode(ids: readonly number[]): Promise<Float32Array>;
+  encode(ids: readonly number[], signal?: CancelSignal): Promise<Float32Array>;
   /** Latents [channels, height, width] as the transformer leaves them -> planes [3, scale * height, scale * width], about -1 to 1. Throws `picture_not_finite`. */
-  decode(latents: Float32Array, width: number, height: number): Promise<Float32Array>;
+  decode(latents: Float32Array, width: number, height: number, signal?: CancelSignal): Promise<Float32Array>;
   release(): Promise<void>;
 }
 
@@ -48,15 +50,14 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
     tokenizer,
     shift,
     denoiser: createDenoiser(compiled, captionRefiner, denoiser),
-    encode: async (ids) => {
-      const { text_embedding: embedding } = await textEncoder.run({
-        input_ids: { data: BigInt64Array.from(ids, (id) => BigInt(id)), shape: [ids.length] },
-      });
+    encode: async (ids, signal) => {
+      const inputIds = { data: BigInt64Array.from(ids, (id) => BigInt(id)), shape: [ids.length] };
+      const { text_embedding: embedding } = await textEncoder.run({ input_ids: inputIds }, signal);
       return embedding as Float32Array;
     },
-    decode: async (latents, width, height) => {
+    decode: async (latents, width, height, signal) => {
       const scaled = latents.map((value) => value / compiled.vaeScalingFactor + compiled.vaeShiftFactor);
-      const { picture } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } });
+      const { picture } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } }, signal);
       assertFinite(picture as Float32Array);
       return picture as Float32Array;
     },

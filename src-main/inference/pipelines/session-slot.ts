@@ -1,5 +1,5 @@
 import type { CompiledGraph } from '#main/lib/compiled.ts';
-import type { Session } from '../ort.ts';
+import type { Session } from '../session.ts';
 
 /**
  * Sessions that share one place in memory: a graph is loaded when it is first run and leaves when another one is. What a denoising loop runs stays loaded
@@ -15,12 +15,12 @@ export function createSessionSlot(load: (graph: CompiledGraph) => Promise<Sessio
   }
 
   return (graph) => ({
-    async run(inputs) {
+    async run(inputs, signal) {
       if (held?.graph !== graph) {
         await release();
         held = { graph, session: await load(graph) };
       }
-      return held.session.run(inputs);
+      return held.session.run(inputs, signal);
     },
     async release() {
       if (held?.graph === graph) await release();

@@ -1,12 +1,12 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
 import { assertLatents, assertNotFlat } from '../watchdog.ts';
-import { assertNotCancelled, type CancelSignal } from './cancel.ts';
 import type { Caption, DenoiserRun } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
 import { type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
@@ -31,9 +31,9 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   const captions = new Map<string, Caption>();
   const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
 
-  async function captionOf(prompt: string): Promise<Caption> {
+  async function captionOf(prompt: string, signal: CancelSignal): Promise<Caption> {
     const known = captions.get(prompt);
-    const caption = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids)));
+    const caption = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal));
     captions.delete(prompt);
     captions.set(prompt, caption);
     if (captions.size > KEPT_CAPTIONS) captions.delete(captions.keys().next().value ?? '');
@@ -41,12 +41,12 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   }
 
   /** What the picture would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
-  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams): Promise<Picture> {
+  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<Picture> {
     const { latentChannels: channels, vaeScale } = compiled;
     const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
     if (!preview.isFitted()) {
       const part = middleOf(latents, channels, height, width);
-      preview.learn(part.latents, await models.decode(part.latents, part.width, part.height), part.height, part.width);
+      preview.learn(part.latents, await models.decode(part.latents, part.width, part.height, signal), part.height, part.width);
     }
     return cropped(preview.paint(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
   }
@@ -56,7 +56,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('encoding', 0, 1);
     const prompts = params.guidance_scale > 0 ? [params.prompt, ''] : [params.prompt];
     const prompted: Caption[] = [];
-    for (const prompt of prompts) prompted.push(await captionOf(prompt));
+    for (const prompt of prompts) prompted.push(await captionOf(prompt, signal));
     hooks.onProgress('encoding', 1, 1);
 
     const size = latentSize(compiled, params);
@@ -71,8 +71,8 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     for (let i = 0; i < forwards; i++) {
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
-      const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale);
-      if (hooks.onPreview) hooks.onPreview(i + 1, await previewOf(eulerStep(latents, output, sigma), size, params)); // a step over all that is left
+      const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
+      if (hooks.onPreview) hooks.onPreview(i + 1, await previewOf(eulerStep(latents, output, sigma), size, params, signal)); // a step over all that is left
       latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
       assertLatents(latents, i + 1);
       hooks.onProgress('generating', i + 1, params.steps);
@@ -83,7 +83,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     assertNotCancelled(signal);
     hooks.onProgress('decoding', 0, 1);
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
-    const planes = await models.decode(plain, width, height);
+    const planes = await models.decode(plain, width, height, signal);
     preview.learn(plain, planes, height, width);
     const picture = cropped(pictureFromPlanes(planes, width * vaeScale, height * vaeScale), params.width, params.height);
     assertNotFlat(picture);
@@ -109,11 +109,11 @@ function pictureFromPlanes(planes: Float32Array, width: number, height: number):
 }
 
 /** pos + guidance * (pos - neg); with one run, its output as it is. */
-async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array, time: number, guidance: number): Promise<Float32Array> {
+async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array, time: number, guidance: number, signal: CancelSignal): Promise<Float32Array> {
   const [conditional, unconditional] = runs;
-  const positive = await (conditional as DenoiserRun).forward(latents, time);
+  const positive = await (conditional as DenoiserRun).forward(latents, time, signal);
   if (!unconditional) return positive;
-  const negative = await unconditional.forward(latents, time);
+  const negative = await unconditional.forward(latents, time, signal);
   return positive.map((value, i) => value + guidance * (value - (negative[i] ?? 0)));
 }
 

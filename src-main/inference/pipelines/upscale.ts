@@ -1,8 +1,9 @@
 import type { CompiledUpscaler } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
-import { createSession, type Session } from '../ort.ts';
+import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
+import { createSession } from '../ort.ts';
+import type { Session } from '../session.ts';
 import { assertFinite, assertNotFlat } from '../watchdog.ts';
-import { assertNotCancelled, type CancelSignal } from './cancel.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
 import { planTiles, type Tile } from './tiles.ts';
@@ -35,7 +36,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
       hooks.onProgress('upscaling', 0, tiles.length);
       for (const [i, tile] of tiles.entries()) {
         assertNotCancelled(signal);
-        writeTile(out, await upscaleTile(session, picture, tile), tile, scale);
+        writeTile(out, await upscaleTile(session, picture, tile, signal), tile, scale);
         hooks.onProgress('upscaling', i + 1, tiles.length);
       }
       assertNotCancelled(signal);
@@ -47,7 +48,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
 }
 
 /** Planes [3, scale * height, scale * width] of a tile with its overlap, 0 to 1. */
-async function upscaleTile(session: Session, picture: Picture, { from }: Tile): Promise<Float32Array> {
+async function upscaleTile(session: Session, picture: Picture, { from }: Tile, signal: CancelSignal): Promise<Float32Array> {
   const pixels = from.width * from.height;
   const planes = new Float32Array(3 * pixels);
   for (let y = 0; y < from.height; y++) {
@@ -56,7 +57,7 @@ async function upscaleTile(session: Session, picture: Picture, { from }: Tile): 
       for (let channel = 0; channel < 3; channel++) planes[channel * pixels + y * from.width + x] = (picture.data[source + channel] ?? 0) / 255;
     }
   }
-  const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } });
+  const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
   assertFinite(upscaled as Float32Array);
   return upscaled as Float32Array;
 }

@@ -1,6 +1,6 @@
 import { AppError } from '#shared/protocol/errors.ts';
 
-/** Read between steps and tiles; may be set from another thread. */
+/** Read between steps and tiles, and every few milliseconds of a run that can be stopped; may be set from another thread. */
 export interface CancelSignal {
   readonly cancelled: boolean;
 }

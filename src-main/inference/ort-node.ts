@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { CompiledGraph } from '#main/lib/compiled.ts';
+import { type CreateSession, createTurns, type NativeSession, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
+
+/** Sessions of the package `onnxruntime-node`. Loading and running block the thread. */
+export const createNodeSession: CreateSession = async (graph, options) => {
+  try {
+    return createTurns(graph, await loadSession(graph, options));
+  } catch (cause) {
+    throw runtimeError(graph, cause);
+  }
+};
+
+async function loadSession(graph: CompiledGraph, options: SessionOptions): Promise<NativeSession> {
+  const session = await InferenceSession.create(await readFile(graph.onnxPath), {
+    executionProviders: [executionProvider(options)],
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: 'all',
+    extra: { session: { model_external_initializers_file_folder_path: graph.weightsDir } },
+  });
+  return {
+    inputNames: session.inputNames,
+    run: async (inputs) => {
+      const outputs = await session.run(Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)])));
+      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, floatsOf(name, tensor)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function executionProvider({ provider = 'cpu', card = 0 }: SessionOptions): string | { name: string; deviceId: number } {
+  return card === 0 ? provider : { name: provider, deviceId: card };
+}
+
+function toOrt({ data, shape }: OrtTensor): Tensor {
+  if (data instanceof Float32Array) return new Tensor('float32', data, shape);
+  if (data instanceof BigInt64Array) return new Tensor('int64', data, shape);
+  return new Tensor('bool', data, shape);
+}
+
+function floatsOf(name: string, tensor: Tensor): Float32Array {
+  if (tensor.data instanceof Float32Array) return tensor.data;
+  throw new Error(`output ${name} is ${tensor.type} where float32 was built`);
+}
