@@ -52,7 +52,8 @@ export default {
     '!**/node_modules/{zod,glob,fastify-type-provider-zod}/src/**',
     '!**/node_modules/**/{benchmark,benchmarks}/**',
     '!**/node_modules/yaml/browser/**',
-    '!**/node_modules/koffi/{src,doc,vendor}/**',
+    // its entry lies in src/koffi, its C++ in src/koffi/src
+    '!**/node_modules/koffi/{doc,lib,vendor,src/koffi/src}/**',
     '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
     '!**/node_modules/@photostructure/sqlite/prebuilds/!(${platform}-${arch})/**',
     // Electron is built for glibc

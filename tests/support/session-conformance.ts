@@ -90,8 +90,8 @@ export function describeSessions(create: CreateSession): void {
 
   test('memory that cannot be had is told as such', async () => {
     const session = await create(await outerProduct(dir), THREADS);
-    const [many, two] = [new Float32Array(2 ** 21).fill(1), Float32Array.of(1, 2)];
-    const refusal = await refusalOf(session.run({ column: { data: many, shape: [many.length, 1] }, row: { data: many, shape: [1, many.length] } })); // 16 TiB
+    const [many, two] = [new Float32Array(2 ** 24).fill(1), Float32Array.of(1, 2)];
+    const refusal = await refusalOf(session.run({ column: { data: many, shape: [many.length, 1] }, row: { data: many, shape: [1, many.length] } })); // 1 PiB, more than there are addresses
     expect(refusal).toMatchObject({ code: 'engine_out_of_memory', message: expect.stringMatching(/not enough memory/) });
     expect(await session.run({ column: { data: two, shape: [2, 1] }, row: { data: two, shape: [1, 2] } })).toEqual({ product: Float32Array.of(1, 2, 2, 4) });
     await session.release();
