@@ -62,6 +62,12 @@ export default {
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
     ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod', 'undici')], NODE),
     ...room(
+      'cuda-pack',
+      '^src-main/cuda-pack/',
+      [SHARED, ...main('lib', 'models/(fetch-file|hub-client|speed|throttle).ts'), ...packages('zod')],
+      NODE,
+    ),
+    ...room(
       'jobs',
       '^src-main/jobs/',
       [SHARED, ...main('lib', 'engine/engine.ts', 'models/checkpoint.ts'), ...packages('zod', '@photostructure/sqlite')],
@@ -73,7 +79,7 @@ export default {
       '^src-main/server/',
       [
         SHARED,
-        ...main('lib', 'config', 'jobs', 'models', 'pictures/pictures.ts'),
+        ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'pictures/pictures.ts'),
         ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws'),
       ],
       NODE,
@@ -113,7 +119,7 @@ export default {
       comment: 'The command-line entries directly in src-main compose the rooms; nothing imports them.',
       severity: 'error',
       from: {},
-      to: { path: '^src-main/(index|headless|generate|compile|parity|models|doctor)\\.ts$' },
+      to: { path: '^src-main/(index|headless|generate|compile|parity|models|doctor|cuda)\\.ts$' },
     },
     {
       name: 'no-import-of-tests',

@@ -1,20 +1,20 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { findPack, packsDirOf } from './cuda-pack/pack-folder.ts';
 import { detectNvidia } from './engine/nvidia.ts';
 import { createDeviceProbes, type DeviceProbes, type DeviceProbesOptions } from './engine/probe-devices.ts';
-import { programDir } from './lib/program-files.ts';
+import { onnxruntimeVersion } from './onnxruntime-version.ts';
 
-const manifestSchema = z.object({ dependencies: z.object({ 'onnxruntime-node': z.string() }) });
+const NO_PACK = 'The CUDA pack for this version of ONNX Runtime is not installed: npm run cuda -- install, or the button in the settings.';
 
-/** The probes of this machine's devices, remembered in the data folder. Loading ONNX Runtime here only to ask its version would cost the server its memory. */
+/** The probes of this machine's devices, remembered in the data folder. */
 export function deviceProbes({ spawn, dataDir, active, log }: Pick<DeviceProbesOptions, 'spawn' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
-  const manifest = manifestSchema.parse(JSON.parse(readFileSync(join(programDir, 'package.json'), 'utf8')));
+  const ortVersion = onnxruntimeVersion();
   return createDeviceProbes({
     spawn,
     memoryPath: join(dataDir, 'devices.json'),
-    ortVersion: manifest.dependencies['onnxruntime-node'],
+    ortVersion,
+    missingFor: (provider) => (provider === 'cuda' && findPack(packsDirOf(dataDir), ortVersion) === null ? NO_PACK : null),
     detectGpus: detectNvidia,
     platform: process.platform,
     threads: availableParallelism(),

@@ -5,12 +5,12 @@ import { z } from 'zod';
 import { type Devices, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { chooseEngines } from './choose-engines.ts';
-import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import type { EngineConfig } from './engine/supervisor.ts';
+import { engineEnvironment } from './engine-environment.ts';
 import { entryFile, resourcesDir } from './lib/program-files.ts';
 import { openModelRegistry } from './models/registry.ts';
 import { programVersion } from './program-version.ts';
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   console.log(`data folder: ${dataDir}, ${await freeOf(dataDir)}`);
   console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
 
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
   const found = await probes.list(again);
   let chosen: EngineConfig[] = [];

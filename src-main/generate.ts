@@ -5,13 +5,13 @@ import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { chooseEngines } from './choose-engines.ts';
-import { childEnvironment } from './config/child-environment.ts';
 import { readCommandOptions } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
 import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { createEngine } from './engine/supervisor.ts';
+import { engineEnvironment } from './engine-environment.ts';
 import { pictureFileName, upscaledFileName } from './jobs/file-name.ts';
 import { jobIdOf } from './jobs/job-id.ts';
 import { recipeTexts } from './jobs/recipe-texts.ts';
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
         pictureFileName(createdAt, params.prompt, jobId, () => false),
       ),
   );
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
   const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'resident', dataDir }, probes);
   const engine = createEngine({ spawn, config, log });

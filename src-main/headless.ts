@@ -1,7 +1,7 @@
 import { AppError } from '#shared/protocol/errors.ts';
-import { childEnvironment } from './config/child-environment.ts';
 import { type Config, loadConfig, usage } from './config/config.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
+import { engineEnvironment } from './engine-environment.ts';
 import { entryFile } from './lib/program-files.ts';
 import { rotateAccessKey } from './server/access-key.ts';
 import { serverUrl } from './server/listen.ts';
@@ -18,7 +18,7 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, 'the server failed and ends');
     process.exit(1);
   });
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(config.dataDir) });
   const studio = await startStudio({ config, spawn, log });
   endOnSignal(studio, log);
   if (!config.open && !isLoopback(config)) say(`access key for other machines: ${studio.accessKey.text()}\n`);

@@ -1,10 +1,11 @@
+import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { HostedStudio, HostedStudioChoices } from './app/hosted-studio.ts';
 import { spawnUtility } from './app/spawn-engine.ts';
 import { attachStudio } from './attach-studio.ts';
-import { childEnvironment } from './config/child-environment.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { desktopConfigArguments } from './config/launch-arguments.ts';
+import { engineEnvironment } from './engine-environment.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { entryFile } from './lib/program-files.ts';
 import { createLog } from './server/log.ts';
@@ -28,7 +29,8 @@ export async function openStudio({ host, dataDir, argv }: HostedStudioChoices): 
 
 async function hostStudio(config: Config): Promise<HostedStudio> {
   const entry = entryFile('engine/worker.ts');
-  const spawn = () => spawnUtility(entry, childEnvironment());
+  const environment = engineEnvironment(config.dataDir);
+  const spawn = (provider: ProviderName) => spawnUtility(entry, environment(provider));
   const { studio, takenPort } = await startOnFreePort({ config, spawn, log: createLog(config.logLevel) });
   const { jobs } = studio;
   return {

@@ -11,6 +11,7 @@ import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
+import { localCudaPack } from './local-cuda-pack.ts';
 import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';
 import { programVersion } from './program-version.ts';
@@ -51,6 +52,12 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity);
   const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
+  const cudaPack = localCudaPack({
+    config,
+    bytesPerSecond: () => library.limits().bytes_per_second,
+    isInUse: () => engine.pid() !== null && deviceParts(engine.status().device).provider === 'cuda',
+    log,
+  });
   // a folder that was named and cannot be used is told now, not at the first job
   if (checkpointDirs.length > 0) await library.list();
   const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, engine, registry: library, programVersion: version, log, isOwnWindow });
@@ -60,7 +67,19 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     const rendererDir = join(programDir, 'out', 'renderer');
     const measurePrompt = createPromptMeter();
     const engineStatus = () => engine.status();
-    const server = await buildServer({ config, jobs, library, engineStatus, listDevices: devices.list, accessKey, rendererDir, version, measurePrompt, log });
+    const server = await buildServer({
+      config,
+      jobs,
+      library,
+      cudaPack,
+      engineStatus,
+      listDevices: devices.list,
+      accessKey,
+      rendererDir,
+      version,
+      measurePrompt,
+      log,
+    });
     // one that was killed has left its own
     removeServerAddress(dataDir);
     const port = await listen(server, config.host, config.port);
@@ -75,6 +94,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
       await jobs.close(how);
       await server.close();
       await library.close();
+      await cudaPack.close();
       await hub.close();
       await engine.close();
     };
@@ -82,6 +102,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   } catch (thrown) {
     await jobs.close('now');
     await library.close();
+    await cudaPack.close();
     await hub.close();
     await engine.close();
     throw thrown;

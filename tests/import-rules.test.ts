@@ -45,6 +45,8 @@ const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-main/engine/b.test.ts', '#main/server/target.ts', ['engine-tests']],
   ['src-main/models/a.ts', '#main/server/target.ts', ['models']],
   ['src-main/models/b.test.ts', '#main/server/target.ts', ['models-tests']],
+  ['src-main/cuda-pack/a.ts', '#main/server/target.ts', ['cuda-pack']],
+  ['src-main/cuda-pack/b.test.ts', '#main/jobs/target.ts', ['cuda-pack-tests']],
   ['src-main/pictures/a.ts', '#main/server/target.ts', ['pictures']],
   ['src-main/pictures/b.test.ts', '#main/server/target.ts', ['pictures-tests']],
   ['src-main/server/codec.ts', 'sharp', ['no-dev-dependency', 'server']],

@@ -25,6 +25,8 @@ export interface Config {
   /** Settings that were decided here and that nobody can change while the program runs. */
   fixedSettings: readonly SettingName[];
   hub: HubConfig;
+  /** A Python package index that the CUDA pack is fetched from, in place of its vendors' own addresses. */
+  wheelIndex: URL | null;
   /** Checkpoint folders that go before the bundled ones. */
   checkpointDirs: readonly string[];
   /** `auto`, every card that can be used, or one device. */
@@ -59,6 +61,13 @@ const wholeNumberSchema = z
   .transform(Number)
   .refine((port) => port <= 65_535, 'a whole number from 0 to 65535');
 
+const indexSchema = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:')) return url;
+  context.addIssue({ code: 'custom', message: 'the address of a Python package index, such as https://example.org/simple' });
+  return z.NEVER;
+});
+
 const folderSchema = z.string().min(1, 'a folder');
 
 function choice<const T extends readonly [string, ...string[]]>(values: T): z.ZodType<T[number]> {
@@ -86,6 +95,7 @@ const optionsSchema = z.object({
   'allow-host': z.array(hostNameSchema).default([]),
   'allow-origin': z.array(originSchema).default([]),
   checkpoint: z.array(folderSchema).default([]),
+  'wheel-index': indexSchema.optional(),
   device: deviceSchema.default('auto'),
   accuracy: choice(['exact', 'fast']).default('fast'),
   memory: choice(['resident', 'in_turn']).default('resident'),
@@ -103,6 +113,7 @@ const argumentKinds = {
   'allow-host': { type: 'string', multiple: true },
   'allow-origin': { type: 'string', multiple: true },
   checkpoint: { type: 'string', multiple: true },
+  'wheel-index': { type: 'string' },
   device: { type: 'string' },
   accuracy: { type: 'string' },
   memory: { type: 'string' },
@@ -124,6 +135,8 @@ export const usage = `Usage: bash start.sh [options]
   --allow-host NAME      a host name under which browsers may reach this server (repeatable)
   --allow-origin ORIGIN  a web page's origin that may call this server (repeatable)
   --checkpoint DIR       a checkpoint folder in Hugging Face layout (repeatable)
+  --wheel-index URL      a Python package index to install the CUDA pack from
+                         (without it: from ONNX Runtime's and NVIDIA's own sites)
   --device NAME          auto, cpu, cuda, webgpu, directml or coreml; cuda:1 is the
                          second card (auto: every NVIDIA card that can be used,
                          else cpu)
@@ -160,6 +173,7 @@ export function loadConfig(
     outputsDir: resolve(outputsDir ?? join(dataDir ?? rootDir, 'outputs')),
     fixedSettings: Object.freeze(outputsDir === undefined ? [] : (['outputs_folder'] as const)),
     hub: loadHubConfig(env),
+    wheelIndex: options['wheel-index'] ?? null,
     checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
     device: options.device,
     accuracy: options.accuracy,

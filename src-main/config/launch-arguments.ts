@@ -1,5 +1,15 @@
 /** The options of `loadConfig` that the desktop app takes from its own command line; address and folders are the app's to choose. */
-const takenOptions = new Set(['--port', '--checkpoint', '--device', '--accuracy', '--memory', '--log-level', '--allow-host', '--allow-origin']);
+const takenOptions = new Set([
+  '--port',
+  '--checkpoint',
+  '--wheel-index',
+  '--device',
+  '--accuracy',
+  '--memory',
+  '--log-level',
+  '--allow-host',
+  '--allow-origin',
+]);
 
 /**
  * The arguments that the desktop app was started with, without the program itself.

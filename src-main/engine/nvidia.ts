@@ -39,9 +39,10 @@ export function parseNvidiaSmi(text: string): Gpu[] {
 
 /** Why CUDA cannot run on this card, and what would do; null where nothing speaks against it. */
 export function cudaObstacle({ name, driver, compute_capability: capability }: Gpu): string | null {
-  if (Number.parseInt(driver, 10) < LOWEST_DRIVER) return `${name} has driver ${driver}; driver ${LOWEST_DRIVER} or newer is needed.`;
+  if (Number.parseInt(driver, 10) < LOWEST_DRIVER)
+    return `${name} has driver ${driver}; driver ${LOWEST_DRIVER} or newer is needed: install it from https://www.nvidia.com/drivers, or by your distribution.`;
   if (capability === null || CAPABILITIES.test(capability)) return null;
-  return `${name} has compute capability ${capability}; 7.5 (Turing), 8.x (Ampere, Ada), 9.0 (Hopper) and 12.0 (Blackwell) are supported.`;
+  return `${name} has compute capability ${capability}; 7.5 (Turing), 8.x (Ampere, Ada), 9.0 (Hopper) and 12.0 (Blackwell) are supported. Pictures are made on the CPU; another card would do.`;
 }
 
 function mebibytes(text: string): number | null {

@@ -23,6 +23,7 @@ function optionsWith(change: Partial<DeviceProbesOptions>): DeviceProbesOptions 
     memoryPath: join(dir, 'devices.json'),
     ortVersion: '1.30.0',
     detectGpus: async () => [turing],
+    missingFor: () => null,
     platform: 'linux',
     threads: 1,
     active: () => ['cpu'],
@@ -101,6 +102,18 @@ test('what was found is remembered for this driver and this ONNX Runtime, and no
   await createDeviceProbes(optionsWith({ spawn, ortVersion: '1.31.0' })).list(true);
   expect(spawned).toHaveLength(12);
   expect(JSON.parse(await readFile(join(dir, 'devices.json'), 'utf8'))).toMatchObject({ version: 1 });
+});
+
+test('a provider whose libraries are not there is not tried, though it once worked', async () => {
+  const { spawn, spawned } = scripted((process) => process.say(right));
+  await createDeviceProbes(optionsWith({ spawn })).list();
+  const missingFor = (provider: Device['provider']) => (provider === 'cuda' ? 'The CUDA pack is not installed.' : null);
+  expect(await stateOf(optionsWith({ spawn, missingFor }), 'cuda')).toMatchObject({
+    state: 'absent',
+    reason: 'The CUDA pack is not installed.',
+    probed_at: null,
+  });
+  expect(spawned).toHaveLength(3);
 });
 
 test('what was refused is tried again: a library may have been installed', async () => {

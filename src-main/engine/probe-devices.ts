@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { providerNamed, providers } from '#main/inference/devices.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import { type Device, type DeviceName, type Devices, deviceParts, deviceStateSchema, type Gpu } from '#shared/domain/device.ts';
+import { type Device, type DeviceName, type Devices, deviceParts, deviceStateSchema, type Gpu, type ProviderName } from '#shared/domain/device.ts';
 import { eventSchema } from './channel.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import { cudaObstacle } from './nvidia.ts';
@@ -17,6 +17,8 @@ export interface DeviceProbesOptions {
   /** Version of ONNX Runtime; with another one everything is probed again. */
   ortVersion: string;
   detectGpus: () => Promise<Gpu[]>;
+  /** Why the libraries that a provider needs beside ONNX Runtime are not there, or null. */
+  missingFor: (provider: ProviderName) => string | null;
   platform: NodeJS.Platform;
   threads: number;
   /** What pictures are made on now. */
@@ -53,7 +55,7 @@ const KEPT_LINES = 40;
 
 /** A provider is believed only after it computed something right in a process of its own: drivers crash, hang and give wrong numbers. */
 export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
-  const { memoryPath, ortVersion, detectGpus, platform, log } = options;
+  const { memoryPath, ortVersion, detectGpus, missingFor, platform, log } = options;
   let running: Promise<Devices> | null = null;
 
   async function probeAll(again: boolean): Promise<Devices> {
@@ -63,7 +65,7 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     const devices: Device[] = [];
     for (const provider of providers.filter(({ systems }) => systems.includes(platform))) {
       const key = keyOf(provider.name, gpus);
-      const outcome = known[key] ?? (await judge(provider.name, gpus));
+      const outcome = obstacleTo(provider.name, gpus) ?? known[key] ?? (await probe(provider.name, options));
       outcomes[key] = outcome;
       devices.push({
         provider: provider.name,
@@ -88,8 +90,9 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     }
     const known = await loadMemory(memoryPath);
     const key = keyOf(device, gpus);
-    const outcome = known[key] ?? (await judge(device, gpus));
-    if (known[key] === undefined) await remember({ ...known, [key]: outcome });
+    const obstacle = obstacleTo(device, gpus);
+    const outcome = obstacle ?? known[key] ?? (await probe(device, options));
+    if (obstacle === null && known[key] === undefined) await remember({ ...known, [key]: outcome });
     return { state: outcome.state, reason: outcome.reason, gpu };
   }
 
@@ -99,16 +102,20 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     return `${name}, onnxruntime ${ortVersion}, ${platform}, ${cards === '' ? 'no NVIDIA card' : cards}`;
   }
 
-  /** A provider without a number stands for its first card, and for `cuda` is too old only where every card is. */
-  async function judge(device: DeviceName, gpus: readonly Gpu[]): Promise<Outcome> {
+  /**
+   * What speaks against a device before it is tried, also after it once worked: a card can be taken out, a library removed. A provider without a number stands
+   * for its first card, and for `cuda` is too old only where every card is.
+   */
+  function obstacleTo(device: DeviceName, gpus: readonly Gpu[]): Outcome | null {
     const { provider, card } = deviceParts(device);
     if (provider === 'cuda') {
-      if (gpus.length === 0) return unprobed('absent', 'No NVIDIA card answers: its driver is not installed, or there is none.');
+      if (gpus.length === 0) return unprobed('absent', 'There is no NVIDIA GPU, or its driver is not installed: none answers.');
       const meant = device === provider ? gpus : gpus.slice(card, card + 1);
       const obstacles = meant.map(cudaObstacle);
       if (obstacles.every((obstacle) => obstacle !== null)) return unprobed('too_old', obstacles.join(' '));
     }
-    return probe(device, options);
+    const missing = missingFor(provider);
+    return missing === null ? null : unprobed('absent', missing);
   }
 
   /** What was refused or was not there may be installed meanwhile, and is found out in a second; the rest is worth keeping. */

@@ -7,6 +7,9 @@ const isSource = import.meta.filename.endsWith('.ts');
 /** The folder that holds `package.json`: the repository's root, or `app.asar` in the packaged app. */
 export const programDir = nearestWithPackageJson(here);
 
+/** The folder of the packages that are installed beside the program; native libraries lie outside of an archive. */
+export const packagesDir = join(programDir.endsWith('.asar') ? `${programDir}.unpacked` : programDir, 'node_modules');
+
 /** Icons, the bundled checkpoints and upscalers. They lie beside `app.asar`, never in it: ONNX Runtime maps them as plain files. */
 export const resourcesDir = programDir.endsWith('.asar') ? join(dirname(programDir), 'app-resources') : join(programDir, 'resources');
 

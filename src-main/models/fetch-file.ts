@@ -23,7 +23,9 @@ export interface FetchCounts {
 }
 
 export interface FetchParts {
-  hub: HubClient;
+  hub: Pick<HubClient, 'get'>;
+  /** What to do, as the end of a sentence, where the server has not the file any more and where it cannot be reached; without it, of Hugging Face. */
+  advice?: { refused: string; unreachable: string };
   throttle: Throttle;
   signal: AbortSignal;
   /** Bytes of the file that are safe on the disk now; falls where it begins anew. */
@@ -351,7 +353,7 @@ class Source {
   #badStatus({ status, header, url }: HubAnswer): Error {
     // where a redirect led, the address may only have expired
     if ((status === 401 || status === 403 || status === 404 || status === 410) && url.origin === this.#url.origin) {
-      const message = `${this.#url.host} does not give ${this.#file.path} (HTTP ${status}); it may have been taken back, or want another HF_TOKEN.`;
+      const message = `${this.#url.host} does not give ${this.#file.path} (HTTP ${status}); ${this.#parts.advice?.refused ?? 'it may have been taken back, or want another HF_TOKEN'}.`;
       return new AppError('download_failed', message, {});
     }
     const seconds = Number(header('retry-after'));
@@ -360,7 +362,7 @@ class Source {
   }
 
   #hopeless(thrown: unknown): AppError {
-    if (!(thrown instanceof BadAnswer || thrown instanceof AskedToWait)) return unreachable(this.#url, thrown);
+    if (!(thrown instanceof BadAnswer || thrown instanceof AskedToWait)) return unreachable(this.#url, thrown, this.#parts.advice?.unreachable);
     const message = `${this.#file.path} cannot be fetched from ${this.#url.host}: ${thrown.message}. What was fetched is kept; resume when the server is well again.`;
     return new AppError('download_failed', message, {}, { cause: thrown });
   }

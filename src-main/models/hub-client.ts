@@ -248,14 +248,9 @@ function badStatus({ status, header }: HubAnswer, repository: string, hasToken: 
 }
 
 /** Also used for files: one sentence for a server that cannot be reached. */
-export function unreachable(url: URL, cause: unknown): AppError {
+export function unreachable(url: URL, cause: unknown, advice = 'HTTPS_PROXY names a proxy and HF_ENDPOINT a mirror'): AppError {
   if (cause instanceof Error && cause.cause instanceof AppError) return cause.cause;
-  return new AppError(
-    'download_failed',
-    `${url.host} cannot be reached (${errnoCode(cause)}). Check the network; HTTPS_PROXY names a proxy and HF_ENDPOINT a mirror.`,
-    {},
-    { cause },
-  );
+  return new AppError('download_failed', `${url.host} cannot be reached (${errnoCode(cause)}). Check the network; ${advice}.`, {}, { cause });
 }
 
 function notTheApi(url: URL, what: string, cause?: unknown): AppError<'download_failed'> {

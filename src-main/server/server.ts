@@ -4,6 +4,7 @@ import helmet from '@fastify/helmet';
 import fastifyStatic from '@fastify/static';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
@@ -18,6 +19,7 @@ import { registerJsonBody } from './json-body.ts';
 import { hideKeys, type Log } from './log.ts';
 import { registerRouteTable } from './route-table.ts';
 import { registerClients } from './routes/clients.ts';
+import { registerCudaPack } from './routes/cuda-pack.ts';
 import { type ListDevices, registerDevices } from './routes/devices.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerImage } from './routes/image.ts';
@@ -48,6 +50,7 @@ export interface ServerOptions {
   config: { open: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
   jobs: Jobs;
   library: ModelLibrary;
+  cudaPack: CudaPack;
   engineStatus: () => EngineState;
   listDevices: ListDevices;
   accessKey: AccessKey;
@@ -61,7 +64,7 @@ export interface ServerOptions {
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, library, engineStatus, listDevices, accessKey, rendererDir, version, measurePrompt, log } = options;
+  const { config, jobs, library, cudaPack, engineStatus, listDevices, accessKey, rendererDir, version, measurePrompt, log } = options;
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
@@ -130,13 +133,14 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerQueue(app, jobs);
   registerModels(app, library);
   registerDevices(app, listDevices);
+  registerCudaPack(app, cudaPack);
   registerTokens(app, library, measurePrompt);
   registerSettings(app, jobs);
   registerNetwork(app, config.open, accessKey);
   registerClients(app, jobs);
   registerLog(app, log.recent);
   await registerUploads(app, pictures);
-  registerSocketRoute(app, { jobs, library, access, limits: socketLimits });
+  registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
   await registerDocs(app, version);
   await registerWindow(app, rendererDir);
   await app.ready();

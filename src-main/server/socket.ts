@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastifyWebsocket from '@fastify/websocket';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
+import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
@@ -75,6 +76,7 @@ export function isWebSocketUpgrade({ method, url, headers }: IncomingMessage): b
 export interface SocketParts {
   jobs: Jobs;
   library: ModelLibrary;
+  cudaPack: CudaPack;
   access: Access;
   limits: SocketLimits;
 }
@@ -137,19 +139,19 @@ function endFailed(error: Error, socket: WebSocket, log: FastifyBaseLogger): voi
 function serve(
   session: Session,
   { clientId, since }: { clientId: string | null; since: number | undefined },
-  { jobs, library, limits }: SocketParts,
+  { jobs, library, cudaPack, limits }: SocketParts,
   takeRate: (address: string) => number,
 ): void {
   const { socket, address, log } = session;
   const send = (message: ServerMessage): void => {
     if (socket.readyState !== socket.OPEN) return;
-    const isDroppable = message.type === 'job_preview' || message.type === 'model_progress';
+    const isDroppable = ['job_preview', 'model_progress', 'cuda_pack_progress'].includes(message.type);
     if (isDroppable && socket.bufferedAmount > limits.bufferedBytes / 16) return;
     if (socket.bufferedAmount > limits.bufferedBytes) cut(session, limits);
     else socket.send(JSON.stringify(message));
   };
   const ofJobs = jobs.connect({ clientId, from: address === null ? 'this_machine' : 'network' }, send);
-  const connection: Connection = { jobs: ofJobs, watchModels: watchModels(library, send) };
+  const connection: Connection = { jobs: ofJobs, watchModels: watchInstallations(library, cudaPack, send) };
   socket.on('close', () => {
     ofJobs.close();
     connection.watchModels(false);
@@ -197,14 +199,22 @@ function serve(
   if (since !== undefined) ofJobs.watch({ since });
 }
 
-/** Begins or ends the messages about models on one socket; twice the same changes nothing. */
-function watchModels(library: ModelLibrary, send: (message: ServerMessage) => void): (isWatching: boolean) => void {
+/** Begins or ends the messages about what is installed on one socket; twice the same changes nothing. */
+function watchInstallations(library: ModelLibrary, cudaPack: CudaPack, send: (message: ServerMessage) => void): (isWatching: boolean) => void {
   let unwatch: (() => void) | null = null;
+  const watch = (): (() => void) => {
+    const ofModels = library.watch((model) => send({ type: 'model_progress', model }));
+    const ofPack = cudaPack.watch((pack) => send({ type: 'cuda_pack_progress', pack }));
+    return () => {
+      ofModels();
+      ofPack();
+    };
+  };
   return (isWatching) => {
     if (!isWatching) {
       unwatch?.();
       unwatch = null;
-    } else unwatch ??= library.watch((model) => send({ type: 'model_progress', model }));
+    } else unwatch ??= watch();
   };
 }
 

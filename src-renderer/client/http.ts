@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type CudaPackAction, type CudaPackEntry, cudaPackSchema } from '#shared/domain/cuda-pack.ts';
 import { type Devices, devicesSchema } from '#shared/domain/device.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import {
@@ -64,6 +65,9 @@ export interface StudioHttp {
   network(): Promise<Network>;
   /** What pictures can be made on; `again` tries every device anew. */
   devices(again: boolean): Promise<Devices>;
+  cudaPack(): Promise<CudaPackEntry>;
+  /** Resolves with how the pack stands then; what takes long is told by `cuda_pack_progress`. */
+  actOnCudaPack(action: CudaPackAction, acceptLicences: boolean): Promise<CudaPackEntry>;
   clients(): Promise<Clients>;
   sizes(): Promise<Sizes>;
   /** The lines after number `since`. */
@@ -114,6 +118,8 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     settings: () => call(settingsAnswerSchema, '/api/settings'),
     changeSettings: (change) => call(settingsAnswerSchema, '/api/settings', withBody('PUT', change)),
     devices: (again) => (again ? call(devicesSchema, '/api/devices/probe', withBody('POST', {})) : call(devicesSchema, '/api/devices')),
+    cudaPack: () => call(cudaPackSchema, '/api/cuda-pack'),
+    actOnCudaPack: (action, accept_licences) => call(cudaPackSchema, `/api/cuda-pack/${action}`, withBody('POST', { accept_licences })),
     network: () => call(networkSchema, '/api/network'),
     clients: () => call(clientsSchema, '/api/clients'),
     sizes: () => call(sizesSchema, '/api/jobs/sizes'),

@@ -127,6 +127,8 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
             return get().refreshServerSettings();
           case 'model_progress':
             return get().receiveModel(message.model);
+          case 'cuda_pack_progress':
+            return get().receiveCudaPack(message.pack);
           case 'client_jobs':
           case 'watching':
             return;

@@ -1,4 +1,5 @@
 import type { StateCreator } from 'zustand/vanilla';
+import type { CudaPackAction, CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Models } from '#shared/protocol/http.ts';
 import { HttpFailure } from '../client/http.ts';
@@ -14,6 +15,12 @@ export interface ModelsSlice {
   /** Null when it is done, else why not. */
   addModel(model: NewModel): Promise<HttpFailure | null>;
   limitDownloads(limits: ModelLimits): void;
+  /** The libraries for an NVIDIA card; null until the server has told. */
+  cudaPack: CudaPackEntry | null;
+  refreshCudaPack(): void;
+  receiveCudaPack(pack: CudaPackEntry): void;
+  /** `install` says that its licences are agreed to. */
+  actOnCudaPack(action: CudaPackAction): void;
 }
 
 export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioState, [], [], ModelsSlice> {
@@ -56,6 +63,21 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
           get().tell({ tone: 'info', text: 'saved' });
         };
         http.limitDownloads(limits).then(take, get().tellFailure);
+      },
+
+      cudaPack: null,
+
+      refreshCudaPack: oneAtATime(() => http.cudaPack().then((cudaPack) => set({ cudaPack }), get().tellFailure)),
+
+      receiveCudaPack(pack) {
+        const before = get().cudaPack;
+        set({ cudaPack: pack });
+        // what CUDA can do has changed with it
+        if (before !== null && before.state !== pack.state && (pack.state === 'installed' || pack.state === 'absent')) get().refreshDevices(false);
+      },
+
+      actOnCudaPack(action) {
+        http.actOnCudaPack(action, action === 'install').then(get().receiveCudaPack, get().tellFailure);
       },
     };
   };

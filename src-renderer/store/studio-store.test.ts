@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { JobRecord } from '#shared/domain/job-record.ts';
 import type { ModelEntry } from '#shared/domain/model.ts';
 import type { DesktopBridge } from '#shared/protocol/desktop.ts';
@@ -50,6 +51,22 @@ const model: ModelEntry = {
   compilation: null,
 };
 
+const cudaPack: CudaPackEntry = {
+  state: 'absent',
+  version: '1-cuda13',
+  onnxruntime: '1',
+  source: 'example.org',
+  path: null,
+  bytes_done: 0,
+  bytes_total: 10,
+  bytes_per_second: null,
+  seconds_left: null,
+  installed_bytes: 20,
+  error: null,
+  licences: [],
+  others: [],
+};
+
 /** A server that lists `records`, 200 a page, and refuses the calls named in `refused`. */
 function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[], logged: LogLine[]): StudioHttp {
   function answer<T>(call: keyof StudioHttp, value: () => T): Promise<T> {
@@ -78,6 +95,8 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
     settings: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
     changeSettings: () => Promise.reject(new HttpFailure('bad_param', 'no such folder', { field: 'outputs_folder' })),
     devices: () => answer('devices', () => ({ gpus: [], devices: [], onnxruntime: '1' })),
+    cudaPack: () => answer('cudaPack', () => cudaPack),
+    actOnCudaPack: (action) => answer('actOnCudaPack', () => ({ ...cudaPack, state: action === 'install' ? 'downloading' : 'absent' })),
     network: () => Promise.reject(new HttpFailure('access_key_required', 'not without the key')),
     clients: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
     sizes: () => answer('sizes', () => ({ sizes: [] })),

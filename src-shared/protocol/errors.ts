@@ -64,6 +64,10 @@ export const errorTable = {
   repository_unavailable: z.object({ repository: z.string() }),
   download_refused: none,
   download_failed: none,
+  licence_not_accepted: z.object({ licences: z.array(z.string()) }),
+  cuda_pack_busy: z.object({ state: z.string() }),
+  cuda_pack_damaged: z.object({ file: z.string() }),
+  cuda_pack_unsupported: none,
   graph_invalid: z.object({ graph: z.string(), node: z.string() }),
   // the engine
   engine_crashed: none,

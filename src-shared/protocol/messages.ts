@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cudaPackSchema } from '../domain/cuda-pack.ts';
 import { modelTypeSchema } from '../domain/job.ts';
 import { modelEntrySchema } from '../domain/model.ts';
 import { settingNameSchema } from './settings.ts';
@@ -44,7 +45,7 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     type: z.literal('watch'),
     previews: z.boolean().optional(),
     all: z.boolean().optional(),
-    /** `model_progress` of installations too. */
+    /** `model_progress` and `cuda_pack_progress` of installations too. */
     models: z.boolean().optional(),
     since: z.number().int().nonnegative().optional(),
     request_id: requestIdSchema,
@@ -126,6 +127,9 @@ export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 /** Ours: a model's state or how far its download is, to who watches models; at most four a second of each. */
 const modelProgressMessageSchema = z.object({ type: z.literal('model_progress'), model: modelEntrySchema });
 
+/** Ours: the CUDA pack's state or how far its installation is, to who watches models; at most four a second. */
+const cudaPackProgressMessageSchema = z.object({ type: z.literal('cuda_pack_progress'), pack: cudaPackSchema });
+
 const clientJobsMessageSchema = z.object({
   type: z.literal('client_jobs'),
   jobs: z.array(
@@ -170,6 +174,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   jobProgressMessageSchema,
   jobPreviewMessageSchema,
   modelProgressMessageSchema,
+  cudaPackProgressMessageSchema,
   clientJobsMessageSchema,
   watchingMessageSchema,
   jobStarredMessageSchema,

@@ -8,6 +8,7 @@ import { type AccessKey, loadAccessKey } from '#main/server/access-key.ts';
 import type { App } from '#main/server/app.ts';
 import { createLog } from '#main/server/log.ts';
 import { buildServer, type ServerOptions } from '#main/server/server.ts';
+import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { ModelEntry } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { JobsDouble } from './jobs.ts';
@@ -57,6 +58,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     config: { open: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
     jobs,
     library,
+    cudaPack: { entry: async () => packEntry, act: async () => packEntry, watch: () => () => {}, close: async () => {} },
     engineStatus: () => ({ state: 'ready', device: 'cpu', deviceReason: 'no GPU', accuracy: 'fast', memory: 'resident', residentBytes: 1, restarts: 0 }),
     listDevices: async () => ({ gpus: [], devices: [], onnxruntime: '1.30.0' }),
     accessKey,
@@ -85,6 +87,22 @@ const checkpoint = {
   sizeBytes: 1,
   license: 'Apache-2.0',
   sizeUnitPx: 32,
+};
+
+const packEntry: CudaPackEntry = {
+  state: 'absent',
+  version: '1.30.0-cuda13.1.1-cudnn9.20.0',
+  onnxruntime: '1.30.0',
+  source: 'example.org',
+  path: null,
+  bytes_done: 0,
+  bytes_total: 1,
+  bytes_per_second: null,
+  seconds_left: null,
+  installed_bytes: 2,
+  error: null,
+  licences: [],
+  others: [],
 };
 
 const entry: ModelEntry = {

@@ -77,6 +77,8 @@ describe('OpenAPI', () => {
     expect(Object.keys(paths).toSorted()).toEqual([
       '/api/bin',
       '/api/clients',
+      '/api/cuda-pack',
+      '/api/cuda-pack/{action}',
       '/api/devices',
       '/api/devices/probe',
       '/api/health',

@@ -2,7 +2,7 @@ import type { JobPage, JobRecord, QueueAction, QueueSummary } from '#shared/doma
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Clients, LogPage, Network, Sizes, Tokens } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
-import { EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
+import { EXAMPLE_CUDA_PACK, EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
 
 /** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
 export interface HttpExample {
@@ -79,6 +79,8 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'get /api/info': {},
   'get /api/devices': {},
   'post /api/devices/probe': {},
+  'get /api/cuda-pack': { answer: EXAMPLE_CUDA_PACK },
+  'post /api/cuda-pack/{action}': { params: { action: 'install' }, body: { accept_licences: true }, answer: EXAMPLE_CUDA_PACK },
   'get /api/image/{filename}': { params: { filename: `${EXAMPLE_FILE}.png` }, query: { w: 256 } },
   'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },

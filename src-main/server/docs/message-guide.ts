@@ -1,4 +1,22 @@
+import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
+
+/** In the middle of its installation. */
+export const EXAMPLE_CUDA_PACK: CudaPackEntry = {
+  state: 'downloading',
+  version: '1.30.0-cuda13.1.1-cudnn9.20.0',
+  onnxruntime: '1.30.0',
+  source: 'github.com, developer.download.nvidia.com',
+  path: null,
+  bytes_done: 420_000_000,
+  bytes_total: 1_800_000_000,
+  bytes_per_second: 42_000_000,
+  seconds_left: 33,
+  installed_bytes: 1_480_000_000,
+  error: null,
+  licences: [{ name: 'MIT License', covers: 'the CUDA execution provider of ONNX Runtime', url: 'https://github.com/microsoft/onnxruntime/blob/main/LICENSE' }],
+  others: [],
+};
 
 /** A sentence and an example for each message of the WebSocket; the fields themselves are read from the schemas. */
 interface Guide<Message> {
@@ -65,6 +83,10 @@ export const serverGuide: Guides<ServerMessage> = {
   job_preview: {
     summary: 'What the picture looks like so far, to those who asked for previews by watch.',
     example: { type: 'job_preview', job_id: EXAMPLE_JOB_ID, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ', seq: 20 },
+  },
+  cuda_pack_progress: {
+    summary: 'How the CUDA pack stands or how far its installation is, to those who asked for models by watch.',
+    example: { type: 'cuda_pack_progress', pack: EXAMPLE_CUDA_PACK },
   },
   model_progress: {
     summary: 'How a model stands or how far its download is, to those who asked for models by watch.',

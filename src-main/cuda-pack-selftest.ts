@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
+import type { Gpu } from '#shared/domain/device.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { Config } from './config/config.ts';
+import type { CudaPack } from './cuda-pack/cuda-pack.ts';
+import { createDeviceProbes } from './engine/probe-devices.ts';
+import { createNodeSpawn } from './engine/spawn-node.ts';
+import { engineEnvironment, withLibraries } from './engine-environment.ts';
+import { entryFile, programDir } from './lib/program-files.ts';
+import { localCudaPack } from './local-cuda-pack.ts';
+import { onnxruntimeVersion } from './onnxruntime-version.ts';
+
+const run = promisify(execFile);
+/** What ONNX Runtime says when all of its libraries were found and the driver answers that there is no card. */
+const LAST_LINK = /CUDA failure 100/;
+const silent = { warn: () => {} };
+
+/** A card as the driver would tell it, so that the probe goes on to ONNX Runtime. */
+const pretended: Gpu = { name: 'a card that is only pretended', driver: '580.65.06', compute_capability: '8.9', total_bytes: null, free_bytes: null };
+
+/**
+ * Installs the pack into a new folder, hashes it, and starts an engine with it on a stand-in for the driver that says "no card" (`tests/fakes/libcuda.c`): what
+ * ONNX Runtime answers then shows that every library between was found and loaded. Without the stand-in the doctor must name the missing GPU, and a picture
+ * must still come from the CPU. Prints each step; throws at the first that fails.
+ */
+export async function selfTest(config: Config, hasAccepted: boolean): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'cuda-selftest-'));
+  const dataDir = join(folder, 'data');
+  const pack = localCudaPack({ config: { ...config, dataDir }, bytesPerSecond: () => null, isInUse: () => false, log: silent });
+  const startedAt = performance.now();
+  const step = (text: string): void => console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+  try {
+    await settled(pack, await pack.act('install', { accept_licences: hasAccepted }));
+    const installed = await pack.entry();
+    if (installed.state !== 'installed' || installed.path === null) throw failed(`the pack is ${installed.state}: ${installed.error?.message ?? ''}`);
+    step(
+      `installed ${installed.version} from ${installed.source}: ${megabytes(installed.bytes_total)} fetched, ${megabytes(installed.installed_bytes)} on the disk`,
+    );
+    await settled(pack, await pack.act('verify', { accept_licences: false }));
+    const verified = await pack.entry();
+    if (verified.state !== 'installed') throw failed(`the files are not what was installed: ${verified.error?.message ?? ''}`);
+    step('every file has the hash that it was installed with, and the provider names our version of ONNX Runtime');
+
+    const answer = await probeWithStandIn(dataDir, folder);
+    if (!LAST_LINK.test(answer)) throw failed(`ONNX Runtime did not come as far as the driver, it says: ${answer}`);
+    step(`an engine with the pack and a driver without a card: ${answer}`);
+
+    const { stdout: report } = await run(process.execPath, [entryFile('doctor.ts'), '--data-dir', dataDir]);
+    const told = /There is no NVIDIA GPU[^\n]*/.exec(report)?.[0];
+    if (told === undefined) throw failed(`the doctor does not say that there is no NVIDIA GPU:\n${report}`);
+    step(`the doctor: ${told}`);
+
+    const picture = join(folder, 'picture.png');
+    await mkdir(join(folder, 'outputs'));
+    const options = ['--prompt', 'a small house', '--width', '256', '--height', '256', '--steps', '2', '--no-upscale', '--out', picture, '--data-dir', dataDir];
+    await run(process.execPath, [entryFile('generate.ts'), ...options]);
+    step(`a picture was still made on the CPU, ${(await stat(picture)).size} bytes`);
+  } finally {
+    await pack.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function probeWithStandIn(dataDir: string, folder: string): Promise<string> {
+  const stubDir = join(folder, 'driver');
+  await mkdir(stubDir);
+  await run('cc', ['-shared', '-fPIC', '-o', join(stubDir, 'libcuda.so.1'), join(programDir, 'tests/fakes/libcuda.c')]).catch((cause: unknown) => {
+    throw failed('a C compiler named cc is needed for the stand-in of the driver (Debian: apt install gcc)', cause);
+  });
+  const environment = engineEnvironment(dataDir);
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: (provider) => withLibraries(environment(provider), stubDir, process.platform) });
+  const probes = createDeviceProbes({
+    spawn,
+    memoryPath: join(folder, 'devices.json'),
+    ortVersion: onnxruntimeVersion(),
+    detectGpus: async () => [pretended],
+    missingFor: () => null,
+    platform: process.platform,
+    threads: 1,
+    active: () => [],
+    log: silent,
+  });
+  const { devices } = await probes.list();
+  return devices.find(({ provider }) => provider === 'cuda')?.reason ?? 'nothing';
+}
+
+function settled(pack: CudaPack, begun: CudaPackEntry): Promise<void> {
+  return new Promise((resolve) => {
+    const unwatch = pack.watch(see);
+    see(begun);
+    function see({ state }: CudaPackEntry): void {
+      if (state === 'downloading' || state === 'unpacking' || state === 'verifying') return;
+      unwatch();
+      resolve();
+    }
+  });
+}
+
+function failed(what: string, cause?: unknown): AppError {
+  return new AppError('cuda_pack_damaged', `The self-test of the CUDA pack failed: ${what}.`, { file: '' }, { cause });
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}

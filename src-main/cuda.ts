@@ -1,0 +1,117 @@
+import { mkdir } from 'node:fs/promises';
+import { z } from 'zod';
+import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { readCommandOptions, readCommandWords } from './config/command-options.ts';
+import { loadConfig } from './config/config.ts';
+import type { CudaPack } from './cuda-pack/cuda-pack.ts';
+import { selfTest } from './cuda-pack-selftest.ts';
+import { cudaObstacle, detectNvidia } from './engine/nvidia.ts';
+import { lockDataFolder } from './jobs/instance-lock.ts';
+import { localCudaPack } from './local-cuda-pack.ts';
+
+const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
+
+  list                the NVIDIA cards, the pack for them and the packs that are here, with the licences
+  install             fetch ONNX Runtime's CUDA libraries and NVIDIA's, or go on with that
+  verify              hash all files of the pack again
+  remove [VERSION]    delete the pack, or one of another version
+  selftest            install into a new folder and start an engine with it as far as a machine without a card can
+
+--index URL is a Python package index whose wheels are taken, without it the files come from ONNX Runtime's and NVIDIA's
+own sites. --accept-licences says that you have read the licences that the list names and agree to them.`;
+
+const optionsSchema = z.object({
+  index: z.string().min(1).optional(),
+  'accept-licences': z.boolean().default(false),
+  'data-dir': z.string().min(1).optional(),
+});
+const commands = ['list', 'install', 'verify', 'remove', 'selftest'] as const;
+
+/** Results go to standard output, progress to standard error. Exits with 1 where the pack is not as it should be in the end. */
+async function main(): Promise<void> {
+  const { words, options: argv } = readCommandWords();
+  const options = readCommandOptions(optionsSchema, ['accept-licences'], usage, argv);
+  const [word = '', version, ...more] = words;
+  const command = commands.find((candidate) => candidate === word);
+  const takesVersion = command === 'remove';
+  if (command === undefined || more.length > 0 || (version !== undefined && !takesVersion)) throw new AppError('bad_option', usage, { option: word });
+  const config = loadConfig([
+    ...(options['data-dir'] === undefined ? [] : ['--data-dir', options['data-dir']]),
+    ...(options.index === undefined ? [] : ['--wheel-index', options.index]),
+  ]);
+  if (command === 'selftest') return selfTest(config, options['accept-licences']);
+
+  await mkdir(config.dataDir, { recursive: true });
+  // a list changes nothing and may be asked for beside a running server
+  const unlock = command === 'list' ? () => {} : await lockDataFolder(config.dataDir);
+  const pack = localCudaPack({ config, bytesPerSecond: () => null, isInUse: () => false, log: { warn: () => {} } });
+  process.once('SIGINT', () => {
+    process.stderr.write('\nstopped; the same command goes on from here\n');
+    process.exit(130);
+  });
+  try {
+    if (command === 'list') await printList(await pack.entry());
+    else await run(pack, command, options['accept-licences'], version);
+  } finally {
+    await pack.close();
+    unlock();
+  }
+}
+
+async function run(pack: CudaPack, command: 'install' | 'verify' | 'remove', accept_licences: boolean, version: string | undefined): Promise<void> {
+  const begun = await pack.act(command, { accept_licences, ...(version === undefined ? {} : { version }) });
+  const { state, error, path } = await ended(pack, begun);
+  process.stderr.write('\n');
+  if (error !== null) console.error(error.message);
+  console.log(`CUDA pack: ${state}${path === null ? '' : ` in ${path}`}`);
+  if (command !== 'remove' && state !== 'installed') process.exitCode = 1;
+}
+
+/** Resolves when nothing is done to the pack any more; shows how far it is meanwhile. */
+async function ended(pack: CudaPack, begun: CudaPackEntry): Promise<CudaPackEntry> {
+  return new Promise((resolve) => {
+    const unwatch = pack.watch(see);
+    see(begun);
+    function see(entry: CudaPackEntry): void {
+      if (entry.state === 'downloading' || entry.state === 'unpacking' || entry.state === 'verifying') {
+        showProgress(entry);
+      } else {
+        unwatch();
+        resolve(entry);
+      }
+    }
+  });
+}
+
+function showProgress({ state, bytes_done, bytes_total, bytes_per_second }: CudaPackEntry): void {
+  const share = bytes_total === 0 ? 0 : Math.floor((100 * bytes_done) / bytes_total);
+  const line = `${state} ${share} % of ${megabytes(bytes_total)}${bytes_per_second === null ? '' : `, ${megabytes(bytes_per_second)}/s`}`;
+  process.stderr.write(process.stderr.isTTY ? `\r${line.padEnd(60)}` : `${line}\n`);
+}
+
+async function printList(entry: CudaPackEntry): Promise<void> {
+  const { state, version, onnxruntime, source, path, bytes_total, installed_bytes, error, licences, others } = entry;
+  const gpus = await detectNvidia();
+  console.log(`NVIDIA cards${gpus.length === 0 ? ': no NVIDIA GPU answers' : ''}`);
+  for (const gpu of gpus) {
+    console.log(`  ${gpu.name}: driver ${gpu.driver}, compute capability ${gpu.compute_capability ?? 'unknown'}`);
+    const obstacle = cudaObstacle(gpu);
+    if (obstacle !== null) console.log(`    ${obstacle}`);
+  }
+  console.log(`\nCUDA pack ${version} for ONNX Runtime ${onnxruntime}: ${state}${path === null ? '' : ` in ${path}`}`);
+  if (error !== null) console.log(`  ${error.message}`);
+  if (state !== 'unsupported') console.log(`  ${megabytes(bytes_total)} to fetch from ${source}, ${megabytes(installed_bytes)} on the disk`);
+  for (const other of others) console.log(`  also here: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${megabytes(other.size_bytes)}`);
+  console.log('\nlicences that --accept-licences agrees to');
+  for (const { name, covers, url } of licences) console.log(`  ${name}, for ${covers}\n    ${url}`);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof AppError ? error.message : error);
+  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
+});
