@@ -1,38 +1,22 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CompileJob } from '#main/compiler/compile-job.ts';
-import { buildLayer } from '#main/compiler/models/transformer.ts';
 import { loadTransformerConfig } from '#main/compiler/models/transformer-config.ts';
-import { createSession } from '#main/inference/ort.ts';
 import { torchRandn } from '#main/inference/rng.ts';
-import { captionPositions, imagePositions, rotaryTables } from '#main/inference/rotary.ts';
+import { captionPositions, imagePositions } from '#main/inference/rotary.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
-import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { BLOCK_CASES, layerInputs, layerSession } from './block-layer.ts';
+import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
 import { writeRandomTransformer } from './random-checkpoint.ts';
-import { fastestForm, readFloats, startTorchPeer, type TorchPeer } from './torch-peer.ts';
-
-const ROUNDS = 5;
-/** Image tokens of 256 x 256 and 512 x 512 pictures, and caption tokens. */
-const CASES = [
-  { side: 16, captionTokens: 64 },
-  { side: 32, captionTokens: 160 },
-];
+import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
 
 /** One DiT layer of the true width with random uint4 + SVD weights, against the same layer in diffusers with sdnq in its fastest form; and its parity. */
 export async function compareBlock(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-block-'));
-  const threads = availableParallelism();
-  const peer = await startTorchPeer(threads);
-  try {
+  await withTorchPeer(async ({ peer, folder, threads }) => {
     await writeRandomTransformer(folder, 'uint4', 1);
     const rows: Comparison[] = [];
-    for (const { side, captionTokens } of CASES) rows.push(await compare(folder, side, captionTokens, peer, threads));
+    for (const { side, captionTokens } of BLOCK_CASES) rows.push(await compare(folder, side, captionTokens, peer, threads));
     await publish({ name: 'block', what: 'one DiT layer, width 3840, uint4 with SVD of rank 32, random weights', versions: peer.versions, rows });
-  } finally {
-    await peer.close();
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
 async function compare(folder: string, side: number, captionTokens: number, peer: TorchPeer, threads: number): Promise<Comparison> {
@@ -54,21 +38,10 @@ async function compare(folder: string, side: number, captionTokens: number, peer
   await peer.ask('run_block', { ...request, out });
   const peerDifference = relativeDifference(await readFloats(out), reference);
 
-  const tables = rotaryTables({ theta: config.ropeTheta, axes: config.ropeAxes }, positions);
-  const inputs = {
-    x: { data: x, shape: [tokens, config.width] },
-    condition: { data: condition, shape: [1, 256] },
-    cos: { data: tables.cos, shape: [tables.rows, tables.width] },
-    sin: { data: tables.sin, shape: [tables.rows, tables.width] },
-  };
+  const inputs = layerInputs(config, x, condition, positions);
   const differences: Record<string, number> = {};
   const sessionOf = async (target: 'cpu-exact' | 'cpu-fast') => {
-    const compiledDir = join(folder, `${target}-${tokens}`);
-    await mkdir(compiledDir);
-    const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target, 1, () => {});
-    const model = await job.openModel(dir, 'diffusion_pytorch_model');
-    const graph = await job.graph('layer', model, (builder, weights) => buildLayer(builder, config, weights, 0));
-    const session = await createSession(graph, { threads });
+    const session = await layerSession({ dir, target, compiledDir: join(folder, `${target}-${tokens}`), threads });
     const { y } = await session.run(inputs);
     differences[target] = relativeDifference(y ?? new Float32Array(), reference);
     return session;

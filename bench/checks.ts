@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { resultsFile } from './results.ts';
+import { resultsFile } from './results-file.ts';
 
 /** A figure with the limit that it has to hold, if any, and the better one that is aimed at. */
 const checkSchema = z.object({

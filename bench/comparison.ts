@@ -6,12 +6,13 @@ import { programVersion } from '#main/program-version.ts';
 import { machineName } from './machine.ts';
 import { median } from './median.ts';
 import { percentile } from './percentile.ts';
-import { resultsFile } from './results.ts';
+import { resultsFile } from './results-file.ts';
 
 /** Our figure beside its peer's, both from one run in which they took turns. */
 const comparisonSchema = z.object({
   label: z.string(),
-  unit: z.enum(['ms', 'bytes']),
+  /** `levels` are those of 8 bits, 0 to 255; `slope` is an exponent, `share` a part of one. */
+  unit: z.enum(['ms', 'bytes', 'levels', 'slope', 'share']),
   /** By round; round i of both sides ran next to each other. */
   ours: z.array(z.number()),
   /** Null where a figure has a limit but no peer. */
@@ -25,7 +26,7 @@ const comparisonSchema = z.object({
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
 
-/** What `npm run bench -- NAME` writes for every NAME but `picture`'s own table. */
+/** What `npm run bench -- NAME` writes for every NAME of `comparisonNames`; `picture` has it beside its own table. */
 export const comparisonResultsSchema = z.object({
   name: z.string(),
   what: z.string(),
@@ -37,7 +38,18 @@ export const comparisonResultsSchema = z.object({
 export type ComparisonResults = z.infer<typeof comparisonResultsSchema>;
 
 /** In the order of the page, which has marks for each. */
-export const comparisonNames = ['block', 'text', 'vae', 'upscale'];
+export const comparisonNames = ['block', 'block-floor', 'text', 'vae', 'upscale', 'seam', 'start', 'load', 'overhead', 'png', 'queue', 'repeat', 'growth'];
+
+/** Fewer give no verdict on a time. */
+const ENOUGH_ROUNDS = 5;
+
+/** Timed rounds of a comparison: 5, or what BENCH_ROUNDS says for a quick try. */
+export const ROUNDS = roundsToRun(process.env['BENCH_ROUNDS'] ?? String(ENOUGH_ROUNDS));
+
+function roundsToRun(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new Error(`BENCH_ROUNDS is ${JSON.stringify(text)}; it may be a whole number from 1 to 999.`);
+  return Number(text);
+}
 
 /** One side of a comparison: a run's time in milliseconds, or its bytes. */
 export type Run = (round: number) => Promise<number>;
@@ -60,34 +72,46 @@ export function ratiosOf({ ours, peer }: Comparison): number[] {
   return ours.map((value, i) => (peer === null ? value : value / (peer.series[i] ?? Number.NaN)));
 }
 
-/** `undecided` where the middle half of the rounds lies on both sides of the limit. */
+/** `undecided` where the middle half of the rounds lies on both sides of the limit, or a time was taken too seldom. */
 export function verdictOf(row: Comparison): 'met' | 'missed' | 'undecided' | 'no limit' {
   if (row.must === null) return 'no limit';
+  if (row.unit === 'ms' && row.ours.length < ENOUGH_ROUNDS) return 'undecided';
   const ratios = ratiosOf(row);
   if (percentile(ratios, 0.75) <= row.must) return 'met';
   return percentile(ratios, 0.25) > row.must ? 'missed' : 'undecided';
 }
 
+export type NewComparison = Omit<ComparisonResults, 'date' | 'machine'>;
+
 /** Writes `bench/results/NAME.json` and prints it. */
-export async function publish(results: Omit<ComparisonResults, 'date' | 'machine'>): Promise<void> {
-  const whole: ComparisonResults = {
-    ...results,
-    date: new Date().toISOString().slice(0, 10),
-    machine: machineName(),
-    versions: { program: programVersion(), node: process.version, ...results.versions },
-  };
+export async function publish(results: NewComparison): Promise<void> {
+  const whole = dated(results);
   await mkdir(join(programDir, 'bench/results'), { recursive: true });
   await writeFile(resultsFile(results.name), `${JSON.stringify(whole, null, 2)}\n`);
   for (const row of whole.rows) console.log(describe(row));
 }
 
+/** With what the figures of this moment were made by and on. */
+export function dated(results: NewComparison): ComparisonResults {
+  return {
+    ...results,
+    date: new Date().toISOString().slice(0, 10),
+    machine: machineName(),
+    versions: { program: programVersion(), node: process.version, ...results.versions },
+  };
+}
+
 /** A figure in the unit of its row. */
 export function inUnit(value: number, unit: Comparison['unit']): string {
   if (unit === 'bytes') return `${Math.round(value / 1e6)} MB`;
+  if (unit === 'levels') return `${value.toPrecision(2)} of 255`;
+  if (unit === 'share') return `${(value * 100).toPrecision(2)} %`;
+  if (unit === 'slope') return value.toFixed(2);
   return value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : value >= 100 ? `${value.toFixed(0)} ms` : `${value.toPrecision(3)} ms`;
 }
 
-function describe(row: Comparison): string {
+/** One line for the terminal. */
+export function describe(row: Comparison): string {
   const ours = `${row.label}: ours ${inUnit(median(row.ours), row.unit)}`;
   const quality = row.quality === undefined ? '' : `; ${row.quality.ours.toFixed(1)} dB to ${row.quality.reference}`;
   if (row.peer === null) return `${ours}${row.must === null ? '' : `, limit ${inUnit(row.must, row.unit)}: ${verdictOf(row)}`}${quality}`;

@@ -9,7 +9,8 @@ import { COMMIT, noiseRepository, REPOSITORY } from '../tests/support/hub-reposi
 import { CDN_ADDRESS, type Fault, startHubServer } from '../tests/support/hub-server.ts';
 import { killDownloads } from '../tests/support/killed-download.ts';
 import { machineName } from './machine.ts';
-import { type DownloadResults, resultsFile } from './results.ts';
+import type { DownloadResults } from './results.ts';
+import { resultsFile } from './results-file.ts';
 
 const KILLS = 50;
 const KILLED_BYTES = 400_000_000;

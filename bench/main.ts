@@ -1,33 +1,25 @@
-import { compareBlock } from './block.ts';
-import { measureDownloads } from './downloads.ts';
-import { measurePictures } from './picture.ts';
+import { measureAll } from './all.ts';
+import { type Bench, benches } from './benches.ts';
 import { writeReport } from './report.ts';
-import { compareText } from './text.ts';
-import { compareUpscalers } from './upscale.ts';
-import { compareVae } from './vae.ts';
-import { measureWindow } from './window.ts';
 
-const commands: Record<string, () => Promise<void>> = {
-  picture: measurePictures,
-  block: compareBlock,
-  text: compareText,
-  vae: compareVae,
-  upscale: compareUpscalers,
-  window: measureWindow,
-  downloads: measureDownloads,
-  report: writeReport,
-};
-
-/** `npm run bench -- NAME`: measures NAME and writes `bench/results/NAME.json`; `report` puts the results into the documents. */
+/**
+ * `npm run bench -- NAME`: measures NAME and writes `bench/results/NAME.json`; `all` measures everything; `report` puts the results into the documents.
+ * BENCH_ROUNDS=2 makes a quick try of it, without verdicts.
+ */
 async function main(): Promise<void> {
   const name = process.argv[2] ?? '';
-  const command = commands[name];
-  if (!command) {
-    console.error(`npm run bench -- NAME, where NAME is one of ${Object.keys(commands).join(', ')}; met ${JSON.stringify(name)}`);
+  if (name === 'report') return writeReport();
+  if (name === 'all') return measureAll();
+  const bench: Bench | undefined = benches[name];
+  if (!bench) {
+    const list = Object.entries(benches).map(([known, { minutes, what }]) => `  ${known.padEnd(12)} ${what} (${minutes} min)`);
+    console.error(
+      `npm run bench -- NAME, met ${JSON.stringify(name)}. Names:\n${list.join('\n')}\n  all          all of them\n  report       puts the results into the documents`,
+    );
     process.exitCode = 2;
     return;
   }
-  await command();
+  await bench.run();
 }
 
 await main();

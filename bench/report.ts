@@ -7,7 +7,8 @@ import { comparisonNames, comparisonResultsSchema } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
 import { downloadTable } from './download-table.ts';
 import { median } from './median.ts';
-import { downloadResultsSchema, type PictureResults, pictureResultsSchema, resultsFile, type WindowResults, windowResultsSchema } from './results.ts';
+import { downloadResultsSchema, type PictureResults, pictureResultsSchema, type WindowResults, windowResultsSchema } from './results.ts';
+import { resultsFile } from './results-file.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
 /**
@@ -15,7 +16,11 @@ import { windowVerdicts } from './window-verdicts.ts';
  * What was not measured yet is told and stays as it is.
  */
 export async function writeReport(): Promise<void> {
-  await report('picture', pictureResultsSchema, { 'README.md': english, 'README.zh-CN.md': chinese });
+  await report('picture', pictureResultsSchema, {
+    'README.md': english,
+    'README.zh-CN.md': chinese,
+    'docs/performance.md': ({ comparison }) => comparisonTable(comparison),
+  });
   await report('window', windowResultsSchema, { 'docs/performance.md': windowTable });
   for (const name of comparisonNames) await report(name, comparisonResultsSchema, { 'docs/performance.md': comparisonTable });
   await report('downloads', downloadResultsSchema, { 'docs/models.md': downloadTable });

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { z } from 'zod';
-import { programDir } from '#main/lib/program-files.ts';
+import { comparisonResultsSchema } from './comparison.ts';
 
 /** What `npm run bench -- picture` writes. */
 export const pictureResultsSchema = z.object({
@@ -11,6 +10,8 @@ export const pictureResultsSchema = z.object({
   steps: z.number(),
   /** Milliseconds by round; the peak is of the engine's process up to the end of the last round of this size. */
   sizes: z.array(z.object({ sidePx: z.number(), originalMs: z.array(z.number()), upscaleMs: z.array(z.number()), peakBytes: z.number() })),
+  /** Beside diffusers with sdnq. */
+  comparison: comparisonResultsSchema,
 });
 export type PictureResults = z.infer<typeof pictureResultsSchema>;
 
@@ -68,7 +69,3 @@ export const downloadResultsSchema = z.object({
   ),
 });
 export type DownloadResults = z.infer<typeof downloadResultsSchema>;
-
-export function resultsFile(name: string): string {
-  return join(programDir, 'bench/results', `${name}.json`);
-}

@@ -1,38 +1,32 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CompileJob } from '#main/compiler/compile-job.ts';
 import { buildTextEncoder, loadTextEncoderConfig } from '#main/compiler/models/text-encoder.ts';
-import { createSession } from '#main/inference/ort.ts';
 import type { Session } from '#main/inference/session.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
-import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
+import { compiledSession } from './compiled-session.ts';
 import { writeRandomTextEncoder } from './random-checkpoint.ts';
-import { fastestForm, readFloats, startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
 
-const ROUNDS = 5;
 const LAYERS = 6;
 const TOKENS = [64, 512];
 
 /** Qwen3 of the real sizes with random uint4 + SVD weights and 6 layers, of which Z-Image takes 5, against transformers with sdnq in its fastest form. */
 export async function compareText(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-text-'));
-  const threads = availableParallelism();
-  const peer = await startTorchPeer(threads);
-  try {
+  await withTorchPeer(async ({ peer, folder, threads }) => {
     const dir = await writeRandomTextEncoder(folder, 'uint4', LAYERS);
     const config = await loadTextEncoderConfig(dir);
     const differences = new Map<string, number>();
-    const sessionOf = async (target: 'cpu-exact' | 'cpu-fast'): Promise<Session> => {
-      const compiledDir = join(folder, target);
-      await mkdir(compiledDir);
-      const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target, 1, () => {});
-      const graph = await job.graph('text_encoder', await job.openModel(dir, 'model'), (builder, weights) => buildTextEncoder(builder, config, weights));
-      return createSession(graph, { threads });
-    };
     const rows: Comparison[] = [];
     for (const target of ['cpu-exact', 'cpu-fast'] as const) {
-      const session = await sessionOf(target);
+      const session = await compiledSession({
+        name: 'text_encoder',
+        dir,
+        stem: 'model',
+        target,
+        compiledDir: join(folder, target),
+        threads,
+        build: (builder, weights) => buildTextEncoder(builder, config, weights),
+      });
       for (const tokens of TOKENS) {
         const row = await compare(session, dir, tokens, folder, peer, target === 'cpu-fast');
         differences.set(`${target} ${tokens}`, row.difference);
@@ -49,10 +43,7 @@ export async function compareText(): Promise<void> {
       versions: peer.versions,
       rows,
     });
-  } finally {
-    await peer.close();
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
 async function compare(

@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -8,6 +9,8 @@ import { programDir } from '#main/lib/program-files.ts';
 
 const answerSchema = z.union([z.looseObject({ ok: z.literal(true) }), z.object({ ok: z.literal(false), error: z.string() })]);
 const timedSchema = z.looseObject({ ms: z.number() });
+
+const PEERS_DIR = join(programDir, 'bench/peers');
 
 /** diffusers, sdnq and PyTorch in a process of their own: `bench/peers/torch/peer.py`, which describes the requests. */
 export interface TorchPeer {
@@ -18,12 +21,31 @@ export interface TorchPeer {
   close(): Promise<void>;
 }
 
-/** Throws where `npm run peers` has not been run. */
-export async function startTorchPeer(threads: number): Promise<TorchPeer> {
-  const folder = join(programDir, 'bench/peers');
-  const python = join(folder, '.venv/torch/bin/python');
-  if (!existsSync(python)) throw new Error(`${python} is missing: run npm run peers -- torch (about 2 GB), then this again.`);
-  const child = spawn(python, [join(folder, 'torch/peer.py')], { env: { ...process.env, OMP_NUM_THREADS: String(threads), TOKENIZERS_PARALLELISM: 'false' } });
+/** What a comparison with it needs: a folder that is gone afterwards, and as many threads for each side as there are cores. */
+export interface PeerBench {
+  peer: TorchPeer;
+  folder: string;
+  threads: number;
+}
+
+/** Runs `work` beside the peer and ends both, whatever comes of it. Throws where `npm run peers` has not been run. */
+export async function withTorchPeer(work: (bench: PeerBench) => Promise<void>): Promise<void> {
+  const threads = availableParallelism();
+  const peer = await startTorchPeer(threads);
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'));
+  try {
+    await work({ peer, folder, threads });
+  } finally {
+    await peer.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function startTorchPeer(threads: number): Promise<TorchPeer> {
+  const python = torchPython();
+  const child = spawn(python, [join(PEERS_DIR, 'torch/peer.py')], {
+    env: { ...process.env, OMP_NUM_THREADS: String(threads), TOKENIZERS_PARALLELISM: 'false' },
+  });
   const said: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -43,6 +65,13 @@ export async function startTorchPeer(threads: number): Promise<TorchPeer> {
     time: async (op, request) => timedSchema.parse(await ask(op, request)).ms,
     close: () => ended(child),
   };
+}
+
+/** The Python that has the peer's packages. Throws where `npm run peers` has not been run. */
+export function torchPython(): string {
+  const python = join(PEERS_DIR, '.venv/torch/bin/python');
+  if (!existsSync(python)) throw new Error(`${python} is missing: run npm run peers -- torch (about 2 GB), then this again.`);
+  return python;
 }
 
 /** A file that the peer wrote, as it lies: float32, little-endian. */

@@ -1,15 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compileUpscaler } from '#main/compiler/compile.ts';
 import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { psnr } from '#main/parity/comparison.ts';
-import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
 import { testPicture } from './test-picture.ts';
-import { fastestForm, type PeerForm, startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { fastestForm, type PeerForm, type TorchPeer, withTorchPeer } from './torch-peer.ts';
 
-const ROUNDS = 5;
 const CASES = [
   { file: 'realesr-general-x4v3', sidePx: 512 },
   { file: 'RealESRGAN_x4plus', sidePx: 128 },
@@ -23,17 +21,11 @@ const FORMS: PeerForm[] = [
 
 /** Both upscalers on the CPU, tiled as the server runs them, against PyTorch on the whole picture in the form that is fastest there. */
 export async function compareUpscalers(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-upscale-'));
-  const threads = availableParallelism();
-  const peer = await startTorchPeer(threads);
-  try {
+  await withTorchPeer(async ({ peer, folder, threads }) => {
     const rows: Comparison[] = [];
     for (const { file, sidePx } of CASES) rows.push(await compare(file, sidePx, folder, peer, threads));
     await publish({ name: 'upscale', what: 'a picture made four times as large, float32 in and out', versions: peer.versions, rows });
-  } finally {
-    await peer.close();
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
 async function compare(file: string, sidePx: number, folder: string, peer: TorchPeer, threads: number): Promise<Comparison> {

@@ -1,17 +1,14 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CompileJob } from '#main/compiler/compile-job.ts';
 import { buildVaeDecoder, loadVaeConfig } from '#main/compiler/models/vae.ts';
-import { createSession } from '#main/inference/ort.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { psnr } from '#main/parity/comparison.ts';
-import { type Comparison, publish, takeTurns } from './comparison.ts';
+import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
+import { compiledSession } from './compiled-session.ts';
 import { writeRandomVae } from './random-checkpoint.ts';
-import { fastestForm, type PeerForm, readFloats, startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { fastestForm, type PeerForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
 
-const ROUNDS = 5;
 const SIDES_PX = [512, 1024];
 const FORMS: PeerForm[] = [
   { name: 'diffusers float32', options: { dtype: 'float32' } },
@@ -20,10 +17,7 @@ const FORMS: PeerForm[] = [
 
 /** The VAE's decoder, the bundled one and a random one of the real sizes, against diffusers in the form that is fastest there. */
 export async function compareVae(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-vae-'));
-  const threads = availableParallelism();
-  const peer = await startTorchPeer(threads);
-  try {
+  await withTorchPeer(async ({ peer, folder, threads }) => {
     const fluxSizes = await writeRandomVae(folder);
     const rows: Comparison[] = [];
     for (const sidePx of SIDES_PX) {
@@ -31,10 +25,7 @@ export async function compareVae(): Promise<void> {
       rows.push(await compare('Flux VAE sizes', fluxSizes, sidePx, folder, peer, threads));
     }
     await publish({ name: 'vae', what: 'latents decoded to a picture, float32 in and out', versions: peer.versions, rows });
-  } finally {
-    await peer.close();
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
 async function compare(label: string, dir: string, sidePx: number, folder: string, peer: TorchPeer, threads: number): Promise<Comparison> {
@@ -53,13 +44,15 @@ async function compare(label: string, dir: string, sidePx: number, folder: strin
   await peer.ask('decode', { ...request, out });
   const peerPicture = eightBits(await readFloats(out));
 
-  const compiledDir = join(folder, `${label}-${sidePx}`);
-  await mkdir(compiledDir);
-  const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, 'cpu-fast', 1, () => {});
-  const graph = await job.graph('vae_decoder', await job.openModel(dir, 'diffusion_pytorch_model'), (builder, weights) =>
-    buildVaeDecoder(builder, config, weights),
-  );
-  const session = await createSession(graph, { threads });
+  const session = await compiledSession({
+    name: 'vae_decoder',
+    dir,
+    stem: 'diffusion_pytorch_model',
+    target: 'cpu-fast',
+    compiledDir: join(folder, `${label}-${sidePx}`),
+    threads,
+    build: (builder, weights) => buildVaeDecoder(builder, config, weights),
+  });
   const decode = () => session.run({ latents: { data: latents, shape } });
   const ours = async () => {
     const startedAt = performance.now();

@@ -9,7 +9,8 @@ import { launchBrowser, noBrowser, prepareVisit, type Visit } from '../tests/e2e
 import { HeadlessServer } from './headless-server.ts';
 import { fillGallery } from './large-gallery.ts';
 import { machineName } from './machine.ts';
-import { resultsFile, type WindowResults } from './results.ts';
+import type { WindowResults } from './results.ts';
+import { resultsFile } from './results-file.ts';
 import { inputTypes, installProbe, readInputs, readLoadTimes, timePicturesAt, watchRows } from './window-probe.ts';
 import { windowVerdicts } from './window-verdicts.ts';
 
