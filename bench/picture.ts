@@ -8,7 +8,7 @@ import { type BenchEngine, withBenchEngine } from './bench-engine.ts';
 import { type Comparison, dated, describe, ROUNDS, takeTurns } from './comparison.ts';
 import { machineName } from './machine.ts';
 import { median } from './median.ts';
-import { peakBytes } from './process-memory.ts';
+import { peakBytes } from './resident-size.ts';
 import type { PictureResults } from './results.ts';
 import { resultsFile } from './results-file.ts';
 import { fastestForm, type PeerBench, withTorchPeer } from './torch-peer.ts';

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import WebSocket from 'ws';
+import type { TextToImageParams } from '#shared/domain/job.ts';
+import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+
+/** When a picture's states were heard of, in milliseconds since it was asked for. */
+export interface JobTimes {
+  generatedMs: number;
+  /** NaN where it was not waited for. */
+  completedMs: number;
+}
+
+/** A client like any script, of ours or of a server of the original's shape. */
+export class JobClient {
+  readonly #socket: WebSocket;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  static async connect(url: string): Promise<JobClient> {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?client_id=bench`);
+    await once(socket, 'open');
+    return new JobClient(socket);
+  }
+
+  /** Asks for all of these at once and waits until each has come so far. Rejects when one fails or is refused. */
+  async draw(paramsOfEach: readonly TextToImageParams[], until: 'generated' | 'completed'): Promise<JobTimes[]> {
+    const askedAt = performance.now();
+    const since = new Map<string, JobTimes>();
+    const done = new Promise<void>((resolve, reject) => {
+      const listener = (frame: WebSocket.RawData) => {
+        const message = serverMessageSchema.parse(JSON.parse(String(frame)));
+        const failure = failureIn(message);
+        if (failure !== null) reject(new Error(failure));
+        if (message.type !== 'job_status') return;
+        const ms = performance.now() - askedAt;
+        const known = since.get(message.job_id);
+        if (message.status === 'generated') since.set(message.job_id, { generatedMs: ms, completedMs: Number.NaN });
+        if (message.status === 'completed') since.set(message.job_id, { generatedMs: known?.generatedMs ?? ms, completedMs: ms });
+        const come = [...since.values()].filter(({ completedMs }) => until === 'generated' || !Number.isNaN(completedMs));
+        if (come.length < paramsOfEach.length) return;
+        this.#socket.off('message', listener);
+        resolve();
+      };
+      this.#socket.on('message', listener);
+      this.#socket.once('close', () => reject(new Error('the server closed the socket before the pictures were done')));
+    });
+    for (const params of paramsOfEach) this.#socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
+    await done;
+    return [...since.values()];
+  }
+
+  async close(): Promise<void> {
+    this.#socket.close();
+    await once(this.#socket, 'close');
+  }
+}
+
+function failureIn(message: ServerMessage): string | null {
+  if (message.type === 'error') return message.message;
+  return message.type === 'job_status' && message.status === 'failed' ? message.error : null;
+}
