@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import WebSocket from 'ws';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { serverMessageSchema } from '#shared/protocol/messages.ts';
-import { HeadlessProcess } from '../tests/support/headless-process.ts';
+import { type HeadlessOptions, HeadlessProcess } from '../tests/support/headless-process.ts';
+import { JobClient } from './job-client.ts';
 
 /** The program as `start.sh` runs it, in a process of its own, on a free port of this machine. */
 export class HeadlessServer {
@@ -14,11 +15,15 @@ export class HeadlessServer {
     this.url = url;
   }
 
-  static async start(dataDir: string): Promise<HeadlessServer> {
-    const process = new HeadlessProcess({ dataDir, args: ['--log-level', 'warn'] });
+  static async start(dataDir: string, { args = [], ...options }: Omit<HeadlessOptions, 'dataDir'> = {}): Promise<HeadlessServer> {
+    const process = new HeadlessProcess({ ...options, dataDir, args: ['--log-level', 'warn', ...args] });
     const url = await process.ready;
     if (url === null) throw new Error(`the server ended before it was ready:\n${process.log}`);
     return new HeadlessServer(process, url);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
   }
 
   stop(): Promise<void> {
@@ -44,19 +49,9 @@ export class HeadlessServer {
 
   /** Makes these pictures and waits for the last. */
   async make(paramsOfEach: TextToImageParams[]): Promise<void> {
-    const socket = await this.#connect();
-    let left = paramsOfEach.length;
-    const done = new Promise<void>((resolve, reject) => {
-      socket.on('message', (frame) => {
-        const message = serverMessageSchema.parse(JSON.parse(String(frame)));
-        if (message.type === 'error') reject(new Error(message.message));
-        else if (message.type === 'job_status' && message.status === 'failed') reject(new Error(message.error));
-        else if (message.type === 'job_status' && message.status === 'completed' && --left === 0) resolve();
-      });
-    });
-    for (const params of paramsOfEach) socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
-    await done;
-    await closed(socket);
+    const client = await JobClient.connect(this.url);
+    await client.draw(paramsOfEach, 'completed');
+    await client.close();
   }
 
   async #connect(): Promise<WebSocket> {

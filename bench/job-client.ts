@@ -59,5 +59,5 @@ export class JobClient {
 
 function failureIn(message: ServerMessage): string | null {
   if (message.type === 'error') return message.message;
-  return message.type === 'job_status' && message.status === 'failed' ? message.error : null;
+  return message.type === 'job_status' && message.status === 'failed' ? (message.error ?? 'the job failed') : null;
 }

@@ -93,7 +93,7 @@ export interface PeerForm {
   options: Record<string, unknown>;
 }
 
-const FORMS: PeerForm[] = [
+export const PEER_FORMS: readonly PeerForm[] = [
   { name: 'torch float32', options: { dtype: 'float32' } },
   { name: 'torch bfloat16', options: { dtype: 'bfloat16' } },
   { name: 'torch float32, quantized matmul', options: { dtype: 'float32', quantized_matmul: true } },
@@ -107,7 +107,7 @@ export async function fastestForm(
   openRequest: Record<string, unknown>,
   op: string,
   request: Record<string, unknown>,
-  forms: readonly PeerForm[] = FORMS,
+  forms: readonly PeerForm[] = PEER_FORMS,
 ): Promise<PeerForm> {
   let fastest: { form: PeerForm; ms: number } | null = null;
   for (const form of forms) {

@@ -1,0 +1,116 @@
+import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resourcesDir } from '#main/lib/program-files.ts';
+import { childrenOf } from '../tests/support/children-of.ts';
+import { paramsOf } from './bench-engine.ts';
+import { builtProgram } from './built-program.ts';
+import { publish } from './comparison.ts';
+import { HeadlessServer } from './headless-server.ts';
+import { JobClient } from './job-client.ts';
+import { startPeerServer } from './peer-server.ts';
+import { writeRandomTextEncoder, writeRandomTransformer, writeRandomVae } from './random-checkpoint.ts';
+import { anonymousBytes, peakBytes, proportionalBytes } from './resident-size.ts';
+import { PEER_FORMS, type PeerForm } from './torch-peer.ts';
+
+/** A quarter of the real model or so: large beside the program itself, small enough for the peer in float32 on a machine with 16 GB. */
+const LAYERS = { transformer: 8, text: 8 };
+/** Small, so that it is the weights that count. */
+const PICTURE = paramsOf({ prompt: 'an orange cat on a beach', sidePx: 256, seed: 1, steps: 2 });
+
+interface Memory {
+  /** All processes together, after the first picture. */
+  steadyBytes: number;
+  anonymousBytes: number;
+}
+
+/** Memory while a checkpoint of the real width is compiled and loaded, and when its first picture is done: server and engine together, beside FastAPI with diffusers and sdnq. */
+export async function compareLoading(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-load-'));
+  try {
+    const checkpointDir = join(folder, 'checkpoint');
+    const largestFileBytes = await writeCheckpoint(checkpointDir);
+    const cold = await ours(checkpointDir, join(folder, 'data'));
+    const warm = await ours(checkpointDir, join(folder, 'data'));
+    const peers: { form: PeerForm; memory: Memory }[] = [];
+    for (const form of PEER_FORMS) peers.push({ form, memory: await theirs(checkpointDir, form, folder) });
+    const [least] = peers.toSorted((a, b) => a.memory.steadyBytes - b.memory.steadyBytes);
+    if (least === undefined) throw new Error('there is no form to start the peer in');
+    const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+    const peak = (label: string, bytes: number) => ({
+      label,
+      unit: 'bytes' as const,
+      ours: [bytes],
+      peer: { name: 'largest file', series: [largestFileBytes] },
+      must: 1.15,
+      goal: 0.3,
+    });
+    await publish({
+      name: 'load',
+      what: `memory with ${LAYERS.transformer} layers of the transformer and ${LAYERS.text} of the text encoder in the real width, uint4 with SVD, random weights`,
+      versions: {},
+      rows: [
+        peak('engine at its peak, graphs compiled on the way', cold.peakBytes),
+        peak('engine at its peak, graphs compiled before', warm.peakBytes),
+        {
+          label: 'after the first picture',
+          unit: 'bytes',
+          ours: [warm.steadyBytes],
+          peer: { name: `${least.form.name}, its smallest form`, series: [least.memory.steadyBytes] },
+          must: 0.6,
+          goal: 0.4,
+          note: `server and engine; without mapped files ${megabytes(warm.anonymousBytes)}, the peer ${megabytes(least.memory.anonymousBytes)}`,
+        },
+      ],
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The size of its largest file. */
+async function writeCheckpoint(dir: string): Promise<number> {
+  const pattern = join(resourcesDir, 'models/storybook-uint4');
+  await mkdir(dir);
+  await copyFile(join(pattern, 'model_index.json'), join(dir, 'model_index.json'));
+  for (const part of ['scheduler', 'tokenizer']) await cp(join(pattern, part), join(dir, part), { recursive: true });
+  const parts = [
+    await writeRandomTransformer(dir, 'uint4', LAYERS.transformer),
+    await writeRandomTextEncoder(dir, 'uint4', LAYERS.text),
+    await writeRandomVae(dir),
+  ];
+  const files = (await Promise.all(parts.map(async (part) => (await readdir(part)).map((name) => join(part, name))))).flat();
+  return Math.max(...(await Promise.all(files.map(async (file) => (await stat(file)).size))));
+}
+
+async function ours(checkpointDir: string, dataDir: string): Promise<Memory & { peakBytes: number }> {
+  const server = await HeadlessServer.start(dataDir, { entry: builtProgram(), args: ['--checkpoint', checkpointDir, '--device', 'cpu'] });
+  try {
+    await draw(server.url);
+    const engines = childrenOf(server.pid);
+    return { ...memoryOf([server.pid, ...engines]), peakBytes: Math.max(...engines.map(peakBytes)) };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<Memory> {
+  const server = await startPeerServer(checkpointDir, form, outputsDir);
+  try {
+    await draw(server.url);
+    return memoryOf([server.pid]);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function draw(url: string): Promise<void> {
+  const client = await JobClient.connect(url);
+  await client.draw([PICTURE], 'generated');
+  await client.close();
+}
+
+function memoryOf(pids: readonly number[]): Memory {
+  const sum = (read: (pid: number) => number) => pids.reduce((total, pid) => total + read(pid), 0);
+  return { steadyBytes: sum(proportionalBytes), anonymousBytes: sum(anonymousBytes) };
+}

@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compileCheckpoint } from '#main/compiler/compile.ts';
+import { loadConfig } from '#main/config/config.ts';
+import { type EngineEvent, eventSchema } from '#main/engine/channel.ts';
+import type { SpawnEngine } from '#main/engine/engine-process.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
+import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
+import { createLog } from '#main/server/log.ts';
+import { startStudio } from '#main/studio.ts';
+import { paramsOf } from './bench-engine.ts';
+import { type Comparison, publish, ROUNDS } from './comparison.ts';
+import { JobClient, type JobTimes } from './job-client.ts';
+import { median } from './median.ts';
+
+const SIDES_PX = [256, 512];
+/** A share of the whole, or this much where that is more. */
+const LIMIT = { share: 0.03, ms: 60 };
+const GOAL_SHARE = 0.01;
+
+type TaskReport = Extract<EngineEvent, { type: 'done' }>['report'];
+
+/** One picture as a client sees it: the time from its request to its file, and the parts of it that the engine's report gives to the models. */
+interface Drawn {
+  wallMs: number;
+  stagesMs: number;
+}
+
+/**
+ * What of a picture's time no model takes: around the pipeline (socket, database, queue, channel, PNG, disk), as a client sees it with the engine's own
+ * timeline beside it, and inside (noise, scheduler, patches, pixels).
+ */
+export async function measureOverhead(): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'bench-overhead-'));
+  try {
+    const rows: Comparison[] = [];
+    const drawn = await drawThroughServer(dataDir);
+    const inside = await measureInside(dataDir);
+    for (const sidePx of SIDES_PX) {
+      const pictures = drawn.get(sidePx) ?? [];
+      const insideMs = inside.get(sidePx) ?? [];
+      const wallMs = median(pictures.map((picture) => picture.wallMs));
+      const around = pictures.map((picture) => picture.wallMs - picture.stagesMs);
+      rows.push({
+        label: `${sidePx} x ${sidePx}`,
+        unit: 'ms',
+        ours: around.map((ms, round) => ms + (insideMs[round] ?? Number.NaN)),
+        peer: null,
+        must: Math.max(LIMIT.ms, LIMIT.share * wallMs),
+        goal: GOAL_SHARE * wallMs,
+        note: `of ${wallMs.toFixed(0)} ms: ${median(around).toFixed(0)} ms around the pipeline, ${median(insideMs).toFixed(1)} ms inside it`,
+      });
+    }
+    await publish({ name: 'overhead', what: 'time outside the models, from the request to the picture on the disk', versions: {}, rows });
+  } finally {
+    await rm(dataDir, { recursive: true });
+  }
+}
+
+async function drawThroughServer(dataDir: string): Promise<Map<number, Drawn[]>> {
+  const reports: TaskReport[] = [];
+  const config = loadConfig(['--host', '127.0.0.1', '--port', '0', '--device', 'cpu', '--data-dir', dataDir, '--log-level', 'warn'], {});
+  const studio = await startStudio({ config, spawn: reporting(reports), log: createLog('warn') });
+  const client = await JobClient.connect(`http://127.0.0.1:${studio.port}`);
+  const drawn = new Map<number, Drawn[]>(SIDES_PX.map((sidePx) => [sidePx, []]));
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const sidePx of SIDES_PX) {
+      reports.length = 0;
+      const [times] = await client.draw([paramsOf({ prompt: 'an orange cat on a beach', sidePx, seed: round })], 'completed');
+      // the first round loads
+      if (round > 0) drawn.get(sidePx)?.push(drawnFrom(times, reports));
+    }
+  }
+  await client.close();
+  await studio.close('now');
+  return drawn;
+}
+
+/** The picture's own report is the first, its enlargement's the second. */
+function drawnFrom(times: JobTimes | undefined, [report]: readonly TaskReport[]): Drawn {
+  if (times === undefined || report === undefined) throw new Error('the picture came without a report of the engine');
+  const { encoding = 0, generating = 0, decoding = 0 } = report.stagesMs;
+  return { wallMs: times.generatedMs, stagesMs: encoding + generating + decoding };
+}
+
+/** Processes of the engine whose reports are written down as they go by. */
+function reporting(reports: TaskReport[]): SpawnEngine {
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env });
+  return (provider) => {
+    const started = spawn(provider);
+    started.onMessage((message) => {
+      const event = eventSchema.parse(message);
+      if (event.type === 'done') reports.push(event.report);
+    });
+    return started;
+  };
+}
+
+/** By side, of each round: the pipeline's time without that of the models' runs. */
+async function measureInside(dataDir: string): Promise<Map<number, number[]>> {
+  const checkpointDir = join(resourcesDir, 'models/storybook-uint4');
+  const compiled = await compileCheckpoint({ checkpointDir, cacheDir: join(dataDir, 'inside'), identity: 'bench', target: 'cpu-fast' }, () => {});
+  const models = await loadModels(compiled, { threads: availableParallelism() }, () => {});
+  const clock = { modelMs: 0 };
+  const pipeline = createTextToImage(compiled, timedModels(models, clock));
+  const inside = new Map<number, number[]>();
+  for (const sidePx of SIDES_PX) {
+    const series: number[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      clock.modelMs = 0;
+      const startedAt = performance.now();
+      await pipeline.generate(paramsOf({ prompt: `an orange cat, ${round}`, sidePx, seed: round }), { onProgress: () => {} }, { cancelled: false });
+      if (round > 0) series.push(performance.now() - startedAt - clock.modelMs);
+    }
+    inside.set(sidePx, series);
+  }
+  await pipeline.release();
+  return inside;
+}
+
+/** The same models, with the time that they take added up. */
+function timedModels(models: Models, clock: { modelMs: number }): Models {
+  const timed = async <T>(work: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    const result = await work();
+    clock.modelMs += performance.now() - startedAt;
+    return result;
+  };
+  const { denoiser } = models;
+  return {
+    ...models,
+    encode: (ids) => timed(() => models.encode(ids)),
+    decode: (latents, width, height) => timed(() => models.decode(latents, width, height)),
+    denoiser: {
+      refine: (embedding) => timed(() => denoiser.refine(embedding)),
+      prepare: (rows, columns, caption) => {
+        const run = denoiser.prepare(rows, columns, caption);
+        return { forward: (latents, time) => timed(() => run.forward(latents, time)) };
+      },
+    },
+  };
+}
