@@ -1,16 +1,16 @@
-import { type Comparison, type ComparisonResults, inUnit, ratiosOf, verdictOf } from './comparison.ts';
+import { type Comparison, type ComparisonResults, inUnit, qualityText, ratiosOf, verdictOf } from './comparison.ts';
 import { median } from './median.ts';
 import { percentile } from './percentile.ts';
 
 /** A comparison as a Markdown section. */
 export function comparisonTable({ name, what, date, machine, versions, rows }: ComparisonResults): string {
-  const rounds = rows[0]?.ours.length ?? 0;
   const used = Object.entries(versions).map(([program, version]) => `${program} ${version}`);
+  const rounds = Math.max(...rows.map(({ ours }) => ours.length));
   return [
     `### ${name}: ${what}`,
     `\`npm run bench -- ${name}\` on ${date} (${machine}; ${used.join(', ')}; ${rounds} rounds in turns, medians, and the middle half of the ratios).`,
     '',
-    '| | ours | peer | ours / peer | limit, goal | verdict | to the float32 reference |',
+    '| | ours | peer | ours / peer | limit, goal | verdict | quality, notes |',
     '|---|---|---|---|---|---|---|',
     ...rows.map(line),
   ].join('\n');
@@ -25,14 +25,12 @@ function line(row: Comparison): string {
     inUnit(median(ours), unit),
     peer === null ? '' : `${inUnit(median(peer.series), unit)}, ${peer.name}`,
     peer === null ? '' : spread,
-    must === null ? '' : `${must}${goal === null ? '' : `, ${goal}`}`,
+    [must, goal]
+      .filter((limit) => limit !== null)
+      .map((limit) => (peer === null ? inUnit(limit, unit) : String(limit)))
+      .join(', '),
     verdictOf(row),
-    [qualityText(quality), note].filter((text) => text !== undefined).join('; '),
+    [quality && qualityText(quality), note].filter((text) => text !== undefined).join('; '),
   ];
   return `| ${cells.join(' | ')} |`;
-}
-
-function qualityText(quality: Comparison['quality']): string | undefined {
-  if (quality === undefined) return undefined;
-  return `ours ${quality.ours.toFixed(1)} dB${quality.peer === null ? '' : `, the peer ${quality.peer.toFixed(1)} dB`} to ${quality.reference}`;
 }

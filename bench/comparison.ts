@@ -20,8 +20,8 @@ const comparisonSchema = z.object({
   /** Largest ratio ours / peer that is good enough, and the one to aim at; without a peer, of ours alone in `unit`. */
   must: z.number().nullable(),
   goal: z.number().nullable(),
-  /** How near each side is to the float32 reference, in decibels of PSNR. */
-  quality: z.object({ reference: z.string(), ours: z.number(), peer: z.number().nullable() }).optional(),
+  /** How near each side is to the float32 reference, in decibels of PSNR, and how near ours must be. */
+  quality: z.object({ reference: z.string(), ours: z.number(), peer: z.number().nullable(), least: z.number().optional() }).optional(),
   note: z.string().optional(),
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
@@ -83,11 +83,16 @@ export function verdictOf(row: Comparison): 'met' | 'missed' | 'undecided' | 'no
 
 export type NewComparison = Omit<ComparisonResults, 'date' | 'machine'>;
 
+/** Where a comparison is kept. `npm run load` has `load.json`. */
+export function comparisonFile(name: string): string {
+  return resultsFile(name === 'load' ? 'load-memory' : name);
+}
+
 /** Writes `bench/results/NAME.json` and prints it. */
 export async function publish(results: NewComparison): Promise<void> {
   const whole = dated(results);
   await mkdir(join(programDir, 'bench/results'), { recursive: true });
-  await writeFile(resultsFile(results.name), `${JSON.stringify(whole, null, 2)}\n`);
+  await writeFile(comparisonFile(results.name), `${JSON.stringify(whole, null, 2)}\n`);
   for (const row of whole.rows) console.log(describe(row));
 }
 
@@ -113,11 +118,15 @@ export function inUnit(value: number, unit: Comparison['unit']): string {
 /** One line for the terminal. */
 export function describe(row: Comparison): string {
   const ours = `${row.label}: ours ${inUnit(median(row.ours), row.unit)}`;
-  const quality = row.quality === undefined ? '' : `; ${row.quality.ours.toFixed(1)} dB to ${row.quality.reference}`;
+  const quality = row.quality === undefined ? '' : `; ${qualityText(row.quality)}`;
   if (row.peer === null) return `${ours}${row.must === null ? '' : `, limit ${inUnit(row.must, row.unit)}: ${verdictOf(row)}`}${quality}`;
   const ratios = ratiosOf(row);
   const spread = `${percentile(ratios, 0.25).toFixed(2)} to ${percentile(ratios, 0.75).toFixed(2)}`;
   const limit = row.must === null ? '' : `, limit ${row.must}: ${verdictOf(row)}`;
-  const peerQuality = row.quality?.peer == null ? '' : `, the peer ${row.quality.peer.toFixed(1)} dB`;
-  return `${ours}, ${row.peer.name} ${inUnit(median(row.peer.series), row.unit)}, ratio ${median(ratios).toFixed(2)} (${spread}${limit})${quality}${peerQuality}`;
+  return `${ours}, ${row.peer.name} ${inUnit(median(row.peer.series), row.unit)}, ratio ${median(ratios).toFixed(2)} (${spread}${limit})${quality}`;
+}
+
+export function qualityText({ reference, ours, peer, least }: NonNullable<Comparison['quality']>): string {
+  const limit = least === undefined ? '' : ` (at least ${least}: ${ours >= least ? 'held' : 'not held'})`;
+  return `ours ${ours.toFixed(1)} dB${limit}${peer === null ? '' : `, the peer ${peer.toFixed(1)} dB`} to ${reference}`;
 }
