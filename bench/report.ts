@@ -20,7 +20,7 @@ export async function writeReport(): Promise<void> {
   await report('picture', pictureResultsSchema, {
     'README.md': english,
     'README.zh-CN.md': chinese,
-    'docs/performance.md': ({ comparison }) => comparisonTable(comparison),
+    'docs/performance.md': ({ comparison }) => (comparison === undefined ? '' : comparisonTable(comparison)),
   });
   await report('window', windowResultsSchema, { 'docs/performance.md': windowTable });
   for (const name of comparisonNames) await reportComparison(name, { 'docs/performance.md': comparisonTable });
@@ -91,8 +91,8 @@ function chinese({ date, machine, steps, sizes, comparison }: PictureResults): s
 }
 
 /** Empty for a size that was not compared. */
-function peerSeconds({ rows }: ComparisonResults, sidePx: number, unit: string): string {
-  const peer = rows.find(({ label }) => label === `${sidePx} x ${sidePx}`)?.peer;
+function peerSeconds(comparison: PictureResults['comparison'], sidePx: number, unit: string): string {
+  const peer = comparison?.rows.find(({ label }) => label === `${sidePx} x ${sidePx}`)?.peer;
   return peer == null ? '' : `${seconds(peer.series)} ${unit}`;
 }
 

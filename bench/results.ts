@@ -10,8 +10,8 @@ export const pictureResultsSchema = z.object({
   steps: z.number(),
   /** Milliseconds by round; the peak is of the engine's process up to the end of the last round of this size. */
   sizes: z.array(z.object({ sidePx: z.number(), originalMs: z.array(z.number()), upscaleMs: z.array(z.number()), peakBytes: z.number() })),
-  /** Beside diffusers with sdnq. */
-  comparison: comparisonResultsSchema,
+  /** Beside diffusers with sdnq; older results have none. */
+  comparison: comparisonResultsSchema.optional(),
 });
 export type PictureResults = z.infer<typeof pictureResultsSchema>;
 
