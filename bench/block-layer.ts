@@ -1,7 +1,7 @@
 import { buildLayer } from '#main/compiler/models/transformer.ts';
 import { loadTransformerConfig, type TransformerConfig } from '#main/compiler/models/transformer-config.ts';
-import type { OrtTensor, Session } from '#main/inference/ort.ts';
 import { rotaryTables, type TokenPosition } from '#main/inference/rotary.ts';
+import type { OrtTensor, Session } from '#main/inference/session.ts';
 import type { GraphTarget } from '#main/lib/compiled.ts';
 import { compiledSession } from './compiled-session.ts';
 

@@ -3,7 +3,8 @@ import { CompileJob } from '#main/compiler/compile-job.ts';
 import type { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import type { Graph } from '#main/compiler/graph/ir.ts';
 import type { Weights } from '#main/compiler/ops/weights.ts';
-import { createSession, type Session } from '#main/inference/ort.ts';
+import { createSession } from '#main/inference/ort.ts';
+import type { Session } from '#main/inference/session.ts';
 import type { GraphTarget } from '#main/lib/compiled.ts';
 
 /** A single graph to measure. */
