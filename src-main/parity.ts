@@ -4,29 +4,33 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readCommandOptions } from '#main/config/command-options.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { compareCheckpoint } from './parity/compare-checkpoint.ts';
+import { compareCheckpoint, type ParityTarget } from './parity/compare-checkpoint.ts';
 import { compareUpscaler } from './parity/compare-upscaler.ts';
 import { type Comparison, printComparisons } from './parity/comparison.ts';
 
-const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast]
+const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast] [--precision bf16|fp16]
 
 Compares what this program computes with what diffusers gave for the same checkpoint, tensor by tensor.
-DIR may also be an upscaler's safetensors file.`;
+DIR may also be an upscaler's safetensors file.
+
+With --precision it is what a GPU computes in that type: the GPU's graphs on the CPU, each value rounded as there.`;
 
 const optionsSchema = z.object({
   checkpoint: z.string().min(1),
   expected: z.string().min(1),
   accuracy: z.enum(['exact', 'fast']).default('exact'),
+  precision: z.enum(['bf16', 'fp16']).optional(),
 });
 
 /** Exit status: 0 where all is within the limits, 1 where something is not, 2 where it could not be compared. */
 async function main(): Promise<number> {
-  const { checkpoint, expected, accuracy } = readCommandOptions(optionsSchema, [], usage);
+  const { checkpoint, expected, accuracy, precision } = readCommandOptions(optionsSchema, [], usage);
+  const target: ParityTarget = precision === undefined ? `cpu-${accuracy}` : `emulated-${precision}`;
   const cacheDir = await mkdtemp(join(tmpdir(), 'parity-'));
   try {
     const isFile = (await stat(checkpoint)).isFile();
     const compare = isFile ? compareUpscaler : compareCheckpoint;
-    const request = { path: checkpoint, expectedPath: expected, accuracy, cacheDir, threads: availableParallelism() };
+    const request = { path: checkpoint, expectedPath: expected, target, cacheDir, threads: availableParallelism() };
     const comparisons: Comparison[] = [];
     for await (const comparison of compare(request)) comparisons.push(comparison);
     return printComparisons(comparisons) ? 0 : 1;

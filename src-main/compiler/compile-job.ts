@@ -8,9 +8,12 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { COMPILER_VERSION, type Work } from './compile-cache.ts';
 import { DerivedWeights } from './derived-weights.ts';
 import { GraphBuilder } from './graph/builder.ts';
+import { assertCudaKernels } from './graph/cuda-kernels.ts';
+import { emulateHalf } from './graph/emulate-half.ts';
 import type { Graph } from './graph/ir.ts';
 import { verifyGraph } from './graph/verify.ts';
 import { writeOnnx } from './onnx/writer.ts';
+import { numericsOf } from './ops/numerics.ts';
 import { Weights } from './ops/weights.ts';
 import { openCheckpointTensors, type TensorTable } from './safetensors/open-checkpoint-tensors.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
@@ -80,14 +83,19 @@ export class CompileJob {
   async graph(name: string, model: OpenModel, build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>): Promise<CompiledGraph> {
     const { writeDir, finalDir } = this.#work;
     const derived = new DerivedWeights(join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
-    const weights = new Weights({ ...model, derived, accuracyLevel: this.#target === 'cpu-fast' ? 4 : 0 });
+    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target] });
     let graph: Graph;
     try {
       graph = await build(new GraphBuilder(name), weights);
     } finally {
       await derived.finish();
     }
-    verifyGraph(graph);
+    const types = verifyGraph(graph);
+    if (this.#target.startsWith('gpu-')) assertCudaKernels(graph, types);
+    if (this.#target.startsWith('emulated-')) {
+      graph = emulateHalf(graph, types);
+      verifyGraph(graph);
+    }
     const files = [...new Set(graph.initializers.flatMap(({ data }) => (data.kind === 'file' ? [data.path] : [])))];
     const weightsDir = files.length === 0 ? finalDir : commonFolder(files);
     if (weightsDir === null) {

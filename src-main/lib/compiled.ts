@@ -4,10 +4,10 @@ import { z } from 'zod';
 
 /**
  * What graphs are made for. `cpu` ones are float32 around their quantized products, of which `fast` quantizes activations to int8. On a GPU `gpu-bf16` is
- * bfloat16 throughout; `gpu-fp16` keeps the residual stream in float32 and scales what could leave float16's range; `gpu-fp32` is float32. VAE and upscaler
- * are float32 everywhere.
+ * bfloat16 throughout; `gpu-fp16` keeps the residual stream in float32 and scales what could leave float16's range; `gpu-fp32` is float32. `emulated` ones
+ * give on a CPU what the GPU's would: each value is rounded as there and computed in float32. VAE and upscaler are float32 everywhere.
  */
-export type GraphTarget = 'cpu-exact' | 'cpu-fast' | 'gpu-fp32' | 'gpu-bf16' | 'gpu-fp16';
+export type GraphTarget = 'cpu-exact' | 'cpu-fast' | 'gpu-fp32' | 'gpu-bf16' | 'gpu-fp16' | 'emulated-bf16' | 'emulated-fp16';
 
 const graph = z.object({
   /** The ONNX file. */

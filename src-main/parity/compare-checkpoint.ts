@@ -8,30 +8,36 @@ import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
 import { type Comparison, largestDifference, psnr, relativeDifference } from './comparison.ts';
 
 export interface CompareRequest {
   path: string;
   /** safetensors file of goldens; names as in the goldens' README. */
   expectedPath: string;
-  accuracy: 'exact' | 'fast';
+  target: ParityTarget;
   cacheDir: string;
   threads: number;
 }
 
-const TENSOR_LIMIT = 2e-3;
+/** Targets whose graphs run on a CPU. */
+export type ParityTarget = Exclude<GraphTarget, `gpu-${string}`>;
+
+/** What one forward may differ by; int8 activations are only told. */
+const TENSOR_LIMIT: Record<ParityTarget, number | null> = { 'cpu-exact': 2e-3, 'cpu-fast': null, 'emulated-fp16': 2e-3, 'emulated-bf16': 3e-2 };
+const PICTURE_LIMIT_DB: Record<ParityTarget, number> = { 'cpu-exact': 45, 'cpu-fast': 30, 'emulated-fp16': 45, 'emulated-bf16': 30 };
 const EXACT_NUMBERS_LIMIT = 1e-6;
-const PICTURE_LIMIT_DB = { exact: 45, fast: 30 };
 
 /** The checkpoint `path` against its goldens, one comparison a tensor, in the goldens' order. */
 export async function* compareCheckpoint(request: CompareRequest): AsyncGenerator<Comparison> {
-  const target = request.accuracy === 'fast' ? 'cpu-fast' : 'cpu-exact';
-  const compiled = await compileCheckpoint({ checkpointDir: request.path, cacheDir: request.cacheDir, identity: request.path, target }, () => {});
+  const compiled = await compileCheckpoint(
+    { checkpointDir: request.path, cacheDir: request.cacheDir, identity: request.path, target: request.target },
+    () => {},
+  );
   const models = await loadModels(compiled, { threads: request.threads }, () => {});
   const { tensors, metadata } = await openSafetensors(request.expectedPath);
   const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
-  const goldens: Goldens = { tensors, prompts, compiled, models, accuracy: request.accuracy };
+  const goldens: Goldens = { tensors, prompts, compiled, models, target: request.target };
   for (const golden of tensors.values()) {
     const comparison = await compare(golden, goldens);
     if (comparison !== null) yield comparison;
@@ -44,13 +50,13 @@ interface Goldens {
   prompts: readonly string[];
   compiled: CompiledCheckpoint;
   models: Models;
-  accuracy: 'exact' | 'fast';
+  target: ParityTarget;
 }
 
 /** Null for tensors that are inputs of others. */
 async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparison | null> {
   const { name } = golden;
-  const tensorLimit = goldens.accuracy === 'exact' ? TENSOR_LIMIT : null;
+  const tensorLimit = TENSOR_LIMIT[goldens.target];
   const within = async (actual: Float32Array, measure: 'absolute' | 'relative', limit: number | null): Promise<Comparison> => {
     const difference = measure === 'absolute' ? largestDifference : relativeDifference;
     return { name, measure, value: difference(actual, await readFloats(golden)), limit };
@@ -97,7 +103,7 @@ async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparis
       { onProgress: () => {} },
       { cancelled: false },
     );
-    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: PICTURE_LIMIT_DB[goldens.accuracy] };
+    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: PICTURE_LIMIT_DB[goldens.target] };
   }
   if (/^dit\.\d+x\d+\.latents$/.test(name)) return null;
   throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);

@@ -10,8 +10,7 @@ const MIN_PSNR_DB = 45;
 
 /** The upscaler `path` against `general` or `plus` of the goldens. */
 export async function* compareUpscaler(request: CompareRequest): AsyncGenerator<Comparison> {
-  const target = request.accuracy === 'fast' ? 'cpu-fast' : 'cpu-exact';
-  const compiled = await compileUpscaler({ path: request.path, cacheDir: request.cacheDir, identity: request.path, target }, () => {});
+  const compiled = await compileUpscaler({ path: request.path, cacheDir: request.cacheDir, identity: request.path, target: request.target }, () => {});
   const { tensors } = await openSafetensors(request.expectedPath);
   const prefix = GOLDEN_PREFIX[compiled.architecture];
   const input = tensors.get(`${prefix}.input`);

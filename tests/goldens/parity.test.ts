@@ -24,16 +24,17 @@ const here = existsSync(sharedPath());
 if (!here) console.log('parity with the goldens is skipped: ../shared is not beside the repository');
 
 const runs = [
-  ...sharedCheckpoints.map((name) => ({ name, accuracy: 'exact' as const })),
-  ...sharedCheckpoints.filter((name) => name.includes('storybook')).map((name) => ({ name, accuracy: 'fast' as const })),
+  ...sharedCheckpoints.map((name) => ({ name, target: 'cpu-exact' as const })),
+  ...sharedCheckpoints.filter((name) => name.includes('storybook')).map((name) => ({ name, target: 'cpu-fast' as const })),
+  ...(['emulated-fp16', 'emulated-bf16'] as const).map((target) => ({ name: 'goldens/published-uint4', target })),
 ];
 
-test.skipIf(!here).each(runs)('$name, $accuracy: every golden within its limit', async ({ name, accuracy }) => {
+test.skipIf(!here).each(runs)('$name, $target: every golden within its limit', async ({ name, target }) => {
   const comparisons = await collect(
     compareCheckpoint({
       path: sharedPath(name),
       expectedPath: sharedPath(`${name}.expected.safetensors`),
-      accuracy,
+      target,
       cacheDir,
       threads: availableParallelism(),
     }),
@@ -42,7 +43,7 @@ test.skipIf(!here).each(runs)('$name, $accuracy: every golden within its limit',
   const limited = comparisons.filter(({ limit }) => limit !== null);
   expect(limited.map(({ name: tensor }) => tensor)).toEqual(expect.arrayContaining(['prompt.0.input_ids', 'randn.42.4096', 'scheduler.8.1024.sigmas']));
   expect(limited.filter(({ measure }) => measure === 'psnr').length).toBeGreaterThan(0);
-  if (accuracy === 'exact') expect(limited.length).toBe(comparisons.length);
+  if (target !== 'cpu-fast') expect(limited.length).toBe(comparisons.length);
 });
 
 test.skipIf(!here).each(['realesr-general-x4v3', 'RealESRGAN_x4plus'])('%s: within 45 dB of its golden', async (name) => {
@@ -51,7 +52,7 @@ test.skipIf(!here).each(['realesr-general-x4v3', 'RealESRGAN_x4plus'])('%s: with
     compareUpscaler({
       path: sharedPath(folder, `${name}.safetensors`),
       expectedPath: sharedPath(folder, 'expected.safetensors'),
-      accuracy: 'fast',
+      target: 'cpu-fast',
       cacheDir,
       threads: availableParallelism(),
     }),
@@ -62,7 +63,7 @@ test.skipIf(!here).each(['realesr-general-x4v3', 'RealESRGAN_x4plus'])('%s: with
 
 // the check itself must be able to fail
 test.skipIf(!here)('goldens of another checkpoint are outside', async () => {
-  const request = { accuracy: 'exact' as const, cacheDir, threads: availableParallelism() };
+  const request = { target: 'cpu-exact' as const, cacheDir, threads: availableParallelism() };
   const [path, expectedPath] = [sharedPath('models/storybook-int8'), sharedPath('models/storybook-uint4.expected.safetensors')];
   const outside = (await collect(compareCheckpoint({ ...request, path, expectedPath }))).filter((comparison) => !isWithinLimit(comparison));
   expect(outside.map(({ name }) => name)).toContain('prompt.0.text_embedding');

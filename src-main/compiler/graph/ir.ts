@@ -2,6 +2,12 @@
 
 export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'uint8' | 'int8' | 'int32' | 'int64' | 'bool';
 
+/** Types that numbers are computed in. */
+export type FloatType = 'float32' | 'float16' | 'bfloat16';
+
+/** Numbers of the types in an ONNX file. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
+export const TYPE_NUMBER: Record<ElementType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 };
+
 export const ELEMENT_BYTES: Record<ElementType, number> = { float32: 4, float16: 2, bfloat16: 2, uint8: 1, int8: 1, int32: 4, int64: 8, bool: 1 };
 
 /** A size: a number, or a name for one that is known only when the graph runs (`tokens`, `2*height`). */

@@ -42,6 +42,10 @@ function sameDim(a: Dim | undefined, b: Dim | undefined, what: string): void {
   if (a === undefined || b === undefined || a !== b) refuse(`${what} must be equal, met ${a} and ${b}`);
 }
 
+function sameType(a: TensorType, b: TensorType, what: string): void {
+  if (a.type !== b.type) refuse(`${what} must have one type, met ${a.type} and ${b.type}`);
+}
+
 function floats(tensor: TensorType, what: string): void {
   typed(tensor, ['float32', 'float16', 'bfloat16'], what);
 }
@@ -59,7 +63,7 @@ function broadcast(a: readonly Dim[], b: readonly Dim[]): Dim[] {
 
 const elementwise: Rule = (context) => {
   const [a, b] = [input(context, 0), input(context, 1)];
-  if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
+  sameType(a, b, 'both inputs');
   return [{ type: a.type, shape: broadcast(a.shape, b.shape) }];
 };
 
@@ -73,6 +77,7 @@ const normalization: Rule = (context) => {
   floats(x, 'input');
   if (int(context, 'axis', -1) !== -1) refuse('only the last axis is normalized');
   rank(scale, 1, 'scale');
+  sameType(x, scale, 'input and scale');
   sameDim(x.shape.at(-1), scale.shape[0], 'the last dimension of input and scale');
   return [x];
 };
@@ -125,7 +130,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   Where: (context) => {
     const [condition, a, b] = [input(context, 0), input(context, 1), input(context, 2)];
     typed(condition, ['bool'], 'condition');
-    if (a.type !== b.type) refuse(`both choices must have one type, met ${a.type} and ${b.type}`);
+    sameType(a, b, 'both choices');
     return [{ type: a.type, shape: broadcast(broadcast(condition.shape, a.shape), b.shape) }];
   },
   Concat: (context) => {
@@ -133,7 +138,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     const first = parts[0] ?? refuse('needs at least one input');
     const axis = axisOf(context, first);
     for (const part of parts) {
-      if (part.type !== first.type) refuse(`all inputs must have one type, met ${first.type} and ${part.type}`);
+      sameType(first, part, 'all inputs');
       rank(part, first.shape.length, 'every input');
       for (const [i, dim] of part.shape.entries()) if (i !== axis) sameDim(dim, first.shape[i], `dimension ${i} of all inputs`);
     }
@@ -181,7 +186,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   Gemm: (context) => {
     const [a, b] = [input(context, 0), input(context, 1)];
     floats(a, 'the first input');
-    if (a.type !== b.type) refuse(`both inputs must have one type, met ${a.type} and ${b.type}`);
+    sameType(a, b, 'both inputs');
     rank(a, 2, 'the first input');
     rank(b, 2, 'the second input');
     const transposed = int(context, 'transB', 0) === 1;
@@ -189,6 +194,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     const shape = [a.shape[0] ?? 0, (transposed ? b.shape[0] : b.shape[1]) ?? 0];
     const addend = context.inputs[2];
     if (addend) {
+      sameType(a, addend, 'the inputs');
       const wide = broadcast(shape, addend.shape);
       if (wide.join() !== shape.join()) refuse(`the third input ${showShape(addend.shape)} is wider than ${showShape(shape)}`);
     }
@@ -199,6 +205,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     const [n, k, bits, block] = [int(context, 'N'), int(context, 'K'), int(context, 'bits'), int(context, 'block_size')];
     floats(a, 'the first input');
     typed(b, ['uint8'], 'the second input');
+    sameType(a, scales, 'the first input and the scales');
     if (bits !== 4 && bits !== 8) refuse(`bits must be 4 or 8, met ${bits}`);
     if (block < 16 || (block & (block - 1)) !== 0) refuse(`block_size must be a power of two of at least 16, met ${block}`);
     if (k % block !== 0) refuse(`K ${k} must be a multiple of block_size ${block}`);
@@ -212,6 +219,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     const [x, weight] = [input(context, 0), input(context, 1)];
     rank(x, 4, 'input');
     rank(weight, 4, 'weight');
+    sameType(x, weight, 'input and weight');
     const groups = int(context, 'group', 1);
     sameDim(x.shape[1], typeof weight.shape[1] === 'number' ? weight.shape[1] * groups : weight.shape[1], 'channels of input and weight');
     const bias = context.inputs[2];
@@ -252,6 +260,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     const [x, cos, sin] = [input(context, 0), input(context, 2), input(context, 3)];
     rank(x, 3, 'input');
     typed(input(context, 1), ['int64'], 'position ids');
+    sameType(x, cos, 'input and cos');
+    sameType(cos, sin, 'cos and sin');
     if (showShape(cos.shape) !== showShape(sin.shape)) refuse(`cos ${showShape(cos.shape)} and sin ${showShape(sin.shape)} must have one shape`);
     sameDim(x.shape[2], int(context, 'num_heads') * 2 * Number(cos.shape[1]), 'width of input and heads times rotary width');
     return [x];
@@ -266,6 +276,8 @@ export const rules: Readonly<Record<string, Rule>> = {
       floats(part, what);
       rank(part, 3, what);
     }
+    sameType(q, k, 'query and key');
+    sameType(k, v, 'key and value');
     sameDim(q.shape[2], k.shape[2], 'width of query and key');
     sameDim(k.shape[1], v.shape[1], 'length of key and value');
     const heads = int(context, 'num_heads');

@@ -4,9 +4,10 @@ import { RuleViolation, rules } from './rules.ts';
 
 /**
  * Checks a finished graph as a whole: names are unique, every value is made before it is used, every node obeys its operator's rule,
- * every weight has as many bytes as its type and shape need, nothing is made in vain. Throws `graph_invalid`, naming the node at fault.
+ * every weight has as many bytes as its type and shape need, nothing is made in vain. Returns the types of all values, by name. Throws `graph_invalid`,
+ * naming the node at fault.
  */
-export function verifyGraph(graph: Graph): void {
+export function verifyGraph(graph: Graph): ReadonlyMap<string, TensorType> {
   const fail = (node: string, reason: string, cause?: unknown): never => {
     throw new AppError('graph_invalid', `The graph ${graph.name} is not valid at node ${node}: ${reason}.`, { graph: graph.name, node }, { cause });
   };
@@ -51,4 +52,5 @@ export function verifyGraph(graph: Graph): void {
   for (const output of graph.outputs) if (!values.has(output.name)) fail(output.name, 'this output is made by nothing');
   for (const node of graph.nodes) if (!node.outputs.some((name) => used.has(name))) fail(node.name, 'nothing uses what it makes');
   for (const weight of graph.initializers) if (!used.has(weight.name)) fail(weight.name, 'nothing uses this weight');
+  return values;
 }

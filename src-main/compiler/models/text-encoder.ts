@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Graph, Value } from '../graph/ir.ts';
-import { add, attention, multiply, reshape, rmsNorm, rotate, silu, toFloat32 } from '../ops/basic.ts';
+import type { FloatType, Graph, Value } from '../graph/ir.ts';
+import { add, attention, cast, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
 import { linear } from '../ops/linear.ts';
+import { scaled } from '../ops/numerics.ts';
 import type { Weights } from '../ops/weights.ts';
 import { parseConfig } from './parse-config.ts';
 
@@ -73,10 +74,10 @@ export async function buildTextEncoder(graph: GraphBuilder, config: TextEncoderC
   const ids = graph.input('input_ids', 'int64', ['tokens']);
   // gathered before it is widened: the whole table in float32 would be the largest thing in memory
   const table = weights.stored(graph, 'embed_tokens.weight', [config.vocabulary, config.width]);
-  let x = toFloat32(graph, graph.add('Gather', [table, ids], { attributes: { axis: 0 } })); // [tokens, width]
-  const tables = rotaryTables(graph, config);
+  let x = cast(graph, graph.add('Gather', [table, ids], { attributes: { axis: 0 } }), weights.numerics.stream); // [tokens, width]
+  const tables = rotaryTables(graph, config, weights.numerics.compute);
   for (let i = 0; i < config.layers - 1; i++) x = await layer(graph.scope(`layers.${i}`), config, weights, `layers.${i}`, x, tables);
-  graph.output(x, 'text_embedding');
+  graph.output(cast(graph, x, 'float32'), 'text_embedding');
   return graph.finish();
 }
 
@@ -86,7 +87,7 @@ interface RotaryTables {
 }
 
 /** [MAX_TOKENS, head / 2] each, in float32 steps as `Qwen3RotaryEmbedding` computes them. */
-function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig): RotaryTables {
+function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig, type: FloatType): RotaryTables {
   const half = config.headWidth / 2;
   const cos = new Float32Array(MAX_TOKENS * half);
   const sin = new Float32Array(MAX_TOKENS * half);
@@ -98,18 +99,24 @@ function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig): RotaryTab
       sin[position * half + i] = Math.sin(angle);
     }
   }
-  return { cos: graph.floats(cos, [MAX_TOKENS, half]), sin: graph.floats(sin, [MAX_TOKENS, half]) };
+  const table = (values: Float32Array): Value => cast(graph, graph.floats(values, [MAX_TOKENS, half]), type);
+  return { cos: table(cos), sin: table(sin) };
 }
 
 /** [tokens, width] -> [tokens, width]. */
 async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, tables: RotaryTables): Promise<Value> {
-  const norm = (part: string): Value => weights.float(graph, `${name}.${part}.weight`, [config.width]);
-  const attended = await selfAttention(graph, config, weights, `${name}.self_attn`, rmsNorm(graph, x, norm('input_layernorm'), config.normEpsilon), tables);
-  const afterAttention = add(graph, x, attended);
-  const feed = rmsNorm(graph, afterAttention, norm('post_attention_layernorm'), config.normEpsilon);
+  const { stream, compute, innerScale } = weights.numerics;
+  const norm = (part: string, of: Value): Value => {
+    const weight = cast(graph, weights.float(graph, `${name}.${part}.weight`, [config.width]), stream);
+    return cast(graph, rmsNorm(graph, of, weight, config.normEpsilon), compute);
+  };
+  const attended = await selfAttention(graph, config, weights, `${name}.self_attn`, norm('input_layernorm', x), tables);
+  const afterAttention = add(graph, x, cast(graph, attended, stream));
+  const feed = norm('post_attention_layernorm', afterAttention);
   const gate = silu(graph, await linear(graph, weights, `${name}.mlp.gate_proj`, feed, config.innerWidth));
-  const value = await linear(graph, weights, `${name}.mlp.up_proj`, feed, config.innerWidth);
-  return add(graph, afterAttention, await linear(graph, weights, `${name}.mlp.down_proj`, multiply(graph, gate, value), config.width));
+  const value = scaled(graph, await linear(graph, weights, `${name}.mlp.up_proj`, feed, config.innerWidth), weights.numerics);
+  const fed = cast(graph, await linear(graph, weights, `${name}.mlp.down_proj`, multiply(graph, gate, value), config.width), stream);
+  return add(graph, afterAttention, innerScale === 1 ? fed : multiply(graph, fed, graph.scalar(1 / innerScale)));
 }
 
 /** Causal attention with grouped keys and values; [tokens, width] -> [tokens, width]. */
@@ -120,7 +127,8 @@ async function selfAttention(graph: GraphBuilder, config: TextEncoderConfig, wei
   const project = (part: string, count: number): Promise<Value> => linear(graph, weights, `${name}.${part}_proj`, x, count * headWidth, { bias });
   const head = async (part: 'q' | 'k', count: number): Promise<Value> => {
     const perHead = reshape(graph, await project(part, count), [tokens, count, headWidth]);
-    const normed = rmsNorm(graph, perHead, weights.float(graph, `${name}.${part}_norm.weight`, [headWidth]), config.normEpsilon);
+    const weight = cast(graph, weights.float(graph, `${name}.${part}_norm.weight`, [headWidth]), weights.numerics.compute);
+    const normed = rmsNorm(graph, perHead, weight, config.normEpsilon);
     return rotate(graph, reshape(graph, normed, [1, tokens, count * headWidth]), tables.cos, tables.sin, count, false);
   };
   // each key and value head serves heads / keyValueHeads query heads in a row

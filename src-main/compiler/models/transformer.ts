@@ -1,7 +1,8 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/ir.ts';
-import { add, attention, concat, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
+import { add, attention, cast, concat, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
 import { linear } from '../ops/linear.ts';
+import { scaled } from '../ops/numerics.ts';
 import type { Weights } from '../ops/weights.ts';
 import type { TransformerConfig } from './transformer-config.ts';
 
@@ -25,13 +26,13 @@ const FINAL_NORM_EPSILON = 1e-6;
 export async function buildCaptionRefiner(graph: GraphBuilder, config: TransformerConfig, weights: Weights): Promise<Graph> {
   const text = graph.input('text_embedding', 'float32', ['caption_tokens', config.captionWidth]);
   const pad = graph.input('caption_pad', 'bool', ['caption_tokens', 1]);
-  const tables = rotaryInputs(graph, 'caption_tokens', config);
+  const tables = rotaryInputs(graph, 'caption_tokens', config, weights);
   const embedder = graph.scope('cap_embedder');
   const normed = rmsNorm(embedder, text, weights.float(embedder, 'cap_embedder.0.weight', [config.captionWidth]), config.normEpsilon);
   const embedded = await linear(embedder, weights, 'cap_embedder.1', normed, config.width, { bias: true });
-  let caption = graph.add('Where', [pad, weights.float(graph, 'cap_pad_token', [1, config.width]), embedded]);
+  let caption = cast(graph, graph.add('Where', [pad, weights.float(graph, 'cap_pad_token', [1, config.width]), embedded]), weights.numerics.stream);
   for (let i = 0; i < config.refinerLayers; i++) caption = await block(graph, config, weights, `context_refiner.${i}`, caption, tables, null);
-  graph.output(caption, 'caption');
+  graph.output(cast(graph, caption, 'float32'), 'caption');
   return graph.finish();
 }
 
@@ -47,15 +48,16 @@ export async function buildDenoiser(graph: GraphBuilder, config: TransformerConf
   const imageTokenCount = graph.input('image_token_count', 'int64', [1]);
   const caption = graph.input('caption', 'float32', ['caption_tokens', config.width]);
   const timestep = graph.input('timestep', 'float32', [1, 1]);
-  const tables = rotaryInputs(graph, 'image_tokens+caption_tokens', config);
+  const tables = rotaryInputs(graph, 'image_tokens+caption_tokens', config, weights);
+  const { stream } = weights.numerics;
   const patch = `${config.patchSize}-1`;
 
   const condition = await embedTimestep(graph.scope('t_embedder'), config, weights, timestep);
   const embedded = await linear(graph, weights, `all_x_embedder.${patch}`, latents, config.width, { bias: true });
-  let image = graph.add('Where', [pad, weights.float(graph, 'x_pad_token', [1, config.width]), embedded]);
+  let image = cast(graph, graph.add('Where', [pad, weights.float(graph, 'x_pad_token', [1, config.width]), embedded]), stream);
   for (let i = 0; i < config.refinerLayers; i++) image = await block(graph, config, weights, `noise_refiner.${i}`, image, tables, condition);
 
-  let x = concat(graph, [image, caption], 0); // [image_tokens+caption_tokens, width]
+  let x = concat(graph, [image, cast(graph, caption, stream)], 0); // [image_tokens+caption_tokens, width]
   for (let i = 0; i < config.layers; i++) {
     // Only image tokens leave the last block, so only they ask there; all tokens still answer.
     const rows = i === config.layers - 1 ? imageTokenCount : null;
@@ -73,8 +75,9 @@ export async function buildDenoiser(graph: GraphBuilder, config: TransformerConf
 export async function buildLayer(graph: GraphBuilder, config: TransformerConfig, weights: Weights, index: number): Promise<Graph> {
   const x = graph.input('x', 'float32', ['tokens', config.width]);
   const condition = graph.input('condition', 'float32', [1, Math.min(config.width, ADALN_WIDTH)]);
-  const tables = rotaryInputs(graph, 'tokens', config);
-  graph.output(await block(graph, config, weights, `layers.${index}`, x, tables, condition), 'y');
+  const tables = rotaryInputs(graph, 'tokens', config, weights);
+  const y = await block(graph, config, weights, `layers.${index}`, cast(graph, x, weights.numerics.stream), tables, condition);
+  graph.output(cast(graph, y, 'float32'), 'y');
   return graph.finish();
 }
 
@@ -83,9 +86,10 @@ interface RotaryTables {
   sin: Value;
 }
 
-function rotaryInputs(graph: GraphBuilder, tokens: string, config: TransformerConfig): RotaryTables {
+function rotaryInputs(graph: GraphBuilder, tokens: string, config: TransformerConfig, weights: Weights): RotaryTables {
   const shape = [tokens, config.headWidth / 2];
-  return { cos: graph.input('cos', 'float32', shape), sin: graph.input('sin', 'float32', shape) };
+  const table = (name: string): Value => cast(graph, graph.input(name, 'float32', shape), weights.numerics.compute);
+  return { cos: table('cos'), sin: table('sin') };
 }
 
 /** [1, 1] -> [1, ADALN_WIDTH or less]: sinusoid of 1000 t, then two linears. */
@@ -101,7 +105,8 @@ async function embedTimestep(graph: GraphBuilder, config: TransformerConfig, wei
 
 /**
  * x [S, width] -> [S, width], or [image_tokens, width] where `rows` is given. Modulation scales and gates are folded into the norms' weights,
- * so that they cost no pass over the tokens: norm(x) * w * (1 + scale) is a norm with the weight w * (1 + scale).
+ * so that they cost no pass over the tokens: norm(x) * w * (1 + scale) is a norm with the weight w * (1 + scale). So is the scale of the numerics: what
+ * attention and feed-forward leave is scaled by it, which the norm after each of them takes out again once its epsilon is scaled alike.
  */
 async function block(
   parent: GraphBuilder,
@@ -114,19 +119,26 @@ async function block(
   rows: Value | null = null,
 ): Promise<Value> {
   const graph = parent.scope(name);
-  const norm = (part: string): Value => weights.float(graph, `${name}.${part}.weight`, [config.width]);
+  const { stream, compute, innerScale } = weights.numerics;
+  // without norms of queries and keys the scale would change the attention itself
+  const attentionScale = config.qkNorm ? innerScale : 1;
   const modulation = condition && (await modulate(graph, config, weights, name, condition));
-  const scaled = (weight: Value, by: Value | undefined): Value => (by ? multiply(graph, weight, by) : weight);
+  const norm = (part: string, by: Value | undefined, scale = 1): Value => {
+    const weight = weights.float(graph, `${name}.${part}.weight`, [config.width]);
+    const modulated = by ? multiply(graph, weight, by) : weight;
+    return cast(graph, scale === 1 ? modulated : multiply(graph, modulated, graph.scalar(scale)), stream);
+  };
   const epsilon = config.normEpsilon;
 
-  const normed = rmsNorm(graph, x, scaled(norm('attention_norm1'), modulation?.attentionScale), epsilon);
-  const attended = await selfAttention(graph, config, weights, `${name}.attention`, normed, tables, rows);
+  const normed = cast(graph, rmsNorm(graph, x, norm('attention_norm1', modulation?.attentionScale, attentionScale), epsilon), compute);
+  const attended = cast(graph, await selfAttention(graph, config, weights, `${name}.attention`, normed, tables, rows, attentionScale), stream);
   const residual = rows ? firstRows(graph, x, rows) : x;
-  const afterAttention = add(graph, residual, rmsNorm(graph, attended, scaled(norm('attention_norm2'), modulation?.attentionGate), epsilon));
+  const attention = rmsNorm(graph, attended, norm('attention_norm2', modulation?.attentionGate), epsilon * attentionScale ** 2);
+  const afterAttention = add(graph, residual, attention);
 
-  const feed = rmsNorm(graph, afterAttention, scaled(norm('ffn_norm1'), modulation?.feedScale), epsilon);
-  const fed = await feedForward(graph, weights, `${name}.feed_forward`, feed, config);
-  return add(graph, afterAttention, rmsNorm(graph, fed, scaled(norm('ffn_norm2'), modulation?.feedGate), epsilon));
+  const feed = cast(graph, rmsNorm(graph, afterAttention, norm('ffn_norm1', modulation?.feedScale), epsilon), compute);
+  const fed = cast(graph, await feedForward(graph, weights, `${name}.feed_forward`, feed, config), stream);
+  return add(graph, afterAttention, rmsNorm(graph, fed, norm('ffn_norm2', modulation?.feedGate), epsilon * innerScale ** 2));
 }
 
 interface Modulation {
@@ -151,6 +163,7 @@ async function modulate(graph: GraphBuilder, config: TransformerConfig, weights:
   };
 }
 
+/** x [S, width] is scaled by `scale`, and so is what comes out. */
 async function selfAttention(
   graph: GraphBuilder,
   config: TransformerConfig,
@@ -159,6 +172,7 @@ async function selfAttention(
   x: Value,
   tables: RotaryTables,
   rows: Value | null,
+  scale: number,
 ): Promise<Value> {
   const asking = rows ? firstRows(graph, x, rows) : x;
   const head = async (part: 'q' | 'k', from: Value): Promise<Value> => {
@@ -166,8 +180,8 @@ async function selfAttention(
     const tokens = projected.shape[0] ?? 0;
     const flat = [1, tokens, config.width];
     if (!config.qkNorm) return rotate(graph, reshape(graph, projected, flat), tables.cos, tables.sin, config.heads, true);
-    const scale = weights.float(graph, `${name}.norm_${part}.weight`, [config.headWidth]);
-    const normed = rmsNorm(graph, reshape(graph, projected, [tokens, config.heads, config.headWidth]), scale, QK_NORM_EPSILON);
+    const weight = cast(graph, weights.float(graph, `${name}.norm_${part}.weight`, [config.headWidth]), weights.numerics.compute);
+    const normed = rmsNorm(graph, reshape(graph, projected, [tokens, config.heads, config.headWidth]), weight, QK_NORM_EPSILON * scale ** 2);
     return rotate(graph, reshape(graph, normed, flat), tables.cos, tables.sin, config.heads, true);
   };
   const q = await head('q', asking);
@@ -177,11 +191,11 @@ async function selfAttention(
   return linear(graph, weights, `${name}.to_out.0`, reshape(graph, mixed, [asking.shape[0] ?? 0, config.width]), config.width);
 }
 
-/** SwiGLU: w2(silu(w1 x) * w3 x). */
+/** SwiGLU: w2(silu(w1 x) * w3 x), times the numerics' scale. */
 async function feedForward(graph: GraphBuilder, weights: Weights, name: string, x: Value, config: TransformerConfig): Promise<Value> {
   const inner = Math.trunc((config.width / 3) * 8);
   const gate = silu(graph, await linear(graph, weights, `${name}.w1`, x, inner));
-  const value = await linear(graph, weights, `${name}.w3`, x, inner);
+  const value = scaled(graph, await linear(graph, weights, `${name}.w3`, x, inner), weights.numerics);
   return linear(graph, weights, `${name}.w2`, multiply(graph, gate, value), config.width);
 }
 
@@ -196,7 +210,7 @@ async function finalLayer(
 ): Promise<Value> {
   const shift = await linear(graph, weights, `${name}.adaLN_modulation.1`, silu(graph, condition), config.width, { bias: true });
   const scale = add(graph, reshape(graph, shift, [config.width]), graph.scalar(1));
-  const normed = graph.add('LayerNormalization', [x, scale], { attributes: { axis: -1, epsilon: { float: FINAL_NORM_EPSILON } } });
+  const normed = graph.add('LayerNormalization', [cast(graph, x, 'float32'), scale], { attributes: { axis: -1, epsilon: { float: FINAL_NORM_EPSILON } } });
   return linear(graph, weights, `${name}.linear`, normed, patchWidth, { bias: true });
 }
 

@@ -1,12 +1,11 @@
 import { relative } from 'node:path';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Attribute, Dim, ElementType, Graph, GraphNode, Initializer, Value } from '../graph/ir.ts';
+import { type Attribute, type Dim, type Graph, type GraphNode, type Initializer, TYPE_NUMBER, type Value } from '../graph/ir.ts';
 import { ProtoWriter } from './proto-writer.ts';
 
 /** Field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, IR version 10, opset 21. */
 const IR_VERSION = 10;
 const OPSET = 21;
-const DATA_TYPE: Record<ElementType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 };
 const EXTERNAL = 1;
 
 /**
@@ -69,7 +68,7 @@ function writeAttribute(out: ProtoWriter, name: string, value: Attribute): void 
 
 function writeInitializer(out: ProtoWriter, weight: Initializer, graph: string, weightsDir: string): void {
   for (const dim of weight.shape) out.int(1, Number(dim));
-  out.int(2, DATA_TYPE[weight.type]);
+  out.int(2, TYPE_NUMBER[weight.type]);
   out.string(8, weight.name);
   if (weight.data.kind === 'inline') {
     out.bytes(9, weight.data.bytes);
@@ -94,7 +93,7 @@ function writeValueInfo(out: ProtoWriter, value: Value): void {
   out.string(1, value.name);
   out.message(2, (type) =>
     type.message(1, (tensor) => {
-      tensor.int(1, DATA_TYPE[value.type]);
+      tensor.int(1, TYPE_NUMBER[value.type]);
       tensor.message(2, (shape) => {
         for (const dim of value.shape) shape.message(1, (inner) => writeDim(inner, dim));
       });

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Dim, Value } from '../graph/ir.ts';
+import { type Dim, type FloatType, TYPE_NUMBER, type Value } from '../graph/ir.ts';
 
 /** Elementwise `a + b`, broadcasting as NumPy does. */
 export function add(graph: GraphBuilder, a: Value, b: Value): Value {
@@ -33,9 +33,9 @@ export function concat(graph: GraphBuilder, parts: readonly Value[], axis: numbe
   return graph.add('Concat', parts, { attributes: { axis } });
 }
 
-/** Float32 of a half-width float; folded into the weights when the session loads where `x` is a weight. */
-export function toFloat32(graph: GraphBuilder, x: Value): Value {
-  return x.type === 'float32' ? x : graph.add('Cast', [x], { attributes: { to: 1 }, hints: { to: 'float32' } });
+/** The same numbers as another float; folded into the weights when the session loads where `x` is a weight. */
+export function cast(graph: GraphBuilder, x: Value, to: FloatType): Value {
+  return x.type === to ? x : graph.add('Cast', [x], { attributes: { to: TYPE_NUMBER[to] }, hints: { to } });
 }
 
 /** [1, C, h, w] -> [1, C, factor * h, factor * w]: each pixel becomes factor x factor. */
@@ -44,12 +44,12 @@ export function enlarge(graph: GraphBuilder, x: Value, factor: number): Value {
   return graph.add('Resize', [x, null, graph.floats([1, 1, factor, factor])], { attributes, hints: { factor } });
 }
 
-/** Root-mean-square norm over the last axis, times `scale` [width]. */
+/** Root-mean-square norm over the last axis, times `scale` [width] of x's type. */
 export function rmsNorm(graph: GraphBuilder, x: Value, scale: Value, epsilon: number): Value {
   return graph.add('SimplifiedLayerNormalization', [x, scale], { attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 } });
 }
 
-/** Rotates [1, S, heads * d] by the tables [>= S, d / 2]; `interleaved` pairs neighbours, else halves. */
+/** Rotates [1, S, heads * d] by the tables [>= S, d / 2] of x's type; `interleaved` pairs neighbours, else halves. */
 export function rotate(graph: GraphBuilder, x: Value, cos: Value, sin: Value, heads: number, interleaved: boolean): Value {
   const inputs = [x, graph.ints([0]), cos, sin];
   return graph.add('RotaryEmbedding', inputs, { domain: 'com.microsoft', attributes: { num_heads: heads, interleaved: interleaved ? 1 : 0 } });

@@ -1,17 +1,20 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Value } from '../graph/ir.ts';
+import type { FloatType, Value } from '../graph/ir.ts';
 import { readFloats, readTensor } from '../safetensors/read-tensor.ts';
 import { dequantize } from '../sdnq/dequantize.ts';
 import { describeQuantizedLinear, type QuantizedLinear } from '../sdnq/quantized-linear.ts';
-import { add, concat, multiply, reshape, toFloat32, transpose } from './basic.ts';
+import { add, cast, concat, multiply, reshape, transpose } from './basic.ts';
 import type { Weights } from './weights.ts';
 
 /** Block sizes that ONNX Runtime's CPU kernels of MatMulNBits have. */
 const SMALLEST_BLOCK = 16;
 const LARGEST_BLOCK = 256;
 
-/** `x W^T (+ bias)` with the module `name`, whatever way its weight is stored; x [S, K] -> [S, outWidth]. Throws `checkpoint_damaged` for another shape. */
+/**
+ * `x W^T (+ bias)` with the module `name`, whatever way its weight is stored; x [S, K] -> [S, outWidth], in the type of x. Throws `checkpoint_damaged` for
+ * another shape.
+ */
 export async function linear(
   graph: GraphBuilder,
   weights: Weights,
@@ -21,9 +24,10 @@ export async function linear(
   options: { bias?: boolean } = {},
 ): Promise<Value> {
   const inWidth = Number(x.shape[1]);
-  const bias = options.bias ? weights.float(graph, `${name}.bias`, [outWidth]) : null;
+  const type = floatTypeOf(x);
+  const bias = options.bias ? cast(graph, weights.float(graph, `${name}.bias`, [outWidth]), type) : null;
   const quantized = describeQuantizedLinear(weights.table, weights.prefix + name, weights.quantization);
-  if (quantized === null) return gemm(graph, x, weights.float(graph, `${name}.weight`, [outWidth, inWidth]), bias);
+  if (quantized === null) return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [outWidth, inWidth]), type), bias);
   if (quantized.n !== outWidth || quantized.k !== inWidth) {
     throw new AppError(
       'checkpoint_damaged',
@@ -31,16 +35,21 @@ export async function linear(
       { path: weights.table.dir },
     );
   }
-  const packed = await packedWeight(graph, weights, quantized);
+  const packed = await packedWeight(graph, weights, quantized, type);
   if (packed === null) {
     const reason = `groups of ${quantized.groupSize} do not fit blocks of a power of two from ${SMALLEST_BLOCK} to ${LARGEST_BLOCK}`;
     const floats = await dequantize(quantized);
     const data = await weights.derived.append(new Uint8Array(floats.buffer), quantized.name, `${reason}: unpacked to float32`);
-    return gemm(graph, x, graph.weight(`${quantized.name}.float32`, 'float32', [outWidth, inWidth], data), bias);
+    return gemm(graph, x, cast(graph, graph.weight(`${quantized.name}.float32`, 'float32', [outWidth, inWidth], data), type), bias);
   }
-  const main = matMulNBits(graph, x, packed, quantized, weights.accuracyLevel);
+  const main = matMulNBits(graph, x, packed, quantized, weights.numerics.accuracyLevel);
   const whole = lowRank(graph, weights, x, main, quantized);
   return bias ? add(graph, whole, bias) : whole;
+}
+
+function floatTypeOf(x: Value): FloatType {
+  if (x.type === 'float32' || x.type === 'float16' || x.type === 'bfloat16') return x.type;
+  throw new Error(`${x.name} is ${x.type}; a linear layer takes floats.`);
 }
 
 function gemm(graph: GraphBuilder, x: Value, weight: Value, addend: Value | null): Value {
@@ -50,20 +59,20 @@ function gemm(graph: GraphBuilder, x: Value, weight: Value, addend: Value | null
 interface PackedWeight {
   /** [N, K / block, block * bits / 8] */
   blob: Value;
-  /** [N * K / block], float32 */
+  /** [N * K / block], of the type that is computed in */
   scales: Value;
   block: number;
 }
 
 /** The weight as MatMulNBits takes it, or null where its groups do not fit. uint4 is used in place; int8 is copied with the sign bit flipped. */
-async function packedWeight(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear): Promise<PackedWeight | null> {
+async function packedWeight(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear, type: FloatType): Promise<PackedWeight | null> {
   const { n, k, bits, groups, groupSize, name } = linear;
   const block = largestBlock(groupSize);
   if (block < SMALLEST_BLOCK) return null;
   const shape = [n, k / block, (block * bits) / 8];
   if (bits === 4) {
     if (block !== groupSize) return null;
-    return { blob: weights.inPlace(graph, linear.weight, shape), scales: toFloat32(graph, weights.inPlace(graph, linear.scale, [n * groups])), block };
+    return { blob: weights.inPlace(graph, linear.weight, shape), scales: cast(graph, weights.inPlace(graph, linear.scale, [n * groups]), type), block };
   }
   const bytes = await readTensor(linear.weight);
   for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] ?? 0) ^ 0x80;
@@ -73,7 +82,7 @@ async function packedWeight(graph: GraphBuilder, weights: Weights, linear: Quant
   const spread = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, `one scale for each block of ${block}`);
   return {
     blob: graph.weight(`${name}.unsigned`, 'uint8', shape, blob),
-    scales: graph.weight(`${name}.block_scale`, 'float32', [scales.length], spread),
+    scales: cast(graph, graph.weight(`${name}.block_scale`, 'float32', [scales.length], spread), type),
     block,
   };
 }
@@ -90,7 +99,9 @@ function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k
  */
 function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, linear: QuantizedLinear): Value {
   const { n, k, groups } = linear;
-  const floats = (tensor: QuantizedLinear['scale'], view: number[]): Value => toFloat32(graph, weights.inPlace(graph, tensor, view));
+  // added up in float32 when the session loads, then of the type of x
+  const floats = (tensor: QuantizedLinear['scale'], view: number[]): Value => cast(graph, weights.inPlace(graph, tensor, view), 'float32');
+  const factor = (parts: Value[], axis: number): Value => cast(graph, parts.length === 1 ? (parts[0] as Value) : concat(graph, parts, axis), floatTypeOf(x));
   const down: Value[] = [];
   const up: Value[] = [];
   if (linear.svd) {
@@ -104,8 +115,8 @@ function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, l
     up.push(add(graph, floats(linear.zeroPoint, [n, groups]), reshape(graph, middle, [n, groups])));
   }
   if (down.length === 0) return main;
-  const inner = gemm(graph, x, down.length === 1 ? (down[0] as Value) : concat(graph, down, 0), null); // [S, rank + groups]
-  return gemm(graph, inner, up.length === 1 ? (up[0] as Value) : concat(graph, up, 1), main);
+  const inner = gemm(graph, x, factor(down, 0), null); // [S, rank + groups]
+  return gemm(graph, inner, factor(up, 1), main);
 }
 
 /** [groups, K], one where a column belongs to a group. */

@@ -7,7 +7,8 @@ import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
 import { readFloats } from '../safetensors/read-tensor.ts';
 import type { QuantizationConfig } from '../sdnq/quantization-config.ts';
-import { toFloat32 } from './basic.ts';
+import { cast } from './basic.ts';
+import type { Numerics } from './numerics.ts';
 
 const ELEMENT_TYPE: Partial<Record<StoredTensor['dtype'], ElementType>> = {
   F32: 'float32',
@@ -22,16 +23,15 @@ export class Weights {
   readonly table: TensorTable;
   readonly quantization: QuantizationConfig | null;
   readonly derived: DerivedWeights;
-  /** `com.microsoft.MatMulNBits` `accuracy_level`: 0 computes in float32, 4 quantizes activations to int8. */
-  readonly accuracyLevel: 0 | 4;
+  readonly numerics: Numerics;
   /** What stands before every name in the file and in no name here, such as `model.`. */
   readonly prefix: string;
 
-  constructor(options: { table: TensorTable; quantization: QuantizationConfig | null; derived: DerivedWeights; accuracyLevel: 0 | 4; prefix?: string }) {
+  constructor(options: { table: TensorTable; quantization: QuantizationConfig | null; derived: DerivedWeights; numerics: Numerics; prefix?: string }) {
     this.table = options.table;
     this.quantization = options.quantization;
     this.derived = options.derived;
-    this.accuracyLevel = options.accuracyLevel;
+    this.numerics = options.numerics;
     this.prefix = options.prefix ?? '';
   }
 
@@ -69,7 +69,7 @@ export class Weights {
 
   /** A float tensor of `shape`, widened to float32 when the session loads; `view` is how the graph sees its elements. */
   float(graph: GraphBuilder, name: string, shape: readonly number[], view: readonly number[] = shape): Value {
-    return toFloat32(graph, this.stored(graph, name, shape, view));
+    return cast(graph, this.stored(graph, name, shape, view), 'float32');
   }
 
   /** Any tensor of the file, its bytes read as `view`. Throws `checkpoint_unsupported` for a type that graphs do not take. */
