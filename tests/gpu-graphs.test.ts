@@ -14,9 +14,10 @@ import { loadTransformerConfig } from '#main/compiler/models/transformer-config.
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import { add, cast, multiply } from '#main/compiler/ops/basic.ts';
 import { Weights } from '#main/compiler/ops/weights.ts';
-import { createSession, type Session } from '#main/inference/ort.ts';
+import { createSession } from '#main/inference/ort.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { captionPositions, rotaryTables } from '#main/inference/rotary.ts';
+import type { Session } from '#main/inference/session.ts';
 import type { GraphTarget } from '#main/lib/compiled.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';

@@ -101,7 +101,7 @@ function assertInputs(graph: CompiledGraph, names: readonly string[], inputs: Or
 export function runtimeError(graph: CompiledGraph, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (/bad_alloc|failed to allocate|out of memory/i.test(reason)) {
+  if (/bad_alloc|failed to allocate|out of memory|ALLOC_FAILED|smaller than requested/i.test(reason)) {
     const sentence = `There is not enough memory to run ${graph.onnxPath}. Choose a smaller picture or close other programs.`;
     return new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
