@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { deviceParts } from '#shared/domain/device.ts';
+import { deviceParts, type ProviderName } from '#shared/domain/device.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { chooseEngines } from './choose-engines.ts';
 import { findCompilation } from './compiler/find-compilation.ts';
 import type { Config } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
+import { createEnginePool } from './engine/engine-pool.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
-import { createEngine, type SupervisedEngine } from './engine/supervisor.ts';
+import { createEngine, type EngineConfig, type SupervisedEngine } from './engine/supervisor.ts';
 import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
@@ -45,9 +46,10 @@ export interface StudioOptions {
 export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
-  const devices = deviceProbes({ spawn, dataDir, active: () => [deviceParts(engine.status().device).provider], log });
-  const [engineConfig] = await chooseEngines(config, devices);
-  const engine = createEngine({ spawn, config: engineConfig, log });
+  const devices = deviceProbes({ spawn, dataDir, active: () => providersOf(engine), log });
+  const [first, ...others] = await chooseEngines(config, devices);
+  const engineOn = (engineConfig: EngineConfig) => createEngine({ spawn, config: engineConfig, log });
+  const engine = createEnginePool([engineOn(first), ...others.map(engineOn)]);
   const hub = createHubClient(config.hub);
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity);
@@ -55,7 +57,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const cudaPack = localCudaPack({
     config,
     bytesPerSecond: () => library.limits().bytes_per_second,
-    isInUse: () => engine.pid() !== null && deviceParts(engine.status().device).provider === 'cuda',
+    isInUse: () => engine.pid() !== null && providersOf(engine).includes('cuda'),
     log,
   });
   // a folder that was named and cannot be used is told now, not at the first job
@@ -107,6 +109,10 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     await engine.close();
     throw thrown;
   }
+}
+
+function providersOf(engine: SupervisedEngine): ProviderName[] {
+  return engine.status().devices.map(({ device }) => deviceParts(device).provider);
 }
 
 /** Who sits before the machine does not wait behind scripts. */

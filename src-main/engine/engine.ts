@@ -77,16 +77,22 @@ export interface EngineStatus {
   memory: MemoryPlan;
   residentBytes: number;
   restarts: number;
+  /** Every device that tasks may be given; one unless there are several cards. */
+  devices: DeviceStatus[];
 }
 
+export type DeviceStatus = Pick<EngineStatus, 'state' | 'device' | 'deviceReason' | 'residentBytes'>;
+
 /**
- * What jobs see of the engine. One task at a time has the device; callers take turns themselves by `onModelDone`.
+ * What jobs see of the engine. As many tasks at a time have a device as there are places; callers take turns themselves by `onModelDone`.
  * Rejections are `AppError`s; an abort rejects with code `cancelled` within one step of the model.
  */
 export interface Engine {
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   status(): EngineStatus;
+  /** Devices that can be worked on at the same time, at least 1; fewer once one was given up. */
+  places(): number;
   /** So long after its last task the process ends and gives its memory back; null lets it stay. The next task starts another. */
   unloadAfter(idleMs: number | null): void;
   /** Ends the process; running tasks reject with `shutting_down`. */

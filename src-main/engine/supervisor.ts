@@ -173,15 +173,14 @@ class Supervisor implements SupervisedEngine {
   status(): EngineStatus {
     const { device, deviceReason } = this.#device;
     const { accuracy } = this.#config;
-    return {
-      state: this.#state(),
-      device,
-      deviceReason,
-      accuracy,
-      memory: this.#memory,
-      residentBytes: this.#life?.residentBytes ?? 0,
-      restarts: this.#faults,
-    };
+    const state = this.#state();
+    const residentBytes = this.#life?.residentBytes ?? 0;
+    const devices = [{ state, device, deviceReason, residentBytes }];
+    return { state, device, deviceReason, accuracy, memory: this.#memory, residentBytes, restarts: this.#faults, devices };
+  }
+
+  places(): number {
+    return 1;
   }
 
   close(): Promise<void> {

@@ -331,6 +331,40 @@ describe('the queue', () => {
     expect(jobs.summary()).toMatchObject({ running: 4, waiting: 1, order: [ids[5]], limit: 1000, paused: false });
   });
 
+  test('with two devices the model work of two jobs goes on at once, and four run all the same', async () => {
+    const room = createTestRoom();
+    const engine = new SteppedEngine({ places: 2 });
+    const jobs = await room.open(engine);
+    const client = new TestClient(jobs, 'a');
+    const ids: string[] = [];
+    for (const prompt of ['1', '2', '3', '4', '5']) ids.push(await client.create(prompt));
+    await turns();
+    expect(ids.map((jobId) => jobs.get(jobId)?.status)).toEqual(['processing', 'processing', 'processing', 'processing', 'pending']);
+    expect(engine.tasks.map(({ prompt }) => prompt)).toEqual(['1', '2']);
+    (await engine.task(1)).modelDone();
+    expect((await engine.task(2)).prompt).toBe('3');
+    await turns();
+    expect(engine.tasks).toHaveLength(3);
+  });
+
+  test('what went otherwise than chosen is told once with the picture, and kept', async () => {
+    const room = createTestRoom();
+    const engine = new SteppedEngine();
+    const jobs = await room.open(engine);
+    const client = new TestClient(jobs, 'a');
+    const jobId = await client.create('a cat');
+    await (await engine.task(0)).finish(['It was made again in float32.']);
+    await (await engine.task(1)).finish(['cuda:0 was given up for the CPU.', 'It was made again in float32.']);
+    await client.until('completed');
+    const setbacks = client.statuses().map((message) => message.setbacks);
+    const all = ['It was made again in float32.', 'cuda:0 was given up for the CPU.'];
+    expect(setbacks).toEqual([undefined, undefined, all.slice(0, 1), all]);
+    await jobs.close('park');
+    const again = new TestClient(await room.open(new SteppedEngine()), 'a');
+    again.connection.getStatus(jobId, undefined);
+    expect(again.statuses().at(-1)?.setbacks).toEqual(all);
+  });
+
   test('clients take turns, the own window comes first', async () => {
     const room = createTestRoom();
     const jobs = await room.open(new SteppedEngine(), { limits: { running: 1 }, isOwnWindow: (clientId) => clientId === 'window' });

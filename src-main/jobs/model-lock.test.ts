@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { ModelLock, type ModelTurn } from './model-lock.ts';
 
-function room() {
-  const lock = new ModelLock();
+function room(places = () => 1) {
+  const lock = new ModelLock(places);
   const log: string[] = [];
   const releases = new Map<string, () => void>();
   const ask = (name: string, turn: ModelTurn, controller = new AbortController()) => {
@@ -60,4 +60,17 @@ test('whoever has given up before asking is refused', async () => {
   ask('b', 'begin');
   await release('');
   expect(log.sort()).toEqual(['a cancelled', 'b']);
+});
+
+test('as many at a time as there are places, also after one has gone', async () => {
+  let places = 2;
+  const { ask, release, log } = room(() => places);
+  for (const name of ['a', 'b', 'c', 'd']) ask(name, 'begin');
+  await release('a');
+  expect(log).toEqual(['a', 'b', 'c']);
+  places = 1;
+  await release('b');
+  expect(log).toEqual(['a', 'b', 'c']);
+  await release('c');
+  expect(log).toEqual(['a', 'b', 'c', 'd']);
 });

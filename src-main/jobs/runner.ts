@@ -51,12 +51,12 @@ interface Run {
 }
 
 /**
- * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock, given back as soon
- * as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
+ * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock with a place a device,
+ * given back as soon as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
  */
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #lock = new ModelLock();
+  readonly #lock: ModelLock;
   readonly #waiting: WaitingLine;
   readonly #running = new Map<string, Run>();
   /** Runs that were cancelled and have not come back from the engine. */
@@ -69,6 +69,7 @@ export class Runner {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#lock = new ModelLock(() => parts.engine.places());
     this.#waiting = new WaitingLine(parts.isOwnWindow, () => parts.settings.settings.window_jobs_first);
     this.#paused = parts.store.setting('paused') === 'true';
   }
@@ -146,7 +147,8 @@ export class Runner {
     const runAt = runs.findIndex(({ job }) => job.jobId === jobId);
     const run = runs[runAt];
     if (run !== undefined) {
-      const leftMs = totalMs([...runs.slice(0, runAt + 1).map((other) => this.#modelMsLeft(other)), this.#workOf(run.job)?.writeMs ?? null]);
+      const before = this.#sharedMs(runs.slice(0, runAt).map((other) => this.#modelMsLeft(other)));
+      const leftMs = totalMs([before, this.#modelMsLeft(run), this.#workOf(run.job)?.writeMs ?? null]);
       return leftMs === null ? {} : { eta_ms: Math.round(leftMs) };
     }
     const at = this.#waiting.indexOf(jobId);
@@ -154,9 +156,15 @@ export class Runner {
     if (waiting === undefined) return {};
     const position = at + 1;
     if (this.#paused) return { position };
-    const waitMs = totalMs([...runs.map((other) => this.#modelMsLeft(other)), this.#modelMsBefore(at)]);
+    const waitMs = this.#sharedMs([...runs.map((other) => this.#modelMsLeft(other)), this.#modelMsBefore(at)]);
     const ownMs = totalMs([this.#modelMs(waiting), this.#workOf(waiting)?.writeMs ?? null]);
     return waitMs === null || ownMs === null ? { position } : { position, wait_ms: Math.round(waitMs), eta_ms: Math.round(waitMs + ownMs) };
+  }
+
+  /** How long this model work takes on all devices together. */
+  #sharedMs(parts: (number | null)[]): number | null {
+    const ms = totalMs(parts);
+    return ms === null ? null : ms / this.#parts.engine.places();
   }
 
   /** Time until a place in the queue is free, or null where that was never measured. */
@@ -249,8 +257,8 @@ export class Runner {
         outputPath,
         texts: this.#texts(job, 'original'),
       };
-      const { modelMs } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
-      if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename }))) return false;
+      const { modelMs, setbacks } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
+      if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }))) return false;
       store.addGenerateTime(pictureKindOf(job), modelMs, clock.now());
       this.#forgetMeasured();
       return true;
@@ -277,9 +285,12 @@ export class Runner {
         outputPath,
         texts: this.#texts(job, 'upscaled'),
       };
-      const { modelMs, writeMs } = await this.#withModel(run, meter, 'carry_on', (hooks) => engine.upscale(task, hooks, run.controller.signal));
+      const { modelMs, writeMs, setbacks } = await this.#withModel(run, meter, 'carry_on', (hooks) => engine.upscale(task, hooks, run.controller.signal));
       if (!outputs.has(job.filename)) throw originalGone(job);
-      const done = await this.#publish(run, outputPath, upscaledFilename, { type: 'completed', result: { filename: job.filename, upscaledFilename } });
+      const done = await this.#publish(run, outputPath, upscaledFilename, {
+        type: 'completed',
+        result: { filename: job.filename, upscaledFilename, setbacks },
+      });
       if (!done) return;
       store.addUpscaleTime(pictureKindOf(job), modelMs, writeMs);
       this.#forgetMeasured();
@@ -317,7 +328,7 @@ export class Runner {
     meter: ProgressMeter,
     turn: ModelTurn,
     work: (hooks: EngineHooks) => Promise<TaskReport>,
-  ): Promise<{ modelMs: number; writeMs: number }> {
+  ): Promise<{ modelMs: number; writeMs: number; setbacks: string[] }> {
     const { clock } = this.#parts;
     const release = await this.#lock.acquire(turn, run.controller.signal);
     const sinceMs = clock.monotonicMs();
@@ -334,7 +345,7 @@ export class Runner {
       onModelDone();
       // loading happens once for many pictures and is no part of what one takes
       const modelMs = Math.max(0, (doneMs ?? sinceMs) - sinceMs - (report.stagesMs.loading ?? 0));
-      return { modelMs, writeMs: clock.monotonicMs() - (doneMs ?? sinceMs) };
+      return { modelMs, writeMs: clock.monotonicMs() - (doneMs ?? sinceMs), setbacks: report.setbacks };
     } finally {
       release();
     }

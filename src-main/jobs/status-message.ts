@@ -9,6 +9,7 @@ const OUTPUTS = 'outputs';
 /** A job's state in the words of the contract. */
 export function statusDraft({ jobId, state, checkpoint }: Pick<StoredJob, 'jobId' | 'state' | 'checkpoint'>): StatusDraft {
   const result = wireResult(state);
+  const setbacks = setbacksOf(state);
   return {
     type: 'job_status',
     job_id: jobId,
@@ -16,7 +17,13 @@ export function statusDraft({ jobId, state, checkpoint }: Pick<StoredJob, 'jobId
     ...(result === null ? {} : { result }),
     ...(state.status === 'failed' ? { error: state.error.message, code: state.error.code } : {}),
     checkpoint: checkpoint.name,
+    ...(setbacks === undefined ? {} : { setbacks }),
   };
+}
+
+function setbacksOf(state: JobState): string[] | undefined {
+  if (state.status === 'generated') return state.setbacks;
+  return state.status === 'completed' ? state.result.setbacks : undefined;
 }
 
 /** Null for states without a picture. */

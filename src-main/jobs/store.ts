@@ -83,11 +83,13 @@ export interface SeenClient {
   jobs: number;
 }
 
+const setbacksSchema = z.array(z.string()).exactOptional();
+
 const jobStateSchema: z.ZodType<JobState> = z.discriminatedUnion('status', [
   z.object({ status: z.literal('pending') }),
   z.object({ status: z.literal('processing') }),
-  z.object({ status: z.literal('generated'), filename: z.string() }),
-  z.object({ status: z.literal('completed'), result: z.object({ filename: z.string(), upscaledFilename: z.string() }) }),
+  z.object({ status: z.literal('generated'), filename: z.string(), setbacks: setbacksSchema }),
+  z.object({ status: z.literal('completed'), result: z.object({ filename: z.string(), upscaledFilename: z.string(), setbacks: setbacksSchema }) }),
   z.object({ status: z.literal('failed'), error: wireErrorSchema, filename: z.string().exactOptional() }),
   z.object({ status: z.literal('cancelled') }),
 ]);

@@ -21,13 +21,14 @@ export type TextToImageParams = z.infer<typeof filledParamsSchema>;
 export interface JobResult {
   filename: string;
   upscaledFilename: string;
+  setbacks?: string[];
 }
 
-/** A job's state owns the fields that only it has. */
+/** A job's state owns the fields that only it has. `setbacks` tell what went otherwise than chosen: another device, another accuracy; absent where all went right. */
 export type JobState =
   | { status: 'pending' }
   | { status: 'processing' }
-  | { status: 'generated'; filename: string }
+  | { status: 'generated'; filename: string; setbacks?: string[] }
   | { status: 'completed'; result: JobResult }
   | { status: 'failed'; error: WireError; filename?: string }
   | { status: 'cancelled' };
@@ -36,7 +37,7 @@ export type JobStatusName = JobState['status'];
 
 export type JobEvent =
   | { type: 'started' }
-  | { type: 'generated'; filename: string }
+  | { type: 'generated'; filename: string; setbacks?: string[] }
   | { type: 'completed'; result: JobResult }
   | { type: 'failed'; error: WireError }
   | { type: 'cancelled' }
@@ -49,9 +50,10 @@ export function transition(state: JobState, event: JobEvent): JobState | null {
     case 'started':
       return state.status === 'pending' ? { status: 'processing' } : null;
     case 'generated':
-      return state.status === 'processing' ? { status: 'generated', filename: event.filename } : null;
+      return state.status === 'processing' ? { status: 'generated', filename: event.filename, ...withSetbacks(event.setbacks) } : null;
     case 'completed':
-      return state.status === 'generated' ? { status: 'completed', result: event.result } : null;
+      if (state.status !== 'generated') return null;
+      return { status: 'completed', result: { ...event.result, ...withSetbacks([...(state.setbacks ?? []), ...(event.result.setbacks ?? [])]) } };
     case 'failed':
       if (state.status === 'generated') return { status: 'failed', error: event.error, filename: state.filename };
       return state.status === 'pending' || state.status === 'processing' ? { status: 'failed', error: event.error } : null;
@@ -60,6 +62,11 @@ export function transition(state: JobState, event: JobEvent): JobState | null {
     case 'requested_again':
       return isEnd(state) ? { status: 'pending' } : null;
   }
+}
+
+/** Each once. */
+function withSetbacks(setbacks: string[] = []): { setbacks?: string[] } {
+  return setbacks.length === 0 ? {} : { setbacks: [...new Set(setbacks)] };
 }
 
 /** True for completed, failed and cancelled. */

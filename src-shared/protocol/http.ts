@@ -43,12 +43,14 @@ export const modelsSchema = z.object({
 });
 export type Models = z.infer<typeof modelsSchema>;
 
+const engineStateSchema = z.enum(['stopped', 'starting', 'ready', 'unavailable']);
+
 export const infoSchema = z.object({
   version: z.string(),
   models: z.array(modelSchema),
   upscaler: z.object({ name: z.string(), license: z.string() }).nullable(),
   engine: z.object({
-    state: z.enum(['stopped', 'starting', 'ready', 'unavailable']),
+    state: engineStateSchema,
     /** Execution provider, `cpu` … */
     device: z.string(),
     device_reason: z.string(),
@@ -57,6 +59,8 @@ export const infoSchema = z.object({
     memory: z.enum(['resident', 'in_turn']),
     resident_bytes: z.number(),
     restarts: z.number().int(),
+    /** Every device that pictures are made on, each by a process of its own; the fields before are those of the first, and sums. */
+    devices: z.array(z.object({ device: z.string(), device_reason: z.string(), state: engineStateSchema, resident_bytes: z.number() })),
   }),
   queue: queueSummarySchema,
   limits: z.object({

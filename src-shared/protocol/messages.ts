@@ -85,6 +85,8 @@ export const jobStatusMessageSchema = z.object({
   wait_ms: z.number().optional(),
   eta_ms: z.number().optional(),
   checkpoint: z.string().optional(),
+  /** What went otherwise than chosen, a sentence each: another device, or float32 after numbers that were none. */
+  setbacks: z.array(z.string()).optional(),
 });
 export type JobStatusMessage = z.infer<typeof jobStatusMessageSchema>;
 

@@ -49,10 +49,10 @@ export class SteppedTask {
   }
 
   /** Writes a small PNG with the texts that it was given. */
-  async finish(): Promise<void> {
+  async finish(setbacks: string[] = []): Promise<void> {
     this.modelDone();
     await writeFile(this.task.outputPath, await encodePng(pixels, this.task.texts));
-    this.#resolve({ stagesMs: {}, device: 'cpu', deviceReason: 'a test', accuracy: 'exact', setbacks: [], width: 2, height: 2 });
+    this.#resolve({ stagesMs: {}, device: 'cpu', deviceReason: 'a test', accuracy: 'exact', setbacks, width: 2, height: 2 });
   }
 
   fail(reason: unknown): void {
@@ -65,10 +65,12 @@ export class SteppedEngine implements Engine {
   /** Every task ever given, in order. */
   readonly tasks: SteppedTask[] = [];
   readonly #runsAlone: boolean;
+  readonly #places: number;
   #waiters: (() => void)[] = [];
 
-  constructor(options: { runsAlone?: boolean } = {}) {
+  constructor(options: { runsAlone?: boolean; places?: number } = {}) {
     this.#runsAlone = options.runsAlone ?? false;
+    this.#places = options.places ?? 1;
   }
 
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
@@ -96,7 +98,11 @@ export class SteppedEngine implements Engine {
   }
 
   status(): EngineStatus {
-    return { state: 'ready', device: 'cpu', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0 };
+    return { state: 'ready', device: 'cpu', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0, devices: [] };
+  }
+
+  places(): number {
+    return this.#places;
   }
 
   async close(): Promise<void> {

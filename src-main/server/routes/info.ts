@@ -20,6 +20,7 @@ export interface EngineState {
   memory: Info['engine']['memory'];
   residentBytes: number;
   restarts: number;
+  devices: { device: string; deviceReason: string; state: Info['engine']['state']; residentBytes: number }[];
 }
 
 export interface InfoSources {
@@ -33,13 +34,22 @@ export interface InfoSources {
 export function registerInfo(app: App, { version, open, jobs, registry, engineStatus }: InfoSources): void {
   const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
   app.get('/api/info', { schema }, async (request): Promise<Info> => {
-    const { state, device, deviceReason, accuracy, memory, residentBytes, restarts } = engineStatus();
+    const { state, device, deviceReason, accuracy, memory, residentBytes, restarts, devices } = engineStatus();
     const [models, upscaler, disk] = await Promise.all([listCheckpoints(registry), registry.upscaler(), diskOf(jobs.settings().outputs_folder)]);
     return {
       version,
       models,
       upscaler: { name: upscaler.name, license: upscaler.license },
-      engine: { state, device, device_reason: deviceReason, accuracy, memory, resident_bytes: residentBytes, restarts },
+      engine: {
+        state,
+        device,
+        device_reason: deviceReason,
+        accuracy,
+        memory,
+        resident_bytes: residentBytes,
+        restarts,
+        devices: devices.map((one) => ({ device: one.device, device_reason: one.deviceReason, state: one.state, resident_bytes: one.residentBytes })),
+      },
       queue: jobs.summary(),
       limits: {
         size_unit_px: SIZE_UNIT_PX,
