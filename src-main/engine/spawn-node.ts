@@ -1,4 +1,6 @@
 import { fork } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { ProviderName } from '#shared/domain/device.ts';
 import type { EngineProcess, ProcessExit, SpawnEngine } from './engine-process.ts';
@@ -15,8 +17,24 @@ export function createNodeSpawn({ entry, env }: NodeSpawnOptions): SpawnEngine {
   return (provider) => spawnNode(entry, { ...env(provider), ORT_DISABLE_TELEMETRY: '1' });
 }
 
+/** Whether the kernel shares the processor out by sessions first. Source: https://man7.org/linux/man-pages/man7/sched.7.html, "The autogroup feature" */
+const hasAutogroups = existsSync('/proc/self/autogroup');
+
+/**
+ * The model thread's priority counts only inside its session, so a browser, which has one of its own, would get no more of the processor than the engine:
+ * the engine has a session of its own, and that has the same priority.
+ */
+function letOthersGoFirst(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, String(constants.priority.PRIORITY_BELOW_NORMAL));
+  } catch {
+    // the kernel takes one such wish in 100 ms and none of a process that is gone; the engine works without
+  }
+}
+
 function spawnNode(entry: string, env: NodeJS.ProcessEnv): EngineProcess {
-  const child = fork(entry, { env, execArgv: [], serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = fork(entry, { env, execArgv: [], serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: hasAutogroups });
+  if (hasAutogroups && child.pid !== undefined) letOthersGoFirst(child.pid);
   const kill = () => {
     child.kill('SIGKILL');
   };

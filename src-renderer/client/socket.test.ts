@@ -115,7 +115,8 @@ test('retryNow does not wait for the timer and leaves none behind', () => {
   latestWire().close();
   socket.retryNow();
   expect(wires).toHaveLength(2);
-  expect(timers).toEqual([]);
+  latestWire().events.onOpen();
+  expect(timers).toHaveLength(1);
 });
 
 test('close ends it for good', () => {
@@ -140,4 +141,42 @@ test('what has no answer yet outlives a reload of the page and is sent again', (
   expect(after.latestWire().sent.at(-1)).toEqual(order);
   after.latestWire().say({ type: 'job_status', job_id: JOB_ID, status: 'cancelled', request_id: 'w1-1' });
   expect(after.kept()).toEqual([]);
+});
+
+test('a connection without a word is asked for one; one that answers stays, a silent one is given up and its last words are not heard', () => {
+  const { latestWire, runTimer, timers, connections, wires, messages } = setUp();
+  const silent = latestWire();
+  silent.events.onOpen();
+  runTimer();
+  expect(silent.sent.slice(1)).toEqual([{ type: 'watch' }]);
+  silent.say({ type: 'watching', seq: 3 });
+  expect(timers).toHaveLength(1);
+  runTimer();
+  expect(silent.sent.slice(2)).toEqual([{ type: 'watch' }]);
+  runTimer();
+  expect(connections.at(-1)?.state).toBe('waiting');
+  runTimer();
+  expect(wires).toHaveLength(2);
+  latestWire().events.onOpen();
+  silent.say({ type: 'job_status', job_id: JOB_ID, status: 'pending' });
+  silent.events.onClose();
+  expect(connections.at(-1)?.state).toBe('open');
+  expect(messages.map(({ type }) => type)).toEqual(['watching']);
+});
+
+test('a connection that nobody answers is given up', () => {
+  const { wires, runTimer, connections } = setUp();
+  runTimer();
+  expect(connections.at(-1)?.state).toBe('waiting');
+  runTimer();
+  expect(wires).toHaveLength(2);
+});
+
+test('retryNow has an open connection show that it carries', () => {
+  const { socket, latestWire, runTimer, connections } = setUp();
+  latestWire().events.onOpen();
+  socket.retryNow();
+  expect(latestWire().sent.at(-1)).toEqual({ type: 'watch' });
+  runTimer();
+  expect(connections.at(-1)?.state).toBe('waiting');
 });

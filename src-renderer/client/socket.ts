@@ -36,12 +36,17 @@ export interface StudioSocket {
    * the server takes the same job or cancellation twice without harm.
    */
   send(message: ClientMessage): void;
+  /** Tries to connect at once; an open connection has to show that it still carries. */
   retryNow(): void;
   close(): void;
 }
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
+/** After so long without a word the server is asked for one: a network that goes away, or a server that hangs, closes nothing. */
+const SILENCE_MS = 15_000;
+/** A connection that has not answered for so long, to that or to being opened, is none. */
+const ANSWER_MS = 10_000;
 
 /** Delay before the attempt after `failures` failed ones: doubling, up to ten seconds. */
 export function retryDelayMs(failures: number): number {
@@ -57,16 +62,41 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   let failures = 0;
   let newestSeq: number | null = null;
   let cancelRetry: (() => void) | null = null;
+  let cancelCheck: (() => void) | null = null;
 
   function connect(): void {
     cancelRetry = null;
     options.onConnection({ state: 'connecting' });
-    wire = options.open({ onOpen, onFrame, onClose });
+    // a wire that was given up says what it has left to say later, and is not heard
+    const opened: Wire = options.open({
+      onOpen: () => opened === wire && onOpen(),
+      onFrame: (frame) => opened === wire && onFrame(frame),
+      onClose: () => opened === wire && onClose(),
+    });
+    wire = opened;
+    checkAfter(ANSWER_MS, giveUp);
+  }
+
+  function checkAfter(delayMs: number, check: () => void): void {
+    cancelCheck?.();
+    cancelCheck = options.schedule(check, delayMs);
+  }
+
+  function askForAWord(): void {
+    write({ type: 'watch' });
+    checkAfter(ANSWER_MS, giveUp);
+  }
+
+  function giveUp(): void {
+    const silent = wire;
+    onClose();
+    silent?.close();
   }
 
   function onOpen(): void {
     isOpen = true;
     failures = 0;
+    checkAfter(SILENCE_MS, askForAWord);
     write({ type: 'watch', all: true, previews: true, models: true, ...(newestSeq === null ? {} : { since: newestSeq }) });
     for (const message of unanswered.values()) write(message);
     options.onConnection({ state: 'open' });
@@ -75,6 +105,8 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   function onClose(): void {
     isOpen = false;
     wire = null;
+    cancelCheck?.();
+    cancelCheck = null;
     if (isClosed) return;
     const delayMs = retryDelayMs(failures);
     failures += 1;
@@ -83,6 +115,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   }
 
   function onFrame(frame: unknown): void {
+    checkAfter(SILENCE_MS, askForAWord);
     const message = parseFrame(frame);
     if (message === null) {
       options.onUnreadable(frame);
@@ -111,13 +144,16 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
       if (isOpen) write(message);
     },
     retryNow() {
-      if (cancelRetry === null) return;
-      cancelRetry();
-      connect();
+      if (isOpen) askForAWord();
+      else if (cancelRetry !== null) {
+        cancelRetry();
+        connect();
+      }
     },
     close() {
       isClosed = true;
       cancelRetry?.();
+      cancelCheck?.();
       wire?.close();
     },
   };

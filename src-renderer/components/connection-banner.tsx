@@ -10,7 +10,7 @@ const ENGINE_REFRESH_MS = 5000;
 /** One sentence about what is out of order, with what to do; the gravest comes first. */
 export function ConnectionBanner({ onRetry }: { onRetry: () => void }) {
   const { t } = useTranslation();
-  const isAway = useStudio((studio) => studio.connection.state === 'waiting');
+  const isAway = useStudio((studio) => studio.isAway);
   const wasConnected = useStudio((studio) => studio.wasConnected);
   const isOutdated = useStudio((studio) => studio.isOutdated);
   const isEngineGone = useStudio((studio) => studio.info?.engine.state === 'unavailable');
@@ -18,7 +18,7 @@ export function ConnectionBanner({ onRetry }: { onRetry: () => void }) {
   const isOnline = useIsOnline();
   return (
     <div role="alert" className="empty:hidden">
-      {isAway ? (
+      {isAway || !isOnline ? (
         <Trouble action={<Button onClick={onRetry}>{t('connection.retry')}</Button>}>
           {t(isOnline ? (wasConnected ? 'connection.lost' : 'connection.never') : 'connection.offline')}
         </Trouble>

@@ -10,12 +10,11 @@ import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { everything } from '../store/gallery-slice.ts';
 import type { Job } from '../store/jobs.ts';
 import { GalleryToolbar } from './gallery-toolbar.tsx';
+import { createRowsAhead } from './rows-ahead.ts';
 
 const SMALLEST_TILE_PX = 168;
 const GAP_PX = 8;
-/** Rows beyond the view that exist already: what a strong flick moves while one slow frame is drawn. */
-const OVERSCAN_ROWS = 4;
-/** Between the pages that nobody waits for yet. */
+/** Between the pages that nobody waits for yet; none comes while the list moves, which would change its length under the scroll bar. */
 const LOAD_PAUSE_MS = 60;
 /** A tile that is scrolled past sooner is its words alone: no picture is asked for, and no button made that nobody could hit. */
 const PASSING_MS = 80;
@@ -49,6 +48,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const state = useStudio((studio) => studio.galleryState);
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const [focused, setFocused] = useState(0);
+  const [rowsAhead] = useState(createRowsAhead);
   const [shownBefore] = useState(() => new Set<string>());
   const width = box.width - 32;
   const columns = Math.max(2, Math.floor((width + GAP_PX) / (SMALLEST_TILE_PX + GAP_PX)));
@@ -58,7 +58,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     count: rowCount,
     getScrollElement: () => ref.current,
     estimateSize: () => tilePx + GAP_PX,
-    overscan: OVERSCAN_ROWS,
+    rangeExtractor: rowsAhead,
     paddingStart: 16,
     paddingEnd: 16,
   });
@@ -70,11 +70,12 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const isFocusShown = shownRows.some((row) => row.index === Math.floor(focused / columns));
   const reachable = isFocusShown ? focused : (rows.range?.startIndex ?? 0) * columns;
   const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= rowCount - 6;
+  const isLoadingDue = state === 'idle' && (isNearEnd || !rows.isScrolling);
   useEffect(() => {
-    if (state !== 'idle') return;
+    if (!isLoadingDue) return;
     const timer = setTimeout(loadMore, isNearEnd ? 0 : LOAD_PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [isNearEnd, state, loadMore]);
+  }, [isNearEnd, isLoadingDue, loadMore]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'a' && (event.ctrlKey || event.metaKey)) {
@@ -105,8 +106,8 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
               return (
                 <li
                   key={job.id}
-                  className="absolute top-0 left-0 contain-layout contain-size"
-                  style={{ width: tilePx, height: tilePx, transform: `translate(${column * (tilePx + GAP_PX)}px, ${row.start}px)` }}
+                  className="absolute contain-layout contain-size"
+                  style={{ width: tilePx, height: tilePx, left: column * (tilePx + GAP_PX), top: row.start }}
                 >
                   <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocused} onOpen={onOpen} />
                 </li>
@@ -165,7 +166,7 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
   const prompt = job.params?.prompt ?? '';
   const toggle = () => togglePick(job.id);
   const tabIndex = isReachable ? 0 : -1;
-  const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, 384);
+  const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, window.devicePixelRatio > 1 ? 384 : 256);
   const isStaying = useIsStaying(job.id, shownBefore);
   return (
     <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isPicked ? 'ring-3 ring-accent' : ''}`}>

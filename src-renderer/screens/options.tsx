@@ -12,6 +12,8 @@ import { limits } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/picture-size.ts';
 
 const UPSCALE = 4;
+/** Side of the squares that the bundled checkpoints were trained on. */
+const CLEAREST_PX = 256;
 
 /** Everything about the picture but its words. */
 export function Options() {
@@ -68,6 +70,7 @@ function SizeOptions() {
   const width = useStudio((state) => state.draft.width);
   const height = useStudio((state) => state.draft.height);
   const editDraft = useStudio((state) => state.editDraft);
+  const model = useChosenModel();
   const preset = presetOf({ width: Number(width), height: Number(height) });
   const [isFree, setFree] = useState(preset === null);
   const isFreeShown = isFree || preset === null;
@@ -106,6 +109,7 @@ function SizeOptions() {
           </span>
           {' · '}
           {t('options.sizeHelp', { width: Number(width) * UPSCALE, height: Number(height) * UPSCALE })}
+          {model?.bundled === true && Number(width) * Number(height) > CLEAREST_PX ** 2 && ` ${t('options.sizeHelpBundled', { side: CLEAREST_PX })}`}
         </p>
       )}
     </div>
@@ -163,13 +167,18 @@ function SeedOption() {
   );
 }
 
+/** The checkpoint that would run; undefined where none of the chosen type is installed, or before the server has told. */
+function useChosenModel(): Info['models'][number] | undefined {
+  return useStudio(({ info, draft }) => info?.models.find((one) => one.model_type === draft.modelType && one.active));
+}
+
 function ModelOption() {
   const { t } = useTranslation();
   const modelType = useStudio((state) => state.draft.modelType);
   const info = useStudio((state) => state.info);
   const editDraft = useStudio((state) => state.editDraft);
   const show = useStudio((state) => state.show);
-  const model = info?.models.find((one) => one.model_type === modelType && one.active);
+  const model = useChosenModel();
   return (
     <div className="flex flex-col gap-1">
       <Segmented

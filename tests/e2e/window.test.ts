@@ -302,6 +302,28 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     }
   });
 
+  test('without a network it says so, keeps what was typed and heals by itself', async () => {
+    // an address of another machine, as far as the page can tell; browsers find all names under localhost on this one
+    const studio = new WindowStudio({ stepMs: 20 }, ['--allow-host', 'studio.localhost']);
+    await studio.start();
+    try {
+      const { page } = await studio.visit({}, `http://studio.localhost:${studio.port}`);
+      const offline = page.getByText('This device has no network.');
+      await page.getByRole('button', { name: 'Make picture' }).waitFor();
+      await page.context().setOffline(true);
+      await offline.waitFor();
+      await page.locator('textarea').fill('written without a network');
+      await page.locator('textarea').press('Control+Enter');
+      expect(await page.locator('textarea').inputValue()).toBe('written without a network');
+      await page.context().setOffline(false);
+      await offline.waitFor({ state: 'detached' });
+      await page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
+      expect(await page.getByRole('alert').textContent()).toBe('');
+    } finally {
+      await studio.close();
+    }
+  });
+
   test('a job that fails says why and what to do, and can be tried again', async () => {
     const studio = new WindowStudio({ stepMs: 5, faults: ['oom@2', 'oom@2'] });
     await studio.start();
