@@ -1,4 +1,4 @@
-// Starts a packaged app with a fresh user, makes one small picture in it and ends it: node scripts/smoke-test.ts EXECUTABLE
+// Starts a packaged app with a fresh user, makes one small picture in it and closes its window, with which it has to end: node scripts/smoke-test.ts EXECUTABLE
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +11,9 @@ const app = await startPackaged({ executable: resolve(executable), home });
 try {
   const statuses = await makePicture(app.page);
   if (statuses.at(-1) !== 'completed') throw new Error(`the picture went ${statuses.join(', ')}`);
+  await app.page.close();
+  const code = await app.ended;
+  if (code !== 0) throw new Error(`the app ended with ${code} when its window was closed`);
   process.stdout.write(`${executable}: ${statuses.join(', ')}\n`);
 } finally {
   await app.close();
