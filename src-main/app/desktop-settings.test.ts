@@ -17,9 +17,13 @@ test('a change is told, kept on the disk and found by the next start', async () 
   const file = join(folder, 'desktop.json');
   const store = createDesktopSettings(file);
   const heard: boolean[] = [];
-  store.onChange(({ closeToTray }) => heard.push(closeToTray));
+  store.onChange(async ({ closeToTray, startAtLogin }) => {
+    heard.push(closeToTray);
+    if (startAtLogin) throw new Error('the autostart folder is read-only');
+  });
   expect(await store.change({ closeToTray: true })).toEqual({ ...defaultDesktopSettings, closeToTray: true });
   expect(heard).toEqual([true]);
+  await expect(store.change({ startAtLogin: true })).rejects.toThrow('read-only');
   expect(createDesktopSettings(file).get().closeToTray).toBe(true);
 });
 

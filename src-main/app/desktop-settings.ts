@@ -14,15 +14,15 @@ export const defaultDesktopSettings: DesktopSettings = {
 
 export interface DesktopSettingsStore {
   get(): DesktopSettings;
-  /** Resolves when the change is on the disk. */
+  /** Resolves when the change is on the disk and every listener has done what it asks for; rejects with what one of them could not do. */
   change(change: { [K in keyof DesktopSettings]?: DesktopSettings[K] | undefined }): Promise<DesktopSettings>;
-  onChange(listener: (settings: DesktopSettings) => void): void;
+  onChange(listener: (settings: DesktopSettings) => void | Promise<void>): void;
 }
 
 /** The settings that only the desktop app has, in one JSON file. What is missing or wrong in it has its default value. */
 export function createDesktopSettings(file: string): DesktopSettingsStore {
   let settings = load(file);
-  const listeners: Array<(settings: DesktopSettings) => void> = [];
+  const listeners: Parameters<DesktopSettingsStore['onChange']>[0][] = [];
   let lastWrite: Promise<unknown> = Promise.resolve();
   // one after the other, each with what holds then: of two changes at once the later file holds both
   const write = (): Promise<void> => {
@@ -38,7 +38,7 @@ export function createDesktopSettings(file: string): DesktopSettingsStore {
     change: async (change) => {
       settings = desktopSettingsSchema.parse({ ...settings, ...change });
       await write();
-      for (const listener of listeners) listener(settings);
+      for (const listener of listeners) await listener(settings);
       return settings;
     },
     onChange: (listener) => {

@@ -2,6 +2,7 @@ import { app, dialog } from 'electron';
 import type { UpdateChannel, UpdateState } from '#shared/protocol/desktop.ts';
 import type { MainWindow } from './main-window.ts';
 import { createPackageUpdater } from './package-updater.ts';
+import { relaunch } from './relaunch.ts';
 import type { Texts } from './texts.ts';
 import { UpdateRefusal } from './update-refusal.ts';
 import { loadUpdateSource } from './update-source.ts';
@@ -42,6 +43,6 @@ export async function installAtTheEnd(updates: Updates, window: MainWindow, text
   } catch (thrown) {
     const reason = thrown instanceof UpdateRefusal ? `${thrown.reason}: ${thrown.detail}` : String(thrown);
     await dialog.showMessageBox({ type: 'error', message: texts.updateFailedTitle, detail: texts.updateFailedDetail(reason) });
-    if (restart) app.relaunch();
+    if (restart) relaunch();
   }
 }

@@ -40,7 +40,7 @@ export function commandOfLink(link: string): DesktopCommand | null {
 }
 
 /** The picture for the window to read its recipe from, or null where the file is no PNG of a sane size. */
-export async function readPicture(path: string): Promise<DesktopCommand | null> {
+async function readPicture(path: string): Promise<DesktopCommand | null> {
   try {
     const { size } = await stat(path);
     if (size > MAX_PNG_BYTES) return null;

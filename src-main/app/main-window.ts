@@ -13,7 +13,6 @@ export interface MainWindowOptions {
   origin: string;
   /** True keeps the program in the tray when the window is closed. */
   hidesOnClose(): boolean;
-  onShown(): void;
 }
 
 export interface MainWindow {
@@ -68,13 +67,10 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
     const { bounds, maximized } = states.read(displays());
     const opened = new BrowserWindow(windowOptions(options.preloadPath, bounds, options.iconPath, nativeTheme.shouldUseDarkColors));
     window = opened;
-    if (thenShow) {
-      opened.once('ready-to-show', () => {
-        if (maximized) opened.maximize();
-        opened.show();
-      });
-    }
-    opened.on('show', options.onShown);
+    if (thenShow) opened.once('ready-to-show', () => opened.show());
+    opened.once('show', () => {
+      if (maximized) opened.maximize();
+    });
     opened.on('close', (event) => {
       remember();
       if (isReleased || !options.hidesOnClose()) return;
@@ -93,7 +89,10 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
       const now = Date.now();
       reloads = [...reloads.filter((time) => now - time < RELOAD_WINDOW_MS), now];
       // not within the event: the dead process is still attached then
-      if (reloads.length <= MAX_RELOADS) setImmediate(() => opened.webContents.reload());
+      if (reloads.length > MAX_RELOADS) return;
+      setImmediate(() => {
+        if (!opened.isDestroyed()) opened.webContents.reload();
+      });
     });
     opened.loadURL(options.origin).catch(() => {
       // the page is of our own process: it fails only when the program is about to end

@@ -51,7 +51,7 @@ test('the tray shows what is in work, the queue switch and the last pictures', (
     { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
   ];
   const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, isAttached: false, offered: '0.2.0' }, actions);
-  expect(tray[0]).toMatchObject({ label: '2 pictures in work (44 %)', enabled: false });
+  expect(tray[0]).toMatchObject({ label: '2 pictures in work', enabled: false });
   for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, 'Version 0.2.0 is available…', english.quit])
     click(tray, label);
   expect(done).toEqual(['open', true, 'j1', 'j2', 'updates', 'quit']);

@@ -36,33 +36,35 @@ export function registerQuit({ texts, window, unfinished, close, install }: Quit
     }
   };
 
-  const ask = async (): Promise<boolean> => {
+  const askAndEnd = async (): Promise<void> => {
     const jobs = unfinished();
-    if (jobs === 0) return true;
-    phase = 'asking';
-    const words = texts();
-    const { response } = await dialog.showMessageBox({
-      type: 'question',
-      message: words.quitTitle,
-      detail: words.quitDetail(jobs),
-      buttons: [words.quitNow, words.stay],
-      defaultId: 1,
-      cancelId: 1,
-    });
-    phase = 'open';
-    return response === 0;
+    if (jobs > 0) {
+      phase = 'asking';
+      const words = texts();
+      const { response } = await dialog.showMessageBox({
+        type: 'question',
+        message: words.quitTitle,
+        detail: words.quitDetail(jobs),
+        buttons: [words.quitNow, words.stay],
+        defaultId: 1,
+        cancelId: 1,
+      });
+      // a signal does not wait for the answer
+      if (phase !== 'asking') return;
+      phase = 'open';
+      if (response !== 0) {
+        // asked because the window was closed: without it the answer "go on" would leave nothing to see
+        window.show();
+        return;
+      }
+    }
+    await end('person');
   };
 
   app.on('before-quit', (event) => {
     if (phase === 'closed') return;
     event.preventDefault();
-    if (phase !== 'open') return;
-    void ask().then((agreed) => {
-      if (agreed) return end('person');
-      // asked because the window was closed: without it the answer "go on" would leave nothing to see
-      window.show();
-      return undefined;
-    });
+    if (phase === 'open') void askAndEnd();
   });
   app.on('window-all-closed', () => {
     if (process.platform !== 'darwin') app.quit();
@@ -72,7 +74,11 @@ export function registerQuit({ texts, window, unfinished, close, install }: Quit
   };
   process.on('SIGTERM', leave);
   process.on('SIGINT', leave);
-  powerMonitor.on('shutdown', leave);
+  // Electron's types leave the event out; the system waits a little for who holds it back
+  powerMonitor.on('shutdown', (...told: Electron.Event[]) => {
+    for (const event of told) event.preventDefault();
+    leave();
+  });
   return {
     restart: () => {
       if (phase === 'open') void end('update');

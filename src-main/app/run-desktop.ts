@@ -6,15 +6,17 @@ import type { UpdateState } from '#shared/protocol/desktop.ts';
 import { watchActivity } from './activity.ts';
 import { registerBridge } from './bridge.ts';
 import { createDesktopSettings } from './desktop-settings.ts';
+import { collectHandedOver } from './handed-over.ts';
 import type { HostedStudio, HostedStudioChoices } from './hosted-studio.ts';
 import { createHostedUpdates, installAtTheEnd } from './hosted-updates.ts';
-import { commandOfLink, LINK_SCHEME, readLaunchRequest, readPicture } from './launch-request.ts';
+import { LINK_SCHEME, readLaunchRequest } from './launch-request.ts';
 import { HIDDEN_ARGUMENT, setStartAtLogin } from './login-item.ts';
 import { createMainWindow, type MainWindow } from './main-window.ts';
 import { setMenu } from './menu.ts';
 import { notifyEnded } from './notify.ts';
 import { guardContents, guardSession } from './page-guard.ts';
 import { registerQuit } from './quit.ts';
+import { relaunch } from './relaunch.ts';
 import { createSleepBlocker } from './sleep-blocker.ts';
 import { type Texts, textsFor } from './texts.ts';
 import { createTray } from './tray.ts';
@@ -43,8 +45,10 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     app.quit();
     return;
   }
+  // as the packages name it: without it Windows shows no notification, and build/installer.nsh does not find what to remove
+  app.setAppUserModelId('z-image-turbo-studio');
   app.setAsDefaultProtocolClient(LINK_SCHEME);
-  const links = collectUntilOpen();
+  const handedOver = collectHandedOver();
   await app.whenReady();
 
   const userData = app.getPath('userData');
@@ -63,7 +67,6 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     stateFile: join(userData, 'window.json'),
     origin: studio.origin,
     hidesOnClose: () => settings.get().closeToTray,
-    onShown: () => app.setBadgeCount(0),
   });
   const updates = createHostedUpdates({
     channel: () => settings.get().updateChannel,
@@ -117,11 +120,11 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
   studio.watchJobs(activity.hear);
   relabel();
   let atLogin = settings.get().startAtLogin;
-  settings.onChange((now) => {
+  settings.onChange(async ({ startAtLogin }) => {
     relabel();
-    if (now.startAtLogin === atLogin) return;
-    atLogin = now.startAtLogin;
-    void setStartAtLogin(atLogin);
+    if (startAtLogin === atLogin) return;
+    await setStartAtLogin(startAtLogin);
+    atLogin = startAtLogin;
   });
 
   const quit = registerQuit({
@@ -132,16 +135,13 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     close: studio.close,
     install: (restart) => installAtTheEnd(updates, window, texts(), restart),
   });
-  app.on('second-instance', (_event, _argv, cwd, data) => {
-    void readLaunchRequest(argumentsOf(data), cwd).then((commands) => sendAndShow(window, commands));
-  });
   app.on('activate', window.show);
   studio.onEnd(() => void offerToHost(texts()));
 
   if (argv.includes(HIDDEN_ARGUMENT)) window.prepare();
   else window.show();
   for (const command of await readLaunchRequest(argv, process.cwd())) window.send(command);
-  links.open((commands) => sendAndShow(window, commands));
+  handedOver.open((commands) => sendAndShow(window, commands));
   if (studio.takenPort !== null) {
     const port = Number(new URL(studio.origin).port);
     await dialog.showMessageBox({ type: 'info', message: texts().portTakenTitle(studio.takenPort), detail: texts().portTakenDetail(port) });
@@ -158,7 +158,7 @@ async function offerToHost(texts: Texts): Promise<void> {
     defaultId: 0,
     cancelId: 1,
   });
-  if (response === 0) app.relaunch();
+  if (response === 0) relaunch();
   app.quit();
 }
 
@@ -173,37 +173,4 @@ function showJob(window: MainWindow, jobId: string): void {
 
 function offeredVersion(update: UpdateState): string | null {
   return 'version' in update ? update.version : null;
-}
-
-/** The arguments that another start handed over with its lock request. */
-function argumentsOf(data: unknown): string[] {
-  const argv: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, 'argv') : undefined;
-  return Array.isArray(argv) ? argv.filter((argument) => typeof argument === 'string') : [];
-}
-
-/** macOS hands links and files over as events, which may come before there is a window: they are kept until `open`. */
-function collectUntilOpen(): { open(take: (commands: Parameters<MainWindow['send']>[0][]) => void): void } {
-  let waiting: Array<Promise<Parameters<MainWindow['send']>[0] | null>> = [];
-  let deliver = (command: Promise<Parameters<MainWindow['send']>[0] | null>): void => {
-    waiting.push(command);
-  };
-  app.on('open-url', (event, url) => {
-    event.preventDefault();
-    deliver(Promise.resolve(commandOfLink(url)));
-  });
-  app.on('open-file', (event, path) => {
-    event.preventDefault();
-    deliver(readPicture(path));
-  });
-  return {
-    open: (take) => {
-      deliver = (pending) => {
-        void pending.then((command) => {
-          if (command !== null) take([command]);
-        });
-      };
-      for (const command of waiting) deliver(command);
-      waiting = [];
-    },
-  };
 }

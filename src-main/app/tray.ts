@@ -24,14 +24,14 @@ export interface TrayActions {
 
 const MAX_LABEL_CHARACTERS = 48;
 
-/** The tray's menu for a state; pure. */
+/** The tray's menu for a state; pure. It says nothing that changes with every step. */
 export function trayTemplate(
   texts: Texts,
   { activity, isPaused, pictures, isAttached, offered }: TrayState,
   actions: TrayActions,
 ): MenuItemConstructorOptions[] {
   return [
-    { label: activityText(texts, activity), enabled: false },
+    { label: activity.unfinished === 0 ? texts.idle : texts.waiting(activity.unfinished), enabled: false },
     ...(isAttached ? [{ label: texts.attached, enabled: false }] : []),
     { type: 'separator' },
     { label: texts.open, click: actions.open },
@@ -39,7 +39,7 @@ export function trayTemplate(
     {
       label: texts.lastPictures,
       enabled: pictures.length > 0,
-      submenu: pictures.map(({ jobId, prompt }) => ({ label: shortened(prompt), click: () => actions.showPicture(jobId) })),
+      submenu: pictures.map(({ jobId, prompt }) => ({ id: jobId, label: shortened(prompt), click: () => actions.showPicture(jobId) })),
     },
     { type: 'separator' },
     { label: offered === null ? texts.checkForUpdates : texts.updateOffered(offered), click: actions.checkForUpdates },
@@ -54,11 +54,17 @@ export interface TrayIcon {
 export function createTray(iconPath: string, actions: TrayActions): TrayIcon {
   const tray = new Tray(iconPath);
   tray.on('click', actions.open);
+  let shown = '';
   return {
     update: (texts, state) => {
       const lines = [activityText(texts, state.activity), ...(state.isAttached ? [texts.attached] : [])];
       tray.setToolTip(`Z-Image-Turbo Studio: ${lines.join('\n')}`);
-      tray.setContextMenu(Menu.buildFromTemplate(trayTemplate(texts, state, actions)));
+      const items = trayTemplate(texts, state, actions);
+      const words = JSON.stringify(items);
+      // a menu that is replaced closes under the mouse
+      if (words === shown) return;
+      shown = words;
+      tray.setContextMenu(Menu.buildFromTemplate(items));
     },
   };
 }
