@@ -105,3 +105,18 @@ test('the metainfo for software centres names this version and is valid', ({ ski
   if (spawnSync('appstreamcli', ['--version']).error !== undefined) return skip('this system has no appstreamcli');
   execFileSync('appstreamcli', ['validate', '--no-net', file], { cwd: root, stdio: 'pipe' });
 });
+
+test('what an rpm runs after its removal takes the link away at the last removal, and nothing after an upgrade', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rpm-'));
+  try {
+    const script = read('build/linux/after-rpm-remove.tpl').replaceAll('${executable}', 'studio').replaceAll('${sanitizedProductName}', 'The Studio');
+    expect(script).not.toContain('${');
+    writeFileSync(join(folder, 'update-alternatives'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+    const env = { PATH: `${folder}:/usr/bin:/bin` };
+    const after = (remaining: string): string => execFileSync('sh', ['-c', script, 'postun', remaining], { env, encoding: 'utf8' });
+    expect(after('1')).toBe('');
+    expect(after('0')).toBe('--remove studio /opt/The Studio/studio\n');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -8,6 +8,7 @@ import type { DesktopBridge, DesktopCommand } from '#shared/protocol/desktop.ts'
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { HeadlessProcess } from '../support/headless-process.ts';
 import { type DesktopMachine, DesktopUser, desktopMachine, pageOf } from './desktop-app.ts';
+import { isFinished, make, shownPictures } from './window-page.ts';
 
 declare global {
   interface Window {
@@ -86,33 +87,20 @@ test('a picture is made in the window, by an engine in a process of its own; sle
   });
   const blockers = (): Promise<number> => app.evaluate(({ powerSaveBlocker }) => [0, 1, 2, 3, 4, 5].filter((id) => powerSaveBlocker.isStarted(id)).length);
   expect(await blockers()).toBe(0);
-  await createJob(page, small);
-  await waitForStatus(page, 'processing');
-  expect(await blockers()).toBe(1);
+  await page.getByRole('button', { name: 'Skip', exact: true }).click();
+  await make(page, small.prompt, { size: '256' });
+  await expect.poll(blockers).toBe(1);
   const engines = (): Promise<number> =>
     app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().filter(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine')).length);
   await expect.poll(engines).toBe(1);
-  await waitForStatus(page, 'completed');
+  await isFinished(page);
   await expect.poll(blockers).toBe(0);
   const progress = await app.evaluate(() => Reflect.get(globalThis, 'shownProgress') as number[]);
   expect([progress.some((fraction) => fraction > 0 && fraction < 1), progress.at(-1)]).toEqual([true, -1]);
   // a picture library with a GLib of its own would share names with Electron's: docs/decisions/own-picture-codecs.md
   const pids = await app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().map(({ pid }) => pid));
   for (const pid of pids) expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).not.toMatch(/vips|sharp/);
-  const sizes = await page.evaluate(async () => {
-    const done = window.socketMessages.find((message) => message.type === 'job_status' && message.status === 'completed');
-    const names = done?.type === 'job_status' ? [done.result?.filename, done.result?.upscaled_filename] : [];
-    return Promise.all(
-      names.map(async (name) => {
-        const picture = await createImageBitmap(await (await fetch(`/api/image/${name}`)).blob());
-        return [picture.width, picture.height];
-      }),
-    );
-  });
-  expect(sizes).toEqual([
-    [256, 256],
-    [1024, 1024],
-  ]);
+  expect(await shownPictures(page)).toEqual([1024, 256]);
 });
 
 test("the engine's process dies in the middle of a job: the job completes and the window hears of no error", async () => {
@@ -252,14 +240,18 @@ test('quitting with a job in work asks once; "go on" goes on, "quit" parks the j
     .toEqual(['completed']);
 });
 
-test('SIGTERM parks what runs without a question and ends', async () => {
+test('SIGTERM parks what runs and ends, while a question stands too, whose answer comes too late', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await createJob(page, long);
   await waitForStatus(page, 'processing');
-  const ended = app.waitForEvent('close', { timeout: 30_000 });
+  await app.evaluate(({ app: electronApp, dialog }) => {
+    Reflect.set(dialog, 'showMessageBox', () => new Promise((answer) => process.once('SIGTERM', () => answer({ response: 0 }))));
+    electronApp.quit();
+  });
+  const ended = new Promise((done) => app.process().once('exit', done));
   app.process().kill('SIGTERM');
-  await ended;
+  expect(await ended).toBe(0);
 });
 
 test('a notification is asked for when a job ends while the window is hidden, and not while it shows', async () => {

@@ -10,6 +10,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DesktopBridge, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
 import { PACKAGE_BUDGET_MB, sizesIn, unpackedMegabytes } from '../../scripts/package-size.ts';
+import { launchBrowser, noBrowser, prepareVisit } from './browser.ts';
 import { desktopMachine } from './desktop-app.ts';
 import {
   cannotInstall,
@@ -28,6 +29,7 @@ import {
 } from './installed-deb.ts';
 import { buildPackages, makePicture, type PackagedApp, root, startPackaged } from './packaged-app.ts';
 import { type Offer, UpdateFeed } from './update-feed.ts';
+import { isFinished, make, shownPictures } from './window-page.ts';
 
 declare global {
   interface Window {
@@ -117,6 +119,30 @@ test('the fuses are set as production wants them', async ({ skip }) => {
     LoadBrowserProcessSpecificV8Snapshot: 'Disabled',
     GrantFileProtocolExtraPrivileges: 'Disabled',
   });
+});
+
+test('the packaged server serves the page to a browser, which makes a picture with the real engine and shows both versions', async ({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  if (noBrowser !== null) return skip(noBrowser);
+  const home = join(folder, 'seen-by-a-browser');
+  mkdirSync(home);
+  const server = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), home, env: { DISPLAY: machine.display.name } });
+  const browser = await launchBrowser();
+  try {
+    const { origin } = new URL(server.page.url());
+    const { page, faults } = await prepareVisit(browser, origin);
+    await page.goto(origin);
+    expect(await page.evaluate(() => typeof Reflect.get(window, 'studioDesktop'))).toBe('undefined');
+    await make(page, 'a robot with a scarf in the snow', { size: '256' });
+    await isFinished(page);
+    expect(await shownPictures(page)).toEqual([1024, 256]);
+    const jobs = await server.page.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs);
+    expect(jobs, 'the window of the app is another client of the same server').toMatchObject([{ status: 'completed', params: { width: 256, height: 256 } }]);
+    expect(faults).toEqual([]);
+  } finally {
+    await browser.close();
+    await server.close();
+  }
 });
 
 /** The unpacked app, started as an AppImage's runtime would start it: the file that it names is what an update replaces. */

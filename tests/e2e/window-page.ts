@@ -15,3 +15,13 @@ export async function make(page: Page, words: string, more: { count?: string; si
 
 export const isFinished = (page: Page): Promise<void> =>
   stage(page).getByRole('slider', { name: 'Compare original and enlarged' }).waitFor({ state: 'attached' });
+
+/** Widths of the pictures on the stage once they are decoded: the enlarged one, then the original. */
+export const shownPictures = (page: Page): Promise<number[]> =>
+  stage(page)
+    .locator('figure img')
+    .evaluateAll(async (images) => {
+      const pictures = images.filter((image) => image instanceof HTMLImageElement);
+      await Promise.all(pictures.map((picture) => picture.decode()));
+      return pictures.map(({ naturalWidth }) => naturalWidth);
+    });

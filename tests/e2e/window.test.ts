@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { noBrowser } from './browser.ts';
-import { go, isFinished, prompt, queue, stage } from './window-page.ts';
+import { go, isFinished, prompt, queue, shownPictures, stage } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 const run = promisify(execFile);
@@ -39,10 +39,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await isFinished(page);
     expect(await page.getByRole('status').textContent()).toBe('Picture finished.');
 
-    const sizes = await stage(page)
-      .locator('figure img')
-      .evaluateAll((images) => images.map((image) => (image instanceof HTMLImageElement ? image.naturalWidth : 0)));
-    expect(sizes).toEqual([1024, 256]);
+    expect(await shownPictures(page)).toEqual([1024, 256]);
     await stage(page).getByRole('button', { name: 'Download' }).click();
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Enlarged, 1024 × 1024' }).click();
