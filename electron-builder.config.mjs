@@ -108,7 +108,11 @@ export default {
     depends: ['libgtk-3-0', 'libnss3', 'libatk-bridge2.0-0', 'libdrm2', 'libgbm1', 'libasound2 | libasound2t64'],
     recommends: ['libnotify4', 'xdg-utils'],
   },
-  rpm: { fpm: linuxFiles },
+  rpm: {
+    // build-id links are named for Electron's own programs: another package with the same Electron would not install beside this one
+    fpm: ['--rpm-rpmbuild-define', '_build_id_links none', '--directories', '/opt/Z-Image-Turbo Studio', ...linuxFiles],
+    afterRemove: 'build/linux/after-rpm-remove.tpl',
+  },
   // its runtime brings FUSE along, and its launcher leaves Chromium's sandbox on where the system has one
   toolsets: { appimage: '1.0.3' },
   win: {

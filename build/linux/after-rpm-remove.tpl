@@ -1,0 +1,20 @@
+#!/bin/sh
+# What rpm runs once the files of this version are gone: after an upgrade too, when the next version has been set up already.
+# Its argument is the number of versions that remain. (electron-builder's own script would take the next version's link and AppArmor profile away.)
+if [ "$1" != 0 ]; then
+  exit 0
+fi
+
+if command -v update-alternatives >/dev/null; then
+  update-alternatives --remove '${executable}' '/opt/${sanitizedProductName}/${executable}'
+else
+  rm -f '/usr/bin/${executable}'
+fi
+
+profile='/etc/apparmor.d/${executable}'
+if [ -f "$profile" ]; then
+  if command -v apparmor_parser >/dev/null; then
+    apparmor_parser --remove "$profile" || true
+  fi
+  rm -f "$profile"
+fi
