@@ -246,7 +246,7 @@ test('SIGTERM parks what runs and ends, while a question stands too, whose answe
   await createJob(page, long);
   await waitForStatus(page, 'processing');
   await app.evaluate(({ app: electronApp, dialog }) => {
-    Reflect.set(dialog, 'showMessageBox', () => new Promise((answer) => process.once('SIGTERM', () => answer({ response: 0 }))));
+    Reflect.set(dialog, 'showMessageBox', () => new Promise((answer) => process.once('SIGTERM', () => answer({ response: 0, checkboxChecked: false }))));
     electronApp.quit();
   });
   const ended = new Promise((done) => app.process().once('exit', done));
