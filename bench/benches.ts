@@ -16,6 +16,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   seam: { what: 'tiles beside the whole picture', minutes: 6, run: async () => (await import('./seam.ts')).compareTilesToWhole() },
   start: { what: 'to the first picture, beside FastAPI with diffusers', minutes: 8, run: async () => (await import('./start.ts')).compareStarts() },
   load: { what: 'memory while loading and after', minutes: 5, run: async () => (await import('./loading.ts')).compareLoading() },
+  binding: { what: 'ONNX Runtime by its C API beside onnxruntime-node', minutes: 3, run: async () => (await import('./binding.ts')).compareBindings() },
   overhead: { what: "a picture's time outside the models", minutes: 3, run: async () => (await import('./overhead.ts')).measureOverhead() },
   png: { what: 'encoding beside a running job, and sharp', minutes: 3, run: async () => (await import('./png.ts')).comparePngs() },
   queue: { what: 'eight jobs at once and one by one', minutes: 4, run: async () => (await import('./queue.ts')).compareQueue() },

@@ -38,7 +38,22 @@ export const comparisonResultsSchema = z.object({
 export type ComparisonResults = z.infer<typeof comparisonResultsSchema>;
 
 /** In the order of the page, which has marks for each. */
-export const comparisonNames = ['block', 'block-floor', 'text', 'vae', 'upscale', 'seam', 'start', 'load', 'overhead', 'png', 'queue', 'repeat', 'growth'];
+export const comparisonNames = [
+  'block',
+  'block-floor',
+  'text',
+  'vae',
+  'upscale',
+  'seam',
+  'start',
+  'load',
+  'binding',
+  'overhead',
+  'png',
+  'queue',
+  'repeat',
+  'growth',
+];
 
 /** Fewer give no verdict on a time. */
 const ENOUGH_ROUNDS = 5;

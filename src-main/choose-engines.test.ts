@@ -3,7 +3,7 @@ import type { Gpu } from '#shared/domain/device.ts';
 import { chooseEngines } from './choose-engines.ts';
 import type { DeviceCheck } from './engine/probe-devices.ts';
 
-const options = { accuracy: 'fast', memory: 'resident', dataDir: '/data' } as const;
+const options = { accuracy: 'fast', memory: 'resident', binding: 'auto', dataDir: '/data' } as const;
 const card = (name: string, compute_capability: string | null): Gpu => ({ name, driver: '580.1', compute_capability, total_bytes: null, free_bytes: null });
 
 /** A machine with these cards, on which what `obstacles` does not name works. */

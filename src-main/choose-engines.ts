@@ -13,11 +13,11 @@ type Chosen = Pick<EngineConfig, 'device' | 'deviceReason' | 'gpuPrecision'>;
  * named. Throws `device_unavailable` for a named one whose probe did not pass.
  */
 export async function chooseEngines(
-  { device, accuracy, memory, dataDir }: Pick<Config, 'device' | 'accuracy' | 'memory' | 'dataDir'>,
+  { device, accuracy, memory, binding, dataDir }: Pick<Config, 'device' | 'accuracy' | 'memory' | 'binding' | 'dataDir'>,
   machine: Machine,
 ): Promise<[EngineConfig, ...EngineConfig[]]> {
   const [first, ...others] = device === 'auto' ? await everyCard(machine) : [await named(device, machine)];
-  const configOf = (chosen: Chosen): EngineConfig => engineConfig({ ...chosen, accuracy, memory, dataDir });
+  const configOf = (chosen: Chosen): EngineConfig => engineConfig({ ...chosen, accuracy, memory, binding, dataDir });
   return [configOf(first), ...others.map(configOf)];
 }
 

@@ -24,7 +24,7 @@ const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional(), again
 
 async function main(): Promise<void> {
   const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage);
-  const { dataDir, hub, device, accuracy, memory } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const { dataDir, hub, device, accuracy, memory, binding } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
   const log = { warn: (_: object, message: string) => console.error(message) };
   console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
   console.log(`${platform()} ${release()} ${arch()}; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads`);
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
   const found = await probes.list(again);
   let chosen: EngineConfig[] = [];
-  const refusal = await chooseEngines({ device, accuracy, memory, dataDir }, probes).then(
+  const refusal = await chooseEngines({ device, accuracy, memory, binding, dataDir }, probes).then(
     (engines) => {
       chosen = engines;
       return null;

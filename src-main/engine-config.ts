@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import type { EngineConfig } from './engine/supervisor.ts';
 
-type Choices = Pick<Config, 'accuracy' | 'memory' | 'dataDir'> & Pick<EngineConfig, 'device' | 'gpuPrecision'> & { deviceReason?: string };
+type Choices = Pick<Config, 'accuracy' | 'memory' | 'dataDir'> & Pick<EngineConfig, 'device' | 'gpuPrecision' | 'binding'> & { deviceReason?: string };
 
 /** How an engine runs on one device of this machine, `deviceReason` being why on this one. */
 export function engineConfig({ dataDir, deviceReason = 'chosen by --device', ...choices }: Choices): EngineConfig {

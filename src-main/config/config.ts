@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
-import { type DeviceName, deviceNameSchema } from '#shared/domain/device.ts';
+import { type DeviceName, deviceNameSchema, type OrtBinding, ortBindings } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
 import { type HubConfig, loadHubConfig } from './hub-config.ts';
@@ -34,6 +34,7 @@ export interface Config {
   accuracy: 'exact' | 'fast';
   /** All graphs of a checkpoint in memory, or one at a time. */
   memory: 'resident' | 'in_turn';
+  binding: OrtBinding;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Write a fresh access key and end. */
   newKey: boolean;
@@ -99,6 +100,7 @@ const optionsSchema = z.object({
   device: deviceSchema.default('auto'),
   accuracy: choice(['exact', 'fast']).default('fast'),
   memory: choice(['resident', 'in_turn']).default('resident'),
+  binding: choice(ortBindings).default('auto'),
   'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   'new-key': z.boolean().default(false),
   help: z.boolean().default(false),
@@ -117,6 +119,7 @@ const argumentKinds = {
   device: { type: 'string' },
   accuracy: { type: 'string' },
   memory: { type: 'string' },
+  binding: { type: 'string' },
   'log-level': { type: 'string' },
   'new-key': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -143,6 +146,8 @@ export const usage = `Usage: bash start.sh [options]
   --accuracy NAME        exact or fast (fast)
   --memory NAME          resident or in_turn: all graphs of a model in memory,
                          or one at a time (resident, and in_turn when that fails)
+  --binding NAME         c-api or node: how ONNX Runtime is called (auto: c-api
+                         where it can be had)
   --log-level NAME       trace, debug, info, warn, error or silent (info)
   --new-key              write a fresh access key and end
   --help                 this text
@@ -178,6 +183,7 @@ export function loadConfig(
     device: options.device,
     accuracy: options.accuracy,
     memory: options.memory,
+    binding: options.binding,
     logLevel: options['log-level'],
     newKey: options['new-key'],
     help: options.help,

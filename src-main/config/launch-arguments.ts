@@ -6,6 +6,7 @@ const takenOptions = new Set([
   '--device',
   '--accuracy',
   '--memory',
+  '--binding',
   '--log-level',
   '--allow-host',
   '--allow-origin',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deviceNameSchema } from '#shared/domain/device.ts';
+import { deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
@@ -24,6 +24,8 @@ const workerConfigSchema = z.object({
   gpuPrecision: z.enum(['bf16', 'fp16']).exactOptional(),
   /** Threads that a model runs on. */
   threads: z.number().int().min(1),
+  /** How ONNX Runtime is called; `auto` without it. */
+  binding: z.enum(ortBindings).exactOptional(),
   /** Folder of the compiled graphs. */
   cacheDir: z.string(),
 });

@@ -3,7 +3,7 @@ import { providerNamed } from '#main/inference/devices.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
-import { deviceParts } from '#shared/domain/device.ts';
+import { deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
@@ -16,6 +16,7 @@ interface RunOptions {
   /** ONNX Runtime's name of an execution provider. */
   provider: string;
   card: number;
+  binding: OrtBinding;
   memory?: GenerateOrder['memory'];
 }
 
@@ -93,10 +94,10 @@ export class ModelHost {
     load: (compiled: Compiled, options: RunOptions, onProgress: OnProgress) => Promise<Model>,
   ): Promise<Model> {
     const { provider, card } = deviceParts(this.#config.device);
-    const { threads } = this.#config;
+    const { threads, binding = 'auto' } = this.#config;
     const compiled = await compile(loadingHalf(hooks, 0));
     if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
-    return load(compiled, { threads, provider: providerNamed(provider).ortName, card }, loadingHalf(hooks, 1));
+    return load(compiled, { threads, provider: providerNamed(provider).ortName, card, binding }, loadingHalf(hooks, 1));
   }
 }
 

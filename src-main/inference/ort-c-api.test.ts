@@ -5,9 +5,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeSessions, refusalOf } from '../../tests/support/session-conformance.ts';
 import { longChain } from '../../tests/support/small-graphs.ts';
-import { createApiSession } from './ort-c-api.ts';
+import { openApiSessions } from './ort-c-api.ts';
 
-describeSessions(createApiSession);
+const create = openApiSessions();
+
+describeSessions(create);
 
 describe('a long run', () => {
   const SIZE = 256;
@@ -19,7 +21,7 @@ describe('a long run', () => {
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
   test('leaves the event loop free, stops in its middle and runs again', async () => {
-    const session = await createApiSession(await longChain(dir, SIZE, 600), { threads: 2 });
+    const session = await create(await longChain(dir, SIZE, 600), { threads: 2 });
     const running = { is: true };
     const whole = session.run({ matrix }).finally(() => {
       running.is = false;

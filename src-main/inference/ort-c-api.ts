@@ -15,7 +15,7 @@ const elementTypes = { float32: 1, int64: 7, bool: 9 } as const;
 /** How often the signal of a running graph is looked at: its flag lies in memory shared with another thread and tells nobody that it changed. */
 const SIGNAL_PERIOD_MS = 5;
 
-/** ONNX Runtime of this thread, opened with the first session; there is one environment a process, and it lasts as long. */
+/** ONNX Runtime as this thread has opened it. Its environment is one a process, and lasts as long. */
 interface Runtime {
   api: OrtApi;
   env: bigint;
@@ -25,17 +25,17 @@ interface Runtime {
   running: Set<bigint>;
 }
 
-let opened: Runtime | null = null;
-
-export const createApiSession: CreateSession = async (graph, options) => {
-  opened ??= openRuntime();
-  const runtime = opened;
-  try {
-    return createTurns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options)));
-  } catch (cause) {
-    throw runtimeError(graph, cause);
-  }
-};
+/** Throws where the library cannot be loaded. */
+export function openApiSessions(): CreateSession {
+  const runtime = openRuntime();
+  return async (graph, options) => {
+    try {
+      return createTurns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options)));
+    } catch (cause) {
+      throw runtimeError(graph, cause);
+    }
+  };
+}
 
 function openRuntime(): Runtime {
   const api = openOrtApi();

@@ -1,14 +1,46 @@
-import type { CreateSession, OrtBinding } from './session.ts';
+import type { OrtBinding } from '#shared/domain/device.ts';
+import type { CreateSession } from './session.ts';
 
-/** The way to a session: through the binding that the options name. */
-export const createSession: CreateSession = async (graph, options) => {
-  const create = await sessionsBy(options.binding ?? DEFAULT_BINDING);
-  return create(graph, options);
-};
-
-const DEFAULT_BINDING: OrtBinding = 'node';
-
-/** Each binding is loaded when it is first asked for. */
-async function sessionsBy(binding: OrtBinding): Promise<CreateSession> {
-  return binding === 'c-api' ? (await import('./ort-c-api.ts')).createApiSession : (await import('./ort-node.ts')).createNodeSession;
+/** Load a way to make sessions; throw where this machine lacks what it needs. */
+export interface Bindings {
+  cApi(): Promise<CreateSession>;
+  node(): Promise<CreateSession>;
 }
+
+/**
+ * Sessions through the binding that their options name, loaded when it is first asked for. `auto` takes the C API, and `onnxruntime-node` where that cannot
+ * be loaded: `warn` hears of it once. A binding that is named and cannot be loaded throws.
+ */
+export function createSessionFactory(bindings: Bindings, warn: (sentence: string) => void): CreateSession {
+  const loaded = new Map<OrtBinding, Promise<CreateSession>>();
+  const load = (binding: OrtBinding): Promise<CreateSession> => {
+    if (binding === 'c-api') return bindings.cApi();
+    return binding === 'node' ? bindings.node() : first();
+  };
+
+  async function first(): Promise<CreateSession> {
+    try {
+      return await bindings.cApi();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      warn(`ONNX Runtime's C API cannot be called here (${reason}); onnxruntime-node is used, and a cancelled step runs to its end.`);
+      return bindings.node();
+    }
+  }
+
+  return async (graph, options) => {
+    const { binding = 'auto' } = options;
+    const making = loaded.get(binding) ?? load(binding);
+    loaded.set(binding, making);
+    return (await making)(graph, options);
+  };
+}
+
+/** The way to ONNX Runtime. Throws `engine_out_of_memory` or `engine_failed`. */
+export const createSession = createSessionFactory(
+  {
+    cApi: async () => (await import('./ort-c-api.ts')).openApiSessions(),
+    node: async () => (await import('./ort-node.ts')).createNodeSession,
+  },
+  (sentence) => process.emitWarning(sentence),
+);

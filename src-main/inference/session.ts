@@ -1,4 +1,5 @@
 import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { OrtBinding } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from './cancel.ts';
 
@@ -12,9 +13,6 @@ export interface OrtTensor {
 
 export type OrtInputs = Readonly<Record<string, OrtTensor>>;
 
-/** How our program reaches ONNX Runtime: its C API, or the package `onnxruntime-node`. */
-export type OrtBinding = 'c-api' | 'node';
-
 export interface SessionOptions {
   /** Threads inside one operator. */
   threads: number;
@@ -22,7 +20,7 @@ export interface SessionOptions {
   provider?: string;
   /** Which of several cards; the first one without it. */
   card?: number;
-  /** The measured default without it; `docs/decisions/ort-binding.md`. */
+  /** `auto` without it. */
   binding?: OrtBinding;
 }
 

@@ -16,6 +16,10 @@ export function deviceParts(name: DeviceName): { provider: ProviderName; card: n
   return { provider: providerNameSchema.parse(provider), card: Number(card) };
 }
 
+/** How ONNX Runtime is called: by its C API, by the package `onnxruntime-node`, or by the first of the two that can be had. */
+export const ortBindings = ['auto', 'c-api', 'node'] as const;
+export type OrtBinding = (typeof ortBindings)[number];
+
 /**
  * `works`: its numbers were right. `absent`: what it needs is not here. `too_old`: a card or a driver that it does not support. `refused`: ONNX Runtime
  * would not start it. `wrong`: it gave other numbers. `crashed`: it took its process down. `silent`: it did not answer.

@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { GraphBuilder } from '#main/compiler/graph/builder.ts';
+import { writeOnnx } from '#main/compiler/onnx/writer.ts';
+import type { CancelSignal } from '#main/inference/cancel.ts';
+import { createSession } from '#main/inference/ort.ts';
+import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { OrtBinding } from '#shared/domain/device.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import { openBundled } from './bundled-models.ts';
+import { type Comparison, publish, ROUNDS, type Run, takeTurns } from './comparison.ts';
+import { median } from './median.ts';
+
+const TINY_RUNS = 2000;
+const PEER = 'onnxruntime-node';
+/** In as many places of a run. */
+const STOPS = 20;
+const STOP_LIMIT_MS = 50;
+const threads = availableParallelism();
+
+type Timed = (signal?: CancelSignal) => Promise<void>;
+
+/** ONNX Runtime called by its C API, ours, against `onnxruntime-node`: the same library under both. */
+export async function compareBindings(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-binding-'));
+  try {
+    const rows = [await compareTiny(folder)];
+    const [ours, peer] = [await openBundled(folder, { threads, binding: 'c-api' }), await openBundled(folder, { threads, binding: 'node' })];
+    for (const part of ['step', 'decode'] as const) {
+      const label = `512 × 512, one ${part}`;
+      const series = await takeTurns(ROUNDS, timed(ours[part]), timed(peer[part]));
+      rows.push({ label, unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: 1.02, goal: 1 });
+      rows.push(await measureStop(`${label}, cancelled in its middle until it has stopped`, ours[part], median(series.ours)));
+      rows.push(await compareGaps(`${label}, longest time in which the thread hears nothing`, ours[part], peer[part]));
+    }
+    await ours.release();
+    await peer.release();
+    rows.push(await comparePeaks(folder));
+    await publish({ name: 'binding', what: 'ONNX Runtime called by its C API, beside its npm package', versions: {}, rows });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function timed(work: Timed): Run {
+  return async () => {
+    const startedAt = performance.now();
+    await work();
+    return performance.now() - startedAt;
+  };
+}
+
+async function compareTiny(folder: string): Promise<Comparison> {
+  const graph = await tinyGraph(folder);
+  const input = { data: Float32Array.of(1, 2, 3, 4), shape: [1, 4] };
+  const runs = async (binding: OrtBinding): Promise<Run> => {
+    const session = await createSession(graph, { threads, binding });
+    const many = timed(async () => {
+      for (let i = 0; i < TINY_RUNS; i++) await session.run({ row: { ...input } });
+    });
+    return async (round) => (await many(round)) / TINY_RUNS;
+  };
+  const series = await takeTurns(ROUNDS, await runs('c-api'), await runs('node'));
+  return { label: 'a graph of one small product, a run', unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: null, goal: null };
+}
+
+async function tinyGraph(folder: string): Promise<CompiledGraph> {
+  const builder = new GraphBuilder('tiny');
+  const row = builder.input('row', 'float32', [1, 4]);
+  builder.output(builder.add('Gemm', [row, builder.floats(new Float32Array(16).fill(1), [4, 4])]), 'sums');
+  const onnxPath = join(folder, 'tiny.onnx');
+  await writeFile(onnxPath, writeOnnx(builder.finish(), '', '1'));
+  return { onnxPath, weightsDir: folder };
+}
+
+/** From setting the signal, somewhere in the first nine tenths of a run, to its rejection. */
+async function measureStop(label: string, work: Timed, wholeMs: number): Promise<Comparison> {
+  const ours: number[] = [];
+  for (let round = 0; round < STOPS; round++) {
+    const signal = { cancelled: false };
+    const stopped = work(signal).then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    await sleep((wholeMs * 0.9 * round) / STOPS);
+    signal.cancelled = true;
+    const cancelledAt = performance.now();
+    const thrown = await stopped;
+    if (!(thrown instanceof AppError) || thrown.code !== 'cancelled') throw new Error(`${label}: it was not cancelled but ended with ${thrown}`);
+    ours.push(performance.now() - cancelledAt);
+  }
+  return { label, unit: 'ms', ours, peer: null, must: STOP_LIMIT_MS, goal: null, note: `the slowest of ${ours.length}: ${Math.max(...ours).toFixed(0)} ms` };
+}
+
+async function compareGaps(label: string, ours: Timed, peer: Timed): Promise<Comparison> {
+  const series = await takeTurns(ROUNDS, longestGap(ours), longestGap(peer));
+  return { label, unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: null, goal: null };
+}
+
+function longestGap(work: Timed): Run {
+  return async () => {
+    let [last, longest] = [performance.now(), 0];
+    const look = () => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    };
+    const timer = setInterval(look, 1);
+    await work();
+    look();
+    clearInterval(timer);
+    return longest;
+  };
+}
+
+/** Of a process that loads the models, makes one step and decodes one picture. */
+async function comparePeaks(cacheDir: string): Promise<Comparison> {
+  const peak = (binding: OrtBinding): Run => {
+    return async () => {
+      const entry = join(import.meta.dirname, 'binding-process.ts');
+      const { stdout } = await promisify(execFile)(process.execPath, [entry, cacheDir, binding]);
+      return Number(stdout);
+    };
+  };
+  const series = await takeTurns(3, peak('c-api'), peak('node'));
+  return { label: '512 × 512, peak memory of a process', unit: 'bytes', ours: series.ours, peer: { name: PEER, series: series.peer }, must: 1.05, goal: 1 };
+}
