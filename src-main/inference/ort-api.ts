@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 
 /** The C API of ONNX Runtime, by koffi: what is wrong in a signature here crashes instead of throwing. */
@@ -91,13 +92,12 @@ export function addressOf(array: NodeJS.TypedArray): bigint {
 }
 
 /**
- * Loads the library of `onnxruntime-node`, which both bindings share in one process, or the one in `libraryDir`, and looks its functions up.
- * Throws where it cannot be loaded or is too old.
+ * Loads ONNX Runtime, the library in `onnxruntime-node` or the CUDA pack's, and looks its functions up. Throws where it cannot be loaded or is too old.
  */
-export function openOrtApi(libraryDir?: string): OrtApi {
+export function openOrtApi(): OrtApi {
   // the default of 128 KiB overflows on real graphs
   koffi.config({ async_stack_size: 8 * 2 ** 20 });
-  const path = join(libraryDir ?? packagedLibraryDir(), libraryName());
+  const path = join(cudaPackDir() ?? packagedLibraryDir(), libraryName());
   const library = koffi.load(path);
   const base: bigint = library.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = pointersAt(base, 2);
@@ -175,6 +175,16 @@ function memoryCopy(library: LibraryHandle): NativeFunction {
 function libraryName(): string {
   if (process.platform === 'win32') return 'onnxruntime.dll';
   return process.platform === 'darwin' ? 'libonnxruntime.1.dylib' : 'libonnxruntime.so.1';
+}
+
+/** The folder of a CUDA pack, which this process was started with: providers are looked for beside the library. Null without one. */
+function cudaPackDir(): string | null {
+  const [folders, provider] =
+    process.platform === 'win32'
+      ? [process.env['PATH'], 'onnxruntime_providers_cuda.dll']
+      : [process.env['LD_LIBRARY_PATH'], 'libonnxruntime_providers_cuda.so'];
+  // the loader takes names alone, but Windows has an onnxruntime.dll of its own
+  return folders?.split(delimiter).find((folder) => folder !== '' && existsSync(join(folder, provider)) && existsSync(join(folder, libraryName()))) ?? null;
 }
 
 function packagedLibraryDir(): string {

@@ -117,6 +117,30 @@ test("the engine's process dies in the middle of a job: the job completes and th
   expect(await page.evaluate(() => window.socketMessages.filter(({ type }) => type === 'error').length)).toBe(0);
 });
 
+test("the engine calls ONNX Runtime's C API here too: a job is cancelled in the middle of its step, and the same process makes the next picture", async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await createJob(page, long);
+  await page.waitForFunction(() => window.socketMessages.some((message) => message.type === 'job_progress' && message.progress.stage === 'generating'), null, {
+    timeout: 150_000,
+  });
+  const engine = () =>
+    app.evaluate(({ app: electron }) => electron.getAppMetrics().find(({ name, serviceName }) => `${name} ${serviceName}`.includes('Engine'))?.pid);
+  const pid = await engine();
+  const libraries = readFileSync(`/proc/${pid}/maps`, 'utf8');
+  expect(libraries).toContain('koffi.node');
+  expect(libraries).not.toContain('onnxruntime_binding.node');
+
+  await page.evaluate(() => {
+    const job = window.socketMessages.find((message) => message.type === 'job_status');
+    window.socket.send(JSON.stringify({ type: 'cancel_job', job_id: job?.job_id }));
+  });
+  await waitForStatus(page, 'cancelled');
+  await createJob(page, small);
+  await waitForStatus(page, 'generated');
+  expect(await engine()).toBe(pid);
+});
+
 test('the page dies and comes back by itself', async () => {
   const app = await user.start();
   await pageOf(app);

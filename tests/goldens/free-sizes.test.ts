@@ -107,6 +107,21 @@ test('tiles leave no seam: tiled against whole, mean within 1/255 and 99.9 % wit
   expect(differences[Math.floor(differences.length * 0.999)]).toBeLessThanOrEqual(4);
 });
 
+test.each([
+  ['generating', 'encoding 1/1', 'generating 1/2'],
+  ['decoding', 'decoding 0/1', 'decoding 1/1'],
+])('cancel is obeyed in the middle of %s', async (_, before, after) => {
+  const signal = { cancelled: false };
+  const heard: string[] = [];
+  const onProgress = (stage: string, done: number, total: number) => {
+    if (heard.push(`${stage} ${done}/${total}`) && heard.at(-1) === before) setTimeout(() => Object.assign(signal, { cancelled: true }), 20);
+  };
+  const stopped = pipeline.generate({ ...params, width: 1024, height: 1024 }, { onProgress }, signal);
+  await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+  expect(heard).toContain(before);
+  expect(heard).not.toContain(after);
+});
+
 test('cancel is obeyed between steps and between tiles', async () => {
   const signal = { cancelled: false };
   let steps = 0;
