@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import WebSocket from 'ws';
 import type { TextToImageParams } from '#shared/domain/job.ts';
@@ -10,16 +11,19 @@ export interface JobTimes {
   completedMs: number;
 }
 
-/** A client like any script, of ours or of a server of the original's shape. */
+/** A client like any script, of ours or of a server of the original's shape. It hears of nobody else's jobs. */
 export class JobClient {
   readonly #socket: WebSocket;
 
+  #onClose: () => void = () => {};
+
   private constructor(socket: WebSocket) {
     this.#socket = socket;
+    socket.once('close', () => this.#onClose());
   }
 
   static async connect(url: string): Promise<JobClient> {
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?client_id=bench`);
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?client_id=bench-${randomUUID()}`);
     await once(socket, 'open');
     return new JobClient(socket);
   }
@@ -44,7 +48,7 @@ export class JobClient {
         resolve();
       };
       this.#socket.on('message', listener);
-      this.#socket.once('close', () => reject(new Error('the server closed the socket before the pictures were done')));
+      this.#onClose = () => reject(new Error('the server closed the socket before the pictures were done'));
     });
     for (const params of paramsOfEach) this.#socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
     await done;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { linkSync } from 'node:fs';
+import { copyFileSync, linkSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '#main/jobs/database.ts';
 import { pictureFileName, upscaledFileName } from '#main/jobs/file-name.ts';
 import { type NewJob, Store } from '#main/jobs/store.ts';
+import { errnoCode } from '#main/lib/errno-code.ts';
 
 /**
  * Adds finished jobs to the data folder of a server that is not running, until it has `count`. Their pictures are further names of the pictures that are
@@ -23,8 +24,8 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
         const createdAtMs = sample.createdAtMs + number;
         const filename = pictureFileName(createdAtMs, `${number} ${params.prompt}`, jobId, () => false);
         const upscaledFilename = upscaledFileName(filename);
-        linkSync(join(outputsDir, sample.filename), join(outputsDir, filename));
-        linkSync(join(outputsDir, upscaledFileName(sample.filename)), join(outputsDir, upscaledFilename));
+        addName(outputsDir, sample.filename, filename);
+        addName(outputsDir, upscaledFileName(sample.filename), upscaledFilename);
         const job: NewJob = {
           ...sample,
           jobId,
@@ -39,5 +40,15 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
     });
   } finally {
     store.close();
+  }
+}
+
+/** A file system gives one file so many names, ext4 65,000; from there on a copy takes its place. */
+function addName(dir: string, known: string, name: string): void {
+  try {
+    linkSync(join(dir, known), join(dir, name));
+  } catch (thrown) {
+    if (errnoCode(thrown) !== 'EMLINK') throw thrown;
+    copyFileSync(join(dir, known), join(dir, name));
   }
 }

@@ -94,6 +94,7 @@ async function writeCheckpoint(dir: string): Promise<number[]> {
 }
 
 async function ours(checkpointDir: string, dataDir: string, memory: 'resident' | 'in_turn', seed: number): Promise<OwnMemory> {
+  await forgetJobs(dataDir);
   const args = ['--checkpoint', checkpointDir, '--device', 'cpu', '--memory', memory];
   const server = await HeadlessServer.start(dataDir, { entry: builtProgram(), args });
   try {
@@ -103,6 +104,12 @@ async function ours(checkpointDir: string, dataDir: string, memory: 'resident' |
   } finally {
     await server.stop();
   }
+}
+
+/** Or the next server would go on with the last one's enlargement. */
+async function forgetJobs(dataDir: string): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
+  for (const name of await readdir(dataDir)) if (name.startsWith('jobs.db')) await rm(join(dataDir, name));
 }
 
 async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<Memory> {
