@@ -44,7 +44,7 @@ describe('a device by name', () => {
   test('is the only one', async () => {
     expect(await chooseEngines({ ...options, device: 'cuda:1' }, machine([turing, ada]))).toMatchObject([{ device: 'cuda:1', gpuPrecision: 'bf16' }]);
     expect(await chooseEngines({ ...options, device: 'webgpu' }, machine([]))).toMatchObject([{ device: 'webgpu', gpuPrecision: 'fp16' }]);
-    expect(await chooseEngines({ ...options, device: 'cpu' }, machine([ada]))).toMatchObject([{ device: 'cpu', deviceReason: 'chosen by --device' }]);
+    expect(await chooseEngines({ ...options, device: 'cpu' }, machine([ada]))).toMatchObject([{ device: 'cpu', deviceReason: 'chosen by name' }]);
   });
 
   test('whose probe did not pass is refused, with the reason', async () => {

@@ -37,10 +37,10 @@ async function everyCard(machine: Machine): Promise<[Chosen, ...Chosen[]]> {
 }
 
 async function named(device: DeviceName, machine: Machine): Promise<Chosen> {
-  if (device === 'cpu') return { device, deviceReason: 'chosen by --device' };
+  if (device === 'cpu') return { device, deviceReason: 'chosen by name' };
   const { state, reason, gpu } = await machine.check(device);
-  if (state === 'works') return gpu === null ? { device, deviceReason: 'chosen by --device', gpuPrecision: 'fp16' } : onCard(device, gpu);
-  throw new AppError('device_unavailable', `--device ${device} cannot be used: ${reason} Leave the option out or say cpu; npm run doctor tells more.`, {
+  if (state === 'works') return gpu === null ? { device, deviceReason: 'chosen by name', gpuPrecision: 'fp16' } : onCard(device, gpu);
+  throw new AppError('device_unavailable', `The device ${device} cannot be used: ${reason} Leave --device out or say cpu; npm run doctor tells more.`, {
     device,
   });
 }

@@ -6,6 +6,6 @@ import type { EngineConfig } from './engine/supervisor.ts';
 type Choices = Pick<Config, 'accuracy' | 'memory' | 'dataDir'> & Pick<EngineConfig, 'device' | 'gpuPrecision' | 'binding'> & { deviceReason?: string };
 
 /** How an engine runs on one device of this machine, `deviceReason` being why on this one. */
-export function engineConfig({ dataDir, deviceReason = 'chosen by --device', ...choices }: Choices): EngineConfig {
+export function engineConfig({ dataDir, deviceReason = 'chosen by name', ...choices }: Choices): EngineConfig {
   return { ...choices, deviceReason, threads: availableParallelism(), cacheDir: join(dataDir, 'compiled') };
 }

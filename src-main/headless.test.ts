@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -162,4 +162,22 @@ test('--open prints no key', async () => {
   const ended = program.end();
   program.process.kill('SIGTERM');
   await ended;
+});
+
+test('a device that the settings name and that is not here counts as auto; one of the command line ends the start', async () => {
+  const dir = dataDir();
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'settings.json'), '{"device":"cuda:77"}');
+  const program = new Program(['--port', '0', '--host', '127.0.0.1', '--data-dir', dir]);
+  const url = await program.ready();
+  const info = await (await fetch(`${url}/api/info`)).json();
+  expect(info.engine).toMatchObject({ device: 'cpu', devices: [{ device: 'cpu' }] });
+  expect(await (await fetch(`${url}/api/settings`)).json()).toMatchObject({ device: 'cuda:77', fixed: [] });
+  program.process.kill('SIGTERM');
+  const { stderr } = await program.end();
+  expect(stderr).toContain('The device cuda:77 cannot be used');
+
+  const insisting = await new Program(['--port', '0', '--data-dir', dir, '--device', 'cuda:77']).end();
+  expect(insisting.status).toBe(1);
+  expect(insisting.stderr).toContain('The device cuda:77 cannot be used');
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { deviceParts, type ProviderName } from '#shared/domain/device.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { chooseEngines } from './choose-engines.ts';
 import { findCompilation } from './compiler/find-compilation.ts';
@@ -7,9 +8,10 @@ import type { Config } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
 import { createEnginePool } from './engine/engine-pool.ts';
 import type { SpawnEngine } from './engine/engine-process.ts';
+import type { DeviceProbes } from './engine/probe-devices.ts';
 import { createEngine, type EngineConfig, type SupervisedEngine } from './engine/supervisor.ts';
 import { createPromptMeter } from './inference/prompt-meter.ts';
-import { createJobs } from './jobs/create-jobs.ts';
+import { createJobs, openSettings } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { programDir, resourcesDir } from './lib/program-files.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
@@ -46,8 +48,9 @@ export interface StudioOptions {
 export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
+  const fixedDevice = fixedSettings.includes('device') ? config.device : undefined;
   const devices = deviceProbes({ spawn, dataDir, active: () => providersOf(engine), log });
-  const [first, ...others] = await chooseEngines(config, devices);
+  const [first, ...others] = await enginesFor(config, devices, log);
   const engineOn = (engineConfig: EngineConfig) => createEngine({ spawn, config: engineConfig, log });
   const engine = createEnginePool([engineOn(first), ...others.map(engineOn)]);
   const hub = createHubClient(config.hub);
@@ -62,7 +65,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   });
   // a folder that was named and cannot be used is told now, not at the first job
   if (checkpointDirs.length > 0) await library.list();
-  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, engine, registry: library, programVersion: version, log, isOwnWindow });
+  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, fixedDevice, engine, registry: library, programVersion: version, log, isOwnWindow });
   try {
     library.start();
     const accessKey = loadAccessKey(dataDir);
@@ -108,6 +111,19 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     await hub.close();
     await engine.close();
     throw thrown;
+  }
+}
+
+/** The device that the settings name may be gone by now, which must not keep the program from its start; that of the command line is insisted on. */
+async function enginesFor(config: Config, devices: DeviceProbes, log: Log): Promise<[EngineConfig, ...EngineConfig[]]> {
+  if (config.fixedSettings.includes('device')) return chooseEngines(config, devices);
+  const { device } = openSettings({ ...config, log }).settings;
+  try {
+    return await chooseEngines({ ...config, device }, devices);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'device_unavailable') throw thrown;
+    log.warn({ device }, `${thrown.message} The settings named it; it is as if they said auto.`);
+    return chooseEngines({ ...config, device: 'auto' }, devices);
   }
 }
 

@@ -160,3 +160,10 @@ function catchError(run: () => unknown): AppError {
   }
   throw new Error('nothing was thrown');
 }
+
+test('a device of the command line is fixed; by other names of the same', () => {
+  expect(loadConfig([], {})).toMatchObject({ device: 'auto', fixedSettings: [] });
+  expect(loadConfig(['--device', 'directml:1'], {})).toMatchObject({ device: 'dml:1', fixedSettings: ['device'] });
+  expect(loadConfig(['--device', 'cuda:01'], {})).toMatchObject({ device: 'cuda:1' });
+  expect(() => loadConfig(['--device', 'cpu:1'], {})).toThrow(/--device "cpu:1".*auto, cpu, cuda/);
+});

@@ -97,7 +97,7 @@ const optionsSchema = z.object({
   'allow-origin': z.array(originSchema).default([]),
   checkpoint: z.array(folderSchema).default([]),
   'wheel-index': indexSchema.optional(),
-  device: deviceSchema.default('auto'),
+  device: deviceSchema.optional(),
   accuracy: choice(['exact', 'fast']).default('fast'),
   memory: choice(['resident', 'in_turn']).default('resident'),
   binding: choice(ortBindings).default('auto'),
@@ -168,6 +168,9 @@ export function loadConfig(
   if (!parsed.success) throw badOption(parsed.error);
   const options = parsed.data;
   const [dataDir, outputsDir] = [options['data-dir'], options['outputs-dir']];
+  const fixedSettings: SettingName[] = [];
+  if (outputsDir !== undefined) fixedSettings.push('outputs_folder');
+  if (options.device !== undefined) fixedSettings.push('device');
   return Object.freeze({
     host: options.host,
     port: options.port,
@@ -176,11 +179,11 @@ export function loadConfig(
     allowOrigins: Object.freeze(options['allow-origin']),
     dataDir: dataDir === undefined ? join(rootDir, 'data') : resolve(dataDir),
     outputsDir: resolve(outputsDir ?? join(dataDir ?? rootDir, 'outputs')),
-    fixedSettings: Object.freeze(outputsDir === undefined ? [] : (['outputs_folder'] as const)),
+    fixedSettings: Object.freeze(fixedSettings),
     hub: loadHubConfig(env),
     wheelIndex: options['wheel-index'] ?? null,
     checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
-    device: options.device,
+    device: options.device ?? 'auto',
     accuracy: options.accuracy,
     memory: options.memory,
     binding: options.binding,

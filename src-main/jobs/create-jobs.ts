@@ -42,6 +42,7 @@ const defaultSettings: Omit<Settings, 'outputs_folder'> = {
   empty_bin_after_days: null,
   window_jobs_first: true,
   unload_model_after_minutes: 30,
+  device: 'auto',
 };
 
 const takesEffect: SettingsAnswer['takes_effect'] = {
@@ -50,6 +51,7 @@ const takesEffect: SettingsAnswer['takes_effect'] = {
   empty_bin_after_days: 'now',
   window_jobs_first: 'now',
   unload_model_after_minutes: 'now',
+  device: 'next_start',
 };
 
 const systemClock: Clock = {
@@ -60,6 +62,11 @@ const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** The settings of a data folder; `createJobs` is the only one to change them. */
+export function openSettings({ dataDir, outputsDir, log }: Pick<JobsOptions, 'dataDir' | 'outputsDir' | 'log'>): SettingsFile {
+  return new SettingsFile(join(dataDir, 'settings.json'), { ...defaultSettings, outputs_folder: outputsDir }, log);
+}
 
 /**
  * Opens the data folder, mends what an earlier end has left half done, and lets the queue run.
@@ -73,7 +80,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const unlock = await lockDataFolder(dataDir);
   try {
     const fixedSettings = options.fixedSettings ?? [];
-    const settings = new SettingsFile(join(dataDir, 'settings.json'), { ...defaultSettings, outputs_folder: options.outputsDir }, log);
+    const settings = openSettings(options);
     const outputs = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
     const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
     const store = new Store(database);
@@ -98,7 +105,24 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
     retention.start();
     return new DurableJobs({
-      ...{ store, audience, clientsSeen, journal, outputs, bin, retention, runner, admission, settings, fixedSettings, clock, limits, engine, unlock },
+      ...{
+        store,
+        audience,
+        clientsSeen,
+        journal,
+        outputs,
+        bin,
+        retention,
+        runner,
+        admission,
+        settings,
+        fixedSettings,
+        fixedDevice: options.fixedDevice,
+        clock,
+        limits,
+        engine,
+        unlock,
+      },
     });
   } catch (thrown) {
     unlock();
@@ -118,6 +142,7 @@ interface Parts {
   admission: Admission;
   settings: SettingsFile;
   fixedSettings: readonly SettingName[];
+  fixedDevice: Settings['device'] | undefined;
   clock: Clock;
   limits: JobsLimits;
   engine: Engine;
@@ -250,8 +275,14 @@ class DurableJobs implements Jobs {
   }
 
   settings(): SettingsAnswer {
-    const { settings, fixedSettings, outputs } = this.#parts;
-    return { ...settings.settings, outputs_folder: outputs.dir, fixed: [...fixedSettings], takes_effect: takesEffect };
+    const { settings, fixedSettings, fixedDevice: device, outputs } = this.#parts;
+    return {
+      ...settings.settings,
+      ...(device === undefined ? {} : { device }),
+      outputs_folder: outputs.dir,
+      fixed: [...fixedSettings],
+      takes_effect: takesEffect,
+    };
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {

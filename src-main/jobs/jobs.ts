@@ -3,7 +3,7 @@ import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import type { SettingName, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
+import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
 /** Time as jobs see it; tests bring their own. */
 export interface Clock {
@@ -40,6 +40,8 @@ export interface JobsOptions {
   outputsDir: string;
   /** Settings that the command line decided, and which can therefore not be changed: `outputs_folder` stays `outputsDir`. None by default. */
   fixedSettings?: readonly SettingName[];
+  /** The device that it decided, if it did. */
+  fixedDevice?: Settings['device'] | undefined;
   engine: Engine;
   registry: ModelRegistry;
   /** Written into each recipe. */

@@ -34,6 +34,16 @@ test('how long the engine keeps its model is told to it at the start and at each
   expect(engine.idleMs).toBeNull();
 });
 
+test('the device holds from the next start on; one of the command line is told in its place', async () => {
+  const room = createTestRoom();
+  const jobs = await room.open(runsAlone());
+  expect(await jobs.changeSettings({ device: 'cuda:1' })).toMatchObject({ device: 'cuda:1', takes_effect: { device: 'next_start' } });
+  await jobs.close('park');
+  const fixed = await room.open(runsAlone(), { fixedSettings: ['device'], fixedDevice: 'cpu' });
+  expect(fixed.settings()).toMatchObject({ device: 'cpu', fixed: ['device'] });
+  await expect(fixed.changeSettings({ device: 'auto' })).rejects.toThrow(/device is fixed by the command line/);
+});
+
 test('pictures go to another folder from then on; earlier ones are found, binned and brought back where they are', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());

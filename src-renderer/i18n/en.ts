@@ -283,6 +283,8 @@ export const en = {
   origin: { this_machine: 'this machine', network: 'the network' },
   device: {
     title: 'Devices, and why they are used or not',
+    choice: 'Make pictures on (from the next start)',
+    auto: 'every NVIDIA card, else the processor',
     cpu: 'Processor (CPU)',
     driver: 'driver {{version}}',
     time: '{{milliseconds}} ms in a short trial',

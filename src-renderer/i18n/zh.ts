@@ -280,6 +280,8 @@ export const zh: Translation = {
   origin: { this_machine: '本机', network: '网络' },
   device: {
     title: '各设备及其使用或不使用的原因',
+    choice: '用哪个设备生成图片（下次启动生效）',
+    auto: '所有 NVIDIA 显卡，否则用处理器',
     cpu: '处理器（CPU）',
     driver: '驱动 {{version}}',
     time: '短测试用时 {{milliseconds}} 毫秒',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deviceNameSchema } from '../domain/device.ts';
 
 /** What can be changed while the server runs, by `PUT /api/settings`. Kept in `settings.json` of the data folder. */
 export const settingsSchema = z.strictObject({
@@ -15,6 +16,8 @@ export const settingsSchema = z.strictObject({
   window_jobs_first: z.boolean(),
   /** So many minutes after its last picture the engine gives its memory back; the next picture loads the model again. Null keeps it loaded. */
   unload_model_after_minutes: z.number().int().min(1).max(10_080).nullable(),
+  /** What pictures are made on from the next start on: `auto`, or one device. One that cannot be used by then counts as `auto`, and the log says why. */
+  device: z.union([z.literal('auto'), deviceNameSchema]),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 export const settingNameSchema = settingsSchema.keyof();
@@ -24,7 +27,7 @@ export type SettingName = z.infer<typeof settingNameSchema>;
 export const settingsChangeSchema = settingsSchema.partial();
 export type SettingsChange = z.infer<typeof settingsChangeSchema>;
 
-const momentSchema = z.enum(['now', 'next_picture']);
+const momentSchema = z.enum(['now', 'next_picture', 'next_start']);
 
 export const settingsAnswerSchema = z.object({
   ...settingsSchema.shape,
@@ -37,6 +40,7 @@ export const settingsAnswerSchema = z.object({
     empty_bin_after_days: momentSchema,
     window_jobs_first: momentSchema,
     unload_model_after_minutes: momentSchema,
+    device: momentSchema,
   } satisfies Record<SettingName, typeof momentSchema>),
 });
 export type SettingsAnswer = z.infer<typeof settingsAnswerSchema>;

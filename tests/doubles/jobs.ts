@@ -16,7 +16,14 @@ export class JobsDouble implements Jobs {
   refusal: Error | null = null;
   closed: 'park' | 'now' | null = null;
   paused = false;
-  chosen: Settings = { outputs_folder: '/pictures', disk_limit_gb: null, empty_bin_after_days: null, window_jobs_first: true, unload_model_after_minutes: 30 };
+  chosen: Settings = {
+    outputs_folder: '/pictures',
+    disk_limit_gb: null,
+    empty_bin_after_days: null,
+    window_jobs_first: true,
+    unload_model_after_minutes: 30,
+    device: 'auto',
+  };
   readonly #outputsDir: string;
   readonly #deletedListeners: ((filenames: string[]) => void)[] = [];
 
@@ -126,6 +133,7 @@ export class JobsDouble implements Jobs {
       empty_bin_after_days: 'now',
       window_jobs_first: 'now',
       unload_model_after_minutes: 'now',
+      device: 'next_start',
     } as const;
     return { ...this.chosen, fixed: [], takes_effect };
   }

@@ -45,6 +45,7 @@ const settings: SettingsAnswer = {
   empty_bin_after_days: 30,
   window_jobs_first: true,
   unload_model_after_minutes: 30,
+  device: 'auto',
   fixed: [],
   takes_effect: {
     outputs_folder: 'next_picture',
@@ -52,6 +53,7 @@ const settings: SettingsAnswer = {
     empty_bin_after_days: 'now',
     window_jobs_first: 'now',
     unload_model_after_minutes: 'now',
+    device: 'next_start',
   },
 };
 

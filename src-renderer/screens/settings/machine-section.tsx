@@ -1,14 +1,17 @@
 import type { TFunction } from 'i18next';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { Devices } from '#shared/domain/device.ts';
 import { Button } from '../../components/button.tsx';
 import { Bytes } from '../../components/bytes.tsx';
 import { Card } from '../../components/card.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
+import { Select } from '../../components/select.tsx';
 import { useCopy } from '../../components/use-copy.ts';
 import { useRefresh } from '../../components/use-refresh.ts';
 import { useStudio } from '../../components/use-studio.ts';
 import { phaseText } from '../../i18n/phase-text.ts';
+import { deviceOptions } from '../../store/device-options.ts';
 import { deviceReport } from '../../store/device-report.ts';
 import { overallProgress } from '../../store/overall-progress.ts';
 
@@ -65,6 +68,7 @@ function DeviceList() {
   return (
     <details className="border-t border-line pt-3">
       <summary>{t('device.title')}</summary>
+      <DeviceChoice />
       <ul className="flex flex-col divide-y divide-line">
         {devices?.gpus.map((gpu) => (
           <li key={gpu.name} className="py-2 text-sm">
@@ -93,13 +97,46 @@ function DeviceList() {
   );
 }
 
+/** What pictures are made on from the next start on: what works here, and what is chosen already. */
+function DeviceChoice() {
+  const { t } = useTranslation();
+  const devices = useStudio((state) => state.devices);
+  const settings = useStudio((state) => state.serverSettings);
+  const refresh = useStudio((state) => state.refreshServerSettings);
+  const change = useStudio((state) => state.changeServerSettings);
+  useEffect(refresh, [refresh]);
+  if (settings === null || devices === null) return null;
+  const options = deviceOptions(devices, settings.device).map((value) => ({
+    value,
+    label: value === 'auto' ? t('device.auto') : deviceText(t, value, devices.gpus),
+  }));
+  return (
+    <div className="flex flex-wrap items-center justify-between gap-2 py-2 text-sm">
+      <span className="font-medium">{t('device.choice')}</span>
+      {settings.fixed.includes('device') ? (
+        <span className="text-muted">{t('storage.fixed')}</span>
+      ) : (
+        <Select label={t('device.choice')} value={settings.device} options={options} onChange={(device) => void change({ device })} />
+      )}
+    </div>
+  );
+}
+
 const providers = { cpu: 'CPU', cuda: 'NVIDIA CUDA', webgpu: 'WebGPU', dml: 'DirectML', coreml: 'Core ML' };
 const isProvider = (name: string): name is keyof typeof providers => name in providers;
 
-/** A device's name for people. */
+/** A device's name for people; a card's number follows, as in `NVIDIA CUDA 1`. */
 export function providerText(t: TFunction, name: string): string {
   if (name === 'cpu') return t('device.cpu');
-  return isProvider(name) ? providers[name] : name;
+  const [provider = '', card] = name.split(':');
+  const text = isProvider(provider) ? providers[provider] : provider;
+  return card === undefined ? text : `${text} ${card}`;
+}
+
+function deviceText(t: TFunction, name: string, gpus: Devices['gpus']): string {
+  const [provider, card = '0'] = name.split(':');
+  const gpu = provider === 'cuda' ? gpus[Number(card)] : undefined;
+  return gpu === undefined ? providerText(t, name) : `${providerText(t, name)}: ${gpu.name}`;
 }
 
 interface MemoryBarProps {
