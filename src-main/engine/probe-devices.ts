@@ -169,7 +169,7 @@ async function probe(device: DeviceName, options: DeviceProbesOptions): Promise<
       const event = eventSchema.safeParse(message);
       if (!event.success || event.data.type !== 'probed') return;
       const { result } = event.data;
-      if ('refusal' in result) resolve(failed('refused', whatWasSaid(result.refusal)));
+      if ('refusal' in result) resolve(failed('refused', whatWasSaid(result.refusal, lines)));
       else resolve(verdict(result, tolerance, at));
     });
     child.send({ type: 'probe', device, threads });
@@ -186,10 +186,16 @@ function verdict({ milliseconds, error }: { milliseconds: number; error: number 
   return { state: 'wrong', reason: `A convolution and a matrix product gave ${met}; ${tolerance * 100} % is allowed.`, milliseconds: rounded, probed_at: at };
 }
 
-/** ONNX Runtime puts the place in its own sources and the condition that failed there before what it has to say. */
-function whatWasSaid(refusal: string): string {
+/**
+ * ONNX Runtime puts the place in its own sources and the condition that failed there before what it has to say; which library is missing stands in its
+ * output alone, and what CUDA says behind the signature of the function that called it.
+ */
+function whatWasSaid(refusal: string, lines: readonly string[]): string {
   const [, reason = refusal] = /^ONNX Runtime could not run \S+: (.*)$/s.exec(refusal) ?? [];
-  return (reason.split(' was false. ').at(-1) ?? reason).trim().slice(0, 400);
+  const missing = lines.map((line) => /Failed to load library .*? with error: (?:.*\/)?(.+)$/.exec(line)?.[1]).find((found) => found !== undefined);
+  const cuda = /CUDA failure \d+: [^;]+/.exec(reason)?.[0];
+  const said = (cuda ?? reason.split(' was false. ').at(-1) ?? reason).trim().slice(0, 400);
+  return missing === undefined ? said : `${said} (${missing.trim().slice(0, 200)})`;
 }
 
 function lastWords(lines: readonly string[]): string {
