@@ -75,6 +75,12 @@ const provokedBy: Record<string, Partial<Record<ErrorCode, string>>> = {
     download_refused: 'has pickles for weights: refused by name',
     download_failed: 'of bytes that never have the hash fails with that, and leaves nothing that could be taken for the file',
   },
+  'src-main/cuda-pack/create-cuda-pack.test.ts': {
+    licence_not_accepted: 'without consent nothing is asked for, and the licences are named',
+    cuda_pack_busy: 'a pack that the engine runs with is not removed; afterwards it is, to the last file',
+    cuda_pack_damaged: 'a provider library of another version of ONNX Runtime is no pack',
+    cuda_pack_unsupported: 'where there is none for the system, that is said and nothing else can be done',
+  },
   'src-main/compiler/graph/verify.test.ts': { graph_invalid: '%s is found, and the node named' },
   'src-main/engine/supervisor.test.ts': {
     engine_crashed: '%s once is healed, twice is %s',

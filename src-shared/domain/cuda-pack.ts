@@ -4,7 +4,7 @@ import { z } from 'zod';
  * `unsupported`: there is none for this system. `absent`: it can be installed. `paused`: a part of it is here and nothing goes on. `failed`: it stopped on the
  * way, with the error beside it. `damaged`: it was installed, and its files are gone or not what they were.
  */
-export const cudaPackStateSchema = z.enum(['unsupported', 'absent', 'downloading', 'unpacking', 'paused', 'failed', 'installed', 'verifying', 'damaged']);
+const cudaPackStateSchema = z.enum(['unsupported', 'absent', 'downloading', 'unpacking', 'paused', 'failed', 'installed', 'verifying', 'damaged']);
 
 /** A licence that whoever installs the pack agrees to. */
 export const cudaLicenceSchema = z.object({

@@ -14,6 +14,7 @@ import { phaseText } from '../../i18n/phase-text.ts';
 import { deviceOptions } from '../../store/device-options.ts';
 import { deviceReport } from '../../store/device-report.ts';
 import { overallProgress } from '../../store/overall-progress.ts';
+import { CudaPack } from './cuda-pack.tsx';
 
 const REFRESH_MS = 2000;
 
@@ -53,6 +54,7 @@ export function MachineSection() {
         </Fact>
       </Facts>
       <DeviceList />
+      <CudaPack />
     </Card>
   );
 }
