@@ -24,6 +24,12 @@ interface Memory {
   anonymousBytes: number;
 }
 
+interface PeerMemory extends Memory {
+  form: PeerForm;
+  /** Of the second picture. */
+  pictureMs: number;
+}
+
 interface OwnMemory extends Memory {
   /** Of the engine's process, from its start to the first picture. */
   peakBytes: number;
@@ -41,10 +47,10 @@ export async function compareLoading(): Promise<void> {
     const compiling = await ours(checkpointDir, dataDir, 'in_turn', 1);
     const inTurn = await ours(checkpointDir, dataDir, 'in_turn', 2);
     const resident = await ours(checkpointDir, dataDir, 'resident', 3);
-    const peers: { form: PeerForm; memory: Memory }[] = [];
-    for (const form of PEER_FORMS) peers.push({ form, memory: await theirs(checkpointDir, form, folder) });
-    const [least] = peers.toSorted((a, b) => a.memory.steadyBytes - b.memory.steadyBytes);
-    if (least === undefined) throw new Error('there is no form to start the peer in');
+    const peers: PeerMemory[] = [];
+    for (const form of PEER_FORMS) peers.push(await theirs(checkpointDir, form, folder));
+    const [fastest] = peers.toSorted((a, b) => a.pictureMs - b.pictureMs);
+    if (fastest === undefined) throw new Error('there is no form to start the peer in');
     const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
     const peak = (label: string, { peakBytes }: OwnMemory, peer: Comparison['peer']): Comparison => ({
       label: `engine at its peak, ${label}`,
@@ -66,10 +72,13 @@ export async function compareLoading(): Promise<void> {
           label: 'after the first picture, all graphs held',
           unit: 'bytes',
           ours: [resident.steadyBytes],
-          peer: { name: `${least.form.name}, its smallest form`, series: [least.memory.steadyBytes] },
+          peer: { name: `${fastest.form.name}, its fastest form`, series: [fastest.steadyBytes] },
           must: 0.6,
           goal: 0.4,
-          note: `server and engine; without mapped files ${megabytes(resident.anonymousBytes)}, the peer ${megabytes(least.memory.anonymousBytes)}`,
+          note: [
+            `server and engine; without mapped files ${megabytes(resident.anonymousBytes)}, one graph at a time ${megabytes(inTurn.steadyBytes)}`,
+            ...peers.map(({ form, steadyBytes, anonymousBytes: own }) => `${form.name} ${megabytes(steadyBytes)}, without mapped files ${megabytes(own)}`),
+          ].join('; '),
         },
       ],
     });
@@ -112,20 +121,23 @@ async function forgetJobs(dataDir: string): Promise<void> {
   for (const name of await readdir(dataDir)) if (name.startsWith('jobs.db')) await rm(join(dataDir, name));
 }
 
-async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<Memory> {
+async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<PeerMemory> {
   const server = await startPeerServer(checkpointDir, form, outputsDir);
   try {
     await draw(server.url, 1);
-    return memoryOf([server.pid]);
+    const memory = memoryOf([server.pid]);
+    return { ...memory, form, pictureMs: await draw(server.url, 2) };
   } finally {
     await server.stop();
   }
 }
 
-async function draw(url: string, seed: number): Promise<void> {
+/** Milliseconds until the picture was there. */
+async function draw(url: string, seed: number): Promise<number> {
   const client = await JobClient.connect(url);
-  await client.draw([paramsOf({ ...PICTURE, seed })], 'generated');
+  const [times] = await client.draw([paramsOf({ ...PICTURE, seed })], 'generated');
   await client.close();
+  return times?.generatedMs ?? Number.NaN;
 }
 
 function memoryOf(pids: readonly number[]): Memory {
