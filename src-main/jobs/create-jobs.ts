@@ -29,6 +29,8 @@ import { Store, type StoredJob } from './store.ts';
 
 /** Kept where the data folder was empty before, so that it is ours to close to others. */
 const OWN_FOLDER = 'own_folder';
+/** `true` from an end at which nothing was left half written to the next start. */
+const CLEAN_END = 'clean_end';
 const MEASURED_KINDS_SHOWN = 50;
 const SIZES_SHOWN = 100;
 const CLIENTS_SHOWN = 1000;
@@ -86,6 +88,8 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     const store = new Store(database);
     if (isOurs) store.setSetting(OWN_FOLDER, 'true');
     if (store.setting(OWN_FOLDER) === 'true') closeFolder(dataDir);
+    if (store.setting(CLEAN_END) === 'true') store.setSetting(CLEAN_END, 'false');
+    else outputs.removeTemporary();
     if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
     const audience = new Audience(store, limits.replayedStatuses);
     const journal = new Journal(store, audience, clock.now, log);
@@ -121,6 +125,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
         clock,
         limits,
         engine,
+        log,
         unlock,
       },
     });
@@ -146,6 +151,7 @@ interface Parts {
   clock: Clock;
   limits: JobsLimits;
   engine: Engine;
+  log: JobsLog;
   unlock: () => void;
 }
 
@@ -322,8 +328,18 @@ class DurableJobs implements Jobs {
     if (this.#closed) return;
     this.#closed = true;
     clientsSeen.write();
+    if (how === 'park') this.#noteCleanEnd();
     store.close();
     unlock();
+  }
+
+  #noteCleanEnd(): void {
+    const { store, log } = this.#parts;
+    try {
+      store.setSetting(CLEAN_END, 'true');
+    } catch (thrown) {
+      log.warn({ err: thrown }, 'the clean end could not be written down; the next start looks through the folder of pictures');
+    }
   }
 
   #statusFor(listener: Listener, jobId: string): StatusDraft {

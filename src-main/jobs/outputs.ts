@@ -26,10 +26,14 @@ export class Outputs {
   /** All of them, `#dir` first. One that is away for now (an unplugged disk) is passed over. */
   #dirs: string[];
 
-  /** Removes what runs that were killed have left. `earlierDirs` are folders of pictures beside `dir`; the folders need not be there. */
+  /** `earlierDirs` are folders of pictures beside `dir`; the folders need not be there. */
   constructor(dir: string, earlierDirs: readonly string[] = []) {
     this.#dir = dir;
     this.#dirs = [dir, ...earlierDirs.filter((earlier) => earlier !== dir)];
+  }
+
+  /** Removes what runs that were killed have left. Reads every name in the folders, which takes its time where there are many pictures. */
+  removeTemporary(): void {
     for (const folder of this.#dirs) {
       for (const name of namesIn(folder)) if (temporaryName.test(name)) rmSync(join(folder, name), { force: true });
     }

@@ -160,8 +160,10 @@ test("another job's picture under the name is not taken over", async () => {
   expect((await engine.task(0)).kind).toBe('generate');
 });
 
-test('leftover temporary files of ours are removed, others are not touched', async () => {
+test('leftover temporary files of ours are removed after an end that was not clean, others are not touched', async () => {
   const { room } = await roomWithPicture();
+  const cutShort = await room.open(new SteppedEngine());
+  await cutShort.close('now');
   const ours = ['.0123456789abcdef-original-0123456789abcdef.part', '.0123456789abcdef-upscaled-0123456789abcdef.part'];
   const others = ['.hidden', 'notes.part', '.0123456789abcdef-original.part.png'];
   for (const name of [...ours, ...others]) writeFileSync(join(room.outputsDir, name), 'x');
