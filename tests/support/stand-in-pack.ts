@@ -12,6 +12,7 @@ import { zipBytes } from './zip-bytes.ts';
 
 export const ORT_VERSION = '9.9.9';
 export const PROVIDER = 'libonnxruntime_providers_cuda.so';
+const SHARED = 'libonnxruntime_providers_shared.so';
 
 export interface StandInPack {
   plan: PackPlan;
@@ -30,6 +31,7 @@ export interface StandInOptions {
 }
 
 interface Content {
+  shared: Buffer;
   provider: Buffer;
   cublas: Buffer;
   cublasLt: Buffer;
@@ -53,6 +55,7 @@ export function makeStandInPack(
   { providerBytes = 3_000_000, providerVersion = ORT_VERSION, onnxruntime = ORT_VERSION }: StandInOptions = {},
 ): StandInPack {
   const content: Content = {
+    shared: noise(1000, 5),
     provider: Buffer.concat([noise(providerBytes, 1), Buffer.from(`\0${providerVersion}\0`), noise(1000, 2)]),
     cublas: Buffer.alloc(400_000, 'cuBLAS '),
     cublasLt: noise(300_000, 3),
@@ -61,6 +64,7 @@ export function makeStandInPack(
   };
   const archives = source === 'wheels' ? wheelsOf(content) : releasesOf(content);
   const files = new Map([
+    [SHARED, content.shared],
     [PROVIDER, content.provider],
     ['libcublas.so.13', content.cublas],
     ['libcublasLt.so.13', content.cublasLt],
@@ -79,12 +83,13 @@ export function makeStandInPack(
   return { plan, files, served: new Map(archives.map(({ path, bytes }) => [path, bytes])) };
 }
 
-function wheelsOf({ provider, cublas, cublasLt, ortText, cublasText }: Content): Served[] {
+function wheelsOf({ shared, provider, cublas, cublasLt, ortText, cublasText }: Content): Served[] {
   const ort = zipBytes(
     new Map([
       ['onnxruntime/LICENSE', ortText],
       ['onnxruntime/capi/__init__.py', Buffer.from('')],
       [`onnxruntime/capi/${PROVIDER}`, provider],
+      [`onnxruntime/capi/${SHARED}`, shared],
     ]),
   );
   const nvidia = zipBytes(
@@ -100,8 +105,12 @@ function wheelsOf({ provider, cublas, cublasLt, ortText, cublasText }: Content):
   ];
 }
 
-function releasesOf({ provider, cublas, cublasLt, ortText, cublasText }: Content): Served[] {
-  const ort = tarBytes('gz', { [`onnxruntime-linux/lib/${PROVIDER}`]: provider, 'onnxruntime-linux/LICENSE': ortText });
+function releasesOf({ shared, provider, cublas, cublasLt, ortText, cublasText }: Content): Served[] {
+  const ort = tarBytes('gz', {
+    [`onnxruntime-linux/lib/${PROVIDER}`]: provider,
+    [`onnxruntime-linux/lib/${SHARED}`]: shared,
+    'onnxruntime-linux/LICENSE': ortText,
+  });
   const nvidia = tarBytes('xz', {
     'libcublas-archive/lib/libcublas.so.13.2.1.1': cublas,
     'libcublas-archive/lib/libcublas.so.13': 'libcublas.so.13.2.1.1',
@@ -121,6 +130,7 @@ function releasesOf({ provider, cublas, cublasLt, ortText, cublasText }: Content
 }
 
 const ortFiles: PackArchive['files'] = [
+  { member: SHARED, name: SHARED },
   { member: PROVIDER, name: PROVIDER },
   { member: 'LICENSE', name: 'LICENSE-onnxruntime.txt' },
 ];
