@@ -13,6 +13,13 @@ export async function pictureFlops(checkpointDir: string, sidePx: number, captio
   return forwards * transformerFlops(transformer, imageTokens, captionTokens) + decoderFlops(vae, sidePx / vae.scale);
 }
 
+/** Those of one forward of the transformer. */
+export async function stepFlops(checkpointDir: string, sidePx: number, captionTokens: number): Promise<number> {
+  const transformer = await loadTransformerConfig(join(checkpointDir, 'transformer'));
+  const vae = await loadVaeConfig(join(checkpointDir, 'vae'));
+  return transformerFlops(transformer, (sidePx / (vae.scale * transformer.patchSize)) ** 2, captionTokens);
+}
+
 function transformerFlops({ width, layers, refinerLayers }: TransformerConfig, imageTokens: number, captionTokens: number): number {
   const inner = Math.floor((width / 3) * 8);
   const layer = (tokens: number) => 2 * tokens * (4 * width * width + 3 * width * inner) + 4 * tokens * tokens * width;

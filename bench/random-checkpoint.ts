@@ -5,12 +5,11 @@ import { torchRandn } from '#main/inference/rng.ts';
 import { safetensorsHeader } from './safetensors-header.ts';
 
 /** How the linears are stored. */
-type Kind = 'uint4' | 'int8';
+export type Kind = 'uint4' | 'int8';
 
 const DIT = { width: 3840, heads: 30, inner: 10240, axes: [32, 48, 48], captionWidth: 2560, adaLn: 256, timestepInner: 1024, patchWidth: 64 };
 const TEXT = { width: 2560, inner: 9728, heads: 32, keyValueHeads: 8, headWidth: 128, vocabulary: 151_936 };
 const VAE = { channels: [128, 256, 512, 512], latentChannels: 16, layersPerBlock: 2, groups: 32 };
-const REFINER_LAYERS = 1;
 const GROUP = 128;
 const RANK = 32;
 /** Standard deviation of a byte's two halves, 0 to 15, and of a signed byte, all values alike often. */
@@ -28,11 +27,11 @@ interface TensorPlan {
 }
 
 /**
- * `layers` random layers of the true ZImageTransformer2DModel and one refiner of each kind, with weights of sane sizes, as `DIR/transformer` in the layout of
- * `Disty0/Z-Image-Turbo-SDNQ-*`. Returns that folder.
+ * `layers` random layers of the true ZImageTransformer2DModel and `refiners` of each kind of refiner, with weights of sane sizes, as `DIR/transformer` in the
+ * layout of `Disty0/Z-Image-Turbo-SDNQ-*`. Returns that folder.
  */
-export function writeRandomTransformer(dir: string, kind: Kind, layers: number): Promise<string> {
-  return writePart(dir, 'transformer', 'diffusion_pytorch_model', transformerConfig(kind, layers), transformerTensors(kind, layers));
+export function writeRandomTransformer(dir: string, kind: Kind, layers: number, refiners = 1): Promise<string> {
+  return writePart(dir, 'transformer', 'diffusion_pytorch_model', transformerConfig(kind, layers, refiners), transformerTensors(kind, layers, refiners));
 }
 
 /** The same of Qwen3-4B, as `DIR/text_encoder`. */
@@ -141,7 +140,7 @@ function quantized(kind: Kind, name: string, n: number, k: number): TensorPlan[]
   ];
 }
 
-function transformerTensors(kind: Kind, layers: number): TensorPlan[] {
+function transformerTensors(kind: Kind, layers: number, refiners: number): TensorPlan[] {
   const { width, heads, inner, captionWidth, adaLn, timestepInner, patchWidth } = DIT;
   const block = (name: string, modulation: 'none' | 'plain' | 'quantized'): TensorPlan[] => [
     ...['to_q', 'to_k', 'to_v', 'to_out.0'].flatMap((part) => quantized(kind, `${name}.attention.${part}`, width, width)),
@@ -166,8 +165,8 @@ function transformerTensors(kind: Kind, layers: number): TensorPlan[] {
     ...plain('cap_embedder.1', [width, captionWidth], true),
     floats('x_pad_token', [1, width], 1),
     floats('cap_pad_token', [1, width], 1),
-    ...each(REFINER_LAYERS, (i) => block(`noise_refiner.${i}`, 'quantized')),
-    ...each(REFINER_LAYERS, (i) => block(`context_refiner.${i}`, 'none')),
+    ...each(refiners, (i) => block(`noise_refiner.${i}`, 'quantized')),
+    ...each(refiners, (i) => block(`context_refiner.${i}`, 'none')),
     ...each(layers, (i) => block(`layers.${i}`, i === 0 ? 'plain' : 'quantized')),
   ];
 }
@@ -246,7 +245,7 @@ function quantizationConfig(kind: Kind): object {
   };
 }
 
-function transformerConfig(kind: Kind, layers: number): object {
+function transformerConfig(kind: Kind, layers: number, refiners: number): object {
   return {
     _class_name: 'ZImageTransformer2DModel',
     _diffusers_version: '0.36.0',
@@ -260,7 +259,7 @@ function transformerConfig(kind: Kind, layers: number): object {
     n_heads: DIT.heads,
     n_kv_heads: DIT.heads,
     n_layers: layers,
-    n_refiner_layers: REFINER_LAYERS,
+    n_refiner_layers: refiners,
     norm_eps: 1e-5,
     qk_norm: true,
     rope_theta: 256,

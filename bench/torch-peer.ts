@@ -41,8 +41,8 @@ export async function withTorchPeer(work: (bench: PeerBench) => Promise<void>): 
   }
 }
 
-async function startTorchPeer(threads: number): Promise<TorchPeer> {
-  const python = torchPython();
+/** The peer alone; `python` is one that has its packages. */
+export async function startTorchPeer(threads: number, python: string = torchPython()): Promise<TorchPeer> {
   const child = spawn(python, [join(PEERS_DIR, 'torch/peer.py')], {
     env: { ...process.env, OMP_NUM_THREADS: String(threads), TOKENIZERS_PARALLELISM: 'false' },
   });

@@ -53,13 +53,20 @@ def open_pipeline(request):
         pipeline.transformer = apply_sdnq_options_to_model(pipeline.transformer, use_quantized_matmul=True)
         pipeline.text_encoder = apply_sdnq_options_to_model(pipeline.text_encoder, use_quantized_matmul=True)
     pipeline.set_progress_bar_config(disable=True)
-    state["pipeline"] = pipeline
+    state["pipeline"] = pipeline.to(request.get("device", "cpu"))
     return {}
 
 
 def generate(request):
-    """The whole request: prompt in, PNG on the disk."""
+    """The whole request: prompt in, PNG on the disk. "stamps" are the milliseconds at which each denoising step was over."""
     pipeline = state["pipeline"]
+    stamps = []
+
+    def stamp(_pipeline, _step, _timestep, tensors):
+        if pipeline.device.type == "cuda":
+            torch.cuda.synchronize(pipeline.device)
+        stamps.append(time.perf_counter() * 1000)
+        return tensors
 
     def work():
         image = pipeline(
@@ -69,6 +76,7 @@ def generate(request):
             num_inference_steps=request["forwards"],
             guidance_scale=0.0,
             generator=torch.Generator("cpu").manual_seed(request["seed"]),
+            callback_on_step_end=stamp,
         ).images[0]
         image.save(request["png"])
         return image
@@ -76,7 +84,7 @@ def generate(request):
     image, ms = timed(work)
     if "out" in request:
         np.asarray(image.convert("RGB")).tofile(request["out"])
-    return {"ms": ms}
+    return {"ms": ms, "stamps": stamps}
 
 
 def open_vae(request):
@@ -243,6 +251,27 @@ def int8_matmul_rate(request):
     return {"ms": ms}
 
 
+def product_rate(request):
+    """Floating point operations a second of a square product, the median of ten."""
+    side, device = request["side"], torch.device(request["device"])
+    a, b = (torch.randn(side, side, dtype=getattr(torch, request["dtype"]), device=device) for _ in range(2))
+
+    def once():
+        a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    for _ in range(3):
+        once()
+    times = sorted(timed(once)[1] for _ in range(10))
+    return {"rate": 2 * side**3 / (times[5] / 1000)}
+
+
+def device_memory(request):
+    """Bytes of a card that PyTorch held at the most."""
+    return {"peak": torch.cuda.max_memory_reserved(request["device"])}
+
+
 def memory(_):
     """Resident bytes now and at the most so far."""
     with open("/proc/self/statm") as statm:
@@ -254,7 +283,7 @@ operations = {
     f.__name__: f
     for f in (
         threads, open_pipeline, generate, open_vae, decode, open_block, run_block, open_text, encode,
-        open_upscaler, upscale, matmul_rate, int8_matmul_rate, memory,
+        open_upscaler, upscale, matmul_rate, int8_matmul_rate, product_rate, device_memory, memory,
     )
 }
 

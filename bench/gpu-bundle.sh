@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# bash bench/gpu-bundle.sh [--capability 90] [--pack DIR] [--part-mib 40]
+#
+# Everything that bench/gpu.sh needs on a machine that can reach nothing outside, but for Python with PyTorch and NVIDIA's own libraries: Node.js, the
+# program with its dependencies, and ONNX Runtime's CUDA provider with the code of one compute capability left in it. In parts of a size that can be sent,
+# in .cache/gpu-bundle/; there: cat part.* | tar xJ && bash bench/gpu.sh
+# The CUDA pack must be installed (npm run cuda -- install), or be named. Diffusers and sdnq, where Python has none: their wheels beside the parts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+capability=90 pack='' mib=40
+while [ $# -gt 0 ]; do
+  case $1 in
+    --capability) capability=$2 ;;
+    --pack) pack=$2 ;;
+    --part-mib) mib=$2 ;;
+    *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+if [ -z "$pack" ]; then
+  for folder in data/cuda/*/; do [ -f "$folder/manifest.json" ] && pack=$folder; done
+fi
+[ -f "$pack/libonnxruntime_providers_cuda.so" ] || { echo 'there is no CUDA pack: run npm run cuda -- install, or name its folder with --pack' >&2; exit 1; }
+
+into=.cache/gpu-bundle
+rm -rf "$into" && mkdir -p "$into/tree/bench/.carry"
+python3 bench/thin-provider.py "$pack/libonnxruntime_providers_cuda.so" "$into/tree/bench/.carry/libonnxruntime_providers_cuda.so" "$capability"
+cp "$pack/libonnxruntime_providers_shared.so" "$into/tree/bench/.carry/"
+
+resources=resources/models/storybook-uint4
+modules=node_modules
+system=$(node -p '`${process.platform}-${process.arch}`')
+tar c --dereference --exclude '*.test.ts' --exclude '*.safetensors' --exclude 'bench/results' --exclude 'bench/peers/.venv' --exclude 'bench/.carry' \
+  package.json src-main src-shared bench "$resources" \
+  "$modules"/{zod,koffi,onnxruntime-common,undici} "$modules"/@koromix/koffi-"$system" "$modules"/@huggingface/{tokenizers,jinja} \
+  "$modules"/onnxruntime-node/{package.json,dist,lib} "$modules/onnxruntime-node/bin/napi-v6/${system/-//}" "$modules/node-$system/bin/node" |
+  tar x -C "$into/tree"
+mkdir -p "$into/tree/$modules/.bin" && ln -s "../node-$system/bin/node" "$into/tree/$modules/.bin/node"
+
+tar c -C "$into/tree" . | xz -T0 -1 | split -b "${mib}MiB" -d - "$into/part."
+rm -rf "$into/tree"
+ls -l "$into"

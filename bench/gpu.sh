@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# bash bench/gpu.sh [--cpu] [--card N] [--checkpoint DIR] [--libraries DIR] [--python FILE] [--no-peer]
+#
+# Z-Image-Turbo's true sizes on an NVIDIA card, without the network and in less than ten minutes: a checkpoint with random weights is written (6.6 GB), made
+# into pictures of 1024 x 1024 by our engine on CUDA and by diffusers with sdnq on PyTorch, and a denoising step is held against what its floating point
+# operations take at the rate of PyTorch's matrix product on this card. Results go to bench/results/gpu.json.
+#
+#   --cpu            the same way with the bundled checkpoint at 256 x 256 on the CPU: a trial of this script, which keeps no results
+#   --card N         another card than the first
+#   --checkpoint DIR where the random checkpoint is kept for the next time (.cache/fullsize/uint4); with --cpu, another one than the bundled
+#   --libraries DIR  ONNX Runtime's CUDA provider and NVIDIA's libraries in one folder; without it the CUDA pack of data/, and without that one
+#                    a folder made of bench/.carry/ (libonnxruntime_providers_*.so of our version of ONNX Runtime) and Python's nvidia packages
+#   --python FILE    a Python with torch, diffusers 0.42.1 and sdnq 0.2.8 (bench/peers/.venv/torch, else python3)
+#   --no-peer        without PyTorch: no peer and no rate, only our times
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+node=node_modules/.bin/node
+[ -x "$node" ] || node=$(command -v node || true)
+[ -n "$node" ] || { echo 'Node.js was not found: run npm ci, or put node on the PATH' >&2; exit 1; }
+
+python=bench/peers/.venv/torch/bin/python
+[ -x "$python" ] || python=$(command -v python3 || true)
+libraries='' peer=yes device=cuda
+arguments=("$@")
+for ((i = 0; i < ${#arguments[@]}; i++)); do
+  case ${arguments[i]} in
+    --help | -h) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --python) python=${arguments[i + 1]:-} ;;
+    --libraries) libraries=${arguments[i + 1]:-} ;;
+    --cpu) device=cpu ;;
+    --no-peer) peer=no ;;
+  esac
+done
+
+# one flat folder, as ONNX Runtime looks for its providers beside itself
+assemble() {
+  local into=.cache/gpu-libraries file
+  compgen -G 'bench/.carry/libonnxruntime_providers_*.so' >/dev/null || return 0
+  rm -rf "$into" && mkdir -p "$into"
+  cp bench/.carry/libonnxruntime_providers_*.so node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1 "$into/"
+  "$python" -c 'import nvidia; print("\n".join(nvidia.__path__))' | while read -r root; do
+    find "$root" -name '*.so*' -path '*/lib/*' | while read -r file; do ln -sf "$file" "$into/"; done
+  done
+  echo "$into"
+}
+
+if [ "$device" = cuda ] && [ -z "$libraries" ]; then
+  made=$(assemble)
+  [ -z "$made" ] || arguments+=(--libraries "$made")
+fi
+if [ "$peer" = yes ]; then
+  [ -n "$python" ] || { echo 'Python was not found: name one with --python, or say --no-peer' >&2; exit 1; }
+  arguments+=(--python "$python")
+fi
+exec "$node" bench/gpu.ts ${arguments[@]+"${arguments[@]}"}

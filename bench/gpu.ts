@@ -1,0 +1,262 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { childEnvironment } from '#main/config/child-environment.ts';
+import { readCommandOptions } from '#main/config/command-options.ts';
+import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
+import type { TaskReport } from '#main/engine/engine.ts';
+import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { createEngine } from '#main/engine/supervisor.ts';
+import { engineConfig } from '#main/engine-config.ts';
+import { withLibraries } from '#main/engine-environment.ts';
+import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
+import { onnxruntimeVersion } from '#main/onnxruntime-version.ts';
+import { programVersion } from '#main/program-version.ts';
+import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
+import { paramsOf } from './bench-engine.ts';
+import { type Check, limitText, loadChecks, saveChecks, verdict } from './checks.ts';
+import { stepFlops } from './flops.ts';
+import { ensureFullCheckpoint } from './full-checkpoint.ts';
+import { machineName } from './machine.ts';
+import { median } from './median.ts';
+import { startTorchPeer, type TorchPeer } from './torch-peer.ts';
+
+const usage = 'Usage: bash bench/gpu.sh --help';
+const flags = ['cpu', 'no-peer'] as const;
+const optionsSchema = z.object({
+  cpu: z.boolean().default(false),
+  'no-peer': z.boolean().default(false),
+  card: z
+    .string()
+    .regex(/^\d{1,2}$/, 'a card is a number')
+    .default('0'),
+  checkpoint: z.string().min(1).optional(),
+  libraries: z.string().min(1).optional(),
+  python: z.string().min(1).optional(),
+});
+
+/** Pictures a side; of the first one only its loading counts. */
+const PICTURES = 3;
+const STEPS = 9;
+
+/** What is measured, and how large. */
+interface Case {
+  device: DeviceName;
+  gpuPrecision: 'bf16' | 'fp16';
+  /** What the peer computes in. */
+  dtype: 'bfloat16' | 'float16' | 'float32';
+  checkpointDir: string;
+  sidePx: number;
+  /** Side of the square product whose rate is the measure. */
+  productSide: number;
+  /** Folder of the CUDA libraries, or null where none is needed. */
+  libraries: string | null;
+}
+
+/** One side's figures: milliseconds of each denoising step and each whole picture without loading, and bytes at the most. */
+interface Figures {
+  stepMs: number[];
+  pictureMs: number[];
+  peakBytes: number;
+}
+
+async function main(): Promise<void> {
+  const options = readCommandOptions(optionsSchema, flags, usage);
+  const startedAt = performance.now();
+  const work = await mkdtemp(join(tmpdir(), 'bench-gpu-'));
+  try {
+    const test = options.cpu ? cpuCase(options) : await gpuCase(options);
+    console.log(`${test.device}, ${test.dtype}, ${test.sidePx} x ${test.sidePx}, ${STEPS} steps, ${test.checkpointDir}`);
+    const ours = await measureOurs(test, work);
+    const peer = options['no-peer'] ? null : await measurePeer(test, work, options.python);
+    const checks = await checksOf(test, ours, peer);
+    for (const check of checks) {
+      console.log(`${check.what}: ${`${check.value} ${check.unit}`.trimEnd()}${limitText(check) === '' ? '' : ` (${limitText(check)}: ${verdict(check)})`}`);
+    }
+    if (options.cpu) return;
+    const results = await loadChecks('gpu');
+    results[test.device] = {
+      date: new Date().toISOString().slice(0, 10),
+      machine: `${await cardName(test.device)}; ${machineName()}`,
+      version: programVersion(),
+      node: process.version,
+      seconds: Math.round((performance.now() - startedAt) / 1000),
+      checks,
+    };
+    await saveChecks('gpu', results);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function cpuCase({ checkpoint }: z.infer<typeof optionsSchema>): Case {
+  const checkpointDir = resolve(checkpoint ?? join(resourcesDir, 'models/storybook-uint4'));
+  return { device: 'cpu', gpuPrecision: 'bf16', dtype: 'float32', checkpointDir, sidePx: 256, productSide: 1024, libraries: null };
+}
+
+async function gpuCase({ card, checkpoint, libraries }: z.infer<typeof optionsSchema>): Promise<Case> {
+  const gpus = await detectNvidia();
+  const gpu = gpus[Number(card)];
+  if (gpu === undefined) throw new Error(`There is no NVIDIA card ${card}: ${gpus.length} answer. --cpu tries this script without one.`);
+  const obstacle = cudaObstacle(gpu);
+  if (obstacle !== null) throw new Error(obstacle);
+  const pack = findPack(packsDirOf(join(programDir, 'data')), onnxruntimeVersion());
+  if (libraries === undefined && pack === null)
+    throw new Error('There are no CUDA libraries: run npm run cuda -- install, or name their folder with --libraries.');
+  const checkpointDir = resolve(checkpoint ?? join(programDir, '.cache/fullsize/uint4'));
+  await mkdir(dirname(checkpointDir), { recursive: true });
+  await ensureFullCheckpoint(checkpointDir, 'uint4');
+  const isBf16 = Number(gpu.compute_capability) >= 8;
+  return {
+    device: `cuda:${card}`,
+    gpuPrecision: isBf16 ? 'bf16' : 'fp16',
+    dtype: isBf16 ? 'bfloat16' : 'float16',
+    checkpointDir,
+    sidePx: 1024,
+    productSide: 8192,
+    libraries: libraries === undefined ? pack : resolve(libraries),
+  };
+}
+
+/** Whole pictures by the engine as the server runs it. */
+async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, libraries }: Case, work: string): Promise<Figures> {
+  const env = () => (libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform));
+  const engine = createEngine({
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env }),
+    config: engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'resident', dataDir: work }),
+    log: { info: () => {}, warn: (data, message) => console.error(message, data) },
+  });
+  const before = await usedBytes(device);
+  const figures: Figures = { stepMs: [], pictureMs: [], peakBytes: 0 };
+  const watch = setInterval(async () => {
+    const used = device === 'cpu' ? engine.status().residentBytes : (await usedBytes(device)) - before;
+    figures.peakBytes = Math.max(figures.peakBytes, used);
+  }, 500);
+  try {
+    for (let round = 0; round < PICTURES; round++) {
+      const stamps: number[] = [];
+      const onProgress = ({ stage, done }: { stage: string; done: number }) => {
+        // the last step of the original's count moves nothing and takes no time
+        if (stage === 'generating' && done < STEPS) stamps.push(performance.now());
+      };
+      const task = {
+        params: paramsOf({ prompt: `an orange cat on a beach, number ${round}`, sidePx, seed: round, steps: STEPS }),
+        checkpointDir,
+        checkpointIdentity: createHash('sha256').update(checkpointDir).digest('hex'),
+        outputPath: join(work, 'ours.png'),
+        texts: [],
+      };
+      const startedAt = performance.now();
+      const report = await engine.generate(task, { onProgress, onModelDone: () => {} }, new AbortController().signal);
+      const ms = performance.now() - startedAt;
+      assertRan(report, device);
+      if (round === 0) console.log(`ours: compiled and loaded in ${((report.stagesMs.loading ?? 0) / 1000).toFixed(1)} s`);
+      else {
+        figures.pictureMs.push(ms);
+        figures.stepMs.push(...gaps(stamps));
+      }
+    }
+    return figures;
+  } finally {
+    clearInterval(watch);
+    await engine.close();
+  }
+}
+
+/** A run that fell back would measure something else. */
+function assertRan({ device, setbacks, accuracy }: TaskReport, wanted: DeviceName): void {
+  if (device !== wanted || setbacks.length > 0)
+    throw new Error(`It was to run on ${wanted} and ran on ${device} in accuracy ${accuracy}. ${setbacks.join(' ')}`);
+}
+
+interface PeerFigures extends Figures {
+  name: string;
+  /** Floating point operations a second. */
+  productRate: number;
+}
+
+/** The same pictures by diffusers with sdnq, and the rate of PyTorch's own product. */
+async function measurePeer({ device, dtype, checkpointDir, sidePx, productSide }: Case, work: string, python: string | undefined): Promise<PeerFigures> {
+  const peer: TorchPeer = await startTorchPeer(availableParallelism(), python);
+  const on = device === 'cpu' ? 'cpu' : device;
+  try {
+    const { rate } = z.looseObject({ rate: z.number() }).parse(await peer.ask('product_rate', { side: productSide, dtype, device: on }));
+    await peer.ask('open_pipeline', { dir: checkpointDir, dtype, device: on });
+    const figures: PeerFigures = { name: `diffusers with sdnq, torch ${peer.versions['torch']}`, productRate: rate, stepMs: [], pictureMs: [], peakBytes: 0 };
+    for (let round = 0; round < PICTURES; round++) {
+      const request = { prompt: `an orange cat on a beach, number ${round}`, width: sidePx, height: sidePx, forwards: STEPS - 1, seed: round };
+      const answer = z
+        .looseObject({ ms: z.number(), stamps: z.array(z.number()) })
+        .parse(await peer.ask('generate', { ...request, png: join(work, 'peer.png') }));
+      if (round === 0) continue;
+      figures.pictureMs.push(answer.ms);
+      figures.stepMs.push(...gaps(answer.stamps));
+    }
+    figures.peakBytes = z.looseObject({ peak: z.number() }).parse(await peer.ask(device === 'cpu' ? 'memory' : 'device_memory', { device: on })).peak;
+    return figures;
+  } finally {
+    await peer.close();
+  }
+}
+
+async function checksOf({ device, checkpointDir, sidePx }: Case, ours: Figures, peer: PeerFigures | null): Promise<Check[]> {
+  const flops = await stepFlops(checkpointDir, sidePx, CAPTION_TOKENS);
+  const gigabytes = (bytes: number) => round(bytes / 1e9);
+  const own: Check[] = [
+    { what: 'a denoising step', value: round(median(ours.stepMs)), unit: 'ms' },
+    { what: 'a picture, prompt to PNG', value: round(median(ours.pictureMs)), unit: 'ms' },
+    { what: 'memory at the most', value: gigabytes(ours.peakBytes), unit: 'GB' },
+    { what: 'floating point operations of a step', value: round(flops / 1e12), unit: 'T' },
+  ];
+  if (peer === null) return own;
+  const floorMs = (flops / peer.productRate) * 1000;
+  const isGpu = deviceParts(device).provider === 'cuda';
+  return [
+    ...own,
+    { what: `rate of the product on this device (${peer.name})`, value: round(peer.productRate / 1e12), unit: 'TFLOP/s' },
+    {
+      what: 'a step against what its operations take at that rate',
+      value: round(median(ours.stepMs) / floorMs),
+      unit: '',
+      ...(isGpu ? { most: 1.6, goal: 1.35 } : {}),
+    },
+    { what: `a step of ${peer.name}`, value: round(median(peer.stepMs)), unit: 'ms' },
+    { what: 'a step, ours by the peer', value: round(median(ours.stepMs) / median(peer.stepMs)), unit: '' },
+    { what: 'a picture of the peer', value: round(median(peer.pictureMs)), unit: 'ms' },
+    { what: "the peer's memory at the most", value: gigabytes(peer.peakBytes), unit: 'GB' },
+  ];
+}
+
+/** The prompts' tokens, padded. */
+const CAPTION_TOKENS = 32;
+
+/** Three digits. */
+function round(value: number): number {
+  return Number(value.toPrecision(3));
+}
+
+function gaps(stamps: readonly number[]): number[] {
+  return stamps.slice(1).map((stamp, i) => stamp - (stamps[i] ?? 0));
+}
+
+/** Bytes in use on a card, by whomever; 0 for the CPU. */
+async function usedBytes(device: DeviceName): Promise<number> {
+  if (device === 'cpu') return 0;
+  return Number(await askCard(device, 'memory.used')) * 2 ** 20;
+}
+
+async function cardName(device: DeviceName): Promise<string> {
+  return `${await askCard(device, 'name')}, driver ${await askCard(device, 'driver_version')}`;
+}
+
+async function askCard(device: DeviceName, field: string): Promise<string> {
+  const query = [`--query-gpu=${field}`, '--format=csv,noheader,nounits', '-i', String(deviceParts(device).card)];
+  return (await promisify(execFile)('nvidia-smi', query)).stdout.trim();
+}
+
+await main();
