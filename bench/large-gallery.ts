@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, linkSync } from 'node:fs';
+import { copyFileSync, linkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '#main/jobs/database.ts';
 import { pictureFileName, upscaledFileName } from '#main/jobs/file-name.ts';
@@ -36,11 +36,17 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
           state: { status: 'completed', result: { filename, upscaledFilename } },
         };
         store.insertJob(job);
+        // a server would measure each, beside what it is asked for
+        store.setSize(jobId, sizeBytes(outputsDir, sample.filename));
       }
     });
   } finally {
     store.close();
   }
+}
+
+function sizeBytes(dir: string, filename: string): number {
+  return statSync(join(dir, filename)).size + statSync(join(dir, upscaledFileName(filename))).size;
 }
 
 /** A file system gives one file so many names, ext4 65,000; from there on a copy takes its place. */
