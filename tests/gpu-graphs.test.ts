@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { CompileJob } from '#main/compiler/compile-job.ts';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
-import { assertCudaKernels } from '#main/compiler/graph/cuda-kernels.ts';
+import { assertCudaKernels, cudaKernels } from '#main/compiler/graph/cuda-kernels.ts';
 import { emulateHalf } from '#main/compiler/graph/emulate-half.ts';
 import type { FloatType, Graph } from '#main/compiler/graph/ir.ts';
 import { verifyGraph } from '#main/compiler/graph/verify.ts';
@@ -23,6 +24,8 @@ import { resourcesDir } from '#main/lib/program-files.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
 
 /** The graphs for GPUs, as far as a machine without one can tell: their types, their kernels, and what their rounding does to the numbers. */
+
+const classesSchema = z.object({ operators: z.record(z.string(), z.array(z.string())) });
 
 let folder: string;
 beforeAll(async () => {
@@ -53,6 +56,17 @@ describe('every graph of a checkpoint', () => {
     const { textEncoder, captionRefiner, denoiser, vaeDecoder } = await compile('gpu-fp16');
     for (const graph of [textEncoder, captionRefiner, denoiser, vaeDecoder]) await (await createSession(graph, { threads: 1 })).release();
   });
+});
+
+test('what is written down of CUDA is what its library has', async () => {
+  const { operators } = classesSchema.parse(JSON.parse(await readFile(join(import.meta.dirname, 'fixtures/cuda-classes.json'), 'utf8')));
+  expect(Object.keys(cudaKernels)).toEqual(expect.arrayContaining(Object.keys(operators)));
+  for (const [operator, types] of Object.entries(operators))
+    expect({ operator, types }).toEqual({ operator, types: expect.arrayContaining([...(cudaKernels[operator] ?? [])]) });
+  // the others move bytes, whatever their type, but for the conversions
+  const moving = ['Cast', 'Gather', 'Concat', 'Split', 'Slice', 'Transpose', 'Reshape', 'Shape', 'DepthToSpace'];
+  expect(Object.keys(cudaKernels).filter((operator) => !(operator in operators))).toEqual(expect.arrayContaining(moving));
+  expect(Object.keys(cudaKernels)).toHaveLength(moving.length + Object.keys(operators).length);
 });
 
 test('a node without a kernel on CUDA is refused by name', () => {

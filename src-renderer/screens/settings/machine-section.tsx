@@ -37,7 +37,7 @@ export function MachineSection() {
     <Card title={t('settings.machine')}>
       <Facts>
         <Fact name={t('machine.device')}>
-          {providerText(t, engine.device)}
+          {engine.devices.map(({ device }) => providerText(t, device)).join(', ')}
           {info.engine.accuracy === 'fast' && <span className="text-muted"> · {t('machine.fast')}</span>}
         </Fact>
         <Fact name={t('machine.engine')}>
