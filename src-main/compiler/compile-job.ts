@@ -36,6 +36,12 @@ export const compileReportSchema = z.object({
 });
 export type CompileReport = z.infer<typeof compileReportSchema>;
 
+/**
+ * Up to so many quantized weights of a model are copied as int8 for the CPU, a byte each. The published Z-Image-Turbo stays as it is: 6 GB more of disk and
+ * memory are not ours to take unasked.
+ */
+const LARGEST_INT8_COPY = 2 ** 30;
+
 /** The weights of one model, open. */
 export interface OpenModel {
   table: TensorTable;
@@ -83,7 +89,8 @@ export class CompileJob {
   async graph(name: string, model: OpenModel, build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>): Promise<CompiledGraph> {
     const { writeDir, finalDir } = this.#work;
     const derived = new DerivedWeights(join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
-    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target] });
+    const copiesInt8 = quantizedElements(model.table) <= LARGEST_INT8_COPY;
+    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8 });
     let graph: Graph;
     try {
       graph = await build(new GraphBuilder(name), weights);
@@ -128,4 +135,13 @@ export class CompileJob {
       this.#files.push({ path, bytes: (await stat(path)).size, tensors });
     }
   }
+}
+
+/** Elements of all weights that have a scale. */
+function quantizedElements({ tensors }: TensorTable): number {
+  let count = 0;
+  for (const [name, { dtype, byteLength }] of tensors) {
+    if (name.endsWith('.weight') && tensors.has(name.replace(/weight$/, 'scale'))) count += dtype === 'U8' ? 2 * byteLength : byteLength;
+  }
+  return count;
 }

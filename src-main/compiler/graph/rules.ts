@@ -110,6 +110,8 @@ function product(dims: readonly Dim[]): { known: number; unknown: string[] } {
 export const rules: Readonly<Record<string, Rule>> = {
   Add: elementwise,
   Mul: elementwise,
+  Max: elementwise,
+  Abs: unary,
   Tanh: unary,
   Cos: unary,
   Sin: unary,
@@ -182,6 +184,57 @@ export const rules: Readonly<Record<string, Rule>> = {
       refuse(`cannot turn ${showShape(x.shape)} into ${showShape(shape)}: ${from.known} against ${into.known} elements`);
     }
     return [{ type: x.type, shape }];
+  },
+  /** Over one axis, which stays with size 1; the hint `axis` is the one that the second input names. */
+  ReduceMax: (context) => {
+    const x = input(context, 0);
+    typed(input(context, 1), ['int64'], 'axes');
+    const axis = context.hints['axis'];
+    if (typeof axis !== 'number' || axis < 0 || axis >= x.shape.length) refuse(`hint axis must be a dimension of ${showShape(x.shape)}`);
+    return [{ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? 1 : dim)) }];
+  },
+  /** One value over `size` places, which the hint names. */
+  Expand: (context) => {
+    const x = input(context, 0);
+    if (elementCount(x.shape) !== 1) refuse(`only one value is expanded, met ${showShape(x.shape)}`);
+    typed(input(context, 1), ['int64'], 'shape');
+    const size = context.hints['size'];
+    if (typeof size !== 'string' && typeof size !== 'number') return refuse('hint size must name the length');
+    return [{ type: x.type, shape: [size] }];
+  },
+  /** x [S, K] with a scale and a zero point a row. */
+  QuantizeLinear: (context) => {
+    const [x, scale, zero] = [input(context, 0), input(context, 1), input(context, 2)];
+    floats(x, 'input');
+    typed(zero, ['uint8', 'int8'], 'zero point');
+    rank(scale, 1, 'scale');
+    sameDim(x.shape[int(context, 'axis')], scale.shape[0], 'the quantized axis and its scales');
+    sameDim(scale.shape[0], zero.shape[0], 'scales and zero points');
+    return [{ type: zero.type, shape: x.shape }];
+  },
+  /** A [S, K] of bytes by B [N, K] of signed bytes, with one scale for A and one a row of B, to float32. */
+  'com.microsoft.QGemm': (context) => {
+    const [a, aScale, aZero, b, bScale, bZero] = [0, 1, 2, 3, 4, 5].map((i) => input(context, i)) as [
+      TensorType,
+      TensorType,
+      TensorType,
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    typed(a, ['uint8'], 'the first input');
+    typed(b, ['int8'], 'the fourth input');
+    if (aZero.type !== a.type || bZero.type !== b.type) refuse('zero points must have the types of what they belong to');
+    if (int(context, 'transB', 0) !== 1) refuse('transB must be 1');
+    rank(aScale, 0, 'scale of the first input');
+    sameDim(a.shape[1], b.shape[1], 'inner dimensions');
+    for (const [part, what] of [
+      [bScale, 'scales'],
+      [bZero, 'zero points'],
+    ] as const) {
+      sameDim(part.shape[0], b.shape[0], `${what} and rows of the fourth input`);
+    }
+    return [{ type: 'float32', shape: [a.shape[0] ?? 0, b.shape[0] ?? 0] }];
   },
   Gemm: (context) => {
     const [a, b] = [input(context, 0), input(context, 1)];

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
 import { GraphBuilder } from './builder.ts';
-import type { Graph } from './ir.ts';
+import type { Graph, Value } from './ir.ts';
 import { verifyGraph } from './verify.ts';
 
 function smallGraph(): Graph {
@@ -33,6 +33,23 @@ test('the builder names the node whose inputs do not fit', () => {
   expect(fault.node).toBe('layers.3/Add');
   expect(fault.message).toContain('[tokens, 4]');
   expect(fault.message).toContain('[3]');
+});
+
+test('a product of bytes is refused where scales, types or widths do not fit', () => {
+  const graph = new GraphBuilder('small');
+  const bytes = graph.input('x', 'uint8', ['tokens', 4]);
+  const rows = graph.input('rows', 'int8', [3, 4]);
+  const zeros = graph.constant('int8', [3], new Uint8Array(3));
+  const middle = graph.constant('uint8', [], Uint8Array.of(128));
+  const scales = graph.floats([1, 1, 1]);
+  const product = (changed: Record<number, Value>) => {
+    const inputs = [bytes, graph.scalar(1), middle, rows, scales, zeros].map((value, i) => changed[i] ?? value);
+    return graph.add('QGemm', inputs, { domain: 'com.microsoft', attributes: { transB: 1 } });
+  };
+  expect(product({})).toMatchObject({ type: 'float32', shape: ['tokens', 3] });
+  expect(faultOf(() => product({ 0: graph.input('y', 'uint8', ['tokens', 5]) })).message).toContain('inner dimensions must be equal, met 5 and 4');
+  expect(faultOf(() => product({ 4: graph.floats([1, 1]) })).message).toContain('scales and rows');
+  expect(faultOf(() => product({ 2: graph.constant('int8', [], Uint8Array.of(0)) })).message).toContain('zero points must have the types');
 });
 
 test('an operator without a rule cannot be built', () => {

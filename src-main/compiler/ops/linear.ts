@@ -5,6 +5,7 @@ import { readFloats, readTensor } from '../safetensors/read-tensor.ts';
 import { dequantize } from '../sdnq/dequantize.ts';
 import { describeQuantizedLinear, type QuantizedLinear } from '../sdnq/quantized-linear.ts';
 import { add, cast, concat, multiply, reshape, transpose } from './basic.ts';
+import { integerLinear } from './integer-linear.ts';
 import type { Weights } from './weights.ts';
 
 /** Block sizes that ONNX Runtime's CPU kernels of MatMulNBits have. */
@@ -35,16 +36,23 @@ export async function linear(
       { path: weights.table.dir },
     );
   }
+  const whole =
+    (weights.numerics.accuracyLevel === 4 ? await integerLinear(graph, weights, x, quantized) : null) ??
+    (await blockLinear(graph, weights, x, quantized, type));
+  return bias ? add(graph, whole, bias) : whole;
+}
+
+/** `x W^T` with a scale a block, in the type of x or with the activations of a block as int8; unpacked to floats where blocks do not fit. */
+async function blockLinear(graph: GraphBuilder, weights: Weights, x: Value, quantized: QuantizedLinear, type: FloatType): Promise<Value> {
   const packed = await packedWeight(graph, weights, quantized, type);
   if (packed === null) {
     const reason = `groups of ${quantized.groupSize} do not fit blocks of a power of two from ${SMALLEST_BLOCK} to ${LARGEST_BLOCK}`;
     const floats = await dequantize(quantized);
     const data = await weights.derived.append(new Uint8Array(floats.buffer), quantized.name, `${reason}: unpacked to float32`);
-    return gemm(graph, x, cast(graph, graph.weight(`${quantized.name}.float32`, 'float32', [outWidth, inWidth], data), type), bias);
+    return gemm(graph, x, cast(graph, graph.weight(`${quantized.name}.float32`, 'float32', [quantized.n, quantized.k], data), type), null);
   }
   const main = matMulNBits(graph, x, packed, quantized, weights.numerics.accuracyLevel);
-  const whole = lowRank(graph, weights, x, main, quantized);
-  return bias ? add(graph, whole, bias) : whole;
+  return lowRank(graph, weights, x, main, quantized);
 }
 
 function floatTypeOf(x: Value): FloatType {

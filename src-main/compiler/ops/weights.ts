@@ -24,14 +24,24 @@ export class Weights {
   readonly quantization: QuantizationConfig | null;
   readonly derived: DerivedWeights;
   readonly numerics: Numerics;
+  /** Whether quantized weights may be written again as int8 with a scale a row. */
+  readonly copiesInt8: boolean;
   /** What stands before every name in the file and in no name here, such as `model.`. */
   readonly prefix: string;
 
-  constructor(options: { table: TensorTable; quantization: QuantizationConfig | null; derived: DerivedWeights; numerics: Numerics; prefix?: string }) {
+  constructor(options: {
+    table: TensorTable;
+    quantization: QuantizationConfig | null;
+    derived: DerivedWeights;
+    numerics: Numerics;
+    copiesInt8: boolean;
+    prefix?: string;
+  }) {
     this.table = options.table;
     this.quantization = options.quantization;
     this.derived = options.derived;
     this.numerics = options.numerics;
+    this.copiesInt8 = options.copiesInt8;
     this.prefix = options.prefix ?? '';
   }
 

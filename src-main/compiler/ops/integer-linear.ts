@@ -1,0 +1,72 @@
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Value } from '../graph/ir.ts';
+import { dequantize } from '../sdnq/dequantize.ts';
+import type { QuantizedLinear } from '../sdnq/quantized-linear.ts';
+import { cast, multiply, reshape } from './basic.ts';
+import type { Weights } from './weights.ts';
+
+/** Largest magnitude that a row is scaled to, of activations and of weights. */
+const LARGEST = 127;
+/** What stands for zero among unsigned bytes. */
+const MIDDLE = 128;
+/** A row of zeros is divided by this instead of zero. */
+const SMALLEST_SCALE = 1e-30;
+
+/**
+ * `x W^T` as one product of bytes: each row of x and each row of W has one scale, W's bytes are signed and those of x unsigned around 128. Twice as fast as
+ * MatMulNBits with its scale a block (`bench -- block`), for an error about twice as large. Null where W does not stand as such rows and is not to be copied.
+ */
+export async function integerLinear(graph: GraphBuilder, weights: Weights, x: Value, linear: QuantizedLinear): Promise<Value | null> {
+  const rows = await integerRows(graph, weights, linear);
+  if (rows === null) return null;
+  const { bytes, scale } = quantizeRows(graph, x);
+  const zeros = graph.constant('int8', [linear.n], new Uint8Array(linear.n));
+  const inputs = [bytes, graph.scalar(1), graph.constant('uint8', [], Uint8Array.of(MIDDLE)), rows.bytes, rows.scales, zeros];
+  return multiply(graph, graph.add('QGemm', inputs, { domain: 'com.microsoft', attributes: { transB: 1 } }), scale);
+}
+
+/** x [S, K] as unsigned bytes around 128, and a scale [S, 1] a row. Equal nodes are one when the session has loaded, so what q, k and v share is made once. */
+function quantizeRows(graph: GraphBuilder, x: Value): { bytes: Value; scale: Value } {
+  const tokens = x.shape[0] ?? 0;
+  const largest = graph.add('ReduceMax', [graph.add('Abs', [x]), graph.ints([1])], { hints: { axis: 1 } }); // [S, 1]
+  const scale = graph.add('Max', [multiply(graph, largest, graph.scalar(1 / LARGEST)), graph.scalar(SMALLEST_SCALE)]);
+  const perRow = reshape(graph, scale, [tokens]);
+  const middle = graph.add('Expand', [graph.constant('uint8', [1], Uint8Array.of(MIDDLE)), graph.add('Shape', [perRow])], { hints: { size: tokens } });
+  return { bytes: graph.add('QuantizeLinear', [x, perRow, middle], { attributes: { axis: 0 } }), scale };
+}
+
+interface IntegerRows {
+  /** [N, K], int8 */
+  bytes: Value;
+  /** [N], float32 */
+  scales: Value;
+}
+
+/** In place where the checkpoint has one scale a row and nothing to add, else a copy if copies are wanted. */
+async function integerRows(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear): Promise<IntegerRows | null> {
+  const { n, k, bits, groups, svd, transposed, name } = linear;
+  if (bits === 8 && groups === 1 && svd === null && !transposed) {
+    return { bytes: weights.inPlace(graph, linear.weight, [n, k]), scales: cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32') };
+  }
+  if (!weights.copiesInt8) return null;
+  const { bytes, scales } = toIntegerRows(await dequantize(linear), n, k);
+  const reason = 'copied as int8 with one scale a row, which is faster and small enough here';
+  const bytesData = await weights.derived.append(new Uint8Array(bytes.buffer), name, reason);
+  const scalesData = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, reason);
+  return { bytes: graph.weight(`${name}.int8`, 'int8', [n, k], bytesData), scales: graph.weight(`${name}.row_scale`, 'float32', [n], scalesData) };
+}
+
+/** W [N, K] as int8 with a scale a row, symmetric. */
+function toIntegerRows(values: Float32Array, n: number, k: number): { bytes: Int8Array; scales: Float32Array } {
+  const bytes = new Int8Array(values.length);
+  const scales = new Float32Array(n);
+  for (let row = 0; row < n; row++) {
+    const start = row * k;
+    let largest = 0;
+    for (let i = start; i < start + k; i++) largest = Math.max(largest, Math.abs(values[i] as number));
+    const scale = Math.max(largest / LARGEST, SMALLEST_SCALE);
+    scales[row] = scale;
+    for (let i = start; i < start + k; i++) bytes[i] = Math.round((values[i] as number) / scale);
+  }
+  return { bytes, scales };
+}
