@@ -155,6 +155,23 @@ test('open to other machines it prints the access key before it is ready; --new-
   expect((await ended).status).toBe(0);
 });
 
+test.skipIf(process.platform !== 'linux')("the engine's process does not get the token of Hugging Face", async () => {
+  const program = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir()], { HF_TOKEN: 'hf_secret', ZIMAGE_LOG_LEVEL: 'info' });
+  const socket = new WebSocket(`${(await program.ready()).replace('http', 'ws')}/api/ws`);
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params: { prompt: 'a cat', width: 256, height: 256 } }));
+  // after pino's own, the engine's
+  const engine = /"pid":(\d+)(?:,"device":"\w+")?,"msg":"engine process started"/;
+  while (!engine.test(program.stderr)) await once(program.process.stderr, 'data');
+  const environment = readFileSync(`/proc/${engine.exec(program.stderr)?.[1]}/environ`, 'utf8');
+  expect(environment).toContain('ORT_DISABLE_TELEMETRY=1');
+  expect(environment).not.toMatch(/HF_TOKEN|hf_secret/);
+  expect(program.stderr).not.toContain('hf_secret');
+  const ended = program.end();
+  program.process.kill('SIGTERM');
+  await ended;
+});
+
 test('--open prints no key', async () => {
   const program = new Program(['--port', '0', '--open', '--data-dir', dataDir()]);
   await program.ready();
