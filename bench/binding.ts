@@ -8,7 +8,7 @@ import { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import type { CancelSignal } from '#main/inference/cancel.ts';
 import { createSession } from '#main/inference/ort.ts';
-import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { OrtBinding } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { openBundled } from './bundled-models.ts';
@@ -68,7 +68,7 @@ async function compareTiny(folder: string): Promise<Comparison> {
   return { label: 'a graph of one small product, a run', unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: null, goal: null };
 }
 
-async function tinyGraph(folder: string): Promise<CompiledGraph> {
+async function tinyGraph(folder: string): Promise<GraphFiles> {
   const builder = new GraphBuilder('tiny');
   const row = builder.input('row', 'float32', [1, 4]);
   builder.output(builder.add('Gemm', [row, builder.floats(new Float32Array(16).fill(1), [4, 4])]), 'sums');

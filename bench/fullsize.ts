@@ -4,12 +4,13 @@ import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import type { MemoryPlan } from '#main/engine/engine.ts';
+import { childEnvironment } from '#main/config/child-environment.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine } from '#main/engine/supervisor.ts';
 import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/program-version.ts';
+import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { type Check, holds, limitText, loadChecks, saveChecks } from './checks.ts';
 import { ensureFullCheckpoint, weightFilesOf } from './full-checkpoint.ts';
 import { machineName } from './machine.ts';
@@ -114,7 +115,7 @@ interface Step {
 const stepSchema = z.object({ milliseconds: z.number(), writtenBytes: z.number() });
 
 async function runStep(args: readonly string[]): Promise<Step> {
-  const child = fork(join(programDir, 'bench/fullsize-process.ts'), args, { execArgv: [], env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
+  const child = fork(join(programDir, 'bench/fullsize-process.ts'), args, { execArgv: [], env: { ...childEnvironment(), ORT_DISABLE_TELEMETRY: '1' } });
   const watch = new MemoryWatch(child.pid ?? 0);
   try {
     const exited = once(child, 'exit');
@@ -145,7 +146,7 @@ async function readAll(paths: readonly string[]): Promise<number> {
 /** One picture as the server would make it, from a process that has loaded nothing yet. */
 async function makePicture(dir: string, kind: Kind, work: string, memory: MemoryPlan, steps: number): Promise<Check[]> {
   const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: process.env }),
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
     config: { ...engineConfig({ device: 'cpu', accuracy: 'fast', memory, dataDir: work }), cacheDir: join(work, 'compiled') },
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });

@@ -5,12 +5,16 @@ import { z } from 'zod';
 import { type Devices, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { chooseEngines } from './choose-engines.ts';
+import { findCompiledCheckpoint } from './compiler/find-compilation.ts';
 import { readCommandOptions } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
 import { deviceProbes } from './device-probes.ts';
+import { freeMemory } from './engine/free-memory.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import type { EngineConfig } from './engine/supervisor.ts';
 import { engineEnvironment } from './engine-environment.ts';
+import { memoryNeeds, planMemory } from './inference/memory-plan.ts';
+import type { CompiledCheckpoint } from './lib/compiled.ts';
 import { entryFile, resourcesDir } from './lib/program-files.ts';
 import { openModelRegistry } from './models/registry.ts';
 import { programVersion } from './program-version.ts';
@@ -53,7 +57,20 @@ async function main(): Promise<void> {
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });
   for (const { name, modelType, identity, sizeBytes } of await registry.list()) {
     console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${identity.slice(0, 12)}`);
+    const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), identity);
+    if (compiled === null) console.log('    not compiled yet: how its parts share memory is planned before its first picture');
+    else for (const engine of chosen) console.log(`    ${await memorySentence(compiled, engine)}`);
   }
+}
+
+const PLANNED_SIDE_PX = 1024;
+
+/** What a picture of the usual size would go by now. */
+async function memorySentence(compiled: CompiledCheckpoint, { device, memory }: EngineConfig): Promise<string> {
+  const needs = memoryNeeds(compiled, { width: PLANNED_SIDE_PX, height: PLANNED_SIDE_PX });
+  const { plan, needBytes, freeBytes } = planMemory(needs, await freeMemory(device), device !== 'cpu', memory);
+  const free = freeBytes === null ? 'what is free is not told' : `${gigabytes(freeBytes)} free`;
+  return `${PLANNED_SIDE_PX} x ${PLANNED_SIDE_PX} on ${device}: memory plan ${plan}, ${gigabytes(needBytes)} at most, ${free}`;
 }
 
 function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): void {

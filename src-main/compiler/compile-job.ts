@@ -11,6 +11,7 @@ import { GraphBuilder } from './graph/builder.ts';
 import { assertCudaKernels } from './graph/cuda-kernels.ts';
 import { emulateHalf } from './graph/emulate-half.ts';
 import type { Graph } from './graph/ir.ts';
+import { graphMemory } from './graph/memory.ts';
 import { verifyGraph } from './graph/verify.ts';
 import { writeOnnx } from './onnx/writer.ts';
 import { numericsOf } from './ops/numerics.ts';
@@ -97,11 +98,11 @@ export class CompileJob {
     } finally {
       await derived.finish();
     }
-    const types = verifyGraph(graph);
+    let types = verifyGraph(graph);
     if (this.#target.startsWith('gpu-')) assertCudaKernels(graph, types);
     if (this.#target.startsWith('emulated-')) {
       graph = emulateHalf(graph, types);
-      verifyGraph(graph);
+      types = verifyGraph(graph);
     }
     const files = [...new Set(graph.initializers.flatMap(({ data }) => (data.kind === 'file' ? [data.path] : [])))];
     const weightsDir = files.length === 0 ? finalDir : commonFolder(files);
@@ -122,7 +123,7 @@ export class CompileJob {
       unpacked: derived.unpacked,
     });
     this.#onProgress(this.#graphs.length, this.#total);
-    return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir };
+    return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir, memory: graphMemory(graph, types) };
   }
 
   report(): CompileReport {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { type DeviceName, deviceNameSchema, type OrtBinding, ortBindings } from '#shared/domain/device.ts';
+import { type MemoryChoice, memoryPlanSchema } from '#shared/domain/memory-plan.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
 import { type HubConfig, loadHubConfig } from './hub-config.ts';
@@ -32,8 +33,8 @@ export interface Config {
   /** `auto`, every card that can be used, or one device. */
   device: 'auto' | DeviceName;
   accuracy: 'exact' | 'fast';
-  /** All graphs of a checkpoint in memory, or one at a time. */
-  memory: 'resident' | 'in_turn';
+  /** How the parts of a checkpoint share memory. */
+  memory: MemoryChoice;
   binding: OrtBinding;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Write a fresh access key and end. */
@@ -99,7 +100,7 @@ const optionsSchema = z.object({
   'wheel-index': indexSchema.optional(),
   device: deviceSchema.optional(),
   accuracy: choice(['exact', 'fast']).default('fast'),
-  memory: choice(['resident', 'in_turn']).default('resident'),
+  memory: choice(['auto', ...memoryPlanSchema.options]).default('auto'),
   binding: choice(ortBindings).default('auto'),
   'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   'new-key': z.boolean().default(false),
@@ -144,8 +145,9 @@ export const usage = `Usage: bash start.sh [options]
                          second card (auto: every NVIDIA card that can be used,
                          else cpu)
   --accuracy NAME        exact or fast (fast)
-  --memory NAME          resident or in_turn: all graphs of a model in memory,
-                         or one at a time (resident, and in_turn when that fails)
+  --memory NAME          auto, resident, text_freed, text_on_cpu, in_turn or
+                         denoiser_alone: which parts of a model are in memory at
+                         once (auto: as many as fit into what is free)
   --binding NAME         c-api or node: how ONNX Runtime is called (auto: c-api
                          where it can be had)
   --log-level NAME       trace, debug, info, warn, error or silent (info)

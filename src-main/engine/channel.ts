@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
+import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
 
@@ -35,8 +36,8 @@ const generateOrderSchema = z.object({
   type: z.literal('generate'),
   id: taskIdSchema,
   accuracy: accuracySchema,
-  /** `in_turn` holds one graph at a time: chosen after there was not enough memory for all of them. */
-  memory: z.enum(['resident', 'in_turn']),
+  /** `auto` plans by what is free; a plan is taken as it is: it was chosen, or another one failed. */
+  memory: memoryChoiceSchema,
   checkpointDir: z.string(),
   checkpointIdentity: z.string(),
   /** Already checked against their ranges at the front door. */
@@ -95,6 +96,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     height: z.number().int().positive(),
     rgb: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
   }),
+  /** Before a checkpoint's parts are loaded: how they will share memory, and the plan to go on with should it run out all the same. */
+  z.object({ type: z.literal('planned'), id: taskIdSchema, decision: plannedMemorySchema.extend({ next: memoryPlanSchema.nullable() }) }),
   z.object({ type: z.literal('model_done'), id: taskIdSchema }),
   z.object({ type: z.literal('done'), id: taskIdSchema, report: taskReportSchema }),
   z.object({ type: z.literal('failed'), id: taskIdSchema, error: errorSchema }),

@@ -1,13 +1,11 @@
 import type { PngText } from '#main/lib/png.ts';
 import type { DeviceName } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 
 /** `exact` is float32 throughout; `fast` takes int8 activations where it pays. */
 export type Accuracy = 'exact' | 'fast';
-
-/** `resident` keeps all graphs of a checkpoint loaded, `in_turn` one at a time: less memory, and the time to load them at each new prompt. */
-export type MemoryPlan = 'resident' | 'in_turn';
 
 export type { PngText } from '#main/lib/png.ts';
 
@@ -67,14 +65,22 @@ export interface TaskReport {
   height: number;
 }
 
+export interface MemoryStatus {
+  /** What the next checkpoint is loaded by: `auto` plans by what is free. */
+  choice: MemoryChoice;
+  /** Whether that is so because memory ran out under another plan. */
+  steppedDown: boolean;
+  /** Of the checkpoint that is loaded or was last. */
+  planned: PlannedMemory | null;
+}
+
 export interface EngineStatus {
   /** `stopped` until the first task, or after a crash while waiting to start again. */
   state: 'stopped' | 'starting' | 'ready' | 'unavailable';
   device: DeviceName;
   deviceReason: string;
   accuracy: Accuracy;
-  /** `in_turn` where it was chosen, or after there was not enough memory for all graphs. */
-  memory: MemoryPlan;
+  memory: MemoryStatus;
   residentBytes: number;
   restarts: number;
   /** Every device that tasks may be given; one unless there are several cards. */

@@ -1,13 +1,15 @@
-import type { CancelSignal } from '#main/inference/cancel.ts';
+import { assertNotCancelled, type CancelSignal } from '#main/inference/cancel.ts';
 import { providerNamed } from '#main/inference/devices.ts';
+import { type FreeMemory, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
-import { deviceParts, type OrtBinding } from '#shared/domain/device.ts';
+import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
 import type { Accuracy } from './engine.ts';
+import type { RunHooks } from './model-runner.ts';
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -17,7 +19,6 @@ interface RunOptions {
   provider: string;
   card: number;
   binding: OrtBinding;
-  memory?: GenerateOrder['memory'];
 }
 
 interface CompileRequest {
@@ -26,78 +27,97 @@ interface CompileRequest {
   target: GraphTarget;
 }
 
+interface MemoryOptions {
+  memory: MemoryPlan;
+  compiledForCpu(): Promise<CompiledCheckpoint>;
+}
+
 interface TextToImage {
+  follow(plan: MemoryPlan): Promise<void>;
   generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
 }
 
 interface Upscale {
-  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<Picture>;
 }
 
 /** What the compiler and the pipelines do for the engine. */
 export interface ModelLoaders {
   compileCheckpoint(request: CompileRequest & { checkpointDir: string }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
   compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
-  loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions, onProgress: OnProgress): Promise<TextToImage>;
+  loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<TextToImage>;
   loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
+  /** What programs can still have, on this device and beside it. */
+  freeMemory(device: DeviceName): Promise<FreeMemory>;
 }
 
 /** Holds one checkpoint and one upscaler, compiled and loaded when first asked for, until the process ends. */
 export class ModelHost {
   readonly #loaders: ModelLoaders;
   readonly #config: WorkerConfig;
-  #textToImage: Held<TextToImage> | null = null;
-  #upscale: Held<Upscale> | null = null;
+  #textToImage: Held<CompiledCheckpoint, TextToImage> | null = null;
+  #upscale: Held<CompiledUpscaler, Upscale> | null = null;
+  /** Before this process loaded any checkpoint: the budget of all its plans. */
+  #budget: FreeMemory | null = null;
 
   constructor(loaders: ModelLoaders, config: WorkerConfig) {
     this.#loaders = loaders;
     this.#config = config;
   }
 
-  async generate(order: GenerateOrder, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
-    const { checkpointDir, checkpointIdentity: identity, memory } = order;
-    const key = keyOf(`${order.accuracy} ${memory}`, checkpointDir, identity);
-    this.#textToImage ??= {
-      key,
-      model: await this.#load(
-        hooks,
-        signal,
-        (onProgress) => this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, order.accuracy) }, onProgress),
-        (compiled, options, onProgress) => this.#loaders.loadTextToImage(compiled, { ...options, memory }, onProgress),
-      ),
-    };
-    return unlessAnother(this.#textToImage, key).generate(order.params, hooks, signal);
+  async generate(order: GenerateOrder, hooks: RunHooks, signal: CancelSignal): Promise<Picture> {
+    const { checkpointDir, checkpointIdentity: identity, accuracy } = order;
+    const key = keyOf(`${accuracy} ${order.memory}`, checkpointDir, identity);
+    const compileFor = (target: GraphTarget, onProgress: OnProgress) =>
+      this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, target) }, onProgress);
+    if (this.#textToImage === null) {
+      const compiled = await compileFor(targetOf(this.#config, accuracy), loadingHalf(hooks, 0));
+      assertNotCancelled(signal);
+      const memory = await this.#plan(compiled, order, hooks);
+      let forCpu: Promise<CompiledCheckpoint> | null = null;
+      const compiledForCpu = () => {
+        forCpu ??= compileFor(`cpu-${accuracy}`, () => {});
+        return forCpu;
+      };
+      const model = await this.#loaders.loadTextToImage(compiled, { ...this.#runOptions(), memory, compiledForCpu }, loadingHalf(hooks, 1));
+      this.#textToImage = { key, compiled, model };
+    } else {
+      const { compiled, model } = unlessAnother(this.#textToImage, key);
+      await model.follow(await this.#plan(compiled, order, hooks));
+    }
+    return this.#textToImage.model.generate(order.params, hooks, signal);
   }
 
   async upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
-    const { upscalerPath: path, upscalerIdentity: identity } = order;
-    this.#upscale ??= {
-      key: keyOf(order.accuracy, path, identity),
-      model: await this.#load(
-        hooks,
-        signal,
-        (onProgress) => this.#loaders.compileUpscaler({ path, ...this.#compile(identity, order.accuracy) }, onProgress),
-        this.#loaders.loadUpscaler,
-      ),
-    };
-    return unlessAnother(this.#upscale, keyOf(order.accuracy, path, identity)).upscale(input, hooks, signal);
+    const { upscalerPath: path, upscalerIdentity: identity, accuracy } = order;
+    const key = keyOf(accuracy, path, identity);
+    if (this.#upscale === null) {
+      const target = targetOf(this.#config, accuracy);
+      const compiled = await this.#loaders.compileUpscaler({ path, ...this.#compile(identity, target) }, loadingHalf(hooks, 0));
+      assertNotCancelled(signal);
+      this.#upscale = { key, compiled, model: await this.#loaders.loadUpscaler(compiled, this.#runOptions(), loadingHalf(hooks, 1)) };
+    }
+    const { compiled, model } = unlessAnother(this.#upscale, key);
+    const tilePixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(this.#config.device));
+    return model.upscale(input, hooks, signal, { tilePixels });
   }
 
-  #compile(identity: string, accuracy: Accuracy): CompileRequest {
-    return { cacheDir: this.#config.cacheDir, identity, target: targetOf(this.#config, accuracy) };
+  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateOrder, hooks: RunHooks): Promise<MemoryPlan> {
+    const { device } = this.#config;
+    this.#budget ??= await this.#loaders.freeMemory(device);
+    const decision = planMemory(memoryNeeds(compiled, params), this.#budget, device !== 'cpu', memory);
+    hooks.onPlanned?.(decision);
+    return decision.plan;
   }
 
-  async #load<Compiled, Model>(
-    hooks: PipelineHooks,
-    signal: CancelSignal,
-    compile: (onProgress: OnProgress) => Promise<Compiled>,
-    load: (compiled: Compiled, options: RunOptions, onProgress: OnProgress) => Promise<Model>,
-  ): Promise<Model> {
+  #compile(identity: string, target: GraphTarget): CompileRequest {
+    return { cacheDir: this.#config.cacheDir, identity, target };
+  }
+
+  #runOptions(): RunOptions {
     const { provider, card } = deviceParts(this.#config.device);
     const { threads, binding = 'auto' } = this.#config;
-    const compiled = await compile(loadingHalf(hooks, 0));
-    if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});
-    return load(compiled, { threads, provider: providerNamed(provider).ortName, card, binding }, loadingHalf(hooks, 1));
+    return { threads, provider: providerNamed(provider).ortName, card, binding };
   }
 }
 
@@ -106,8 +126,9 @@ function targetOf({ device, gpuPrecision = 'fp16' }: WorkerConfig, accuracy: Acc
   return accuracy === 'exact' ? 'gpu-fp32' : `gpu-${gpuPrecision}`;
 }
 
-interface Held<Model> {
+interface Held<Compiled, Model> {
   key: string;
+  compiled: Compiled;
   model: Model;
 }
 
@@ -123,7 +144,7 @@ function keyOf(how: string, place: string, identity: string): string {
 }
 
 // sessions leak when they are exchanged, so the supervisor exchanges the process instead; the wrong model must never run in silence
-function unlessAnother<Model>({ key, model }: Held<Model>, wanted: string): Model {
-  if (key !== wanted) throw new Error(`This process holds ${key} and was asked for ${wanted}; another model needs another process.`);
-  return model;
+function unlessAnother<Compiled, Model>(held: Held<Compiled, Model>, wanted: string): Held<Compiled, Model> {
+  if (held.key !== wanted) throw new Error(`This process holds ${held.key} and was asked for ${wanted}; another model needs another process.`);
+  return held;
 }

@@ -1,9 +1,15 @@
+import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import type { GenerateOrder, UpscaleOrder } from './channel.ts';
 
+/** What a run tells beside its pipeline: how the checkpoint's parts will share memory, before they are loaded. */
+export interface RunHooks extends PipelineHooks {
+  onPlanned?(decision: MemoryDecision): void;
+}
+
 /** Runs models for the engine's process, one order at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */
 export interface ModelRunner {
-  generate(order: GenerateOrder, hooks: PipelineHooks, signal: AbortSignal): Promise<Picture>;
+  generate(order: GenerateOrder, hooks: RunHooks, signal: AbortSignal): Promise<Picture>;
   upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: AbortSignal): Promise<Picture>;
 }

@@ -1,4 +1,5 @@
 import { providerNamed } from '#main/inference/devices.ts';
+import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import { encodePng } from '#main/lib/png.ts';
@@ -109,7 +110,8 @@ async function runModel(
     return runner.upscale(order, input, { onProgress }, signal);
   }
   const onPreview = (step: number, { width, height, data }: Picture) => port.send({ type: 'preview', id: order.id, step, width, height, rgb: data });
-  return runner.generate(order, order.previews ? { onProgress, onPreview } : { onProgress }, signal);
+  const onPlanned = (decision: MemoryDecision) => port.send({ type: 'planned', id: order.id, decision });
+  return runner.generate(order, { onProgress, onPlanned, ...(order.previews ? { onPreview } : {}) }, signal);
 }
 
 function assertGoesOn(signal: AbortSignal): void {

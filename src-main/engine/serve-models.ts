@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import { coalesceHooks } from './coalesce.ts';
@@ -27,7 +28,8 @@ export function serveModels(loaders: ModelLoaders): void {
       },
     };
     if (message.type === 'enlarge') return host.upscale(message.order, message.input, coalesceHooks(hooks), signal);
-    return host.generate(message, coalesceHooks(message.previews ? { ...hooks, onPreview } : hooks), signal);
+    const onPlanned = (decision: MemoryDecision) => send({ type: 'planned', decision });
+    return host.generate(message, { ...coalesceHooks(message.previews ? { ...hooks, onPreview } : hooks), onPlanned }, signal);
   };
 
   port.on('message', (message: ThreadOrder) => {

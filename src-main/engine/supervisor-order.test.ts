@@ -18,7 +18,7 @@ function create(limits: Partial<EngineLimits> = {}, device: DeviceName = 'cpu'):
       lives.push(life);
       return life;
     },
-    config: { device, deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' },
+    config: { device, deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' },
     log: { info: () => {}, warn: () => {} },
     limits: { backoffMs: [0], ...limits },
   });
@@ -149,21 +149,42 @@ test.for([
   expect(await code).toBe('shutting_down');
 });
 
-test('not enough memory: the task runs again with one graph at a time, and so do those after it', async () => {
+test('not enough memory: the task runs again by the next plan, once and with the reason, and so do those after it', async () => {
   const { engine, lives } = create();
   const running = [engine.generate(task(), listen().hooks, never()), engine.generate(task(), listen().hooks, never())];
   const settled = Promise.allSettled(running);
   const memoryOf = (life: ScriptedProcess) => life.orders.flatMap((order) => (order.type === 'generate' ? [order.memory] : []));
+  const shortage = { type: 'failed', id: 1, error: { code: 'engine_out_of_memory', message: 'no room', data: {} } };
+  const planned = { plan: 'resident', needBytes: 7e9, freeBytes: 8e9 };
   at(lives, 0).say({ type: 'ready' });
-  expect([memoryOf(at(lives, 0)), engine.status().memory]).toEqual([['resident'], 'resident']);
-  at(lives, 0).say({ type: 'failed', id: 1, error: { code: 'engine_out_of_memory', message: 'no room', data: {} } });
+  expect([memoryOf(at(lives, 0)), engine.status().memory]).toEqual([['auto'], { choice: 'auto', steppedDown: false, planned: null }]);
+  at(lives, 0).say({ type: 'planned', id: 1, decision: { ...planned, next: 'text_freed' } });
+  expect(engine.status().memory).toEqual({ choice: 'auto', steppedDown: false, planned });
+  at(lives, 0).say(shortage);
   await nextTurn();
   at(lives, 1).say({ type: 'ready' });
   at(lives, 1).say({ type: 'model_done', id: 1 });
   at(lives, 1).say({ type: 'done', id: 1, report });
-  expect([memoryOf(at(lives, 1)), engine.status().memory]).toEqual([['in_turn', 'in_turn'], 'in_turn']);
+  expect([memoryOf(at(lives, 1)), engine.status().memory]).toMatchObject([['text_freed', 'text_freed'], { choice: 'text_freed', steppedDown: true }]);
   await engine.close();
-  expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  expect(await settled).toMatchObject([
+    { status: 'fulfilled', value: { setbacks: [expect.stringContaining('by the plan text_freed')] } },
+    { status: 'rejected', reason: { code: 'shutting_down' } },
+  ]);
+});
+
+test('not enough memory under the plan that needs least: the task fails the second time, and the next begins by that plan', async () => {
+  const { engine, lives } = create();
+  const code = codeOf(engine.generate(task(), listen().hooks, never()));
+  for (const index of [0, 1]) {
+    at(lives, index).say({ type: 'ready' });
+    at(lives, index).say({ type: 'planned', id: 1, decision: { plan: 'in_turn', needBytes: 5e9, freeBytes: 4e9, next: null } });
+    at(lives, index).say({ type: 'failed', id: 1, error: { code: 'engine_out_of_memory', message: 'no room', data: {} } });
+    await nextTurn();
+  }
+  expect(await code).toBe('engine_out_of_memory');
+  expect(engine.status().memory).toMatchObject({ choice: 'auto', steppedDown: false });
+  await engine.close();
 });
 
 test('a process that reports its own end is ended, and its reason kept', async () => {
@@ -221,9 +242,9 @@ describe('a GPU that fails before its first picture is given up for the CPU, onc
       await nextTurn();
     };
     await runOut(at(lives, 0));
-    expect(engine.status()).toMatchObject({ device: 'cuda', memory: 'in_turn' });
+    expect(engine.status()).toMatchObject({ device: 'cuda', memory: { choice: 'in_turn', steppedDown: true } });
     await runOut(at(lives, 1));
-    expect(engine.status()).toMatchObject({ device: 'cpu', memory: 'in_turn' });
+    expect(engine.status()).toMatchObject({ device: 'cpu', memory: { choice: 'in_turn' } });
     await engine.close();
   });
 

@@ -1,14 +1,16 @@
+import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import { deviceParts } from '#shared/domain/device.ts';
+import type { MemoryChoice, MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { AppError, fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import { type EngineEvent, eventSchema, type GenerateOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
-import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, MemoryPlan, TaskReport, UpscaleTask } from './engine.ts';
+import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, MemoryStatus, TaskReport, UpscaleTask } from './engine.ts';
 import type { EngineProcess, ProcessExit, SpawnEngine } from './engine-process.ts';
 import { RestartBudget, type RestartLimits } from './restart-budget.ts';
 
 export interface EngineConfig extends WorkerConfig {
   accuracy: Accuracy;
-  /** Where to begin; `resident` steps down once to `in_turn`. */
-  memory: MemoryPlan;
+  /** Where to begin. A task that runs out of memory runs once more by the next plan that needs clearly less, and so do those after it. */
+  memory: MemoryChoice;
 }
 
 export interface EngineLimits extends RestartLimits {
@@ -96,6 +98,8 @@ interface Life {
   stuck: boolean;
   /** What it has loaded; sessions leak when they are exchanged, so another one needs another process. */
   loaded: { accuracy: Accuracy | null; checkpoint: string | null; upscaler: string | null };
+  /** The plan to go on with should memory run out; undefined before a checkpoint's parts were to be loaded. */
+  nextPlan: MemoryPlan | null | undefined;
   residentBytes: number;
   /** Ticks of the watch without a heartbeat, and without a word of a running task. Counting ticks, not time, forgives a pause of this very process. */
   silentTicks: number;
@@ -125,8 +129,7 @@ class Supervisor implements SupervisedEngine {
   #startTimer: NodeJS.Timeout | undefined;
   #idleMs: number | null = null;
   #idleTimer: NodeJS.Timeout | undefined;
-  /** Once there was not enough memory for all graphs of a checkpoint, they take turns until the end of the program. */
-  #memory: MemoryPlan;
+  #memory: MemoryStatus;
   /** Where models run. What fails before it has made its first picture is given up for the CPU. */
   #device: Pick<WorkerConfig, 'device' | 'deviceReason'>;
   #deviceIsProven = false;
@@ -138,7 +141,7 @@ class Supervisor implements SupervisedEngine {
   constructor(options: EngineOptions) {
     this.#spawn = options.spawn;
     this.#config = options.config;
-    this.#memory = options.config.memory;
+    this.#memory = { choice: options.config.memory, steppedDown: false, planned: null };
     this.#device = options.config;
     this.#log = options.log;
     this.#limits = { ...defaultLimits, ...options.limits };
@@ -148,7 +151,7 @@ class Supervisor implements SupervisedEngine {
 
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
     const previews = hooks.onPreview !== undefined;
-    return this.#run({ type: 'generate', id: this.#nextId++, accuracy: this.#config.accuracy, memory: this.#memory, previews, ...task }, hooks, signal);
+    return this.#run({ type: 'generate', id: this.#nextId++, accuracy: this.#config.accuracy, memory: this.#memory.choice, previews, ...task }, hooks, signal);
   }
 
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
@@ -289,6 +292,7 @@ class Supervisor implements SupervisedEngine {
       onDevice: null,
       stuck: false,
       loaded: { accuracy: null, checkpoint: null, upscaler: null },
+      nextPlan: undefined,
       residentBytes: 0,
       silentTicks: 0,
       taskSilentTicks: 0,
@@ -345,9 +349,16 @@ class Supervisor implements SupervisedEngine {
     if (event.type === 'failed') this.#fail(life, task, event.error);
     else if (event.type === 'done') this.#succeed(task, event.report);
     else if (event.type === 'model_done') this.#finishModel(task);
+    else if (event.type === 'planned') this.#notePlan(life, event.decision);
     else if (task.signal.aborted) return;
     else if (event.type === 'progress') task.hooks.onProgress({ stage: event.stage, done: event.done, total: event.total });
     else task.hooks.onPreview?.({ step: event.step, width: event.width, height: event.height, rgb: event.rgb });
+  }
+
+  #notePlan(life: Life, { next, ...planned }: MemoryDecision): void {
+    life.nextPlan = next;
+    if (planned.plan !== this.#memory.planned?.plan) this.#log.info(planned, `the checkpoint's parts share memory by the plan ${planned.plan}`);
+    this.#memory = { ...this.#memory, planned };
   }
 
   #finishModel(task: Task): void {
@@ -414,8 +425,8 @@ class Supervisor implements SupervisedEngine {
       this.#log.warn({ code: fault.code, exit, lastLines: life.lastLines }, `engine process ended: it ${fault.what}`);
     }
     // for want of memory, having all graphs loaded at once is given up before the device is
-    const mayStepDown = this.#tasks.some(({ place, order }) => place !== 'waiting' && order.type === 'generate' && order.memory === 'resident');
-    const stepsDown = fault !== 'planned' && fault.code === 'engine_out_of_memory' && mayStepDown;
+    const isShort = fault !== 'planned' && fault.code === 'engine_out_of_memory';
+    const stepsDown = isShort && this.#tasks.some(({ place, order }) => place !== 'waiting' && planBelow(life, order) !== null);
     const givesUp = fault !== 'planned' && !stepsDown && this.#mayGiveUpDevice();
     if (givesUp) this.#giveUpDevice(`the engine's process ${fault.what}`);
     for (const task of this.#tasks.filter(({ place }) => place !== 'waiting')) {
@@ -423,7 +434,7 @@ class Supervisor implements SupervisedEngine {
       task.place = 'waiting';
       if (task.signal.aborted) this.#reject(task, cancelled());
       else if (fault !== 'planned' && task.faults > 1) this.#reject(task, faultError(fault));
-      else if (fault !== 'planned' && fault.code === 'engine_out_of_memory') this.#stepDown(task);
+      else if (isShort) this.#stepDown(life, task);
     }
     this.#tellExit?.();
     this.#pump();
@@ -442,11 +453,14 @@ class Supervisor implements SupervisedEngine {
   }
 
   /** A task that failed for want of memory runs again with less, and so do those after it; one that waits already is given its place in the same way. */
-  #stepDown(task: Task): void {
-    if (task.order.type !== 'generate' || task.order.memory === 'in_turn') return;
-    this.#memory = 'in_turn';
-    for (const other of this.#tasks) if (other.order.type === 'generate') other.order = { ...other.order, memory: 'in_turn' };
-    this.#log.warn({ task: task.order.id }, 'not enough memory for all graphs of the checkpoint: they are loaded one at a time from now on');
+  #stepDown(life: Life, task: Task): void {
+    const plan = planBelow(life, task.order);
+    if (plan === null) return;
+    this.#memory = { ...this.#memory, choice: plan, steppedDown: true };
+    for (const other of this.#tasks) if (other.order.type === 'generate') other.order = { ...other.order, memory: plan };
+    const sentence = `There was not enough memory; the parts of the checkpoint share it by the plan ${plan} from now on.`;
+    task.setbacks.push(sentence);
+    this.#log.warn({ task: task.order.id, plan }, sentence);
   }
 
   #resolve(task: Task, report: TaskReport): void {
@@ -485,6 +499,13 @@ function fits({ loaded }: Life, order: TaskOrder): boolean {
   const wanted = order.type === 'generate' ? checkpointKey(order) : upscalerKey(order);
   const held = order.type === 'generate' ? loaded.checkpoint : loaded.upscaler;
   return (held === null || held === wanted) && (loaded.accuracy === null || loaded.accuracy === order.accuracy);
+}
+
+/** By which plan this order may run again after memory ran out, or null. A process that died before it planned had everything to load. */
+function planBelow({ nextPlan }: Life, order: TaskOrder): MemoryPlan | null {
+  if (order.type !== 'generate') return null;
+  if (nextPlan !== undefined) return nextPlan;
+  return order.memory === 'auto' || order.memory === 'resident' ? 'in_turn' : null;
 }
 
 /** 128 + SIGKILL as shells and containers report it, 128 + SIGABRT as V8 leaves when its heap is full, and Windows' STATUS_NO_MEMORY. */

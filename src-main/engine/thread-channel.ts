@@ -1,3 +1,4 @@
+import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import type { WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
@@ -15,6 +16,7 @@ export type ThreadOrder = GenerateOrder | { type: 'enlarge'; order: UpscaleOrder
 
 export type ThreadEvent =
   | { type: 'progress'; stage: ProgressStage; done: number; total: number }
+  | { type: 'planned'; decision: MemoryDecision }
   | { type: 'preview'; step: number; picture: Picture }
   | { type: 'picture'; picture: Picture }
   | { type: 'failed'; error: WireError };

@@ -33,6 +33,17 @@ test('a picture, with its progress; the second one loads nothing', async () => {
   expect(heard.slice(5)).toEqual(steps);
 });
 
+test('before parts are loaded, and before each further picture, the plan of memory is told', async () => {
+  const runner = createRunner();
+  const plans: unknown[] = [];
+  const hooks = { onProgress: () => {}, onPlanned: (decision: object) => plans.push(decision) };
+  await runner.generate(order('a cat', { memory: 'auto' }), hooks, never);
+  await runner.generate(order('a cat', { memory: 'auto', id: 2 }), hooks, never);
+  // four parts of 1 GB, and 0.6 GB for the rest; 16 GB are free
+  const planned = { plan: 'resident', needBytes: 4.6e9, freeBytes: 16e9, next: 'text_freed' };
+  expect(plans).toEqual([planned, planned]);
+});
+
 test('previews where they are asked for', async () => {
   const previews: number[] = [];
   const hooks = { onProgress: () => {}, onPreview: (step: number) => previews.push(step) };

@@ -1,9 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import { fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import type { WorkerConfig } from './channel.ts';
-import type { ModelRunner } from './model-runner.ts';
+import type { ModelRunner, RunHooks } from './model-runner.ts';
 import type { ThreadData, ThreadEvent, ThreadOrder } from './thread-channel.ts';
 
 /**
@@ -15,7 +14,7 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   const workerData: ThreadData = { config, cancelFlag };
   const thread = new Worker(entry, { workerData, execArgv: [] });
   const flag = new Int32Array(cancelFlag);
-  let running: { hooks: PipelineHooks; resolve(picture: Picture): void; reject(error: Error): void } | null = null;
+  let running: { hooks: RunHooks; resolve(picture: Picture): void; reject(error: Error): void } | null = null;
 
   const finish = () => {
     const ended = running;
@@ -25,6 +24,7 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
 
   thread.on('message', (event: ThreadEvent) => {
     if (event.type === 'progress') running?.hooks.onProgress(event.stage, event.done, event.total);
+    else if (event.type === 'planned') running?.hooks.onPlanned?.(event.decision);
     else if (event.type === 'preview') running?.hooks.onPreview?.(event.step, event.picture);
     else if (event.type === 'picture') finish()?.resolve(event.picture);
     else finish()?.reject(fromWireError(event.error));
@@ -36,7 +36,7 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   });
   thread.on('exit', (code) => onDeath({ code: 'engine_crashed', message: `the model thread ended with exit code ${code}`, data: {} }));
 
-  const run = (id: number, order: ThreadOrder, hooks: PipelineHooks, signal: AbortSignal): Promise<Picture> => {
+  const run = (id: number, order: ThreadOrder, hooks: RunHooks, signal: AbortSignal): Promise<Picture> => {
     if (running !== null) return Promise.reject(new Error('The model thread runs one order at a time, and one is running.'));
     const onAbort = () => Atomics.store(flag, 0, id);
     if (signal.aborted) onAbort();

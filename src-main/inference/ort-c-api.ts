@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { CancelSignal } from './cancel.ts';
 import { addressOf, type OrtApi, openOrtApi } from './ort-api.ts';
 import { type CreateSession, createTurns, type NativeSession, type OrtInputs, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
@@ -53,7 +53,7 @@ function openRuntime(): Runtime {
   };
 }
 
-async function loadSession({ api, env }: Runtime, graph: CompiledGraph, options: SessionOptions): Promise<bigint> {
+async function loadSession({ api, env }: Runtime, graph: GraphFiles, options: SessionOptions): Promise<bigint> {
   const bytes = await readFile(graph.onnxPath);
   const sessionOptions = api.read('CreateSessionOptions');
   try {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { GraphFiles } from '#main/lib/compiled.ts';
 import { type CreateSession, createTurns, type NativeSession, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
 
 /** Sessions of the package `onnxruntime-node`. Loading and running block the thread. */
@@ -12,7 +12,7 @@ export const createNodeSession: CreateSession = async (graph, options) => {
   }
 };
 
-async function loadSession(graph: CompiledGraph, options: SessionOptions): Promise<NativeSession> {
+async function loadSession(graph: GraphFiles, options: SessionOptions): Promise<NativeSession> {
   const session = await InferenceSession.create(await readFile(graph.onnxPath), {
     executionProviders: [executionProvider(options)],
     intraOpNumThreads: options.threads,

@@ -1,4 +1,4 @@
-import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { OrtBinding } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from './cancel.ts';
@@ -35,7 +35,7 @@ export interface Session {
 }
 
 /** Loads a compiled graph; its weights stay in their files and are mapped from there. Throws `engine_out_of_memory` or `engine_failed`. */
-export type CreateSession = (graph: CompiledGraph, options: SessionOptions) => Promise<Session>;
+export type CreateSession = (graph: GraphFiles, options: SessionOptions) => Promise<Session>;
 
 /** A session as a binding has it. */
 export interface NativeSession {
@@ -46,7 +46,7 @@ export interface NativeSession {
 }
 
 /** The session of a binding, with what all bindings promise. */
-export function createTurns(graph: CompiledGraph, native: NativeSession): Session {
+export function createTurns(graph: GraphFiles, native: NativeSession): Session {
   /** The last run that was asked for; whoever asked hears of its failure. */
   let last: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
@@ -79,7 +79,7 @@ export function createTurns(graph: CompiledGraph, native: NativeSession): Sessio
 }
 
 /** Unless every input of the graph is there, no other, and each array is as long as its shape says: not every kernel looks by itself. */
-function assertInputs(graph: CompiledGraph, names: readonly string[], inputs: OrtInputs): void {
+function assertInputs(graph: GraphFiles, names: readonly string[], inputs: OrtInputs): void {
   const given = Object.keys(inputs);
   if (given.length !== names.length || names.some((name) => !Object.hasOwn(inputs, name))) {
     throw new AppError('engine_failed', `${graph.onnxPath} takes the inputs ${names.join(', ')}; given were ${given.join(', ') || 'none'}.`, {});
@@ -96,7 +96,7 @@ function assertInputs(graph: CompiledGraph, names: readonly string[], inputs: Or
 }
 
 /** What ONNX Runtime threw over a graph, as ours. */
-export function runtimeError(graph: CompiledGraph, cause: unknown): AppError {
+export function runtimeError(graph: GraphFiles, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (/bad_alloc|failed to allocate|out of memory|ALLOC_FAILED|smaller than requested/i.test(reason)) {

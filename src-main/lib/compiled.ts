@@ -9,12 +9,24 @@ import { z } from 'zod';
  */
 export type GraphTarget = 'cpu-exact' | 'cpu-fast' | 'gpu-fp32' | 'gpu-bf16' | 'gpu-fp16' | 'emulated-bf16' | 'emulated-fp16';
 
-const graph = z.object({
+/** Bytes that a graph takes, computed from its shapes; see `inference/memory-plan.ts` for what a run takes beside them. */
+const graphMemorySchema = z.object({
+  /** Of its weights once loaded, in the type that they are computed in. */
+  loadedBytes: z.number(),
+  /** Of all that is alive at the fullest moment of a run: a line in the tokens of the picture or prompt, or in the pixels that go into a VAE or upscaler. */
+  runningBytes: z.object({ fixed: z.number(), perUnit: z.number() }),
+});
+export type GraphMemory = z.infer<typeof graphMemorySchema>;
+
+const graphFiles = z.object({
   /** The ONNX file. */
   onnxPath: z.string(),
   /** The folder that external data in the graph is relative to. */
   weightsDir: z.string(),
 });
+export type GraphFiles = z.infer<typeof graphFiles>;
+
+const graph = graphFiles.extend({ memory: graphMemorySchema });
 export type CompiledGraph = z.infer<typeof graph>;
 
 const axes = z.tuple([z.number(), z.number(), z.number()]);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
+import { memoryChoiceSchema, memoryPlanSchema } from '../domain/memory-plan.ts';
 import { modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
 import { recipeSchema } from '../domain/recipe.ts';
 import { MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
@@ -55,8 +56,14 @@ export const infoSchema = z.object({
     device: z.string(),
     device_reason: z.string(),
     accuracy: z.enum(['exact', 'fast']),
-    /** `resident`: all graphs of a checkpoint are loaded; `in_turn`: one at a time, after there was not enough memory or by `--memory`. */
-    memory: z.enum(['resident', 'in_turn']),
+    /** How the parts of a checkpoint share memory. */
+    memory: z.object({
+      /** `auto`, what `--memory` says, or the plan that took the place of one that failed. */
+      choice: memoryChoiceSchema,
+      stepped_down: z.boolean(),
+      /** What is gone by for the checkpoint that was loaded last; null before the first. */
+      planned: z.object({ plan: memoryPlanSchema, need_bytes: z.number(), free_bytes: z.number().nullable() }).nullable(),
+    }),
     resident_bytes: z.number(),
     restarts: z.number().int(),
     /** Every device that pictures are made on, each by a process of its own; the fields before are those of the first, and sums. */

@@ -64,7 +64,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
       device: 'cpu',
       deviceReason: 'no GPU',
       accuracy: 'fast',
-      memory: 'resident',
+      memory: { choice: 'auto', steppedDown: false, planned: null },
       residentBytes: 1,
       restarts: 0,
       devices: [{ state: 'ready', device: 'cpu', deviceReason: 'no GPU', residentBytes: 1 }],

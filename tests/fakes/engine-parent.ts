@@ -5,7 +5,7 @@ import { spawnFakeEngine } from './fake-engine.ts';
 
 const engine = createEngine({
   spawn: spawnFakeEngine({ always: 'stall@2' }),
-  config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' },
+  config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' },
   log: { info: () => {}, warn: () => {} },
 });
 await engine.generate(

@@ -4,7 +4,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 
 /** The model thread with loaders that compile and load nothing. The prompt tells what the picture is to do: `throw`, `exit`, `overflow`, or be painted. */
 
-const graph = { onnxPath: 'graph.onnx', weightsDir: '.' };
+const graph = { onnxPath: 'graph.onnx', weightsDir: '.', memory: { loadedBytes: 1e9, runningBytes: { fixed: 0, perUnit: 0 } } };
 
 serveModels({
   async compileCheckpoint({ identity, checkpointDir, cacheDir, target }, onProgress) {
@@ -35,6 +35,7 @@ serveModels({
     onProgress(1, 2);
     onProgress(2, 2);
     return {
+      follow: async () => {},
       async generate({ prompt, steps, width, height }, hooks, signal) {
         if (prompt === 'throw') throw new Error(`${identity} on ${threads} threads`);
         if (prompt === 'exit') process.exit(3);
@@ -50,6 +51,7 @@ serveModels({
       },
     };
   },
+  freeMemory: async () => ({ ramBytes: 16e9, cardBytes: null }),
   async loadUpscaler(_compiled, _options, onProgress) {
     onProgress(1, 1);
     return {

@@ -98,7 +98,16 @@ export class SteppedEngine implements Engine {
   }
 
   status(): EngineStatus {
-    return { state: 'ready', device: 'cpu', deviceReason: 'a test', accuracy: 'exact', memory: 'resident', residentBytes: 0, restarts: 0, devices: [] };
+    return {
+      state: 'ready',
+      device: 'cpu',
+      deviceReason: 'a test',
+      accuracy: 'exact',
+      memory: { choice: 'auto', steppedDown: false, planned: null },
+      residentBytes: 0,
+      restarts: 0,
+      devices: [],
+    };
   }
 
   places(): number {

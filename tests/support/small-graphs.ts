@@ -2,20 +2,20 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
-import type { CompiledGraph } from '#main/lib/compiled.ts';
+import type { GraphFiles } from '#main/lib/compiled.ts';
 
 /** Graphs of a few nodes with results that are known without running them. */
 
 const WEIGHTS_FILE = 'weights.bin';
 
-async function saved(graph: GraphBuilder, dir: string, name: string): Promise<CompiledGraph> {
+async function saved(graph: GraphBuilder, dir: string, name: string): Promise<GraphFiles> {
   const onnxPath = join(dir, `${name}.onnx`);
   await writeFile(onnxPath, writeOnnx(graph.finish(), dir, '1'));
   return { onnxPath, weightsDir: dir };
 }
 
 /** `rows` [n, width] times a matrix of ones times `factor`, which lies in a file of its own: every output is the row's sum times `factor`. */
-export async function rowSums(dir: string, width: number, factor: number): Promise<CompiledGraph> {
+export async function rowSums(dir: string, width: number, factor: number): Promise<GraphFiles> {
   const path = join(dir, WEIGHTS_FILE);
   const weights = new Float32Array(width * width).fill(factor);
   await writeFile(path, weights);
@@ -27,7 +27,7 @@ export async function rowSums(dir: string, width: number, factor: number): Promi
 }
 
 /** Float32, int64 and bool in, two outputs: `picked`, the rows of `table` [n, 2] that `ids` name, and `chosen`, from `table` where `mask` [n, 1] is true, else 0. */
-export async function manyTypes(dir: string): Promise<CompiledGraph> {
+export async function manyTypes(dir: string): Promise<GraphFiles> {
   const graph = new GraphBuilder('many types');
   const table = graph.input('table', 'float32', ['n', 2]);
   const ids = graph.input('ids', 'int64', ['m']);
@@ -38,7 +38,7 @@ export async function manyTypes(dir: string): Promise<CompiledGraph> {
 }
 
 /** A `column` [n, 1] times a `row` [1, m]: little goes in and much comes out. */
-export async function outerProduct(dir: string): Promise<CompiledGraph> {
+export async function outerProduct(dir: string): Promise<GraphFiles> {
   const graph = new GraphBuilder('outer product');
   const column = graph.input('column', 'float32', ['n', 1]);
   const row = graph.input('row', 'float32', [1, 'm']);
@@ -47,7 +47,7 @@ export async function outerProduct(dir: string): Promise<CompiledGraph> {
 }
 
 /** `length` products of a square matrix, one after the other, each with an identity: the output is the input, after a while. */
-export async function longChain(dir: string, size: number, length: number): Promise<CompiledGraph> {
+export async function longChain(dir: string, size: number, length: number): Promise<GraphFiles> {
   const graph = new GraphBuilder('long chain');
   const identity = graph.floats(
     Float32Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0)),

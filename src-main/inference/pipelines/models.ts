@@ -1,19 +1,20 @@
-import type { CompiledCheckpoint, CompiledGraph } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import type { CancelSignal } from '../cancel.ts';
 import { createSession } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
-import type { Session, SessionOptions } from '../session.ts';
+import type { SessionOptions } from '../session.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { assertFinite } from '../watchdog.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
-import { createSessionSlot } from './session-slot.ts';
+import { createSessionPool } from './session-pool.ts';
 
 export interface LoadOptions extends SessionOptions {
-  /** `resident` keeps all graphs loaded; `in_turn` one at a time, which takes less memory and, at each new prompt, the time to load them. */
+  /** How the parts share memory; all of them stay loaded without it. */
   memory?: MemoryPlan;
+  /** The same checkpoint compiled for the CPU, for plans that move a part of a card's there. */
+  compiledForCpu?: () => Promise<CompiledCheckpoint>;
 }
-
-export type MemoryPlan = 'resident' | 'in_turn';
 
 export type OnLoadProgress = (done: number, total: number) => void;
 
@@ -27,29 +28,29 @@ export interface Models {
   encode(ids: readonly number[], signal?: CancelSignal): Promise<Float32Array>;
   /** Latents [channels, height, width] as the transformer leaves them -> planes [3, scale * height, scale * width], about -1 to 1. Throws `picture_not_finite`. */
   decode(latents: Float32Array, width: number, height: number, signal?: CancelSignal): Promise<Float32Array>;
+  /** Whether `decode` finds its graph loaded, and leaves the others where they are. */
+  keepsDecoder(): boolean;
+  /** Shares memory in another way from now on. */
+  follow(plan: MemoryPlan): Promise<void>;
   release(): Promise<void>;
 }
 
 export async function loadModels(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<Models> {
   const tokenizer = await loadTokenizer(compiled.tokenizerDir);
   const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
-  const sessions: Session[] = [];
-  const slot = createSessionSlot((graph) => createSession(graph, options));
-  const load = async (graph: CompiledGraph): Promise<Session> => {
-    const session = options.memory === 'in_turn' ? slot(graph) : await createSession(graph, options);
-    sessions.push(session);
-    onProgress(sessions.length, 4);
-    return session;
-  };
-  const textEncoder = await load(compiled.textEncoder);
-  const captionRefiner = await load(compiled.captionRefiner);
-  const denoiser = await load(compiled.denoiser);
-  const vaeDecoder = await load(compiled.vaeDecoder);
+  const plan = options.memory ?? 'resident';
+  const pool = createSessionPool(async (part, place) => {
+    if (place === 'device' || !options.compiledForCpu) return createSession(compiled[part], options);
+    return createSession((await options.compiledForCpu())[part], { threads: options.threads });
+  }, plan);
+  onProgress(0, 1);
+  await pool.follow(plan, onProgress);
+  const [textEncoder, vaeDecoder] = [pool.session('textEncoder'), pool.session('vaeDecoder')];
 
   return {
     tokenizer,
     shift,
-    denoiser: createDenoiser(compiled, captionRefiner, denoiser),
+    denoiser: createDenoiser(compiled, pool.session('captionRefiner'), pool.session('denoiser')),
     encode: async (ids, signal) => {
       const inputIds = { data: BigInt64Array.from(ids, (id) => BigInt(id)), shape: [ids.length] };
       const { text_embedding: embedding } = await textEncoder.run({ input_ids: inputIds }, signal);
@@ -61,8 +62,8 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
       assertFinite(picture as Float32Array);
       return picture as Float32Array;
     },
-    release: async () => {
-      for (const session of sessions) await session.release();
-    },
+    keepsDecoder: () => pool.keeps('vaeDecoder'),
+    follow: (memory) => pool.follow(memory),
+    release: pool.release,
   };
 }

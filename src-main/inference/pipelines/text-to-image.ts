@@ -1,6 +1,7 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
@@ -17,6 +18,8 @@ const KEPT_CAPTIONS = 32;
 export interface TextToImagePipeline {
   /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
   generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  /** Shares memory in another way from the next picture on. Throws `engine_out_of_memory` or `engine_failed`. */
+  follow(plan: MemoryPlan): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -72,7 +75,11 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
-      if (hooks.onPreview) hooks.onPreview(i + 1, await previewOf(eulerStep(latents, output, sigma), size, params, signal)); // a step over all that is left
+      // the first lesson is not worth loading another graph for; the finished picture gives it
+      if (hooks.onPreview && (preview.isFitted() || models.keepsDecoder())) {
+        const end = eulerStep(latents, output, sigma); // a step over all that is left
+        hooks.onPreview(i + 1, await previewOf(end, size, params, signal));
+      }
       latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
       assertLatents(latents, i + 1);
       hooks.onProgress('generating', i + 1, params.steps);
@@ -92,7 +99,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     return picture;
   }
 
-  return { generate, release: models.release };
+  return { generate, follow: models.follow, release: models.release };
 }
 
 /** [3, height, width] of about -1 to 1 -> 8 bits. */

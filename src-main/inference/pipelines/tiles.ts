@@ -12,6 +12,9 @@ export interface Tile {
   keep: Rectangle;
 }
 
+/** Input pixels that a tile keeps at most: bounds memory and the time until a cancel is obeyed. */
+export const LARGEST_TILE_PIXELS = 256 * 256;
+
 /** Wider pictures are cut side by side too. */
 const WIDEST = 1024;
 

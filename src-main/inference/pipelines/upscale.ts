@@ -6,12 +6,10 @@ import type { Session } from '../session.ts';
 import { assertFinite, assertNotFlat } from '../watchdog.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
-import { planTiles, type Tile } from './tiles.ts';
-
-const DEFAULT_TILE_PIXELS = 256 * 256;
+import { LARGEST_TILE_PIXELS, planTiles, type Tile } from './tiles.ts';
 
 export interface UpscaleOptions {
-  /** Input pixels that a tile keeps at most: bounds memory and the time until a cancel is obeyed. */
+  /** Input pixels that a tile keeps at most; `LARGEST_TILE_PIXELS` without it. */
   tilePixels?: number;
 }
 
@@ -25,7 +23,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
   const session = await createSession(compiled.graph, options);
   onProgress(1, 1);
   return {
-    upscale: async (picture, hooks, signal, { tilePixels = DEFAULT_TILE_PIXELS } = {}) => {
+    upscale: async (picture, hooks, signal, { tilePixels = LARGEST_TILE_PIXELS } = {}) => {
       const { scale } = compiled;
       const out: Picture = {
         width: picture.width * scale,

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import { type Info, infoSchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
 import { isFromThisMachine } from '../access.ts';
@@ -17,7 +18,7 @@ export interface EngineState {
   device: string;
   deviceReason: string;
   accuracy: Info['engine']['accuracy'];
-  memory: Info['engine']['memory'];
+  memory: { choice: MemoryChoice; steppedDown: boolean; planned: PlannedMemory | null };
   residentBytes: number;
   restarts: number;
   devices: { device: string; deviceReason: string; state: Info['engine']['state']; residentBytes: number }[];
@@ -45,7 +46,7 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
         device,
         device_reason: deviceReason,
         accuracy,
-        memory,
+        memory: memoryInfo(memory),
         resident_bytes: residentBytes,
         restarts,
         devices: devices.map((one) => ({ device: one.device, device_reason: one.deviceReason, state: one.state, resident_bytes: one.residentBytes })),
@@ -63,6 +64,11 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
       access: { from_this_machine: isFromThisMachine(accessRequestOf(request.raw)), open },
     };
   });
+}
+
+function memoryInfo({ choice, steppedDown, planned }: EngineState['memory']): Info['engine']['memory'] {
+  const told = planned === null ? null : { plan: planned.plan, need_bytes: Math.round(planned.needBytes), free_bytes: planned.freeBytes };
+  return { choice, stepped_down: steppedDown, planned: told };
 }
 
 async function diskOf(folder: string): Promise<Info['disk']> {

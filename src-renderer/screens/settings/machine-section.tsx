@@ -2,8 +2,9 @@ import type { TFunction } from 'i18next';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Devices } from '#shared/domain/device.ts';
+import type { Info } from '#shared/protocol/http.ts';
 import { Button } from '../../components/button.tsx';
-import { Bytes } from '../../components/bytes.tsx';
+import { Bytes, useBytes } from '../../components/bytes.tsx';
 import { Card } from '../../components/card.tsx';
 import { Fact, Facts } from '../../components/facts.tsx';
 import { Select } from '../../components/select.tsx';
@@ -49,6 +50,11 @@ export function MachineSection() {
           {t('machine.queueText', { running: queue.running, waiting: queue.waiting })}
           {queue.paused && ` · ${t('machine.paused')}`}
         </Fact>
+        {engine.memory.planned !== null && (
+          <Fact name={t('machine.memoryPlan')}>
+            <PlanText planned={engine.memory.planned} steppedDown={engine.memory.stepped_down} />
+          </Fact>
+        )}
         <Fact name={t('machine.memory')}>
           <MemoryBar engineBytes={engine.resident_bytes} serverBytes={memory.server_bytes} freeBytes={memory.free_bytes} totalBytes={memory.total_bytes} />
         </Fact>
@@ -139,6 +145,23 @@ function deviceText(t: TFunction, name: string, gpus: Devices['gpus']): string {
   const [provider, card = '0'] = name.split(':');
   const gpu = provider === 'cuda' ? gpus[Number(card)] : undefined;
   return gpu === undefined ? providerText(t, name) : `${providerText(t, name)}: ${gpu.name}`;
+}
+
+/** Which parts of the model are in memory at once, and what that takes. */
+function PlanText({ planned, steppedDown }: { planned: NonNullable<Info['engine']['memory']['planned']>; steppedDown: boolean }) {
+  const { t } = useTranslation();
+  const bytes = useBytes();
+  const need = bytes(planned.need_bytes);
+  return (
+    <>
+      {t(`memoryPlan.${planned.plan}`)}
+      <span className="text-muted">
+        {' · '}
+        {planned.free_bytes === null ? t('machine.planNeedsOnly', { need }) : t('machine.planNeeds', { need, free: bytes(planned.free_bytes) })}
+        {steppedDown && ` · ${t('machine.steppedDown')}`}
+      </span>
+    </>
+  );
 }
 
 interface MemoryBarProps {

@@ -1,0 +1,101 @@
+import type { GraphMemory } from '#main/lib/compiled.ts';
+import { type Dim, ELEMENT_BYTES, type Graph, type GraphNode, type TensorType } from './ir.ts';
+
+/** Two sizes that a line is laid through, in units. */
+const [SMALL, LARGE] = [1024, 4096];
+/** The longest prompt; of an input with image and caption tokens only the image's are the unit. */
+const CAPTION_TOKENS = 512;
+
+/** Operators whose output is their input's bytes, and those that may write over an input that nobody else needs. */
+const VIEWS: ReadonlySet<string> = new Set(['Reshape']);
+const IN_PLACE: ReadonlySet<string> = new Set(['Add', 'Mul', 'QuickGelu', 'Tanh', 'Relu', 'LeakyRelu']);
+
+type Types = ReadonlyMap<string, TensorType>;
+
+/**
+ * What a graph takes once loaded and while it runs, from its shapes alone: `types` of all its values. Constants that ONNX Runtime folds count as what they
+ * become. A table of which single rows are looked up stays in its file.
+ */
+export function graphMemory(graph: Graph, types: Types): GraphMemory {
+  const folded = foldedValues(graph);
+  const nodes = graph.nodes.filter(({ outputs }) => !outputs.some((name) => folded.has(name)));
+  const [small, large] = [peakBytes(graph, nodes, folded, types, SMALL), peakBytes(graph, nodes, folded, types, LARGE)];
+  const perUnit = (large - small) / (LARGE - SMALL);
+  return { loadedBytes: loadedBytes(nodes, folded, types), runningBytes: { fixed: Math.max(0, small - perUnit * SMALL), perUnit } };
+}
+
+/** Names of all values that are known before the graph runs. */
+function foldedValues(graph: Graph): ReadonlySet<string> {
+  const folded = new Set(graph.initializers.map(({ name }) => name));
+  for (const { inputs, outputs } of graph.nodes) {
+    if (inputs.every((name) => name === '' || folded.has(name))) for (const name of outputs) folded.add(name);
+  }
+  return folded;
+}
+
+function loadedBytes(nodes: readonly GraphNode[], folded: ReadonlySet<string>, types: Types): number {
+  const counted = new Set<string>();
+  let bytes = 0;
+  for (const { op, inputs, attributes } of nodes) {
+    for (const [at, name] of inputs.entries()) {
+      if (!folded.has(name) || counted.has(name) || (op === 'Gather' && at === 0)) continue;
+      counted.add(name);
+      const size = sizeOf(types, name, 0);
+      // with int8 activations each block's scale is kept a second time, times the sum of the block
+      bytes += op === 'MatMulNBits' && at === 2 && attributes['accuracy_level'] === 4 ? 2 * size : size;
+    }
+  }
+  return bytes;
+}
+
+/** The fullest moment of a run with so many units, its inputs and outputs included. */
+function peakBytes(graph: Graph, nodes: readonly GraphNode[], folded: ReadonlySet<string>, types: Types, units: number): number {
+  const owner = new Map<string, string>();
+  const ownerOf = (name: string): string => owner.get(name) ?? name;
+  for (const { op, inputs, outputs } of nodes) if (VIEWS.has(op)) owner.set(outputs[0] ?? '', ownerOf(inputs[0] ?? ''));
+  const lastUse = new Map<string, number>();
+  for (const [at, { inputs }] of nodes.entries()) for (const name of inputs) lastUse.set(ownerOf(name), at);
+  for (const { name } of graph.outputs) lastUse.set(ownerOf(name), nodes.length);
+
+  const bytes = (name: string): number => (name === '' || folded.has(name) ? 0 : sizeOf(types, name, units));
+  const alive = new Set(graph.inputs.map(({ name }) => name));
+  let now = [...alive].reduce((sum, name) => sum + bytes(name), 0);
+  let peak = now;
+  for (const [at, { op, inputs, outputs }] of nodes.entries()) {
+    const made = VIEWS.has(op) ? [] : outputs;
+    const dying = new Set(inputs.map(ownerOf).filter((name) => alive.has(name) && lastUse.get(name) === at));
+    const madeBytes = made.reduce((sum, name) => sum + bytes(name), 0);
+    const reused = IN_PLACE.has(op) && [...dying].some((name) => bytes(name) === madeBytes) ? madeBytes : 0;
+    peak = Math.max(peak, now + madeBytes - reused);
+    for (const name of made) alive.add(name);
+    for (const name of dying) alive.delete(name);
+    now += madeBytes - [...dying].reduce((sum, name) => sum + bytes(name), 0);
+  }
+  return peak;
+}
+
+function sizeOf(types: Types, name: string, units: number): number {
+  const type = types.get(name);
+  if (type === undefined) return 0;
+  return type.shape.reduce<number>((product, dim) => product * evaluate(dim, units), ELEMENT_BYTES[type.type]);
+}
+
+/** `2*height`, `image_tokens+caption_tokens`, `height/2`: sums of products. A picture of `units` pixels is taken as square. */
+function evaluate(dim: Dim, units: number): number {
+  if (typeof dim === 'number') return dim;
+  return dim.split('+').reduce((sum, term) => sum + product(term, units), 0);
+}
+
+function product(term: string, units: number): number {
+  let value = 1;
+  for (const [, operator, name = ''] of `*${term}`.matchAll(/([*/])([^*/]+)/g)) {
+    value *= operator === '/' ? 1 / named(name, units) : named(name, units);
+  }
+  return value;
+}
+
+function named(name: string, units: number): number {
+  if (/^\d+$/.test(name)) return Number(name);
+  if (name === 'height' || name === 'width') return Math.sqrt(units);
+  return name === 'caption_tokens' ? CAPTION_TOKENS : units;
+}

@@ -1,0 +1,113 @@
+import type { CompiledCheckpoint, GraphMemory } from '#main/lib/compiled.ts';
+import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/memory-plan.ts';
+import { memoryPlanSchema } from '#shared/domain/memory-plan.ts';
+import { LARGEST_TILE_PIXELS } from './pipelines/tiles.ts';
+
+/** The parts of a checkpoint, in the order in which they run. */
+export const parts = ['textEncoder', 'captionRefiner', 'denoiser', 'vaeDecoder'] as const;
+export type Part = (typeof parts)[number];
+
+/** Where a part runs and whether it stays loaded when another one runs. */
+export interface Placement {
+  place: 'device' | 'cpu';
+  stays: boolean;
+}
+
+const stays: Placement = { place: 'device', stays: true };
+const leaves: Placement = { place: 'device', stays: false };
+
+/** What each plan does with each part. */
+export const placements: Readonly<Record<MemoryPlan, Readonly<Record<Part, Placement>>>> = {
+  resident: { textEncoder: stays, captionRefiner: stays, denoiser: stays, vaeDecoder: stays },
+  text_freed: { textEncoder: leaves, captionRefiner: leaves, denoiser: stays, vaeDecoder: stays },
+  text_on_cpu: { textEncoder: { place: 'cpu', stays: true }, captionRefiner: { place: 'cpu', stays: true }, denoiser: stays, vaeDecoder: stays },
+  in_turn: { textEncoder: leaves, captionRefiner: leaves, denoiser: leaves, vaeDecoder: leaves },
+  denoiser_alone: {
+    textEncoder: { place: 'cpu', stays: false },
+    captionRefiner: { place: 'cpu', stays: false },
+    denoiser: stays,
+    vaeDecoder: { place: 'cpu', stays: false },
+  },
+};
+
+/** Bytes of one part: its weights, and what its run takes beside them. */
+export interface PartNeed {
+  loadedBytes: number;
+  runningBytes: number;
+}
+export type MemoryNeeds = Readonly<Record<Part, PartNeed>>;
+
+export interface FreeMemory {
+  ramBytes: number;
+  /** Of the card that models run on; null where they run on the CPU or where the driver does not tell. */
+  cardBytes: number | null;
+}
+
+/** Measured over computed: ONNX Runtime's arena grows in powers of two, and kernels have their own scratch. `npm run bench -- fullsize` holds it to that. */
+const RUNNING_FACTOR = 1.3;
+const MAX_PROMPT_TOKENS = 512;
+/** Node.js, the pictures on their way to the disk, and a little for the others. */
+const RAM_RESERVE = 0.6e9;
+/** The context, cuBLAS and cuDNN. */
+const CARD_RESERVE = 0.8e9;
+/** A plan that is to help after another one failed needs at most this share of it. */
+const CLEARLY_LESS = 0.9;
+
+/** What a picture of this size takes of each part; sizes in pixels. */
+export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }): MemoryNeeds {
+  const latentPixels = Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
+  const units: Record<Part, number> = {
+    textEncoder: MAX_PROMPT_TOKENS,
+    captionRefiner: MAX_PROMPT_TOKENS,
+    denoiser: latentPixels / compiled.patchSize ** 2,
+    vaeDecoder: latentPixels,
+  };
+  const need = (part: Part): PartNeed => {
+    const { loadedBytes, runningBytes } = compiled[part].memory;
+    return { loadedBytes, runningBytes: RUNNING_FACTOR * (runningBytes.fixed + runningBytes.perUnit * units[part]) };
+  };
+  return { textEncoder: need('textEncoder'), captionRefiner: need('captionRefiner'), denoiser: need('denoiser'), vaeDecoder: need('vaeDecoder') };
+}
+
+/** The plan to begin with, and the next one that needs clearly less, should memory run out all the same; null where there is none. */
+export interface MemoryDecision extends PlannedMemory {
+  next: MemoryPlan | null;
+}
+
+/**
+ * The first plan that fits into what is free, or the one that needs least where none does; `choice` overrides. A card that does not tell its memory begins
+ * with all parts loaded. `onCard` is false where models run on the CPU: plans that move parts there are none then.
+ */
+export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean, choice: MemoryChoice = 'auto'): MemoryDecision {
+  const possible = memoryPlanSchema.options.filter((plan) => onCard || parts.every((part) => placements[plan][part].place === 'device'));
+  const needOf = (plan: MemoryPlan): { device: number; ram: number } => ({
+    device: peakBytes(plan, needs, 'device') + (onCard ? CARD_RESERVE : RAM_RESERVE),
+    ram: onCard ? peakBytes(plan, needs, 'cpu') + RAM_RESERVE : 0,
+  });
+  const freeBytes = onCard ? free.cardBytes : free.ramBytes;
+  const fits = (plan: MemoryPlan): boolean => needOf(plan).device <= (freeBytes ?? Number.POSITIVE_INFINITY) && needOf(plan).ram <= free.ramBytes;
+  const least = possible.toSorted((a, b) => needOf(a).device - needOf(b).device)[0] ?? 'in_turn';
+  // a plan that was chosen for a card that was given up leaves the least to the CPU
+  const plan = choice === 'auto' ? (possible.find(fits) ?? least) : possible.includes(choice) ? choice : 'in_turn';
+  const needBytes = needOf(plan).device;
+  const below = possible.slice(possible.indexOf(plan) + 1);
+  return { plan, needBytes, freeBytes, next: below.find((other) => needOf(other).device <= CLEARLY_LESS * needBytes) ?? null };
+}
+
+const SMALLEST_TILE_PIXELS = 64 * 64;
+
+/** How many input pixels an upscaler's tile keeps: as many as fit into half of what is free, at most what lets a cancel be obeyed soon. */
+export function tilePixelsFor({ runningBytes }: GraphMemory, { ramBytes, cardBytes }: FreeMemory): number {
+  const room = (cardBytes ?? ramBytes) / 2 - RUNNING_FACTOR * runningBytes.fixed;
+  return Math.min(LARGEST_TILE_PIXELS, Math.max(SMALLEST_TILE_PIXELS, Math.floor(room / (RUNNING_FACTOR * runningBytes.perUnit))));
+}
+
+/** The fullest moment of a picture in one place: what stays there, what runs, and its run. */
+function peakBytes(plan: MemoryPlan, needs: MemoryNeeds, place: Placement['place']): number {
+  const here = parts.filter((part) => placements[plan][part].place === place);
+  const moments = here.map((running) => {
+    const loaded = here.filter((part) => part === running || placements[plan][part].stays);
+    return needs[running].runningBytes + loaded.reduce((sum, part) => sum + needs[part].loadedBytes, 0);
+  });
+  return Math.max(0, ...moments);
+}
