@@ -22,6 +22,11 @@ export const benches: Readonly<Record<string, Bench>> = {
   queue: { what: 'eight jobs at once and one by one', minutes: 4, run: async () => (await import('./queue.ts')).compareQueue() },
   repeat: { what: 'a prompt again with another seed', minutes: 1, run: async () => (await import('./repeat.ts')).compareRepeats() },
   growth: { what: 'with the size of pictures and the number of jobs', minutes: 10, run: async () => (await import('./growth.ts')).measureGrowth() },
+  fullsize: {
+    what: 'a random checkpoint of the true sizes, compiled, loaded, to a picture (int8 after the name: that kind)',
+    minutes: 12,
+    run: async () => (await import('./fullsize.ts')).measureFullSize(),
+  },
   window: { what: 'the page in Chromium while every core is busy', minutes: 6, run: async () => (await import('./window.ts')).measureWindow() },
   downloads: { what: 'downloads killed and lied to', minutes: 5, run: async () => (await import('./downloads.ts')).measureDownloads() },
 };
