@@ -12,7 +12,7 @@ import { limits } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/picture-size.ts';
 
 const UPSCALE = 4;
-/** Side of the squares that the bundled checkpoints were trained on. */
+/** Side of the squares that the bundled checkpoints draw best. */
 const CLEAREST_PX = 256;
 
 /** Everything about the picture but its words. */
