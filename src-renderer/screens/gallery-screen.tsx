@@ -188,12 +188,12 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
           else if (event.key === 'Delete' && !job.isDeleted) remove([job.id]);
         }}
       >
-        <span className="absolute inset-0 line-clamp-5 break-words p-3 text-left text-xs text-muted">{prompt}</span>
+        <span className="absolute inset-x-3 top-3 line-clamp-5 break-words text-left text-xs text-muted">{prompt}</span>
         {url !== null && isStaying && <TilePicture url={url} />}
       </button>
       {isStaying && !job.isDeleted && (
-        <p className="pointer-events-none absolute inset-x-0 bottom-0 line-clamp-2 break-words bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
-          {prompt}
+        <p className="pointer-events-none absolute inset-x-0 bottom-0 bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+          <span className="line-clamp-2 break-words">{prompt}</span>
         </p>
       )}
       {job.isStarred && <Star size={16} aria-hidden fill="currentColor" className="absolute top-2 right-2 text-on-picture drop-shadow-[0_0_2px_#000]" />}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRowsAhead } from './rows-ahead.ts';
 
-test('more rows exist on the side that scrolling goes to, and none beyond the list', () => {
+test('more rows exist on the side that scrolling goes to, few after a jump, and none beyond the list', () => {
   const rowsAhead = createRowsAhead();
   const ends = (startIndex: number) => {
     const rows = rowsAhead({ startIndex, endIndex: startIndex + 4, count: 100 });
@@ -9,8 +9,10 @@ test('more rows exist on the side that scrolling goes to, and none beyond the li
     return [rows[0], rows.at(-1)];
   };
   expect(ends(0)).toEqual([0, 10]);
-  expect(ends(40)).toEqual([37, 50]);
-  expect(ends(38)).toEqual([32, 45]);
-  expect(ends(95)).toEqual([92, 99]);
+  expect(ends(40)).toEqual([39, 45]);
+  expect(ends(41)).toEqual([38, 51]);
+  expect(ends(39)).toEqual([33, 46]);
+  expect(ends(49)).toEqual([46, 59]);
+  expect(ends(95)).toEqual([94, 99]);
   expect(rowsAhead({ startIndex: 0, endIndex: 0, count: 0 })).toEqual([]);
 });
