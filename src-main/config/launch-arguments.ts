@@ -12,13 +12,18 @@ const takenOptions = new Set([
   '--allow-origin',
 ]);
 
+/** Everything after the program on the command line: what it takes to start the same way again. */
+export function startArguments(): string[] {
+  return process.argv.slice(1);
+}
+
 /**
  * The arguments that the desktop app was started with, without the program itself.
  * In development the first one is the folder of the app, which is none of the user's.
  */
 export function launchArguments(): string[] {
   const isDevelopment = Reflect.get(process, 'defaultApp') === true;
-  const own = process.argv.slice(1);
+  const own = startArguments();
   if (!isDevelopment) return own;
   const appFolder = own.findIndex((argument) => !argument.startsWith('-'));
   return own.filter((_argument, at) => at !== appFolder);
