@@ -6,6 +6,7 @@ import { IconButton } from '../components/button.tsx';
 import { Bytes } from '../components/bytes.tsx';
 import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
+import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio } from '../components/use-studio.ts';
 import { problemText } from '../i18n/told.ts';
 import { limits } from '../store/draft.ts';
@@ -49,7 +50,7 @@ function DraftNumber({ field, label, help, range, step = 1, isDecimal = false }:
   const value = useStudio((state) => state.draft[field]);
   const problem = useStudio((state) => state.problems[field]);
   const editDraft = useStudio((state) => state.editDraft);
-  const checkFields = useStudio((state) => state.checkFields);
+  const checkOnLeave = useCheckOnLeave();
   return (
     <NumberField
       label={label}
@@ -60,7 +61,7 @@ function DraftNumber({ field, label, help, range, step = 1, isDecimal = false }:
       step={step}
       isDecimal={isDecimal}
       onChange={(text) => editDraft({ [field]: text })}
-      onLeave={checkFields}
+      onLeave={checkOnLeave}
     />
   );
 }
@@ -138,7 +139,7 @@ function SeedOption() {
   const problem = useStudio((state) => state.problems.seed);
   const lastSeed = useStudio((state) => state.lastSeed);
   const editDraft = useStudio((state) => state.editDraft);
-  const checkFields = useStudio((state) => state.checkFields);
+  const checkOnLeave = useCheckOnLeave();
   return (
     <div className="grid grid-cols-[minmax(0,1fr)_auto] items-start gap-3">
       <NumberField
@@ -148,7 +149,7 @@ function SeedOption() {
         problem={problemText(t, problem)}
         range={limits.seed}
         onChange={(text) => editDraft({ seed: text, seedMode: 'fixed' })}
-        onLeave={checkFields}
+        onLeave={checkOnLeave}
       />
       <div className="flex items-center gap-1 pt-7">
         <IconButton label={t('options.seedRandom')} isOn={seedMode === 'random'} onClick={() => editDraft({ seedMode: 'random' })}>

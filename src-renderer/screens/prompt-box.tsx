@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { Button, IconButton } from '../components/button.tsx';
 import { Field } from '../components/field.tsx';
 import { MarkedTextarea } from '../components/marked-textarea.tsx';
+import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { problemText } from '../i18n/told.ts';
 import { cutOf } from '../store/tokens-slice.ts';
@@ -18,7 +19,7 @@ export function PromptBox() {
   const count = useStudio((state) => Number(state.draft.count));
   const problem = useStudio((state) => state.problems.prompt);
   const editDraft = useStudio((state) => state.editDraft);
-  const checkFields = useStudio((state) => state.checkFields);
+  const checkOnLeave = useCheckOnLeave();
   const make = useStudio((state) => state.make);
   const isConnected = useStudio((state) => state.connection.state === 'open');
   const isSending = useStudio((state) => Object.keys(state.requests).length > 0);
@@ -50,7 +51,7 @@ export function PromptBox() {
             aria-describedby={`${describedBy} ${tokensId}`}
             aria-invalid={isWrong}
             className="border-control transition-colors hover:border-ink aria-invalid:border-danger"
-            onBlur={checkFields}
+            onBlur={checkOnLeave}
             onChange={(event) => {
               recall.reset();
               editDraft({ prompt: event.target.value });

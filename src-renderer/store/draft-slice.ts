@@ -59,8 +59,8 @@ export function createDraftSlice({ storage, windowStorage, http, randomSeed }: S
       checkFields() {
         const checked = checkDraft(get().draft);
         const problems = checked.ok ? {} : checked.problems;
-        // That nothing is written yet is told when it is sent, not while somebody fills in the rest.
-        if (problems.prompt?.kind === 'promptEmpty') delete problems.prompt;
+        // that nothing is written yet is told when it is sent, not while somebody fills in the rest; once told it stays until something is written
+        if (problems.prompt?.kind === 'promptEmpty' && get().problems.prompt?.kind !== 'promptEmpty') delete problems.prompt;
         set({ problems });
       },
 

@@ -184,6 +184,8 @@ test('nothing is sent while a field is wrong, and the field is named', () => {
   expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'steps', 'width']);
   state().editDraft({ steps: '9' });
   expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'width']);
+  state().checkFields();
+  expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'width']);
 });
 
 test('the stage follows a job from its request to both pictures', () => {

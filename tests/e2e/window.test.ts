@@ -78,6 +78,10 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect(await prompt(page).getAttribute('aria-invalid')).toBe('true');
     expect(await prompt(page).evaluate((box) => box === document.activeElement)).toBe(true);
     expect(frames.filter((frame) => frame.includes('create_job'))).toEqual([]);
+    // a message that comes or goes as a field is left must not move what is being clicked
+    await page.getByRole('button', { name: 'About: Steps' }).click();
+    await page.getByText(/^How often the drawing is refined\./).waitFor();
+    expect(await page.getByText('Write what you want to see first.').isVisible()).toBe(true);
   });
 
   test('Ctrl+Enter makes the picture, arrow up in the empty box brings the prompt back', async () => {
