@@ -44,7 +44,7 @@ export interface FreeMemory {
 }
 
 /** Measured over computed: ONNX Runtime's arena grows in powers of two, and kernels have their own scratch. `npm run bench -- fullsize` holds it to that. */
-const RUNNING_FACTOR = 1.3;
+const RUNNING_FACTOR = 2;
 const MAX_PROMPT_TOKENS = 512;
 /** Node.js, the pictures on their way to the disk, and a little for the others. */
 const RAM_RESERVE = 0.6e9;

@@ -82,6 +82,15 @@ const normalization: Rule = (context) => {
   return [x];
 };
 
+/** Over one axis, which stays with size 1; the hint `axis` is the one that the second input names. */
+const reduction: Rule = (context) => {
+  const x = input(context, 0);
+  typed(input(context, 1), ['int64'], 'axes');
+  const axis = context.hints['axis'];
+  if (typeof axis !== 'number' || axis < 0 || axis >= x.shape.length) refuse(`hint axis must be a dimension of ${showShape(x.shape)}`);
+  return [{ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? 1 : dim)) }];
+};
+
 function axisOf(context: RuleContext, tensor: TensorType): number {
   const axis = int(context, 'axis');
   const positive = axis < 0 ? axis + tensor.shape.length : axis;
@@ -185,14 +194,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     }
     return [{ type: x.type, shape }];
   },
-  /** Over one axis, which stays with size 1; the hint `axis` is the one that the second input names. */
-  ReduceMax: (context) => {
-    const x = input(context, 0);
-    typed(input(context, 1), ['int64'], 'axes');
-    const axis = context.hints['axis'];
-    if (typeof axis !== 'number' || axis < 0 || axis >= x.shape.length) refuse(`hint axis must be a dimension of ${showShape(x.shape)}`);
-    return [{ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? 1 : dim)) }];
-  },
+  ReduceMax: reduction,
+  ReduceSum: reduction,
   /** One value over `size` places, which the hint names. */
   Expand: (context) => {
     const x = input(context, 0);

@@ -2,7 +2,7 @@ const utf8 = new TextEncoder();
 
 /** Writes the Protocol Buffers wire format (https://protobuf.dev/programming-guides/encoding): what ONNX needs of it. */
 export class ProtoWriter {
-  readonly #chunks: Uint8Array[] = [];
+  #bytes = new Uint8Array(64);
   #size = 0;
 
   get size(): number {
@@ -17,7 +17,7 @@ export class ProtoWriter {
 
   float(field: number, value: number): void {
     this.#varint(field * 8 + 5);
-    this.#push(new Uint8Array(Float32Array.of(value).buffer));
+    this.#append(new Uint8Array(Float32Array.of(value).buffer));
   }
 
   string(field: number, value: string): void {
@@ -27,41 +27,46 @@ export class ProtoWriter {
   bytes(field: number, value: Uint8Array): void {
     this.#varint(field * 8 + 2);
     this.#varint(value.byteLength);
-    this.#push(value);
+    this.#append(value);
   }
 
   message(field: number, write: (inner: ProtoWriter) => void): void {
     const inner = new ProtoWriter();
     write(inner);
-    this.#varint(field * 8 + 2);
-    this.#varint(inner.#size);
-    for (const chunk of inner.#chunks) this.#push(chunk);
+    this.bytes(field, inner.finish());
   }
 
-  /** All that was written, in one piece. */
+  /** All that was written so far; what is written afterwards may change it. */
   finish(): Uint8Array {
-    const out = new Uint8Array(this.#size);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      out.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return out;
+    return this.#bytes.subarray(0, this.#size);
   }
 
   #varint(value: number): void {
-    const bytes: number[] = [];
-    let rest = BigInt.asUintN(64, BigInt(value));
-    while (rest > 0x7fn) {
-      bytes.push(Number(rest & 0x7fn) | 0x80);
-      rest >>= 7n;
+    let rest = value;
+    if (rest < 0 || rest >= 2 ** 31) {
+      let wide = BigInt.asUintN(64, BigInt(value));
+      for (; wide >= 2n ** 31n; wide >>= 7n) this.#byte(Number(wide & 0x7fn) | 0x80);
+      rest = Number(wide);
     }
-    bytes.push(Number(rest));
-    this.#push(Uint8Array.from(bytes));
+    for (; rest > 0x7f; rest >>>= 7) this.#byte((rest & 0x7f) | 0x80);
+    this.#byte(rest);
   }
 
-  #push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#size += chunk.byteLength;
+  #byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#size++] = value;
+  }
+
+  #append(bytes: Uint8Array): void {
+    this.#reserve(bytes.byteLength);
+    this.#bytes.set(bytes, this.#size);
+    this.#size += bytes.byteLength;
+  }
+
+  #reserve(count: number): void {
+    if (this.#size + count <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#size + count, 2 * this.#bytes.length));
+    larger.set(this.#bytes.subarray(0, this.#size));
+    this.#bytes = larger;
   }
 }

@@ -104,10 +104,12 @@ function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k
  * What the packed product leaves out, in one skinny product. MatMulNBits without zero points computes (q - 8) * scale, so each group lacks
  * zero_point + 8 * scale, a constant that meets the sum of x over the group; the SVD correction has the same form, with svd_down in place of the sums:
  * `[x svd_down^T | groupsums(x)] [svd_up | zero_point + 8 scale]^T`.
+ * On a GPU the sums are a product with ones and zeros, in one with svd_down: a launch less. On the CPU they are added up, which costs no weights.
  */
 function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, linear: QuantizedLinear): Value {
   const { n, k, groups } = linear;
   // added up in float32 when the session loads, then of the type of x
+  const isCpu = weights.numerics.accuracyLevel === 4;
   const floats = (tensor: QuantizedLinear['scale'], view: number[]): Value => cast(graph, weights.inPlace(graph, tensor, view), 'float32');
   const factor = (parts: Value[], axis: number): Value => cast(graph, parts.length === 1 ? (parts[0] as Value) : concat(graph, parts, axis), floatTypeOf(x));
   const down: Value[] = [];
@@ -119,16 +121,25 @@ function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, l
   }
   if (linear.zeroPoint) {
     const middle = multiply(graph, floats(linear.scale, [n * groups]), graph.scalar(8));
-    down.push(groupSums(graph, groups, k));
+    if (!isCpu) down.push(groupSelector(graph, groups, k));
     up.push(add(graph, floats(linear.zeroPoint, [n, groups]), reshape(graph, middle, [n, groups])));
   }
-  if (down.length === 0) return main;
-  const inner = gemm(graph, x, factor(down, 0), null); // [S, rank + groups]
-  return gemm(graph, inner, factor(up, 1), main);
+  if (up.length === 0) return main;
+  const inner = down.length === 0 ? [] : [gemm(graph, x, factor(down, 0), null)];
+  if (isCpu && linear.zeroPoint) inner.push(groupSums(graph, x, groups, k));
+  // [S, rank + groups]
+  return gemm(graph, inner.length === 1 ? (inner[0] as Value) : concat(graph, inner, 1), factor(up, 1), main);
+}
+
+/** x [S, K] -> [S, groups]. Equal nodes are one when the session has loaded, so what q, k and v share is added up once. */
+function groupSums(graph: GraphBuilder, x: Value, groups: number, k: number): Value {
+  const tokens = x.shape[0] ?? 0;
+  const perGroup = reshape(graph, x, [tokens, groups, k / groups]);
+  return reshape(graph, graph.add('ReduceSum', [perGroup, graph.ints([2])], { hints: { axis: 2 } }), [tokens, groups]);
 }
 
 /** [groups, K], one where a column belongs to a group. */
-function groupSums(graph: GraphBuilder, groups: number, k: number): Value {
+function groupSelector(graph: GraphBuilder, groups: number, k: number): Value {
   const indicator = new Float32Array(groups * k);
   for (let i = 0; i < k; i++) indicator[Math.floor((i * groups) / k) * k + i] = 1;
   return graph.floats(indicator, [groups, k]);
