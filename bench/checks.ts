@@ -16,7 +16,7 @@ const checkSchema = z.object({
 export type Check = z.infer<typeof checkSchema>;
 
 /** What the parts of a command measured, each on its own day. */
-const partResultsSchema = z.record(
+export const partResultsSchema = z.record(
   z.string(),
   z.object({ date: z.string(), machine: z.string(), version: z.string(), node: z.string(), seconds: z.number(), checks: z.array(checkSchema) }),
 );
@@ -45,6 +45,18 @@ export function limitText({ least, most, goal, unit }: Check): string {
   ]
     .filter((part) => part !== '')
     .join(', ');
+}
+
+/** One table a part, in Markdown, with the machine and the day above it. */
+export function checkTables(results: PartResults): string[] {
+  return Object.entries(results).flatMap(([part, { date, machine, version, node, seconds, checks }]) => [
+    `**${part}**, ${date}, ${machine}, version ${version} on Node.js ${node}, in ${seconds} s:`,
+    '',
+    '| what | measured | limit | held |',
+    '|---|---|---|---|',
+    ...checks.map((check) => `| ${check.what} | ${check.value.toLocaleString('en')} ${check.unit} | ${limitText(check)} | ${verdict(check)} |`),
+    '',
+  ]);
 }
 
 /** What `bench/results/COMMAND.json` holds; empty before the first run. */

@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
@@ -97,7 +97,7 @@ async function downloadWith(fault: Fault, times: number): Promise<DownloadResult
       sizeBytes: [...repository.files.values()].reduce((sum, { length }) => sum + length, 0),
       fetchedBytes: library.counts.fetchedBytes,
       state,
-      error: error?.message.replaceAll(/:\d{4,5}\b/g, '') ?? null,
+      error: error === null ? null : withoutPlace(error.message),
       isRight: state === 'installed' && (await isWhole(join(folder, 'hub'), repository.files)),
     };
   } finally {
@@ -106,6 +106,11 @@ async function downloadWith(fault: Fault, times: number): Promise<DownloadResult
     await server.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A server's port and this machine's names say nothing about a download. */
+function withoutPlace(message: string): string {
+  return message.replaceAll(/:\d{4,5}\b/g, '').replaceAll(hostname(), 'a name');
 }
 
 async function isWhole(cacheDir: string, files: ReadonlyMap<string, Buffer>): Promise<boolean> {

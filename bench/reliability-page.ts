@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
-import { limitText, loadChecks, type PartResults, verdict } from './checks.ts';
+import { checkTables, loadChecks } from './checks.ts';
 
 /** Writes `docs/reliability.md` from what lies in `bench/results`. */
 export async function writeReliabilityPage(): Promise<void> {
   const page = ['# Reliability, measured', '', INTRODUCTION];
   for (const { command, title, text } of COMMANDS) {
     const results = await loadChecks(command);
-    if (Object.keys(results).length > 0) page.push('', `## ${title}`, '', text, '', ...tables(results));
+    if (Object.keys(results).length > 0) page.push('', `## ${title}`, '', text, '', ...checkTables(results));
   }
   await writeFile(join(programDir, 'docs/reliability.md'), `${page.join('\n')}\n`);
 }
@@ -52,14 +52,3 @@ const COMMANDS = [
     ].join('\n'),
   },
 ] as const;
-
-function tables(results: PartResults): string[] {
-  return Object.entries(results).flatMap(([part, { date, machine, version, node, seconds, checks }]) => [
-    `**${part}**, ${date}, ${machine}, version ${version} on Node.js ${node}, in ${seconds} s:`,
-    '',
-    '| what | measured | limit | held |',
-    '|---|---|---|---|',
-    ...checks.map((check) => `| ${check.what} | ${check.value.toLocaleString('en')} ${check.unit} | ${limitText(check)} | ${verdict(check)} |`),
-    '',
-  ]);
-}

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
+import { checkTables, partResultsSchema } from './checks.ts';
 import { type Comparison, type ComparisonResults, comparisonFile, comparisonNames, comparisonResultsSchema } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
 import { downloadTable } from './download-table.ts';
@@ -13,7 +14,7 @@ import { windowVerdicts } from './window-verdicts.ts';
 
 /**
  * Puts the measured numbers between their marks: what a user wants to know into both READMEs, the window and the comparisons into `docs/performance.md`,
- * downloads into `docs/models.md`.
+ * downloads and the full size into `docs/models.md`.
  * What was not measured yet is told and stays as it is.
  */
 export async function writeReport(): Promise<void> {
@@ -27,6 +28,7 @@ export async function writeReport(): Promise<void> {
   await reportComparison('start', { 'README.md': englishStart, 'README.zh-CN.md': chineseStart });
   await reportComparison('load', { 'README.md': englishMemory, 'README.zh-CN.md': chineseMemory });
   await report('downloads', downloadResultsSchema, { 'docs/models.md': downloadTable });
+  await report('fullsize', partResultsSchema, { 'docs/models.md': (results) => checkTables(results).join('\n').trimEnd() });
 }
 
 function reportComparison(name: string, places: Record<string, (results: ComparisonResults) => string>): Promise<void> {

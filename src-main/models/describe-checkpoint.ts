@@ -111,12 +111,12 @@ async function listFolder(dir: string): Promise<string[]> {
   try {
     return await readdir(dir);
   } catch (cause) {
-    throw new AppError(
-      'checkpoint_missing',
-      `${dir} cannot be read (${errnoCode(cause)}); a checkpoint has the folders ${checkpointParts.join(', ')}.`,
-      { path: dir },
-      { cause },
-    );
+    const code = errnoCode(cause);
+    const why =
+      code === 'EACCES' || code === 'EPERM'
+        ? 'the user that this program runs as has no right to it. Give it the right to read the folder and what is in it, or name another folder'
+        : `a checkpoint has the folders ${checkpointParts.join(', ')}`;
+    throw new AppError('checkpoint_missing', `${dir} cannot be read (${code}); ${why}.`, { path: dir }, { cause });
   }
 }
 
