@@ -128,7 +128,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
   const env = () => (libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform));
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env }),
-    config: engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'resident', dataDir: work }),
+    config: engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'auto', dataDir: work }),
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });
   const before = await usedBytes(device);

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
+import { resourcesDir } from '#main/lib/program-files.ts';
+import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
+import { ModelHost } from './model-host.ts';
+
+let cacheDir: string;
+beforeAll(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'model-host-'));
+});
+afterAll(() => rm(cacheDir, { recursive: true }));
+
+const params = { prompt: 'a cat', width: 256, height: 256, steps: 3, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
+const picture = { width: 1, height: 1, data: new Uint8Array(3) };
+const hooks = { onProgress: () => {} };
+const signal = { cancelled: false };
+
+/** What was compiled for and how it was loaded, for one picture and its enlargement. */
+async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, accuracy: 'exact' | 'fast') {
+  const targets: string[] = [];
+  const loaded: unknown[] = [];
+  const host = new ModelHost(
+    {
+      compileCheckpoint: (request, onProgress) => {
+        targets.push(request.target);
+        return compileCheckpoint(request, onProgress);
+      },
+      compileUpscaler: (request, onProgress) => {
+        targets.push(request.target);
+        return compileUpscaler(request, onProgress);
+      },
+      loadTextToImage: async (_compiled, { provider, card }) => {
+        loaded.push({ provider, card });
+        return { follow: async () => {}, generate: async () => picture };
+      },
+      loadUpscaler: async (_compiled, { provider, card }) => {
+        loaded.push({ provider, card });
+        return { upscale: async () => picture };
+      },
+      freeMemory: async () => ({ cardBytes: 80e9, ramBytes: 80e9 }),
+    },
+    { ...config, deviceReason: 'a test', threads: 1, cacheDir },
+  );
+  const files = { checkpointDir: join(resourcesDir, 'models/storybook-uint4'), checkpointIdentity: 'bundled', outputPath: '/a.png', texts: [] };
+  const generate: GenerateOrder = { type: 'generate', id: 1, accuracy, memory: 'auto', params, previews: false, ...files };
+  const upscalerPath = join(resourcesDir, 'upscalers/realesr-general-x4v3.safetensors');
+  const upscale: UpscaleOrder = { type: 'upscale', id: 2, accuracy, upscalerPath, upscalerIdentity: 'u', inputPath: '/a.png', outputPath: '/b.png', texts: [] };
+  await host.generate(generate, hooks, signal);
+  await host.upscale(upscale, picture, hooks, signal);
+  return { targets, loaded };
+}
+
+test.each([
+  [{ device: 'cpu' }, 'fast', 'cpu-fast', 'cpu', 0],
+  [{ device: 'cuda:1', gpuPrecision: 'bf16' }, 'fast', 'gpu-bf16', 'cuda', 1],
+  [{ device: 'cuda', gpuPrecision: 'fp16' }, 'fast', 'gpu-fp16', 'cuda', 0],
+  [{ device: 'cuda:1', gpuPrecision: 'bf16' }, 'exact', 'gpu-fp32', 'cuda', 1],
+  [{ device: 'dml:2', gpuPrecision: 'fp16' }, 'fast', 'gpu-fp16', 'dml', 2],
+] as const)('%o, %s: graphs for %s, loaded on %s, card %i', async (config, accuracy, target, provider, card) => {
+  expect(await heardOn(config, accuracy)).toEqual({
+    targets: [target, target],
+    loaded: [
+      { provider, card },
+      { provider, card },
+    ],
+  });
+});
