@@ -302,16 +302,20 @@ test('a disk with too little room is told before anything is fetched, with how m
   expect(server.sentBytes).toBe(0);
 });
 
-test('a disk that fills up on the way fails with its code, and the installation goes on when there is room', async (context) => {
-  needsMount(context);
-  const place = mkdtempSync(join(tmpdir(), 'cuda-pack-disk-'));
-  onTestFinished(() => rmSync(place, { recursive: true }));
-  const disk = new SmallDisk(join(place, 'data'), 'size=4m');
-  const pack = packWith({ dataDir: join(place, 'data'), freeBytes: async () => Number.MAX_SAFE_INTEGER });
-  expect(await settled(pack, pack.act('install', accepted))).toMatchObject({ state: 'failed', error: { code: 'disk_full' } });
-  disk.change('size=20m');
-  expect(await settled(pack, pack.act('install', plain))).toMatchObject({ state: 'installed' });
-});
+test.for(['wheels', 'releases'] as const)(
+  'a disk that fills up under %s fails with its code, and the installation goes on when there is room',
+  async (source, context) => {
+    needsMount(context);
+    if (source === 'releases') await serve(makeStandInPack(source, library));
+    const place = mkdtempSync(join(tmpdir(), 'cuda-pack-disk-'));
+    onTestFinished(() => rmSync(place, { recursive: true }));
+    const disk = new SmallDisk(join(place, 'data'), 'size=4m');
+    const pack = packWith({ ...(source === 'releases' ? fromVendors() : {}), dataDir: join(place, 'data'), freeBytes: async () => Number.MAX_SAFE_INTEGER });
+    expect(await settled(pack, pack.act('install', accepted))).toMatchObject({ state: 'failed', error: { code: 'disk_full' } });
+    disk.change('size=20m');
+    expect(await settled(pack, pack.act('install', plain))).toMatchObject({ state: 'installed' });
+  },
+);
 
 test('where there is none for the system, that is said and nothing else can be done', async () => {
   const pack = packWith({ plan: null });

@@ -1,8 +1,8 @@
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
+import { freeBytesOf, renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
 import { type FetchCounts, type FetchParts, fetchFile } from '#main/models/fetch-file.ts';
 import { unreachable } from '#main/models/hub-client.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -164,11 +164,6 @@ async function assertRoom({ plan, packsDir, freeBytes = freeBytesOf }: InstallPa
   if (free >= neededBytes) return;
   const message = `The CUDA pack needs ${megabytes(neededBytes)} on the disk of ${packsDir}, where ${megabytes(free)} are free: ${megabytes(neededBytes - free)} are missing. Free them and install again.`;
   throw new AppError('disk_full', message, { neededBytes, freeBytes: free });
-}
-
-async function freeBytesOf(dir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dir);
-  return bavail * bsize;
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -4,7 +4,7 @@ import type { CudaLicence } from '#shared/domain/cuda-pack.ts';
 export const cudaLicences: readonly CudaLicence[] = [
   {
     name: 'NVIDIA Software License Agreement and CUDA Supplement',
-    covers: 'the CUDA runtime, cuBLAS and cuRAND',
+    covers: 'the CUDA runtime, NVRTC, cuBLAS and cuRAND',
     url: 'https://docs.nvidia.com/cuda/eula/',
   },
   {

@@ -49,6 +49,7 @@ const linuxFiles = {
   cublas: ['libcublas.so.13', 'libcublasLt.so.13'],
   cudart: ['libcudart.so.13'],
   curand: ['libcurand.so.10'],
+  nvrtc: ['libnvrtc.so.13', 'libnvrtc-builtins.so.13.1'],
   cudnn: [
     'libcudnn.so.9',
     'libcudnn_adv.so.9',
@@ -66,6 +67,7 @@ const windowsFiles: typeof linuxFiles = {
   cublas: ['cublas64_13.dll', 'cublasLt64_13.dll'],
   cudart: ['cudart64_13.dll'],
   curand: ['curand64_10.dll'],
+  nvrtc: ['nvrtc64_130_0.dll', 'nvrtc-builtins64_131.dll'],
   cudnn: [
     'cudnn64_9.dll',
     'cudnn_adv64_9.dll',
@@ -109,6 +111,12 @@ const wheels: Readonly<Record<PackSystem, Readonly<Record<Part, Wheel>>>> = {
       '6ea66d0de7e71472b800829b525df15027bd3d8d0c475778a4d2b2abc7b453bb',
       59_950_480,
     ],
+    nvrtc: [
+      'nvidia-cuda-nvrtc',
+      'nvidia_cuda_nvrtc-13.1.115-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl',
+      'd7cf1284ab82f379884decc8813d9d4a729bc96b1ec020a9cf80303f698d73c4',
+      46_564_545,
+    ],
     cudnn: [
       'nvidia-cudnn-cu13',
       'nvidia_cudnn_cu13-9.20.0.48-py3-none-manylinux_2_27_x86_64.whl',
@@ -136,6 +144,12 @@ const wheels: Readonly<Record<PackSystem, Readonly<Record<Part, Wheel>>>> = {
       'nvidia_cudnn_cu13-9.20.0.48-py3-none-win_amd64.whl',
       'af8139732b99c0118be65ea5aac97f0d46018f8c552889e49d2fb0c6261a4a24',
       350_712_614,
+    ],
+    nvrtc: [
+      'nvidia-cuda-nvrtc',
+      'nvidia_cuda_nvrtc-13.1.115-py3-none-win_amd64.whl',
+      'f3e2bade7aa27bffe59ea507a2d7dbe65cdf8cb4a8f545c781cd5e6c9e9f5a91',
+      40_551_528,
     ],
   },
 };
@@ -170,6 +184,12 @@ const releases: Readonly<Record<PackSystem, Readonly<Record<Part, Release>>>> = 
       'e15c2a59c29a0f3eb2b33c34c06cc1e1abba5b1b9ccf5e34c43d9787e84498dc',
       86_661_740,
     ],
+    nvrtc: [
+      'cuda',
+      'cuda_nvrtc/linux-x86_64/cuda_nvrtc-linux-x86_64-13.1.115-archive.tar.xz',
+      '86077f16674ccea3e621ade9678887a37aca8f7500091aee4cabb1915e0c527b',
+      60_146_948,
+    ],
     cudnn: [
       'cudnn',
       'cudnn/linux-x86_64/cudnn-linux-x86_64-9.20.0.48_cuda13-archive.tar.xz',
@@ -197,6 +217,12 @@ const releases: Readonly<Record<PackSystem, Readonly<Record<Part, Release>>>> = 
       '9e9e46f7506415127f4014e00eced19998762bd4938603d9cb154ce23c86f838',
       54_992_852,
     ],
+    nvrtc: [
+      'cuda',
+      'cuda_nvrtc/windows-x86_64/cuda_nvrtc-windows-x86_64-13.1.115-archive.zip',
+      '4ddd5a1e34fd62bb41e78c0725edfbf5609f4ecedd7fe118eddf2148b097fc91',
+      284_695_391,
+    ],
     cudnn: [
       'cudnn',
       'cudnn/windows-x86_64/cudnn-windows-x86_64-9.20.0.48_cuda13-archive.zip',
@@ -207,8 +233,8 @@ const releases: Readonly<Record<PackSystem, Readonly<Record<Part, Release>>>> = 
 };
 
 const systems = {
-  'linux-x64': { files: linuxFiles, copied: 'libonnxruntime.so.1', provider: 'libonnxruntime_providers_cuda.so', installedBytes: 1_502_442_361 },
-  'win32-x64': { files: windowsFiles, copied: null, provider: 'onnxruntime_providers_cuda.dll', installedBytes: 1_202_226_223 },
+  'linux-x64': { files: linuxFiles, copied: 'libonnxruntime.so.1', provider: 'libonnxruntime_providers_cuda.so', installedBytes: 1_621_068_615 },
+  'win32-x64': { files: windowsFiles, copied: null, provider: 'onnxruntime_providers_cuda.dll', installedBytes: 1_302_207_629 },
 } as const;
 
 /** Null where ONNX Runtime has no CUDA build for the system. */

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
-import { diskError } from '#main/lib/write-file.ts';
+import { diskError, freeBytesOf } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { damagedPack } from './damaged-pack.ts';
 import type { PackedFile } from './pack-folder.ts';
@@ -18,6 +17,9 @@ import { readZipDirectory, unzipEntry } from './read-zip.ts';
 export async function unpackArchive(archive: PackArchive, path: string, dir: string, signal: AbortSignal): Promise<PackedFile[]> {
   return archive.type === 'zip' ? unpackZip(archive, path, dir, signal) : unpackTar(archive, path, dir, signal);
 }
+
+/** A disk with less room than that is full to a program that writes blocks. */
+const FULL_BYTES = 65_536;
 
 /** Writes `chunks` to `path`, synced, and returns their size and hash. */
 export async function writeHashed(chunks: AsyncIterable<Uint8Array>, path: string, name: string, signal: AbortSignal): Promise<PackedFile> {
@@ -68,8 +70,11 @@ async function unpackTar({ name, files }: PackArchive, path: string, dir: string
   await mkdir(aside);
   try {
     const patterns = files.map(({ member }) => `*/${member}*`);
-    await promisify(execFile)('tar', ['-xf', path, '-C', aside, '--no-same-owner', '--wildcards', ...patterns], { signal }).catch((cause: unknown) => {
+    await promisify(execFile)('tar', ['-xf', path, '-C', aside, '--no-same-owner', '--wildcards', ...patterns], { signal }).catch(async (cause: unknown) => {
       signal.throwIfAborted();
+      // tar says why in the user's language
+      if ((await freeBytesOf(dir)) < FULL_BYTES)
+        throw await diskError(Object.assign(new Error('tar failed on a full disk', { cause }), { code: 'ENOSPC' }), aside, 0);
       throw unreadableTar(name, cause);
     });
     const root = await realpath(aside);
@@ -82,12 +87,30 @@ async function unpackTar({ name, files }: PackArchive, path: string, dir: string
       );
       const real = await realpath(found).catch(() => found);
       if (!real.startsWith(root + sep)) throw damagedPack(name, `has a ${wanted.member} that leads out of it`);
-      packed.push(await writeHashed(createReadStream(real, { highWaterMark: 1 << 20 }), join(dir, wanted.name), wanted.name, signal));
+      packed.push(await takeHashed(real, join(dir, wanted.name), wanted.name, signal));
     }
     return packed;
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
+}
+
+/** Moves a file that lies on the same disk, synced, and returns its size and hash: a copy would need its room twice. */
+async function takeHashed(from: string, to: string, name: string, signal: AbortSignal): Promise<PackedFile> {
+  const hash = createHash('sha256');
+  const source = await open(from, 'r+');
+  let size = 0;
+  try {
+    for await (const chunk of source.createReadStream({ highWaterMark: 1 << 20, autoClose: false, signal }) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      size += chunk.byteLength;
+    }
+    await source.sync();
+  } finally {
+    await source.close();
+  }
+  await rename(from, to);
+  return { name, size_bytes: size, sha256: hash.digest('hex') };
 }
 
 /** What of the archive is meant: the file of that name that lies nearest to its root. */

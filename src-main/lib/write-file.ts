@@ -62,7 +62,8 @@ export async function diskError(cause: unknown, path: string, neededBytes: numbe
   return new AppError('disk_failed', `Writing ${path} failed (${code}). Check the disk, then try again.`, {}, { cause });
 }
 
-async function freeBytesOf(folder: string): Promise<number> {
+/** What is left to us on the disk that holds `folder`. */
+export async function freeBytesOf(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }
