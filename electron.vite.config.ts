@@ -9,7 +9,17 @@ import type { Plugin } from 'vite';
 const fromRoot = (...parts: string[]): string => resolve(import.meta.dirname, ...parts);
 
 /** Every file that something starts, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
-const entries = ['index', 'headless', 'generate', 'parity', 'compile', 'engine/worker', 'engine/model-thread', 'pictures/picture-thread'];
+const entries = [
+  'index',
+  'headless',
+  'generate',
+  'parity',
+  'compile',
+  'engine/worker',
+  'engine/model-thread',
+  'inference/meter-thread',
+  'pictures/picture-thread',
+];
 
 /** Lays the two files of Swagger UI that `/docs` shows into `out/`, so that the rest of that package is not shipped. */
 const copySwaggerUi: Plugin = {

@@ -13,7 +13,7 @@ import { createEngine, type EngineConfig, type SupervisedEngine } from './engine
 import { createPromptMeter } from './inference/prompt-meter.ts';
 import { createJobs, openSettings } from './jobs/create-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
-import { programDir, resourcesDir } from './lib/program-files.ts';
+import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
 import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';
@@ -70,7 +70,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
     library.start();
     const accessKey = loadAccessKey(dataDir);
     const rendererDir = join(programDir, 'out', 'renderer');
-    const measurePrompt = createPromptMeter();
+    const promptMeter = createPromptMeter(entryFile('inference/meter-thread.ts'));
     const engineStatus = () => engine.status();
     const server = await buildServer({
       config,
@@ -82,7 +82,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
       accessKey,
       rendererDir,
       version,
-      measurePrompt,
+      measurePrompt: promptMeter.measure,
       log,
     });
     // one that was killed has left its own
@@ -98,6 +98,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
       // in this order the clients still hear how their jobs were left
       await jobs.close(how);
       await server.close();
+      await promptMeter.close();
       await library.close();
       await cudaPack.close();
       await hub.close();
