@@ -41,11 +41,12 @@ test('a time left is claimed for measured steps only', () => {
   expect(overallProgress({ ...job, progress: progress('decoding', 9) }).remaining).toBeNull();
 });
 
-test('the time left counts down to the measured end, and falls back on the steps when that is past', () => {
+test('the time left counts down to the measured end, and is never less than the steps need', () => {
   const drawing = { ...job, progress: progress('generating', 4) };
   const left = (finishAtMs: number | null, nowMs: number) => timeLeft({ ...drawing, finishAtMs }, overallProgress(drawing), nowMs);
   expect(left(75_000, 0)).toBe('01:15');
-  expect(left(75_000, 70_000)).toBe('00:05');
+  expect(left(75_000, 60_000)).toBe('00:15');
+  expect(left(75_000, 70_000)).toBe('00:09');
   expect(left(7_384_000, 0)).toBe('2:03:04');
   expect(left(75_000, 80_000)).toBe('00:09');
   expect(left(null, 0)).toBe('00:09');

@@ -42,10 +42,15 @@ export function overallProgress(job: Job): OverallProgress {
   };
 }
 
-/** Time until the job is done, enlargement included, as `mm:ss`; without one measured, of the drawing steps alone. Null where nothing is known. */
+/**
+ * Time until the job is done, enlargement included, as `mm:ss`; without one measured, or where that was too short, of the drawing steps alone. Null where
+ * nothing is known.
+ */
 export function timeLeft(job: Job, { remaining }: OverallProgress, nowMs: number): string | null {
-  const seconds = job.finishAtMs === null ? 0 : Math.round((job.finishAtMs - nowMs) / 1000);
-  if (seconds < 1) return remaining;
+  const untilDone = job.finishAtMs === null ? 0 : Math.round((job.finishAtMs - nowMs) / 1000);
+  const drawing = (remaining ?? '').split(':').reduce((seconds, part) => seconds * 60 + Number(part), 0);
+  const seconds = Math.max(untilDone, drawing);
+  if (seconds < 1) return null;
   const pad = (value: number) => String(value).padStart(2, '0');
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   return `${hours === 0 ? '' : `${hours}:`}${pad(minutes)}:${pad(seconds % 60)}`;
