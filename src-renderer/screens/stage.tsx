@@ -65,7 +65,7 @@ function Picture({ job }: { job: Job }) {
       <Message>
         <TriangleAlert size={28} aria-hidden className="text-danger" />
         <p className="font-medium text-ink">{t('stage.failed')}</p>
-        <p className="max-w-prose text-center">{errorText(t, job.failure)}</p>
+        <p className="max-w-prose text-center text-balance">{errorText(t, job.failure)}</p>
       </Message>
     );
   }

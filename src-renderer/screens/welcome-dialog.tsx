@@ -149,7 +149,7 @@ function Trial() {
       {isRunning && <TrialProgress />}
       {job?.failure != null && <p className="font-medium text-danger">{errorText(t, job.failure)}</p>}
       {!isRunning && (
-        <Button className="self-start" onClick={() => start(t('welcome.prompt'))}>
+        <Button className="self-start py-1.5 text-left whitespace-normal!" onClick={() => start(t('welcome.prompt'))}>
           {t(measured === undefined ? 'welcome.measure' : 'welcome.measureAgain')}
         </Button>
       )}
