@@ -20,7 +20,7 @@ export function Segmented<T extends string>({ label, value, options, onChange, i
           <label
             key={option.value}
             title={option.title}
-            className="flex min-h-8 min-w-0 flex-1 items-center justify-center gap-1 rounded-sm px-1 text-sm text-muted transition-colors hover:text-ink has-checked:bg-selected has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
+            className="flex min-h-8 min-w-0 flex-1 items-center justify-center gap-1 rounded-sm px-1 text-center text-sm text-muted transition-colors hover:text-ink has-checked:bg-selected has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
           >
             <input type="radio" className="sr-only" name={name} value={option.value} checked={option.value === value} onChange={() => onChange(option.value)} />
             {option.label}
