@@ -37,7 +37,7 @@ test('Chinese texts are Chinese', () => {
 
 /** Keys that the code builds from a value: everything under these is used. */
 const builtKeys =
-  /^(error|problem|phase|status|announce|example|style|nav|engineState|modelState|modelAction|deviceState|cudaState|notice|connection|origin|update\.off|updateFailure)\./;
+  /^(error|problem|phase|status|announce|example|style|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|notice|connection|origin|update\.off|updateFailure)\./;
 
 // That every key in use exists is seen to by the compiler.
 test('every key is used', () => {
