@@ -56,6 +56,8 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
   let work: Work | null = null;
   /** Why the last installation stopped. */
   let failure: AppError | null = null;
+  /** Begins above every one that an earlier process gave out. */
+  let revision = Date.now();
 
   async function entry(): Promise<CudaPackEntry> {
     const others = listPacks(packsDir)
@@ -73,6 +75,7 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
       seconds_left: null,
       installed_bytes: plan?.installedBytes ?? 0,
       error: null,
+      revision,
       licences: [...cudaLicences],
       others,
     };
@@ -201,6 +204,7 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
   }
 
   function tell(): void {
+    revision++;
     if (work !== null) work.toldAt = performance.now();
     if (listeners.size === 0) return;
     entry().then(

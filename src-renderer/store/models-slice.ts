@@ -67,10 +67,12 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
 
       cudaPack: null,
 
-      refreshCudaPack: oneAtATime(() => http.cudaPack().then((cudaPack) => set({ cudaPack }), get().tellFailure)),
+      refreshCudaPack: oneAtATime(() => http.cudaPack().then(get().receiveCudaPack, get().tellFailure)),
 
       receiveCudaPack(pack) {
         const before = get().cudaPack;
+        // the answer to a click may come after the message that tells its end
+        if (before !== null && before.revision > pack.revision) return;
         set({ cudaPack: pack });
         // what CUDA can do has changed with it
         if (before !== null && before.state !== pack.state && (pack.state === 'installed' || pack.state === 'absent')) get().refreshDevices(false);

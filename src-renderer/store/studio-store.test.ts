@@ -63,6 +63,7 @@ const cudaPack: CudaPackEntry = {
   seconds_left: null,
   installed_bytes: 20,
   error: null,
+  revision: 5,
   licences: [],
   others: [],
 };
@@ -500,6 +501,19 @@ test('models are kept as the server tells them: an action, progress, and one tha
   const asked = calls.filter((call) => call === 'models').length;
   state().receive({ type: 'model_progress', model: { ...model, state: 'installed' } });
   expect(calls.filter((call) => call === 'models').length).toBe(asked + 1);
+});
+
+test('the answer to a click that comes after the message of its end changes nothing', async () => {
+  const { state } = setUp();
+  state().refreshCudaPack();
+  await settled();
+  expect(state().cudaPack?.state).toBe('absent');
+  const failed: CudaPackEntry = { ...cudaPack, state: 'failed', revision: 7, error: { code: 'download_failed', message: 'cut' } };
+  state().receive({ type: 'cuda_pack_progress', pack: failed });
+  state().receiveCudaPack({ ...cudaPack, state: 'downloading', revision: 6 });
+  expect(state().cudaPack).toEqual(failed);
+  state().receiveCudaPack({ ...cudaPack, state: 'downloading', revision: 8 });
+  expect(state().cudaPack?.state).toBe('downloading');
 });
 
 test('a model that cannot be added says why, and one that cannot be acted on is told', async () => {

@@ -36,6 +36,8 @@ export const cudaPackSchema = z.object({
   installed_bytes: z.number().int(),
   /** Why it is `unsupported`, `failed` or `damaged`. */
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Grows with each change: who hears of the pack by an answer and by a message keeps what has the larger one. */
+  revision: z.number().int(),
   licences: z.array(cudaLicenceSchema),
   /** Packs of other versions that lie here beside it. */
   others: z.array(z.object({ version: z.string(), onnxruntime: z.string(), size_bytes: z.number().int() })),

@@ -110,6 +110,7 @@ const packEntry: CudaPackEntry = {
   seconds_left: null,
   installed_bytes: 2,
   error: null,
+  revision: 1,
   licences: [],
   others: [],
 };

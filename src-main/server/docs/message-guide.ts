@@ -14,6 +14,7 @@ export const EXAMPLE_CUDA_PACK: CudaPackEntry = {
   seconds_left: 33,
   installed_bytes: 1_480_000_000,
   error: null,
+  revision: 1_770_163_200_042,
   licences: [{ name: 'MIT License', covers: 'the CUDA execution provider of ONNX Runtime', url: 'https://github.com/microsoft/onnxruntime/blob/main/LICENSE' }],
   others: [],
 };
