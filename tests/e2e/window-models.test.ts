@@ -1,7 +1,9 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { packSystem } from '#main/cuda-pack/pack-plan.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
+import { startPackServer } from '../support/stand-in-pack.ts';
 import { noBrowser } from './browser.ts';
 import { go } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
@@ -49,5 +51,34 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
     // the refused folder was answered with 422, which a browser writes into its console
     expect(faults.filter((fault) => !fault.includes('422'))).toEqual([]);
     await page.context().close();
+  });
+});
+
+describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
+  test('is installed only when its licences are agreed to; what stopped it is told, and it can be taken away', async (context) => {
+    context.skip(packSystem(process.platform, process.arch) === null, 'there is no CUDA pack for this system');
+    const index = await startPackServer(new Map());
+    const studio = new WindowStudio({}, ['--wheel-index', `${index.origin}/simple`]);
+    onTestFinished(async () => {
+      await studio.close();
+      await index.close();
+    });
+    await studio.start();
+    const { page, faults } = await studio.visit();
+    await go(page, 'Settings');
+    const pack = page.getByRole('region', { name: 'NVIDIA card', exact: true });
+    const install = pack.getByRole('button', { name: 'Install the CUDA pack' });
+    await pack.getByRole('link', { name: 'NVIDIA Software License Agreement and CUDA Supplement' }).waitFor();
+    expect(await install.isDisabled()).toBe(true);
+    expect(index.requests).toBe(0);
+    await pack.getByRole('checkbox', { name: 'I have read these licences and agree to them' }).press('Space');
+    await install.press('Enter');
+    await pack.getByText(`The index ${new URL(index.origin).host} has no onnxruntime_gpu-`).waitFor();
+    await pack.getByRole('button', { name: 'Go on' }).waitFor();
+    await pack.getByRole('button', { name: 'Remove' }).press('Enter');
+    // the focus is where the answer is: one more key
+    await page.keyboard.press('Enter');
+    await pack.getByText('not installed').waitFor();
+    expect(faults).toEqual([]);
   });
 });
