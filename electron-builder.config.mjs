@@ -35,6 +35,13 @@ export default {
   },
   // every native module here is Node-API and comes built
   npmRebuild: false,
+  // the installed modules, and `${platform}` below, are those of the system that builds
+  beforePack: ({ electronPlatformName }) => {
+    if (electronPlatformName !== process.platform)
+      throw new Error(
+        `a package for ${electronPlatformName} is made on ${electronPlatformName}, and this is ${process.platform}: it would hold this system's native modules.`,
+      );
+  },
   files: [
     'out/**',
     'package.json',
