@@ -304,6 +304,7 @@ export const en = {
   cuda: {
     title: 'NVIDIA card',
     noCard: 'No NVIDIA GPU answers. If this machine has one, install its driver, 580 or newer.',
+    allTheSame: 'Install its libraries all the same',
     from: 'from {{source}}',
     restart: 'Used from the next start of the program on.',
     licences: 'These libraries belong to NVIDIA and are fetched from there, under:',

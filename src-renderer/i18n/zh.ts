@@ -301,6 +301,7 @@ export const zh: Translation = {
   cuda: {
     title: 'NVIDIA 显卡',
     noCard: '没有检测到 NVIDIA GPU。若本机装有，请安装 580 或更新的驱动。',
+    allTheSame: '仍要安装所需的库',
     from: '来源：{{source}}',
     restart: '下次启动程序时开始使用。',
     licences: '这些库属于 NVIDIA，将从其网站获取，适用以下许可：',

@@ -15,15 +15,29 @@ export function CudaPack() {
   const devices = useStudio((state) => state.devices);
   const refresh = useStudio((state) => state.refreshCudaPack);
   useEffect(refresh, [refresh]);
-  if (pack === null || pack.state === 'unsupported') return null;
+  if (pack === null || devices === null || pack.state === 'unsupported') return null;
   return (
     <section aria-label={t('cuda.title')} className="flex flex-col gap-2 border-t border-line pt-3 text-sm">
       <div>
         <h4 className="font-medium">{t('cuda.title')}</h4>
-        {devices !== null && <Cards gpus={devices.gpus} />}
+        <Cards gpus={devices.gpus} />
       </div>
-      <Installation pack={pack} />
+      {devices.gpus.length === 0 ? <WithoutCard pack={pack} /> : <Installation pack={pack} />}
     </section>
+  );
+}
+
+/** Where no card answers, the installation is there for those who are about to put one in. */
+function WithoutCard({ pack }: { pack: CudaPackEntry }) {
+  const { t } = useTranslation();
+  const [isOpen, setOpen] = useState(pack.state !== 'absent');
+  return (
+    <details open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary className="text-xs">{t('cuda.allTheSame')}</summary>
+      <div className="flex flex-col gap-2 pt-2">
+        <Installation pack={pack} />
+      </div>
+    </details>
   );
 }
 
