@@ -1,7 +1,7 @@
 import type { Picture } from '#main/lib/picture.ts';
 
 /** Latent pixels that one lesson takes at the most, evenly spaced. */
-const LESSON_PIXELS = 4096;
+const LESSON_PIXELS = 1024;
 /** What an older lesson still counts when a newer one comes. */
 const KEPT_WEIGHT = 0.5;
 /** Added to the diagonal, relative to its mean, so that one flat picture does not make the equations singular. */
