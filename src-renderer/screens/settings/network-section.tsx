@@ -122,7 +122,7 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
           <tr>
             <th className="py-1 pr-3 font-normal">{t('network.client')}</th>
             <th className="py-1 pr-3 font-normal">{t('network.lastSeen')}</th>
-            <th className="py-1 pr-3 font-normal">{t('network.from')}</th>
+            <th className="hidden py-1 pr-3 font-normal wide:table-cell">{t('network.from')}</th>
             <th className="py-1 text-right font-normal">{t('network.jobs')}</th>
           </tr>
         </thead>
@@ -135,7 +135,7 @@ function ClientTable({ clients: { clients, anonymous_connections } }: { clients:
               <td className="py-1.5 pr-3 wide:whitespace-nowrap">
                 {connections > 0 ? <span className="text-accent">{t('network.connected')}</span> : last_seen === null ? '–' : time.format(last_seen * 1000)}
               </td>
-              <td className="py-1.5 pr-3 whitespace-nowrap">{from === null ? '–' : t(`origin.${from}`)}</td>
+              <td className="hidden py-1.5 pr-3 whitespace-nowrap wide:table-cell">{from === null ? '–' : t(`origin.${from}`)}</td>
               <td className="py-1.5 text-right tabular-nums">{jobs}</td>
             </tr>
           ))}
