@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { Adler32 } from './adler32.ts';
 
-test.each([0, 1, 3799, 3800, 3801, 1_000_003])("of %d bytes in pieces it is what zlib's own stream ends with", (length) => {
+test.each([0, 1, 63, 64, 65, 1023, 1_000_003])("of %d bytes in pieces it is what zlib's own stream ends with", (length) => {
   // the highest bytes bring the sums nearest to their limit
   const data = Uint8Array.from({ length }, (_, i) => 255 - (i % 7 === 0 ? i & 255 : 0));
   const sum = new Adler32();
