@@ -21,7 +21,7 @@ export const providers: readonly Provider[] = [
     needs: 'an NVIDIA card of compute capability 7.5, 8.x, 9.0 or 12.0, driver 580 or newer, and the CUDA libraries',
     tolerance: 2e-3,
     knownFaults: [
-      'The npm package has no CUDA for Windows.',
+      'On Windows the package onnxruntime-node has none: only the C API reaches it, which --binding node gives up.',
       'A provider library of another version of ONNX Runtime is loaded without a word.',
       'fp16 overflows in Z-Image: bf16, or float32 beside fp16 products, is needed.',
     ],
