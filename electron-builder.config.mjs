@@ -59,8 +59,9 @@ export default {
     '!**/node_modules/{zod,glob,fastify-type-provider-zod}/src/**',
     '!**/node_modules/**/{benchmark,benchmarks}/**',
     '!**/node_modules/yaml/browser/**',
-    // its entry lies in src/koffi, its C++ in src/koffi/src
-    '!**/node_modules/koffi/{doc,lib,vendor,src/koffi/src}/**',
+    // src holds its JavaScript too
+    '!**/node_modules/koffi/{doc,lib,vendor,src/koffi/src/abi}/**',
+    '!**/node_modules/koffi/**/*.{hh,inc,def}',
     '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
     '!**/node_modules/@photostructure/sqlite/prebuilds/!(${platform}-${arch})/**',
     // Electron is built for glibc

@@ -67,6 +67,19 @@ function filesBelow(top: string): string[] {
   return readdirSync(top, { recursive: true, encoding: 'utf8' }).filter((file) => lstatSync(join(top, file)).isFile());
 }
 
+/** The mapped files of every process that lets itself be read. */
+function mapsOfAll(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/maps`, 'utf8');
+      } catch {
+        return ''; // it has ended meanwhile
+      }
+    });
+}
+
 test('the package holds what runs on this system and nothing for another', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const archive = (
@@ -86,9 +99,25 @@ test('the package holds what runs on this system and nothing for another', async
   expect(archive.filter((file) => unwanted.test(file))).toEqual([]);
 
   const native = filesBelow(join(app, 'resources')).filter((file) => /\.(node|so|dll|dylib)(\.|$)/.test(file));
-  for (const part of ['onnxruntime', 'sqlite']) expect(native.some((file) => file.includes(part))).toBe(true);
+  for (const part of ['onnxruntime', 'koffi', 'sqlite']) expect(native.some((file) => file.includes(part))).toBe(true);
   expect(native.filter((file) => /win32|darwin|arm64|musl/.test(file))).toEqual([]);
   expect(existsSync(join(app, 'resources/app-resources/models/storybook-uint4/model_index.json'))).toBe(true);
+});
+
+test("the packaged engine makes a picture through ONNX Runtime's C API", async ({ skip }) => {
+  if (typeof machine === 'string') return skip(machine);
+  const home = join(folder, 'engine');
+  mkdirSync(home);
+  const started = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), home, env: { DISPLAY: machine.display.name } });
+  try {
+    expect(await makePicture(started.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
+    const [engine, ...others] = mapsOfAll().filter((maps) => maps.includes(join(app, 'resources')) && maps.includes('libonnxruntime'));
+    expect(others).toEqual([]);
+    expect(engine).toContain('koffi.node');
+    expect(engine).not.toContain('onnxruntime_binding.node');
+  } finally {
+    await started.close();
+  }
 });
 
 test('the package stays within its budget, and README.md says its size', ({ skip }) => {
