@@ -1,19 +1,13 @@
 import { join } from 'node:path';
-import { parentPort } from 'node:worker_threads';
-import { toWireError } from '#shared/protocol/errors.ts';
+import { answerOrders } from '#main/lib/answer-orders.ts';
 import type { PromptLength } from './create-tokenizer.ts';
-import type { MeterAnswer, MeterOrder } from './meter-channel.ts';
+import type { MeterOrder } from './prompt-meter.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const TOKENIZERS_KEPT = 4;
 const tokenizers = new Map<string, Promise<Tokenizer>>();
 
-parentPort?.on('message', (order: MeterOrder) => {
-  measure(order).then(
-    (length) => answer({ id: order.id, length }),
-    (thrown: unknown) => answer({ id: order.id, error: toWireError(thrown) }),
-  );
-});
+answerOrders(measure);
 
 /** With the checkpoint's tokenizer, which is read once for each content. */
 async function measure({ dir, identity, prompt }: MeterOrder): Promise<PromptLength> {
@@ -28,8 +22,4 @@ async function measure({ dir, identity, prompt }: MeterOrder): Promise<PromptLen
     tokenizers.delete(identity);
     throw thrown;
   }
-}
-
-function answer(message: MeterAnswer): void {
-  parentPort?.postMessage(message);
 }

@@ -1,7 +1,12 @@
-import { Worker } from 'node:worker_threads';
-import { fromWireError } from '#shared/protocol/errors.ts';
+import { type AskingThread, startAskingThread } from '#main/lib/asking-thread.ts';
 import type { PromptLength } from './create-tokenizer.ts';
-import type { MeterAnswer, MeterOrder } from './meter-channel.ts';
+
+/** A prompt for the tokenizer of a checkpoint: its folder, and the hash of its content. */
+export interface MeterOrder {
+  dir: string;
+  identity: string;
+  prompt: string;
+}
 
 export interface PromptMeter {
   /** Rejects as `loadTokenizer`. */
@@ -15,51 +20,16 @@ export interface PromptMeter {
  * @param entry Its file, `meter-thread.ts` or what it is built to.
  */
 export function createPromptMeter(entry: string): PromptMeter {
-  let running: MeterThread | null = null;
-  let nextId = 1;
+  let running: AskingThread<MeterOrder, PromptLength> | null = null;
   return {
     measure({ dir, identity }, prompt) {
-      running ??= startThread(entry, () => {
+      running ??= startAskingThread(entry, 'measures prompts', () => {
         running = null;
       });
-      return running.ask({ id: nextId++, dir, identity, prompt });
+      return running.ask({ dir, identity, prompt });
     },
     async close() {
       await running?.end();
     },
-  };
-}
-
-interface MeterThread {
-  ask(order: MeterOrder): Promise<PromptLength>;
-  end(): Promise<unknown>;
-}
-
-function startThread(entry: string, onEnd: () => void): MeterThread {
-  const waiting = new Map<number, { resolve(length: PromptLength): void; reject(error: Error): void }>();
-  const thread = new Worker(entry, { execArgv: [] });
-  let cause: unknown;
-  thread.on('message', (answer: MeterAnswer) => {
-    const asked = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if ('error' in answer) asked?.reject(fromWireError(answer.error));
-    else asked?.resolve(answer.length);
-  });
-  thread.on('error', (error) => {
-    cause = error;
-  });
-  thread.on('exit', () => {
-    onEnd();
-    for (const { reject } of waiting.values()) reject(new Error('The thread that measures prompts ended in the middle of its work.', { cause }));
-    waiting.clear();
-  });
-  // it alone keeps no program running
-  thread.unref();
-  return {
-    ask: (order) => {
-      thread.postMessage(order);
-      return new Promise((resolve, reject) => waiting.set(order.id, { resolve, reject }));
-    },
-    end: () => thread.terminate(),
   };
 }

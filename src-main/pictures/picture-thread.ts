@@ -1,20 +1,14 @@
 import { writeFile } from 'node:fs/promises';
-import { parentPort } from 'node:worker_threads';
+import { answerOrders } from '#main/lib/answer-orders.ts';
 import { readPngTexts } from '#main/lib/png.ts';
-import { toWireError } from '#shared/protocol/errors.ts';
-import type { PictureAnswer, PictureDescription, PictureOrder } from './channel.ts';
+import type { PictureDescription, PictureOrder } from './channel.ts';
 import { encodeJpeg } from './jpeg.ts';
 import { readPictureHeader } from './picture-header.ts';
 import { shrinkPng } from './shrink.ts';
 
 const JPEG_QUALITY = 82;
 
-parentPort?.on('message', (order: PictureOrder) => {
-  serve(order).then(
-    (description) => answer({ id: order.id, description }),
-    (thrown: unknown) => answer({ id: order.id, error: toWireError(thrown) }),
-  );
-});
+answerOrders(serve);
 
 async function serve(order: PictureOrder): Promise<PictureDescription | null> {
   if (order.type === 'shrink') {
@@ -23,8 +17,4 @@ async function serve(order: PictureOrder): Promise<PictureDescription | null> {
   }
   const header = readPictureHeader(order.bytes);
   return { ...header, texts: header.format === 'png' ? readPngTexts(order.bytes) : [] };
-}
-
-function answer(message: PictureAnswer): void {
-  parentPort?.postMessage(message);
 }

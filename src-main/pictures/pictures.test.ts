@@ -42,7 +42,7 @@ test('a thread that ends in the middle of its work is replaced', async () => {
     deadly,
     `import { existsSync, writeFileSync } from 'node:fs'; import { parentPort } from 'node:worker_threads';
     parentPort.on('message', ({ id }) => {
-      if (existsSync(${JSON.stringify(mark)})) return parentPort.postMessage({ id, description: { format: 'png', width: 1, height: 1, texts: [] } });
+      if (existsSync(${JSON.stringify(mark)})) return parentPort.postMessage({ id, reply: { format: 'png', width: 1, height: 1, texts: [] } });
       writeFileSync(${JSON.stringify(mark)}, '');
       process.exit(7);
     });`,

@@ -1,6 +1,5 @@
-import { Worker } from 'node:worker_threads';
-import { fromWireError } from '#shared/protocol/errors.ts';
-import type { PictureAnswer, PictureDescription, PictureOrder } from './channel.ts';
+import { type AskingThread, startAskingThread } from '#main/lib/asking-thread.ts';
+import type { PictureDescription, PictureOrder } from './channel.ts';
 
 /** What needs pixels or a stranger's file read, away from the thread that answers requests. */
 export interface Pictures {
@@ -13,6 +12,9 @@ export interface Pictures {
 
 /** A second one starts while the first is busy; more would take the processor from the model. */
 const MAX_THREADS = 2;
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256 };
+
+type PictureThread = AskingThread<PictureOrder, PictureDescription | null>;
 
 /**
  * Threads for pictures, started when needed. What they read is bounded in size and they hold rows, never whole enlargements. Should one end all the same,
@@ -21,12 +23,11 @@ const MAX_THREADS = 2;
  */
 export function createPictures(entry: string): Pictures {
   const threads: PictureThread[] = [];
-  let nextId = 1;
 
   const ask = (order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null> => {
     let chosen = threads.toSorted((one, other) => one.load() - other.load())[0];
     if (chosen === undefined || (chosen.load() > 0 && threads.length < MAX_THREADS)) {
-      const started = startThread(entry, () => threads.splice(threads.indexOf(started), 1));
+      const started: PictureThread = startAskingThread(entry, 'works on pictures', () => threads.splice(threads.indexOf(started), 1), RESOURCE_LIMITS);
       threads.push(started);
       chosen = started;
     }
@@ -35,55 +36,18 @@ export function createPictures(entry: string): Pictures {
 
   return {
     shrink: async (from, width, to) => {
-      await ask({ id: nextId++, type: 'shrink', from, to, width }, []);
+      await ask({ type: 'shrink', from, to, width }, []);
     },
     describe: async (bytes) => {
       // a buffer of its own moves over; one cut from Node's common pool is copied
       const { buffer } = bytes;
       const isWhole = buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength;
-      const description = await ask({ id: nextId++, type: 'describe', bytes }, isWhole ? [buffer] : []);
+      const description = await ask({ type: 'describe', bytes }, isWhole ? [buffer] : []);
       if (description === null) throw new Error('The picture thread answered a question about a picture with nothing.');
       return description;
     },
     close: async () => {
       await Promise.all(threads.map((thread) => thread.end()));
     },
-  };
-}
-
-interface PictureThread {
-  /** How many orders it has not answered yet. */
-  load(): number;
-  ask(order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null>;
-  end(): Promise<unknown>;
-}
-
-function startThread(entry: string, onEnd: () => void): PictureThread {
-  const waiting = new Map<number, { resolve(description: PictureDescription | null): void; reject(error: Error): void }>();
-  const thread = new Worker(entry, { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } });
-  let cause: unknown;
-  thread.on('message', (answer: PictureAnswer) => {
-    const asked = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if ('error' in answer) asked?.reject(fromWireError(answer.error));
-    else asked?.resolve(answer.description);
-  });
-  thread.on('error', (error) => {
-    cause = error;
-  });
-  thread.on('exit', () => {
-    onEnd();
-    for (const { reject } of waiting.values()) reject(new Error('The thread that works on pictures ended in the middle of its work.', { cause }));
-    waiting.clear();
-  });
-  // it alone keeps no program running
-  thread.unref();
-  return {
-    load: () => waiting.size,
-    ask: (order, transferred) => {
-      thread.postMessage(order, transferred);
-      return new Promise((resolve, reject) => waiting.set(order.id, { resolve, reject }));
-    },
-    end: () => thread.terminate(),
   };
 }
