@@ -2,6 +2,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
+import { programVersion } from '#main/program-version.ts';
+import { machineName } from './machine.ts';
 import { resultsFile } from './results-file.ts';
 
 /** A figure with the limit that it has to hold, if any, and the better one that is aimed at. */
@@ -47,6 +49,11 @@ export function limitText({ least, most, goal, unit }: Check): string {
     .join(', ');
 }
 
+/** For the terminal. */
+export function checkLine(check: Check): string {
+  return `${holds(check) ? '' : 'NOT HELD: '}${check.what}: ${check.value} ${check.unit} ${limitText(check)}`;
+}
+
 /** One table a part, in Markdown, with the machine and the day above it. */
 export function checkTables(results: PartResults): string[] {
   return Object.entries(results).flatMap(([part, { date, machine, version, node, seconds, checks }]) => [
@@ -69,7 +76,16 @@ export async function loadChecks(command: string): Promise<PartResults> {
   }
 }
 
-export async function saveChecks(command: string, results: PartResults): Promise<void> {
+/** Keeps what `part` of `command` measured today, beside the other parts; `startedAt` by `performance.now()`. */
+export async function keepChecks(command: string, part: string, checks: Check[], startedAt: number, machine = machineName()): Promise<void> {
+  // read anew, since another part may have been measured meanwhile
+  const results = await loadChecks(command);
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  results[part] = { date: new Date().toISOString().slice(0, 10), machine, version: programVersion(), node: process.version, seconds, checks };
+  await saveChecks(command, results);
+}
+
+async function saveChecks(command: string, results: PartResults): Promise<void> {
   await mkdir(dirname(resultsFile(command)), { recursive: true });
   await writeFile(resultsFile(command), `${JSON.stringify(results, null, 2)}\n`);
 }

@@ -9,11 +9,9 @@ import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine } from '#main/engine/supervisor.ts';
 import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
-import { programVersion } from '#main/program-version.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
-import { type Check, holds, limitText, loadChecks, saveChecks } from './checks.ts';
+import { type Check, checkLine, keepChecks } from './checks.ts';
 import { ensureFullCheckpoint, weightFilesOf } from './full-checkpoint.ts';
-import { machineName } from './machine.ts';
 import { median } from './median.ts';
 import { MemoryWatch } from './process-memory.ts';
 import type { Kind } from './random-checkpoint.ts';
@@ -49,16 +47,7 @@ export async function measureFullSize(named: string | undefined = process.argv[3
   const work = await mkdtemp(join(tmpdir(), 'bench-fullsize-'));
   try {
     const checks = await measure(dir, kind, work);
-    const results = await loadChecks('fullsize');
-    results[kind] = {
-      date: new Date().toISOString().slice(0, 10),
-      machine: machineName(),
-      version: programVersion(),
-      node: process.version,
-      seconds: Math.round((performance.now() - startedAt) / 1000),
-      checks,
-    };
-    await saveChecks('fullsize', results);
+    await keepChecks('fullsize', kind, checks, startedAt);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -71,7 +60,7 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
   const checks: Check[] = [];
   const add = (check: Check): void => {
     checks.push(check);
-    console.log(`${holds(check) ? '' : 'NOT HELD: '}${check.what}: ${check.value} ${check.unit} ${limitText(check)}`);
+    console.log(checkLine(check));
   };
   const memory = (what: string, peak: Peak): void => {
     add({ what: `${what}: own memory at its peak`, value: gigabytes(peak.anonymous), unit: 'GB' });

@@ -16,10 +16,9 @@ import { engineConfig } from '#main/engine-config.ts';
 import { withLibraries } from '#main/engine-environment.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { onnxruntimeVersion } from '#main/onnxruntime-version.ts';
-import { programVersion } from '#main/program-version.ts';
 import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
 import { paramsOf } from './bench-engine.ts';
-import { type Check, limitText, loadChecks, saveChecks, verdict } from './checks.ts';
+import { type Check, keepChecks, limitText, verdict } from './checks.ts';
 import { stepFlops } from './flops.ts';
 import { ensureFullCheckpoint } from './full-checkpoint.ts';
 import { machineName } from './machine.ts';
@@ -79,16 +78,7 @@ async function main(): Promise<void> {
       console.log(`${check.what}: ${`${check.value} ${check.unit}`.trimEnd()}${limitText(check) === '' ? '' : ` (${limitText(check)}: ${verdict(check)})`}`);
     }
     if (options.cpu) return;
-    const results = await loadChecks('gpu');
-    results[test.device] = {
-      date: new Date().toISOString().slice(0, 10),
-      machine: `${await cardName(test.device)}; ${machineName()}`,
-      version: programVersion(),
-      node: process.version,
-      seconds: Math.round((performance.now() - startedAt) / 1000),
-      checks,
-    };
-    await saveChecks('gpu', results);
+    await keepChecks('gpu', test.device, checks, startedAt, `${await cardName(test.device)}; ${machineName()}`);
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -1,6 +1,4 @@
-import { programVersion } from '#main/program-version.ts';
-import { type Check, holds, limitText, loadChecks, saveChecks } from './checks.ts';
-import { machineName } from './machine.ts';
+import { type Check, checkLine, holds, keepChecks } from './checks.ts';
 import { writeReliabilityPage } from './reliability-page.ts';
 
 export interface Part {
@@ -33,14 +31,10 @@ export async function runParts(
     const startedAt = performance.now();
     const checks = await measure();
     for (const check of checks) {
-      console.log(`  ${holds(check) ? '' : 'NOT HELD: '}${check.what}: ${check.value} ${check.unit} ${limitText(check)}`);
+      console.log(`  ${checkLine(check)}`);
       if (!holds(check)) process.exitCode = 1;
     }
-    const seconds = Math.round((performance.now() - startedAt) / 1000);
-    // read again each time: the soak may run beside other parts
-    const results = await loadChecks(command);
-    results[name] = { date: new Date().toISOString().slice(0, 10), machine: machineName(), version: programVersion(), node: process.version, seconds, checks };
-    await saveChecks(command, results);
+    await keepChecks(command, name, checks, startedAt);
   }
   await writeReliabilityPage();
 }
