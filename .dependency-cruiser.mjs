@@ -61,7 +61,7 @@ export default {
     ),
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
     ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod', 'undici')], NODE),
-    ...room('cuda-pack', '^src-main/cuda-pack/', [SHARED, ...main('lib', 'models/(fetch-file|hub-client|speed|throttle).ts'), ...packages('zod')], NODE),
+    ...room('cuda-pack', '^src-main/cuda-pack/', [SHARED, ...main('lib', 'models/(fetch-file|hub-client|throttle|transfer).ts'), ...packages('zod')], NODE),
     ...room(
       'jobs',
       '^src-main/jobs/',

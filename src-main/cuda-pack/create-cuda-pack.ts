@@ -5,8 +5,9 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { diskError } from '#main/lib/write-file.ts';
 import type { FetchCounts } from '#main/models/fetch-file.ts';
 import type { HubClient } from '#main/models/hub-client.ts';
-import { createSpeed, type Speed } from '#main/models/speed.ts';
+
 import { createThrottle, type Pause } from '#main/models/throttle.ts';
+import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from '#main/models/transfer.ts';
 import type { CudaPackAction, CudaPackEntry, CudaPackOrder } from '#shared/domain/cuda-pack.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import type { CudaPack } from './cuda-pack.ts';
@@ -35,17 +36,7 @@ export interface CudaPackOptions {
   log: { warn(data: object, message: string): void };
 }
 
-interface Work {
-  state: 'downloading' | 'unpacking' | 'verifying';
-  abort: AbortController;
-  done: number;
-  total: number;
-  speed: Speed;
-  toldAt: number;
-  ended: Promise<void>;
-}
-
-const TOLD_EVERY_MS = 250;
+type Work = Transfer<'downloading' | 'unpacking' | 'verifying'>;
 
 /** The CUDA pack of a data folder. Closing does not close `hub`. */
 export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: Readonly<FetchCounts> } {
@@ -81,7 +72,10 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
     };
     const obstacle = obstacleOf();
     if (plan === null || obstacle !== null) return { ...blank, state: 'unsupported', error: told(obstacle ?? unsupported()) };
-    if (work !== null) return { ...blank, ...progressOf(work), ...(work.state === 'verifying' ? { path: join(packsDir, plan.version) } : {}) };
+    if (work !== null) {
+      const path = work.state === 'verifying' ? join(packsDir, plan.version) : blank.path;
+      return { ...blank, ...progressOf(work), bytes_total: work.total === 0 ? blank.bytes_total : work.total, path };
+    }
     const journal = await readJournal(packsDir, plan);
     const bytes_done = journal === null ? 0 : await fetchedBytes(packsDir, plan, journal);
     if (failure !== null) return { ...blank, state: 'failed', error: told(failure), bytes_done };
@@ -175,7 +169,7 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
 
   function begin(state: Work['state'], task: (doing: Work) => Promise<void>): void {
     failure = null;
-    const doing: Work = { state, abort: new AbortController(), done: 0, total: 0, speed: createSpeed(), toldAt: 0, ended: Promise.resolve() };
+    const doing: Work = beginTransfer(state);
     work = doing;
     doing.ended = task(doing)
       .catch((thrown: unknown) => {
@@ -228,17 +222,6 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
       await stop();
     },
   };
-}
-
-function progressOf({
-  state,
-  done,
-  total,
-  speed,
-}: Work): Pick<CudaPackEntry, 'state' | 'bytes_done' | 'bytes_per_second' | 'seconds_left'> & { bytes_total?: number } {
-  const rate = speed.bytesPerSecond();
-  const seconds_left = rate === null || rate <= 0 ? null : Math.ceil((total - done) / rate);
-  return { state, bytes_done: done, bytes_per_second: rate, seconds_left, ...(total === 0 ? {} : { bytes_total: total }) };
 }
 
 function told({ code, message }: AppError): CudaPackEntry['error'] {

@@ -14,8 +14,8 @@ import type { HubClient } from './hub-client.ts';
 import type { ModelLibrary } from './library.ts';
 import type { ModelRecord } from './model-records.ts';
 import { openModelRegistry, recordDir } from './registry.ts';
-import { createSpeed, type Speed } from './speed.ts';
 import { createThrottle, type Pause } from './throttle.ts';
+import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from './transfer.ts';
 
 export interface ModelLibraryOptions {
   resourcesDir: string;
@@ -169,7 +169,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
 
   /** Runs `task` as what is being done to a model; its failure becomes the model's. */
   async function begin(name: string, state: Work['state'], task: (doing: Work) => Promise<void>): Promise<void> {
-    const doing: Work = { state, abort: new AbortController(), done: 0, total: 0, speed: createSpeed(), toldAt: 0, ended: Promise.resolve() };
+    const doing: Work = beginTransfer(state);
     work.set(name, doing);
     const running = task(doing).catch(async (thrown: unknown) => {
       if (doing.abort.signal.aborted) return;
@@ -425,22 +425,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
   };
 }
 
-interface Work {
-  state: 'downloading' | 'verifying';
-  abort: AbortController;
-  done: number;
-  total: number;
-  speed: Speed;
-  toldAt: number;
-  ended: Promise<void>;
-}
-
-const TOLD_EVERY_MS = 250;
-
-function progressOf({ state, done, total, speed }: Work): Pick<ModelEntry, 'state' | 'bytes_done' | 'bytes_per_second' | 'seconds_left'> {
-  const rate = speed.bytesPerSecond();
-  return { state, bytes_done: done, bytes_per_second: rate, seconds_left: rate === null || rate <= 0 ? null : Math.ceil((total - done) / rate) };
-}
+type Work = Transfer<'downloading' | 'verifying'>;
 
 function blank(name: string, kind: ModelKind, active: ReadonlyMap<ModelKind, string>): ModelEntry {
   return {
