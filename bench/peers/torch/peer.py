@@ -211,6 +211,10 @@ def open_upscaler(request):
     dtype = getattr(torch, request["dtype"])
     weights = {name: tensor.to(dtype) for name, tensor in load_file(request["file"]).items()}
     net = Dense(weights) if "conv_first.weight" in weights else Compact(weights)
+    if request.get("ncnn"):
+        from ncnn_upscaler import NcnnUpscaler
+
+        net = NcnnUpscaler(weights, request["folder"], torch.get_num_threads())
     if request.get("channels_last"):
         net.weights = {n: w.contiguous(memory_format=torch.channels_last) if w.dim() == 4 else w for n, w in weights.items()}
     state["upscaler"] = (net, dtype, bool(request.get("channels_last")))
