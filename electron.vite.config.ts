@@ -18,6 +18,7 @@ const entries = [
   'engine/worker',
   'engine/model-thread',
   'inference/meter-thread',
+  'inference/convolutions/convolution-thread',
   'pictures/picture-thread',
 ];
 

@@ -20,3 +20,17 @@ export function float32FromFloat16(words: Uint16Array): Float32Array {
   }
   return floats;
 }
+
+/** The types of floats that safetensors files have and that float32 holds exactly. */
+export type FloatType = 'F32' | 'F16' | 'BF16';
+
+/** Stored floats as float32; `bytes` lie at the start of their buffer. */
+export function float32From(dtype: FloatType, bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  if (dtype === 'F32') return new Float32Array(bytes.buffer);
+  const words = new Uint16Array(bytes.buffer);
+  return dtype === 'F16' ? float32FromFloat16(words) : float32FromBfloat16(words);
+}
+
+export function isFloatType(dtype: string): dtype is FloatType {
+  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+}

@@ -29,7 +29,7 @@ serveModels({
   },
   async compileUpscaler({ identity }, onProgress) {
     onProgress(1, 1);
-    return { identity, architecture: 'SRVGGNetCompact', graph, scale: 4, overlapPx: 16 };
+    return { identity, architecture: 'SRVGGNetCompact', convolutions: null, graph, scale: 4, overlapPx: 16 };
   },
   async loadTextToImage({ identity }, { threads }, onProgress) {
     onProgress(1, 2);

@@ -16,8 +16,9 @@ export interface UpscalerNetwork {
   overlapPx: number;
 }
 
-const SLOPE = 0.2;
-const RESIDUAL_SCALE = 0.2;
+/** Of RRDBNet's LeakyReLUs, and by what its residuals are multiplied. */
+export const SLOPE = 0.2;
+export const RESIDUAL_SCALE = 0.2;
 
 /** Which network the tensors of `path` are. Throws `checkpoint_unsupported`. */
 export function describeUpscaler(table: TensorTable, path: string): UpscalerNetwork {

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { readFully } from '#main/lib/read-fully.ts';
-import { float32FromBfloat16, float32FromFloat16 } from '#main/lib/widen-floats.ts';
+import { float32From, isFloatType } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredTensor } from './header.ts';
 
@@ -28,14 +28,6 @@ export async function readTensor(tensor: StoredTensor): Promise<Uint8Array<Array
 /** The tensor's values as float32, in its own row-major order. Types: F32, F16, BF16; another is `checkpoint_unsupported`. */
 export async function readFloats(tensor: StoredTensor): Promise<Float32Array> {
   const { file: path, name, dtype } = tensor;
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array((await readTensor(tensor)).buffer);
-    case 'BF16':
-      return float32FromBfloat16(new Uint16Array((await readTensor(tensor)).buffer));
-    case 'F16':
-      return float32FromFloat16(new Uint16Array((await readTensor(tensor)).buffer));
-    default:
-      throw new AppError('checkpoint_unsupported', `${path}: tensor "${name}" is ${dtype}; F32, F16 or BF16 is needed there.`, { path });
-  }
+  if (isFloatType(dtype)) return float32From(dtype, await readTensor(tensor));
+  throw new AppError('checkpoint_unsupported', `${path}: tensor "${name}" is ${dtype}; F32, F16 or BF16 is needed there.`, { path });
 }

@@ -1,8 +1,8 @@
-import type { CompiledUpscaler } from '#main/lib/compiled.ts';
+import type { CompiledUpscaler, ConvolutionNetwork } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
+import { hasConvolutionKernels, loadConvolutions } from '../convolutions/convolution-session.ts';
 import { createSession } from '../ort.ts';
-import type { Session } from '../session.ts';
 import { assertFinite, assertNotFlat } from '../watchdog.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
@@ -19,8 +19,11 @@ export interface UpscalePipeline {
   release(): Promise<void>;
 }
 
+/** On the CPU with our own convolutions where the graphs are not exact and the runtime has the instructions, else through ONNX Runtime. */
 export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOptions, onProgress: OnLoadProgress): Promise<UpscalePipeline> {
-  const session = await createSession(compiled.graph, options);
+  const { convolutions } = compiled;
+  const network =
+    convolutions !== null && hasConvolutionKernels() ? await convolutionNetwork(convolutions, options.threads) : await graphNetwork(compiled, options);
   onProgress(1, 1);
   return {
     upscale: async (picture, hooks, signal, { tilePixels = LARGEST_TILE_PIXELS } = {}) => {
@@ -34,30 +37,59 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
       hooks.onProgress('upscaling', 0, tiles.length);
       for (const [i, tile] of tiles.entries()) {
         assertNotCancelled(signal);
-        writeTile(out, await upscaleTile(session, picture, tile, signal), tile, scale);
+        const planes = await network.run(picture, tile, signal);
+        assertFinite(planes);
+        writeTile(out, planes, tile, scale);
         hooks.onProgress('upscaling', i + 1, tiles.length);
       }
       assertNotCancelled(signal);
       assertNotFlat(out);
       return out;
     },
+    release: () => network.release(),
+  };
+}
+
+/** What enlarges one tile. */
+interface Network {
+  /** Planes [3, scale * height, scale * width] of a tile with its overlap, 0 to 1; valid until the next run. */
+  run(picture: Picture, tile: Tile, signal: CancelSignal): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): Promise<Network> {
+  const session = await createSession(compiled.graph, options);
+  return {
+    run: async (picture, { from }, signal) => {
+      const pixels = from.width * from.height;
+      const planes = new Float32Array(3 * pixels);
+      for (let y = 0; y < from.height; y++) {
+        for (let x = 0; x < from.width; x++) {
+          const source = ((from.top + y) * picture.width + from.left + x) * 3;
+          for (let channel = 0; channel < 3; channel++) planes[channel * pixels + y * from.width + x] = (picture.data[source + channel] ?? 0) / 255;
+        }
+      }
+      const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
+      return upscaled as Float32Array;
+    },
     release: () => session.release(),
   };
 }
 
-/** Planes [3, scale * height, scale * width] of a tile with its overlap, 0 to 1. */
-async function upscaleTile(session: Session, picture: Picture, { from }: Tile, signal: CancelSignal): Promise<Float32Array> {
-  const pixels = from.width * from.height;
-  const planes = new Float32Array(3 * pixels);
-  for (let y = 0; y < from.height; y++) {
-    for (let x = 0; x < from.width; x++) {
-      const source = ((from.top + y) * picture.width + from.left + x) * 3;
-      for (let channel = 0; channel < 3; channel++) planes[channel * pixels + y * from.width + x] = (picture.data[source + channel] ?? 0) / 255;
-    }
-  }
-  const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
-  assertFinite(upscaled as Float32Array);
-  return upscaled as Float32Array;
+async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: number): Promise<Network> {
+  const session = await loadConvolutions(convolutions, threads);
+  return {
+    run: (picture, { from }, signal) => {
+      const fill = (row: Float32Array, y: number): void => {
+        let source = ((from.top + y) * picture.width + from.left) * 3;
+        for (let x = 0; x < from.width; x++) {
+          for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = (picture.data[source++] ?? 0) / 255;
+        }
+      };
+      return session.run(from.width, from.height, fill, signal);
+    },
+    release: () => session.release(),
+  };
 }
 
 /** Puts what the tile is responsible for into the picture; the overlap around it is dropped. */
