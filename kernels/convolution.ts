@@ -292,6 +292,21 @@ function transformProducts(source: usize, step: usize, target: usize, targetStep
   v128.store(target + 5 * targetStep, f32x4.add(f32x4.add(m7, odd1), f32x4.relaxed_madd(f32x4.splat(32), odd2, oddHalf)));
 }
 
+/** Row `y` of three planes [3, height, width], 0 to 1, as pixels [height, width, 3] of bytes. */
+export function pixelsRow(planes: usize, pixels: usize, width: i32, height: i32, y: i32): void {
+  const planeBytes = <usize>(width * height) * 4;
+  let from = planes + <usize>(y * width) * 4;
+  let to = pixels + <usize>(y * width) * 3;
+  for (let x = 0; x < width; x++) {
+    for (let channel: usize = 0; channel < 3; channel++) {
+      // what is no number becomes 0
+      store<u8>(to + channel, <u32>nearest<f32>(min<f32>(load<f32>(from + channel * planeBytes) * 255, 255)));
+    }
+    from += 4;
+    to += 3;
+  }
+}
+
 /** Row `y` of an image as two rows of one with twice the sides, every pixel as 2 x 2. */
 export function enlargeRow(source: usize, sourceRow: usize, target: usize, targetRow: usize, pixel: usize, width: i32, y: usize): void {
   let from = source + y * sourceRow;

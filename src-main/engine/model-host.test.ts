@@ -38,7 +38,7 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
       },
       loadUpscaler: async (_compiled, { provider, card }) => {
         loaded.push({ provider, card });
-        return { upscale: async () => picture };
+        return { largestTilePixels: 256 * 256, upscale: async () => picture };
       },
       freeMemory: async () => ({ cardBytes: 80e9, ramBytes: 80e9 }),
     },

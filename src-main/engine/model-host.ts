@@ -38,6 +38,7 @@ interface TextToImage {
 }
 
 interface Upscale {
+  readonly largestTilePixels: number;
   upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<Picture>;
 }
 
@@ -98,7 +99,8 @@ export class ModelHost {
       this.#upscale = { key, compiled, model: await this.#loaders.loadUpscaler(compiled, this.#runOptions(), loadingHalf(hooks, 1)) };
     }
     const { compiled, model } = unlessAnother(this.#upscale, key);
-    const tilePixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(this.#config.device));
+    const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(this.#config.device));
+    const tilePixels = Math.min(model.largestTilePixels, roomPixels);
     return model.upscale(input, hooks, signal, { tilePixels });
   }
 

@@ -63,10 +63,10 @@ test('a plan that was chosen is taken whether it fits or not, and the next one n
 });
 
 // a run is counted twice: half of 0.8 GB hold 20,000 pixels of 2 x 10,000 bytes
-test('an upscaler gets tiles of what fits into half of what is free, within limits', () => {
+test('an upscaler gets tiles of what fits into half of what is free, and never tiny ones', () => {
   const memory = { loadedBytes: 0, runningBytes: { fixed: 0, perUnit: 10_000 } };
   const tile = (bytes: number) => tilePixelsFor(memory, { ramBytes: 1e12, cardBytes: bytes });
-  expect(tile(20e9)).toBe(256 * 256);
+  expect(tile(20e9)).toBe(500_000);
   expect(tile(0.8e9)).toBe(20_000);
   expect(tile(1e6)).toBe(64 * 64);
   expect(tilePixelsFor(memory, { ramBytes: 0.8e9, cardBytes: null })).toBe(20_000);

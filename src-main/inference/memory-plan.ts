@@ -1,7 +1,6 @@
 import type { CompiledCheckpoint, GraphMemory } from '#main/lib/compiled.ts';
 import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import { memoryPlanSchema } from '#shared/domain/memory-plan.ts';
-import { LARGEST_TILE_PIXELS } from './pipelines/tiles.ts';
 
 /** The parts of a checkpoint, in the order in which they run. */
 export const parts = ['textEncoder', 'captionRefiner', 'denoiser', 'vaeDecoder'] as const;
@@ -99,10 +98,10 @@ export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean
 
 const SMALLEST_TILE_PIXELS = 64 * 64;
 
-/** How many input pixels an upscaler's tile keeps: as many as fit into half of what is free, at most what lets a cancel be obeyed soon. */
+/** How many input pixels an upscaler's tile may keep: as many as fit into half of what is free. */
 export function tilePixelsFor({ runningBytes }: GraphMemory, { ramBytes, cardBytes }: FreeMemory): number {
   const room = (cardBytes ?? ramBytes) / 2 - RUNNING_FACTOR * runningBytes.fixed;
-  return Math.min(LARGEST_TILE_PIXELS, Math.max(SMALLEST_TILE_PIXELS, Math.floor(room / (RUNNING_FACTOR * runningBytes.perUnit))));
+  return Math.max(SMALLEST_TILE_PIXELS, Math.floor(room / (RUNNING_FACTOR * runningBytes.perUnit)));
 }
 
 /** The fullest moment of a picture in one place: what stays there, what runs, and its run. */

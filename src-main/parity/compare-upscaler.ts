@@ -36,6 +36,6 @@ export async function* compareUpscaler(request: CompareRequest): AsyncGenerator<
       for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = planes[(channel * height + y) * width + x] ?? 0;
     }
   };
-  yield comparison(' by convolutions', await convolutions.run(width, height, fill, { cancelled: false }));
+  yield comparison(' by convolutions', (await convolutions.run(width, height, fill, { cancelled: false })).planes);
   await convolutions.release();
 }

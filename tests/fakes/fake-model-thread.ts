@@ -55,6 +55,7 @@ serveModels({
   async loadUpscaler(_compiled, _options, onProgress) {
     onProgress(1, 1);
     return {
+      largestTilePixels: 256 * 256,
       async upscale({ width, height, data }, hooks, signal) {
         await sleep(1);
         if (signal.cancelled) throw new AppError('cancelled', 'The task was cancelled.', {});

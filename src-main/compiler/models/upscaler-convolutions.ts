@@ -67,19 +67,15 @@ function rrdbNet(list: ConvolutionList): ConvolutionNetwork['result'] {
 
   const whole = list.image(width);
   list.convolve('conv_body', body, whole, { added: [{ image: first, scale: 1 }] });
-  let x = whole;
-  for (const [name, enlargement] of [
-    ['conv_up1', 2],
-    ['conv_up2', 4],
-  ] as const) {
-    const [enlarged, convolved] = [list.image(width, enlargement), list.image(width, enlargement)];
-    list.layers.push({ kind: 'enlarge', input: x, output: enlarged });
-    list.convolve(name, enlarged, convolved, { slope: SLOPE });
-    x = convolved;
-  }
-  const [high, planes] = [list.image(width, 4), list.image(CHANNELS_AT_ONCE, 4)];
-  list.convolve('conv_hr', x, high, { slope: SLOPE });
-  list.convolve('conv_last', high, planes);
+  const [doubled, atTwo] = [list.image(width, 2), list.image(width, 2)];
+  list.layers.push({ kind: 'enlarge', input: whole, output: doubled });
+  list.convolve('conv_up1', doubled, atTwo, { slope: SLOPE });
+  const [quadrupled, atFour] = [list.image(width, 4), list.image(width, 4)];
+  list.layers.push({ kind: 'enlarge', input: atTwo, output: quadrupled });
+  list.convolve('conv_up2', quadrupled, atFour, { slope: SLOPE });
+  list.convolve('conv_hr', atFour, quadrupled, { slope: SLOPE });
+  const planes = list.image(CHANNELS_AT_ONCE, 4);
+  list.convolve('conv_last', quadrupled, planes);
   return { image: planes, factor: 1, addsPicture: false };
 }
 

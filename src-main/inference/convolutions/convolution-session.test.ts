@@ -147,9 +147,13 @@ function randomPicture(width: number, height: number): Image {
   return picture;
 }
 
-function run(session: ConvolutionSession, picture: Image, signal = { cancelled: false }): Promise<Float32Array> {
+async function run(session: ConvolutionSession, picture: Image, signal = { cancelled: false }): Promise<Float32Array> {
   const fill = (row: Float32Array, y: number): void => row.set(picture.data.subarray(y * picture.width * 4, (y + 1) * picture.width * 4));
-  return session.run(picture.width, picture.height, fill, signal);
+  const { planes, pixels } = await session.run(picture.width, picture.height, fill, signal);
+  const plane = planes.length / 3;
+  const bytes = Uint8ClampedArray.from(planes, (_, i) => Math.fround((planes[(i % 3) * plane + Math.floor(i / 3)] ?? 0) * 255));
+  expect(Buffer.from(bytes.buffer).equals(pixels)).toBe(true);
+  return planes;
 }
 
 function largestDifference(planes: Float32Array, expected: Float64Array): number {

@@ -9,7 +9,18 @@ import { readFully } from '#main/lib/read-fully.ts';
 import { float32From } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
-import { blocksOf, convolutionsOf, imageAt, layOutNetwork, layOutPicture, type NetworkLayout, type PictureLayout, writeRecords } from './layout.ts';
+import {
+  blocksOf,
+  bytesPerPixel,
+  convolutionsOf,
+  imageAt,
+  layOutNetwork,
+  layOutPicture,
+  type NetworkLayout,
+  type PictureLayout,
+  scaleOf,
+  writeRecords,
+} from './layout.ts';
 import { type ConvolutionOrder, type ConvolutionThreadData, counters, type Phase, STOP } from './phases.ts';
 import { type WasmMemory, webAssembly } from './web-assembly.ts';
 
@@ -26,13 +37,20 @@ export function hasConvolutionKernels(): boolean {
   return webAssembly.validate(kernelBytes());
 }
 
+/** A result as planes [3, scale * height, scale * width], about 0 to 1, and as pixels [scale * height, scale * width, 3]. */
+export interface Enlarged {
+  planes: Float32Array;
+  pixels: Uint8Array;
+}
+
 /** A network of convolutions, loaded. */
 export interface ConvolutionSession {
+  readonly bytesPerPixel: number;
   /**
    * Runs it over a picture of `width` x `height`. `fill` writes the picture, pixel after pixel four floats, red, green, blue and 0, in 0 to 1.
-   * Gives planes [3, scale * height, scale * width] that are valid until the next run. Throws `cancelled`, `engine_out_of_memory` or `engine_failed`.
+   * What it gives is valid until the next run. Throws `cancelled`, `engine_out_of_memory` or `engine_failed`.
    */
-  run(width: number, height: number, fill: (row: Float32Array, y: number) => void, signal: CancelSignal): Promise<Float32Array>;
+  run(width: number, height: number, fill: (row: Float32Array, y: number) => void, signal: CancelSignal): Promise<Enlarged>;
   release(): Promise<void>;
 }
 
@@ -72,6 +90,7 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
   };
 
   return {
+    bytesPerPixel: bytesPerPixel(network),
     run: async (width, height, fill, signal) => {
       assertNotCancelled(signal);
       const { picture, phases } = place(width, height);
@@ -90,7 +109,8 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
         clearInterval(watch);
       }
       assertNotCancelled(signal);
-      return new Float32Array(memory.buffer, picture.planes, planesLength(network, width, height));
+      const values = 3 * width * height * scaleOf(network) ** 2;
+      return { planes: new Float32Array(memory.buffer, picture.planes, values), pixels: new Uint8Array(memory.buffer, picture.pixels, values) };
     },
     release: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -111,11 +131,6 @@ function grow(memory: WasmMemory, bytes: number): void {
     const sentence = `There is not enough memory to enlarge the picture: ${Math.round(bytes / 1e6)} MB are needed for a tile of it. Close other programs.`;
     throw new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
-}
-
-function planesLength(network: ConvolutionNetwork, width: number, height: number): number {
-  const { factor, image } = network.result;
-  return 3 * width * height * (factor * (network.images[image]?.enlargement ?? 1)) ** 2;
 }
 
 /** The layers in turn; the weights of a convolution come to the points just before it, so that those of one layer are there at a time. */
@@ -144,6 +159,8 @@ function phasesOf(network: ConvolutionNetwork, layout: NetworkLayout, picture: P
     ...{ from, fromRow, fromPixel, added: under.base, addedRow: under.row, addedPixel: under.pixel },
     ...{ planes: picture.planes, width: width * enlargement, height: height * enlargement, factor },
   });
+  const [wide, high] = [width * scaleOf(network), height * scaleOf(network)];
+  phases.push({ kind: 'pixels', units: high, planes: picture.planes, pixels: picture.pixels, width: wide, height: high });
   return phases;
 }
 

@@ -8,6 +8,7 @@ interface Kernels {
   transformWeights(record: number, channel: number, scratch: number): void;
   convolve(record: number, firstTile: number, scratch: number): void;
   enlargeRow(from: number, fromRow: number, to: number, toRow: number, pixel: number, width: number, y: number): void;
+  pixelsRow(planes: number, pixels: number, width: number, height: number, y: number): void;
   planesRow(
     from: number,
     fromRow: number,
@@ -53,6 +54,8 @@ function workOf(phase: Phase): (unit: number) => void {
       return (block) => kernels.convolve(phase.record, firstTileOf(block), scratch);
     case 'enlarge':
       return (y) => kernels.enlargeRow(phase.from, phase.fromRow, phase.to, phase.toRow, phase.pixel, phase.width, y);
+    case 'pixels':
+      return (y) => kernels.pixelsRow(phase.planes, phase.pixels, phase.width, phase.height, y);
     case 'planes': {
       const { from, fromRow, fromPixel, added, addedRow, addedPixel, planes, width, height, factor } = phase;
       return (y) => kernels.planesRow(from, fromRow, fromPixel, added, addedRow, addedPixel, planes, width, height, factor, y);

@@ -48,8 +48,9 @@ export interface NetworkLayout {
 /** What does. */
 export interface PictureLayout {
   images: PlacedImage[];
-  /** The result, [3, height, width]. */
+  /** The result, floats [3, height, width], and bytes [height, width, 3]. */
   planes: number;
+  pixels: number;
   end: number;
 }
 
@@ -90,10 +91,19 @@ export function layOutPicture(network: ConvolutionNetwork, start: number, width:
     const row = (roundUp(width * enlargement, TILE) + 2) * pixel;
     return { base: place((roundUp(height * enlargement, TILE) + 2) * row) + row + pixel, row, pixel };
   });
-  const { factor, image } = network.result;
-  const enlargement = factor * (network.images[image]?.enlargement ?? 1);
-  const planes = place(3 * width * height * enlargement ** 2 * FLOAT);
-  return { images, planes, end: place(0) };
+  const values = 3 * width * height * scaleOf(network) ** 2;
+  return { images, planes: place(values * FLOAT), pixels: place(values), end: place(0) };
+}
+
+/** How often the sides of a picture are those of the result. */
+export function scaleOf({ images, result }: ConvolutionNetwork): number {
+  return result.factor * (images[result.image]?.enlargement ?? 1);
+}
+
+/** Bytes that a pixel of a picture takes, but for the images' margins. */
+export function bytesPerPixel(network: ConvolutionNetwork): number {
+  const inImages = network.images.reduce((sum, { channels, enlargement }) => sum + channels * FLOAT * enlargement ** 2, 0);
+  return inImages + 3 * (FLOAT + 1) * scaleOf(network) ** 2;
 }
 
 /** Blocks of tiles of an image. */

@@ -7,6 +7,7 @@ export type Phase =
   | { kind: 'weights'; units: number; record: number }
   | { kind: 'convolve'; units: number; record: number }
   | { kind: 'enlarge'; units: number; from: number; fromRow: number; to: number; toRow: number; pixel: number; width: number }
+  | { kind: 'pixels'; units: number; planes: number; pixels: number; width: number; height: number }
   | {
       kind: 'planes';
       units: number;

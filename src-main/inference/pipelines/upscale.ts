@@ -8,12 +8,17 @@ import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
 import { LARGEST_TILE_PIXELS, planTiles, type Tile } from './tiles.ts';
 
+/** A tile's bytes in our own convolutions, all layers' images together. */
+const LARGEST_TILE_BYTES = 2 ** 30;
+
 export interface UpscaleOptions {
-  /** Input pixels that a tile keeps at most; `LARGEST_TILE_PIXELS` without it. */
+  /** Input pixels that a tile keeps at most; `largestTilePixels` without it. */
   tilePixels?: number;
 }
 
 export interface UpscalePipeline {
+  /** More input pixels than these make a tile no faster. */
+  readonly largestTilePixels: number;
   /** A picture of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
   upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<Picture>;
   release(): Promise<void>;
@@ -26,7 +31,8 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
     convolutions !== null && hasConvolutionKernels() ? await convolutionNetwork(convolutions, options.threads) : await graphNetwork(compiled, options);
   onProgress(1, 1);
   return {
-    upscale: async (picture, hooks, signal, { tilePixels = LARGEST_TILE_PIXELS } = {}) => {
+    largestTilePixels: network.largestTilePixels,
+    upscale: async (picture, hooks, signal, { tilePixels = network.largestTilePixels } = {}) => {
       const { scale } = compiled;
       const out: Picture = {
         width: picture.width * scale,
@@ -37,9 +43,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
       hooks.onProgress('upscaling', 0, tiles.length);
       for (const [i, tile] of tiles.entries()) {
         assertNotCancelled(signal);
-        const planes = await network.run(picture, tile, signal);
-        assertFinite(planes);
-        writeTile(out, planes, tile, scale);
+        writeTile(out, await network.run(picture, tile, signal), tile, scale);
         hooks.onProgress('upscaling', i + 1, tiles.length);
       }
       assertNotCancelled(signal);
@@ -52,14 +56,16 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
 
 /** What enlarges one tile. */
 interface Network {
-  /** Planes [3, scale * height, scale * width] of a tile with its overlap, 0 to 1; valid until the next run. */
-  run(picture: Picture, tile: Tile, signal: CancelSignal): Promise<Float32Array>;
+  readonly largestTilePixels: number;
+  /** Pixels [scale * height, scale * width, 3] of a tile with its overlap; valid until the next run. Throws `picture_not_finite` and what a run throws. */
+  run(picture: Picture, tile: Tile, signal: CancelSignal): Promise<Uint8Array>;
   release(): Promise<void>;
 }
 
 async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): Promise<Network> {
   const session = await createSession(compiled.graph, options);
   return {
+    largestTilePixels: LARGEST_TILE_PIXELS,
     run: async (picture, { from }, signal) => {
       const pixels = from.width * from.height;
       const planes = new Float32Array(3 * pixels);
@@ -70,7 +76,8 @@ async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): P
         }
       }
       const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
-      return upscaled as Float32Array;
+      assertFinite(upscaled as Float32Array);
+      return pixelsOf(upscaled as Float32Array);
     },
     release: () => session.release(),
   };
@@ -79,33 +86,41 @@ async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): P
 async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: number): Promise<Network> {
   const session = await loadConvolutions(convolutions, threads);
   return {
-    run: (picture, { from }, signal) => {
+    largestTilePixels: Math.min(2 * LARGEST_TILE_PIXELS, Math.floor(LARGEST_TILE_BYTES / session.bytesPerPixel)),
+    run: async (picture, { from }, signal) => {
       const fill = (row: Float32Array, y: number): void => {
         let source = ((from.top + y) * picture.width + from.left) * 3;
         for (let x = 0; x < from.width; x++) {
           for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = (picture.data[source++] ?? 0) / 255;
         }
       };
-      return session.run(from.width, from.height, fill, signal);
+      const { planes, pixels } = await session.run(from.width, from.height, fill, signal);
+      assertFinite(planes);
+      return pixels;
     },
     release: () => session.release(),
   };
 }
 
+/** Planes [3, height, width], 0 to 1, as pixels [height, width, 3]. */
+function pixelsOf(planes: Float32Array): Uint8Array {
+  const plane = planes.length / 3;
+  const pixels = new Uint8Array(planes.length);
+  for (let i = 0; i < plane; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      const value = (planes[channel * plane + i] ?? 0) * 255;
+      pixels[3 * i + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.round(value);
+    }
+  }
+  return pixels;
+}
+
 /** Puts what the tile is responsible for into the picture; the overlap around it is dropped. */
-function writeTile(out: Picture, planes: Float32Array, { from, keep }: Tile, scale: number): void {
-  const rowLength = from.width * scale;
-  const plane = rowLength * from.height * scale;
+function writeTile(out: Picture, pixels: Uint8Array, { from, keep }: Tile, scale: number): void {
   const left = (keep.left - from.left) * scale;
   const top = (keep.top - from.top) * scale;
   for (let y = 0; y < keep.height * scale; y++) {
-    let target = ((keep.top * scale + y) * out.width + keep.left * scale) * 3;
-    let source = (top + y) * rowLength + left;
-    for (let x = 0; x < keep.width * scale; x++, source++) {
-      for (let channel = 0; channel < 3; channel++) {
-        const value = (planes[channel * plane + source] ?? 0) * 255;
-        out.data[target++] = value <= 0 ? 0 : value >= 255 ? 255 : Math.round(value);
-      }
-    }
+    const start = ((top + y) * from.width * scale + left) * 3;
+    out.data.set(pixels.subarray(start, start + keep.width * scale * 3), ((keep.top * scale + y) * out.width + keep.left * scale) * 3);
   }
 }
