@@ -71,11 +71,11 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
   add({ what: `largest file, ${basename(files.find(({ bytes }) => bytes === largest)?.path ?? '')}`, value: gigabytes(largest), unit: 'GB' });
 
   const [reading, compiling]: number[][] = [[], []];
-  let compiled: Step | undefined;
+  let compiled: Step<z.infer<typeof compiledSchema>> | undefined;
   for (let round = 1; round <= rounds; round++) {
     reading?.push(await readAll(files.map(({ path }) => path)));
     await rm(join(work, 'compiled'), { recursive: true, force: true });
-    compiled = await runStep(['compile', dir, join(work, 'compiled'), kind]);
+    compiled = await runStep(compiledSchema, ['compile', dir, join(work, 'compiled'), kind]);
     compiling?.push(compiled.milliseconds);
   }
   if (compiled === undefined || reading === undefined || compiling === undefined) throw new Error('A case has at least one round.');
@@ -86,7 +86,8 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
   memory('compiling', compiled.peak);
 
   for (const graph of GRAPHS) {
-    const loaded = await runStep([graph, dir, join(work, 'compiled'), kind]);
+    const { onnxPath, weightsDir } = compiled.graphs[graph];
+    const loaded = await runStep(loadedSchema, ['load', onnxPath, weightsDir]);
     add({ what: `loading ${graph}`, value: seconds(loaded.milliseconds), unit: 's' });
     memory(`loading ${graph}`, loaded.peak);
   }
@@ -95,15 +96,15 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
 }
 
 type Peak = ReturnType<MemoryWatch['take']>;
-interface Step {
-  milliseconds: number;
-  writtenBytes: number;
-  peak: Peak;
-}
+type Step<Answer> = Answer & { peak: Peak };
 
-const stepSchema = z.object({ milliseconds: z.number(), writtenBytes: z.number() });
+const loadedSchema = z.object({ milliseconds: z.number() });
+const compiledSchema = loadedSchema.extend({
+  writtenBytes: z.number(),
+  graphs: z.record(z.enum(GRAPHS), z.object({ onnxPath: z.string(), weightsDir: z.string() })),
+});
 
-async function runStep(args: readonly string[]): Promise<Step> {
+async function runStep<S extends z.ZodType>(schema: S, args: readonly string[]): Promise<Step<z.infer<S>>> {
   const child = fork(join(programDir, 'bench/fullsize-process.ts'), args, { execArgv: [], env: { ...childEnvironment(), ORT_DISABLE_TELEMETRY: '1' } });
   const watch = new MemoryWatch(child.pid ?? 0);
   try {
@@ -111,7 +112,7 @@ async function runStep(args: readonly string[]): Promise<Step> {
     const [answer] = await Promise.race([once(child, 'message'), exited]);
     const peak = watch.take();
     await exited;
-    return { ...stepSchema.parse(answer), peak };
+    return { ...schema.parse(answer), peak };
   } finally {
     watch.stop();
   }

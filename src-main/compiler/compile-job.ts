@@ -11,6 +11,7 @@ import { GraphBuilder } from './graph/builder.ts';
 import { assertCudaKernels } from './graph/cuda-kernels.ts';
 import { emulateHalf } from './graph/emulate-half.ts';
 import type { Graph } from './graph/ir.ts';
+import { mapWeights } from './graph/map-weights.ts';
 import { graphMemory } from './graph/memory.ts';
 import { verifyGraph } from './graph/verify.ts';
 import { writeOnnx } from './onnx/writer.ts';
@@ -42,6 +43,8 @@ export type CompileReport = z.infer<typeof compileReportSchema>;
  * memory are not ours to take unasked.
  */
 const LARGEST_INT8_COPY = 2 ** 30;
+/** So much of the model's largest file a graph may take once loaded before weights of it stay mapped: with the process around it, that is at most 1.15. */
+const LOADED_SHARE = 1.12;
 
 /** The weights of one model, open. */
 export interface OpenModel {
@@ -49,6 +52,7 @@ export interface OpenModel {
   quantization: QuantizationConfig | null;
   /** What stands before every name in the file, such as `model.`. */
   prefix: string;
+  largestFileBytes: number;
 }
 
 /** One compilation: opens weights, builds, verifies and writes graphs, and keeps the report. */
@@ -72,18 +76,17 @@ export class CompileJob {
   /** A model's folder with its quantization config, if it has one. */
   async openModel(dir: string, baseName: string): Promise<OpenModel> {
     const table = await openCheckpointTensors(dir, baseName);
-    await this.#list(table);
+    const largestFileBytes = await this.#list(table);
     // Qwen3ForCausalLM writes `model.` before what Qwen3Model writes bare
     const prefix = table.tensors.has('model.embed_tokens.weight') ? 'model.' : '';
-    return { table, quantization: await loadQuantizationConfig(dir), prefix };
+    return { table, quantization: await loadQuantizationConfig(dir), prefix, largestFileBytes };
   }
 
   /** A single safetensors file without quantization. */
   async openFile(path: string): Promise<OpenModel> {
     const { file, tensors } = await openSafetensors(path);
     const table = { dir: path, files: [file], tensors };
-    await this.#list(table);
-    return { table, quantization: null, prefix: '' };
+    return { table, quantization: null, prefix: '', largestFileBytes: await this.#list(table) };
   }
 
   /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
@@ -99,6 +102,7 @@ export class CompileJob {
       await derived.finish();
     }
     let types = verifyGraph(graph);
+    graph = mapWeights(graph, graphMemory(graph, types).loadedBytes, LOADED_SHARE * model.largestFileBytes);
     if (this.#target.startsWith('gpu-')) assertCudaKernels(graph, types);
     if (this.#target.startsWith('emulated-')) {
       graph = emulateHalf(graph, types);
@@ -130,11 +134,15 @@ export class CompileJob {
     return { files: this.#files, graphs: this.#graphs, milliseconds: performance.now() - this.#startedAt };
   }
 
-  async #list(table: TensorTable): Promise<void> {
+  /** Keeps the files for the report; bytes of the largest. */
+  async #list(table: TensorTable): Promise<number> {
+    const listed: CompileReport['files'] = [];
     for (const path of table.files) {
       const tensors = [...table.tensors.values()].filter((tensor) => tensor.file === path).length;
-      this.#files.push({ path, bytes: (await stat(path)).size, tensors });
+      listed.push({ path, bytes: (await stat(path)).size, tensors });
     }
+    this.#files.push(...listed);
+    return Math.max(...listed.map(({ bytes }) => bytes));
   }
 }
 

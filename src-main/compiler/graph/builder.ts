@@ -48,10 +48,10 @@ export class GraphBuilder {
   }
 
   /** A weight that stays where it is; `shape` may read the same bytes in another shape than the file does. */
-  weight(name: string, type: ElementType, shape: readonly number[], data: FileData): Value {
+  weight(name: string, type: ElementType, shape: readonly number[], data: FileData, options: Pick<Initializer, 'mapped'> = {}): Value {
     const known = this.#state.initializers.get(name);
     if (known) return known;
-    const initializer: Initializer = { name, type, shape, data };
+    const initializer: Initializer = { name, type, shape, data, ...options };
     this.#state.initializers.set(name, initializer);
     return initializer;
   }

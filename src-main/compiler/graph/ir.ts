@@ -54,6 +54,11 @@ export interface InlineData {
 
 export interface Initializer extends Value {
   data: FileData | InlineData;
+  /**
+   * `may be` where the graph bears that ONNX Runtime reads the weight where it lies, at each run, instead of holding it in the layout that its kernel likes
+   * best; `is` where it does so.
+   */
+  mapped?: 'may be' | 'is';
 }
 
 export interface Graph {

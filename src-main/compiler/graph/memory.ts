@@ -26,7 +26,7 @@ export function graphMemory(graph: Graph, types: Types): GraphMemory {
 
 /** Names of all values that are known before the graph runs. */
 function foldedValues(graph: Graph): ReadonlySet<string> {
-  const folded = new Set(graph.initializers.map(({ name }) => name));
+  const folded = new Set(graph.initializers.flatMap(({ name, mapped }) => (mapped === 'is' ? [] : [name])));
   for (const { inputs, outputs } of graph.nodes) {
     if (inputs.every((name) => name === '' || folded.has(name))) for (const name of outputs) folded.add(name);
   }
@@ -41,8 +41,8 @@ function loadedBytes(nodes: readonly GraphNode[], folded: ReadonlySet<string>, t
       if (!folded.has(name) || counted.has(name) || (op === 'Gather' && at === 0)) continue;
       counted.add(name);
       const size = sizeOf(types, name, 0);
-      // with int8 activations each block's scale is kept a second time, times the sum of the block
-      bytes += op === 'MatMulNBits' && at === 2 && attributes['accuracy_level'] === 4 ? 2 * size : size;
+      // with int8 activations each block's scale is packed beside the weight, and once more times the sum of the block; what was packed is kept
+      bytes += op === 'MatMulNBits' && at === 2 && attributes['accuracy_level'] === 4 ? 3 * size : size;
     }
   }
   return bytes;

@@ -33,7 +33,9 @@ function writeGraph(out: ProtoWriter, graph: Graph, weightsDir: string): void {
   for (const node of graph.nodes) out.message(1, (inner) => writeNode(inner, node));
   out.string(2, graph.name);
   for (const weight of graph.initializers) out.message(5, (inner) => writeInitializer(inner, weight, graph.name, weightsDir));
-  for (const value of graph.inputs) out.message(11, (inner) => writeValueInfo(inner, value));
+  // an initializer that is an input too is a default that a caller may replace: ONNX Runtime neither folds nor packs it, and asks for no value
+  const inputs = [...graph.inputs, ...graph.initializers.filter(({ mapped }) => mapped === 'is')];
+  for (const value of inputs) out.message(11, (inner) => writeValueInfo(inner, value));
   for (const value of graph.outputs) out.message(12, (inner) => writeValueInfo(inner, value));
 }
 

@@ -46,7 +46,8 @@ interface IntegerRows {
 async function integerRows(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear): Promise<IntegerRows | null> {
   const { n, k, bits, groups, svd, transposed, name } = linear;
   if (bits === 8 && groups === 1 && svd === null && !transposed) {
-    return { bytes: weights.inPlace(graph, linear.weight, [n, k]), scales: cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32') };
+    const bytes = weights.inPlace(graph, linear.weight, [n, k], { mapped: 'may be' });
+    return { bytes, scales: cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32') };
   }
   if (!weights.copiesInt8) return null;
   const { bytes, scales } = toIntegerRows(await dequantize(linear), n, k);

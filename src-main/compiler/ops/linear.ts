@@ -116,8 +116,10 @@ function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, l
   const up: Value[] = [];
   if (linear.svd) {
     const { rank, transposed } = linear.svd;
-    down.push(transposed ? transpose(graph, floats(linear.svd.down, [k, rank]), [1, 0]) : floats(linear.svd.down, [rank, k]));
-    up.push(transposed ? transpose(graph, floats(linear.svd.up, [rank, n]), [1, 0]) : floats(linear.svd.up, [n, rank]));
+    const spare = (tensor: QuantizedLinear['scale'], view: number[]): Value =>
+      cast(graph, weights.inPlace(graph, tensor, view, isCpu ? { mapped: 'may be' } : {}), 'float32');
+    down.push(transposed ? transpose(graph, spare(linear.svd.down, [k, rank]), [1, 0]) : spare(linear.svd.down, [rank, k]));
+    up.push(transposed ? transpose(graph, spare(linear.svd.up, [rank, n]), [1, 0]) : spare(linear.svd.up, [n, rank]));
   }
   if (linear.zeroPoint) {
     const middle = multiply(graph, floats(linear.scale, [n * groups]), graph.scalar(8));

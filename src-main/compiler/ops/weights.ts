@@ -1,7 +1,7 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { DerivedWeights } from '../derived-weights.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
-import { type ElementType, type FileData, showShape, type Value } from '../graph/ir.ts';
+import { type ElementType, type FileData, type Initializer, showShape, type Value } from '../graph/ir.ts';
 import type { StoredTensor } from '../safetensors/header.ts';
 import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
@@ -83,13 +83,13 @@ export class Weights {
   }
 
   /** Any tensor of the file, its bytes read as `view`. Throws `checkpoint_unsupported` for a type that graphs do not take. */
-  inPlace(graph: GraphBuilder, tensor: StoredTensor, view: readonly number[]): Value {
+  inPlace(graph: GraphBuilder, tensor: StoredTensor, view: readonly number[], options: Pick<Initializer, 'mapped'> = {}): Value {
     const type = ELEMENT_TYPE[tensor.dtype];
     if (type === undefined) {
       const allowed = Object.keys(ELEMENT_TYPE).join(', ');
       throw new AppError('checkpoint_unsupported', `${tensor.file}: tensor ${tensor.name} is ${tensor.dtype}; ${allowed} can be used.`, { path: tensor.file });
     }
     const data: FileData = { kind: 'file', path: tensor.file, offset: tensor.offset, byteLength: tensor.byteLength };
-    return graph.weight(tensor.name, type, view, data);
+    return graph.weight(tensor.name, type, view, data, options);
   }
 }
