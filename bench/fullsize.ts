@@ -104,7 +104,7 @@ const compiledSchema = loadedSchema.extend({
   graphs: z.record(z.enum(GRAPHS), z.object({ onnxPath: z.string(), weightsDir: z.string() })),
 });
 
-async function runStep<S extends z.ZodType>(schema: S, args: readonly string[]): Promise<Step<z.infer<S>>> {
+async function runStep<S extends z.ZodType<object>>(schema: S, args: readonly string[]): Promise<Step<z.infer<S>>> {
   const child = fork(join(programDir, 'bench/fullsize-process.ts'), args, { execArgv: [], env: { ...childEnvironment(), ORT_DISABLE_TELEMETRY: '1' } });
   const watch = new MemoryWatch(child.pid ?? 0);
   try {
