@@ -82,6 +82,7 @@ async function probeWithStandIn(dataDir: string, folder: string): Promise<string
     missingFor: () => null,
     platform: process.platform,
     threads: 1,
+    binding: 'c-api',
     active: () => [],
     log: silent,
   });

@@ -8,7 +8,13 @@ import { onnxruntimeVersion } from './onnxruntime-version.ts';
 const NO_PACK = 'The CUDA pack for this version of ONNX Runtime is not installed: npm run cuda -- install, or the button in the settings.';
 
 /** The probes of this machine's devices, remembered in the data folder. */
-export function deviceProbes({ spawn, dataDir, active, log }: Pick<DeviceProbesOptions, 'spawn' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
+export function deviceProbes({
+  spawn,
+  dataDir,
+  binding,
+  active,
+  log,
+}: Pick<DeviceProbesOptions, 'spawn' | 'binding' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
   const ortVersion = onnxruntimeVersion();
   return createDeviceProbes({
     spawn,
@@ -18,6 +24,7 @@ export function deviceProbes({ spawn, dataDir, active, log }: Pick<DeviceProbesO
     detectGpus: detectNvidia,
     platform: process.platform,
     threads: availableParallelism(),
+    binding,
     active,
     log,
   });

@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
 
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
-  const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
+  const probes = deviceProbes({ spawn, dataDir, binding, active: () => [], log });
   const found = await probes.list(again);
   let chosen: EngineConfig[] = [];
   const refusal = await chooseEngines({ device, accuracy, memory, binding, dataDir }, probes).then(

@@ -60,6 +60,7 @@ test('a real engine for CUDA loads the provider out of the installed pack, and o
     missingFor: () => null,
     platform: 'linux',
     threads: 1,
+    binding: 'auto',
     active: () => [],
     log: { warn: () => {} },
   });

@@ -90,7 +90,7 @@ async function main(): Promise<void> {
       ),
   );
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
-  const probes = deviceProbes({ spawn, dataDir, active: () => [], log });
+  const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
   const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', dataDir }, probes);
   const engine = createEngine({ spawn, config, log });
   const abort = new AbortController();

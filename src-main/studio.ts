@@ -49,7 +49,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
   const fixedDevice = fixedSettings.includes('device') ? config.device : undefined;
-  const devices = deviceProbes({ spawn, dataDir, active: () => providersOf(engine), log });
+  const devices = deviceProbes({ spawn, dataDir, binding: config.binding, active: () => providersOf(engine), log });
   const [first, ...others] = await enginesFor(config, devices, log);
   const engineOn = (engineConfig: EngineConfig) => createEngine({ spawn, config: engineConfig, log });
   const engine = createEnginePool([engineOn(first), ...others.map(engineOn)]);

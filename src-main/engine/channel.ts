@@ -55,11 +55,21 @@ const upscaleOrderSchema = z.object({
   accuracy: accuracySchema,
   upscalerPath: z.string(),
   upscalerIdentity: z.string(),
+  /** Whatever the device is: there it failed. */
+  onCpu: z.boolean(),
   inputPath: z.string(),
   outputPath: z.string(),
   texts: z.array(pngTextSchema),
 });
 export type UpscaleOrder = z.infer<typeof upscaleOrderSchema>;
+
+const probeOrderSchema = z.object({
+  type: z.literal('probe'),
+  device: deviceNameSchema,
+  threads: z.number().int().min(1),
+  binding: z.enum(ortBindings),
+});
+export type ProbeOrder = z.infer<typeof probeOrderSchema>;
 
 /** Supervisor to process. `start` comes first and once; `probe` comes alone, to a process that is ended afterwards. */
 export const orderSchema = z.discriminatedUnion('type', [
@@ -67,7 +77,7 @@ export const orderSchema = z.discriminatedUnion('type', [
   generateOrderSchema,
   upscaleOrderSchema,
   z.object({ type: z.literal('cancel'), id: taskIdSchema }),
-  z.object({ type: z.literal('probe'), device: deviceNameSchema, threads: z.number().int().min(1) }),
+  probeOrderSchema,
 ]);
 export type Order = z.infer<typeof orderSchema>;
 export type TaskOrder = GenerateOrder | UpscaleOrder;

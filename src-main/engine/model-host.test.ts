@@ -19,7 +19,7 @@ const hooks = { onProgress: () => {} };
 const signal = { cancelled: false };
 
 /** What was compiled for and how it was loaded, for one picture and its enlargement. */
-async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, accuracy: 'exact' | 'fast') {
+async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, accuracy: 'exact' | 'fast', cardBytes: number | null = 80e9, onCpu = false) {
   const targets: string[] = [];
   const loaded: unknown[] = [];
   const host = new ModelHost(
@@ -32,22 +32,32 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
         targets.push(request.target);
         return compileUpscaler(request, onProgress);
       },
-      loadTextToImage: async (_compiled, { provider, card }) => {
-        loaded.push({ provider, card });
+      loadTextToImage: async (_compiled, { provider, card, cuda }) => {
+        loaded.push({ provider, card, cuda });
         return { follow: async () => {}, generate: async () => picture };
       },
-      loadUpscaler: async (_compiled, { provider, card }) => {
-        loaded.push({ provider, card });
+      loadUpscaler: async (_compiled, { provider, card, cuda }) => {
+        loaded.push({ provider, card, cuda });
         return { largestTilePixels: 256 * 256, upscale: async () => picture };
       },
-      freeMemory: async () => ({ cardBytes: 80e9, ramBytes: 80e9 }),
+      freeMemory: async () => ({ cardBytes, ramBytes: 80e9 }),
     },
     { ...config, deviceReason: 'a test', threads: 1, cacheDir },
   );
   const files = { checkpointDir: join(resourcesDir, 'models/storybook-uint4'), checkpointIdentity: 'bundled', outputPath: '/a.png', texts: [] };
   const generate: GenerateOrder = { type: 'generate', id: 1, accuracy, memory: 'auto', params, previews: false, ...files };
   const upscalerPath = join(resourcesDir, 'upscalers/realesr-general-x4v3.safetensors');
-  const upscale: UpscaleOrder = { type: 'upscale', id: 2, accuracy, upscalerPath, upscalerIdentity: 'u', inputPath: '/a.png', outputPath: '/b.png', texts: [] };
+  const upscale: UpscaleOrder = {
+    type: 'upscale',
+    id: 2,
+    accuracy,
+    upscalerPath,
+    upscalerIdentity: 'u',
+    onCpu,
+    inputPath: '/a.png',
+    outputPath: '/b.png',
+    texts: [],
+  };
   await host.generate(generate, hooks, signal);
   await host.upscale(upscale, picture, hooks, signal);
   return { targets, loaded };
@@ -60,11 +70,31 @@ test.each([
   [{ device: 'cuda:1', gpuPrecision: 'bf16' }, 'exact', 'gpu-fp32', 'cuda', 1],
   [{ device: 'dml:2', gpuPrecision: 'fp16' }, 'fast', 'gpu-fp16', 'dml', 2],
 ] as const)('%o, %s: graphs for %s, loaded on %s, card %i', async (config, accuracy, target, provider, card) => {
-  expect(await heardOn(config, accuracy)).toEqual({
-    targets: [target, target],
-    loaded: [
-      { provider, card },
-      { provider, card },
-    ],
-  });
+  const { targets, loaded } = await heardOn(config, accuracy);
+  expect(targets).toEqual([target, target]);
+  expect(loaded).toMatchObject([
+    { provider, card },
+    { provider, card },
+  ]);
+});
+
+test('an upscaler that is for the CPU is compiled and loaded for it', async () => {
+  const { targets, loaded } = await heardOn({ device: 'cuda:1', gpuPrecision: 'bf16' }, 'fast', 80e9, true);
+  expect(targets).toEqual(['gpu-bf16', 'cpu-fast']);
+  expect(loaded).toMatchObject([
+    { provider: 'cuda', card: 1 },
+    { provider: 'cpu', card: 0 },
+  ]);
+});
+
+test('a session on a card may take what was free but for the reserve, is tight where parts take turns, and is float32 where that was asked for', async () => {
+  const { loaded } = await heardOn({ device: 'cuda', gpuPrecision: 'bf16' }, 'fast');
+  expect(loaded).toMatchObject([
+    { cuda: { arenaBytes: 79.2e9, isTight: false, isExact: false } },
+    { cuda: { arenaBytes: null, isTight: false, isExact: false } },
+  ]);
+  const exact = await heardOn({ device: 'cuda', gpuPrecision: 'bf16' }, 'exact', null);
+  expect(exact.loaded).toMatchObject([{ cuda: { arenaBytes: null, isExact: true } }, { cuda: { isExact: true } }]);
+  const little = await heardOn({ device: 'cuda', gpuPrecision: 'bf16' }, 'fast', 0.8e9);
+  expect(little.loaded).toMatchObject([{ cuda: { isTight: true } }, {}]);
 });

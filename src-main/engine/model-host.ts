@@ -1,6 +1,7 @@
 import { assertNotCancelled, type CancelSignal } from '#main/inference/cancel.ts';
+import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
-import { type FreeMemory, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
+import { arenaBytesFor, type FreeMemory, type MemoryDecision, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { Picture } from '#main/lib/picture.ts';
@@ -19,6 +20,7 @@ interface RunOptions {
   provider: string;
   card: number;
   binding: OrtBinding;
+  cuda: CudaChoices;
 }
 
 interface CompileRequest {
@@ -74,52 +76,57 @@ export class ModelHost {
     if (this.#textToImage === null) {
       const compiled = await compileFor(targetOf(this.#config, accuracy), loadingHalf(hooks, 0));
       assertNotCancelled(signal);
-      const memory = await this.#plan(compiled, order, hooks);
+      const decision = await this.#plan(compiled, order, hooks);
       let forCpu: Promise<CompiledCheckpoint> | null = null;
       const compiledForCpu = () => {
         forCpu ??= compileFor(`cpu-${accuracy}`, () => {});
         return forCpu;
       };
-      const model = await this.#loaders.loadTextToImage(compiled, { ...this.#runOptions(), memory, compiledForCpu }, loadingHalf(hooks, 1));
+      const choices = { arenaBytes: arenaBytesFor(decision), isTight: decision.plan !== 'resident', isExact: accuracy === 'exact' };
+      const options = { ...this.#runOptions(this.#config.device, choices), memory: decision.plan, compiledForCpu };
+      const model = await this.#loaders.loadTextToImage(compiled, options, loadingHalf(hooks, 1));
       this.#textToImage = { key, compiled, model };
     } else {
       const { compiled, model } = unlessAnother(this.#textToImage, key);
-      await model.follow(await this.#plan(compiled, order, hooks));
+      await model.follow((await this.#plan(compiled, order, hooks)).plan);
     }
     return this.#textToImage.model.generate(order.params, hooks, signal);
   }
 
   async upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
-    const { upscalerPath: path, upscalerIdentity: identity, accuracy } = order;
-    const key = keyOf(accuracy, path, identity);
+    const { upscalerPath: path, upscalerIdentity: identity, accuracy, onCpu } = order;
+    const device = onCpu ? 'cpu' : this.#config.device;
+    const key = keyOf(`${accuracy} ${device}`, path, identity);
     if (this.#upscale === null) {
-      const target = targetOf(this.#config, accuracy);
+      const target = targetOf({ ...this.#config, device }, accuracy);
       const compiled = await this.#loaders.compileUpscaler({ path, ...this.#compile(identity, target) }, loadingHalf(hooks, 0));
       assertNotCancelled(signal);
-      this.#upscale = { key, compiled, model: await this.#loaders.loadUpscaler(compiled, this.#runOptions(), loadingHalf(hooks, 1)) };
+      // its tiles are as large as what is free allows
+      const options = this.#runOptions(device, { arenaBytes: null, isTight: false, isExact: accuracy === 'exact' });
+      this.#upscale = { key, compiled, model: await this.#loaders.loadUpscaler(compiled, options, loadingHalf(hooks, 1)) };
     }
     const { compiled, model } = unlessAnother(this.#upscale, key);
-    const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(this.#config.device));
+    const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(device));
     const tilePixels = Math.min(model.largestTilePixels, roomPixels);
     return model.upscale(input, hooks, signal, { tilePixels });
   }
 
-  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateOrder, hooks: RunHooks): Promise<MemoryPlan> {
+  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateOrder, hooks: RunHooks): Promise<MemoryDecision> {
     const { device } = this.#config;
     this.#budget ??= await this.#loaders.freeMemory(device);
     const decision = planMemory(memoryNeeds(compiled, params), this.#budget, device !== 'cpu', memory);
     hooks.onPlanned?.(decision);
-    return decision.plan;
+    return decision;
   }
 
   #compile(identity: string, target: GraphTarget): CompileRequest {
     return { cacheDir: this.#config.cacheDir, identity, target };
   }
 
-  #runOptions(): RunOptions {
-    const { provider, card } = deviceParts(this.#config.device);
+  #runOptions(device: DeviceName, cuda: CudaChoices): RunOptions {
+    const { provider, card } = deviceParts(device);
     const { threads, binding = 'auto' } = this.#config;
-    return { threads, provider: providerNamed(provider).ortName, card, binding };
+    return { threads, provider: providerNamed(provider).ortName, card, binding, cuda };
   }
 }
 

@@ -26,6 +26,7 @@ function optionsWith(change: Partial<DeviceProbesOptions>): DeviceProbesOptions 
     missingFor: () => null,
     platform: 'linux',
     threads: 1,
+    binding: 'auto',
     active: () => ['cpu'],
     log: { warn: () => {} },
     ...change,
@@ -169,7 +170,7 @@ test('one device alone: each card has its own probe, remembered, and a card or a
   const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [turing, ada] }));
   expect(await probes.check('cuda:1')).toEqual({ state: 'works', reason: 'Its numbers are right.', gpu: ada });
   expect(await probes.check('cuda:1')).toMatchObject({ state: 'works' });
-  expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', threads: 1 }]);
+  expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', threads: 1, binding: 'auto' }]);
   expect(await probes.check('cuda:2')).toMatchObject({ state: 'absent', reason: expect.stringContaining('no NVIDIA card 2'), gpu: null });
   expect(await probes.check('coreml')).toMatchObject({ state: 'absent', reason: expect.stringContaining('darwin') });
 });

@@ -4,7 +4,16 @@ import { z } from 'zod';
 import { providerNamed, providers } from '#main/inference/devices.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import { type Device, type DeviceName, type Devices, deviceParts, deviceStateSchema, type Gpu, type ProviderName } from '#shared/domain/device.ts';
+import {
+  type Device,
+  type DeviceName,
+  type Devices,
+  deviceParts,
+  deviceStateSchema,
+  type Gpu,
+  type OrtBinding,
+  type ProviderName,
+} from '#shared/domain/device.ts';
 import { eventSchema } from './channel.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import { cudaObstacle } from './nvidia.ts';
@@ -21,6 +30,8 @@ export interface DeviceProbesOptions {
   missingFor: (provider: ProviderName) => string | null;
   platform: NodeJS.Platform;
   threads: number;
+  /** How ONNX Runtime is called, as the engine would call it. */
+  binding: OrtBinding;
   /** What pictures are made on now. */
   active: () => readonly Device['provider'][];
   log: { warn(data: object, message: string): void };
@@ -99,7 +110,7 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
   /** What a result depends on: another driver, card or runtime is another matter. */
   function keyOf(name: DeviceName, gpus: readonly Gpu[]): string {
     const cards = gpus.map((gpu) => `${gpu.name} ${gpu.driver}`).join(', ');
-    return `${name}, onnxruntime ${ortVersion}, ${platform}, ${cards === '' ? 'no NVIDIA card' : cards}`;
+    return `${name}, onnxruntime ${ortVersion} by ${options.binding}, ${platform}, ${cards === '' ? 'no NVIDIA card' : cards}`;
   }
 
   /**
@@ -147,7 +158,7 @@ function unprobed(state: Outcome['state'], reason: string): Outcome {
 }
 
 async function probe(device: DeviceName, options: DeviceProbesOptions): Promise<Outcome> {
-  const { spawn, threads, timeoutMs = TIMEOUT_MS, now = () => Date.now() / 1000 } = options;
+  const { spawn, threads, binding, timeoutMs = TIMEOUT_MS, now = () => Date.now() / 1000 } = options;
   const { provider } = deviceParts(device);
   const { tolerance } = providerNamed(provider);
   const child = spawn(provider);
@@ -172,7 +183,7 @@ async function probe(device: DeviceName, options: DeviceProbesOptions): Promise<
       if ('refusal' in result) resolve(failed('refused', whatWasSaid(result.refusal, lines)));
       else resolve(verdict(result, tolerance, at));
     });
-    child.send({ type: 'probe', device, threads });
+    child.send({ type: 'probe', device, threads, binding });
   });
   clearTimeout(timer);
   child.kill();

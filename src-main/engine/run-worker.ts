@@ -1,3 +1,4 @@
+import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
@@ -5,10 +6,10 @@ import type { Picture } from '#main/lib/picture.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
-import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
+import { deviceParts } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
-import { orderSchema, type TaskOrder, type WorkerConfig } from './channel.ts';
+import { orderSchema, type ProbeOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
 import { toEngineFailure } from './engine-failure.ts';
 import type { ModelRunner } from './model-runner.ts';
 import type { ParentPort } from './parent-port.ts';
@@ -54,7 +55,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
       started = { config: order.config, runner: createRunner(order.config, sendFatal) };
       port.send({ type: 'ready' });
     } else if (order.type === 'probe') {
-      void probe(port, order.device, order.threads);
+      void probe(port, order);
     } else if (order.type === 'cancel') {
       controllers.get(order.id)?.abort();
     } else {
@@ -65,12 +66,15 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
   });
 }
 
+/** What an engine may set, set. */
+const PROBED_WITH: CudaChoices = { arenaBytes: 1e9, isTight: true, isExact: false };
+
 /** ONNX Runtime is loaded into this thread for it: the process has no other task, and may die of it. */
-async function probe(port: ParentPort, device: DeviceName, threads: number): Promise<void> {
+async function probe(port: ParentPort, { device, threads, binding }: ProbeOrder): Promise<void> {
   const { probeDevice } = await import('./probe.ts');
   const { provider, card } = deviceParts(device);
   try {
-    port.send({ type: 'probed', result: await probeDevice({ provider: providerNamed(provider).ortName, card, threads }) });
+    port.send({ type: 'probed', result: await probeDevice({ provider: providerNamed(provider).ortName, card, threads, binding, cuda: PROBED_WITH }) });
   } catch (thrown) {
     port.send({ type: 'probed', result: { refusal: toEngineFailure(thrown).message } });
   }
@@ -92,7 +96,8 @@ async function runTask(port: ParentPort, config: WorkerConfig, runner: ModelRunn
   await writeFileDurably(order.outputPath, png);
   onProgress('saving', 2, 2);
   const { width, height } = picture;
-  const { device, deviceReason } = config;
+  const { device, deviceReason } =
+    order.type === 'upscale' && order.onCpu ? { device: 'cpu' as const, deviceReason: 'the upscaler failed on the GPU' } : config;
   port.send({ type: 'done', id, report: { stagesMs: clock.stagesMs, device, deviceReason, accuracy: order.accuracy, width, height } });
 }
 

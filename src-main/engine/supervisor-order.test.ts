@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { DeviceName } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
 import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts';
-import type { GenerateTask } from './engine.ts';
+import type { GenerateTask, UpscaleTask } from './engine.ts';
 import { createEngine, type EngineLimits, type SupervisedEngine } from './supervisor.ts';
 
 /** The supervisor against a process whose every word the test chooses. */
@@ -259,6 +259,40 @@ describe('a GPU that fails before its first picture is given up for the CPU, onc
     at(lives, 0).say(failed(2));
     expect(await codeOf(second)).toBe('engine_failed');
     expect(engine.status().device).toBe('cuda');
+    await engine.close();
+  });
+});
+
+describe('an upscaler that fails on a GPU after a good picture runs on the CPU, once and with the reason, and the checkpoint stays where it is', () => {
+  const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', texts: [] };
+  const upscaled = { ...report, device: 'cpu' as const };
+  const upscaleOf = (life: ScriptedProcess) => life.orders.find((order) => order.type === 'upscale');
+
+  test.each<[string, (life: ScriptedProcess) => void]>([
+    ['an operator', (life) => life.say({ type: 'failed', id: 2, error: { code: 'engine_failed', message: 'CUDNN_STATUS_NOT_SUPPORTED', data: {} } })],
+    ['memory', (life) => life.say({ type: 'failed', id: 2, error: { code: 'engine_out_of_memory', message: 'CUBLAS_STATUS_ALLOC_FAILED', data: {} } })],
+    ['the process', (life) => life.kill()],
+  ])('for want of %s', async (_, fail) => {
+    const { engine, lives } = create({}, 'cuda:1');
+    const picture = engine.generate(task(), listen().hooks, never());
+    at(lives, 0).say({ type: 'ready' });
+    at(lives, 0).say({ type: 'model_done', id: 1 });
+    at(lives, 0).say({ type: 'done', id: 1, report });
+    await picture;
+    const enlarged = engine.upscale(upscaleTask, listen().hooks, never());
+    expect(upscaleOf(at(lives, 0))).toMatchObject({ onCpu: false });
+    fail(at(lives, 0));
+    await nextTurn();
+    at(lives, 1).say({ type: 'ready' });
+    expect(upscaleOf(at(lives, 1))).toMatchObject({ id: 2, onCpu: true });
+    at(lives, 1).say({ type: 'model_done', id: 2 });
+    at(lives, 1).say({ type: 'done', id: 2, report: upscaled });
+    expect(await enlarged).toEqual({ ...upscaled, setbacks: [expect.stringMatching(/^The upscaler failed on cuda:1 and runs on the CPU from now on: /)] });
+    expect(engine.status()).toMatchObject({ device: 'cuda:1' });
+    const next = engine.upscale(upscaleTask, listen().hooks, never());
+    expect(at(lives, 1).orders.at(-1)).toMatchObject({ type: 'upscale', id: 3, onCpu: true });
+    at(lives, 1).say({ type: 'failed', id: 3, error: { code: 'engine_failed', message: 'no', data: {} } });
+    expect(await codeOf(next)).toBe('engine_failed');
     await engine.close();
   });
 });

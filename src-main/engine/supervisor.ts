@@ -116,6 +116,9 @@ const KEPT_LINES = 20;
 /** Black or empty pictures out of int8 activations: worth one run in float32. */
 const NUMERIC_FAILURES: ReadonlySet<string> = new Set(['latents_not_finite', 'latents_collapsed', 'picture_not_finite', 'picture_flat']);
 
+/** What an upscaler may meet on a GPU and not on the CPU. */
+const DEVICE_FAILURES: ReadonlySet<string> = new Set(['engine_failed', 'engine_out_of_memory']);
+
 class Supervisor implements SupervisedEngine {
   readonly #spawn: SpawnEngine;
   readonly #config: EngineConfig;
@@ -133,6 +136,8 @@ class Supervisor implements SupervisedEngine {
   /** Where models run. What fails before it has made its first picture is given up for the CPU. */
   #device: Pick<WorkerConfig, 'device' | 'deviceReason'>;
   #deviceIsProven = false;
+  /** An upscaler that failed on the device runs on the CPU from then on. */
+  #upscalesOnCpu = false;
   #nextId = 1;
   #faults = 0;
   #closing: Promise<void> | null = null;
@@ -155,7 +160,7 @@ class Supervisor implements SupervisedEngine {
   }
 
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
-    return this.#run({ type: 'upscale', id: this.#nextId++, accuracy: this.#config.accuracy, ...task }, hooks, signal);
+    return this.#run({ type: 'upscale', id: this.#nextId++, accuracy: this.#config.accuracy, onCpu: this.#upscalesOnCpu, ...task }, hooks, signal);
   }
 
   warm(): void {
@@ -372,7 +377,10 @@ class Supervisor implements SupervisedEngine {
 
   #fail(life: Life, task: Task, error: WireError): void {
     if (task.signal.aborted) this.#reject(task, cancelled());
-    else if (error.code === 'engine_out_of_memory') this.#kill(life, faultOf(error));
+    else if (DEVICE_FAILURES.has(error.code) && this.#mayUpscaleOnCpu(task)) {
+      this.#upscaleOnCpu(error.message);
+      task.place = 'waiting';
+    } else if (error.code === 'engine_out_of_memory') this.#kill(life, faultOf(error));
     else if (NUMERIC_FAILURES.has(error.code) && task.order.accuracy === 'fast') {
       task.setbacks.push(`${error.message} It was made again in float32.`);
       this.#log.warn({ code: error.code, task: task.order.id }, `${error.message} The task runs again in float32.`);
@@ -427,10 +435,13 @@ class Supervisor implements SupervisedEngine {
     // for want of memory, having all graphs loaded at once is given up before the device is
     const isShort = fault !== 'planned' && fault.code === 'engine_out_of_memory';
     const stepsDown = isShort && this.#tasks.some(({ place, order }) => place !== 'waiting' && planBelow(life, order) !== null);
-    const givesUp = fault !== 'planned' && !stepsDown && this.#mayGiveUpDevice();
+    const upscaling = this.#tasks.find(({ order, place }) => place === 'on device' && order.id === life.onDevice);
+    const movesUpscaler = fault !== 'planned' && upscaling !== undefined && this.#mayUpscaleOnCpu(upscaling);
+    if (movesUpscaler) this.#upscaleOnCpu(`the engine's process ${fault.what}`);
+    const givesUp = fault !== 'planned' && !stepsDown && !movesUpscaler && this.#mayGiveUpDevice();
     if (givesUp) this.#giveUpDevice(`the engine's process ${fault.what}`);
     for (const task of this.#tasks.filter(({ place }) => place !== 'waiting')) {
-      if (fault !== 'planned' && !givesUp) task.faults++;
+      if (fault !== 'planned' && !givesUp && !movesUpscaler) task.faults++;
       task.place = 'waiting';
       if (task.signal.aborted) this.#reject(task, cancelled());
       else if (fault !== 'planned' && task.faults > 1) this.#reject(task, faultError(fault));
@@ -442,6 +453,23 @@ class Supervisor implements SupervisedEngine {
 
   #mayGiveUpDevice(): boolean {
     return this.#device.device !== 'cpu' && !this.#deviceIsProven;
+  }
+
+  /** Once: the order is for the CPU afterwards. Before the device has made a picture the whole of it is given up instead. */
+  #mayUpscaleOnCpu({ order }: Task): boolean {
+    return order.type === 'upscale' && !order.onCpu && this.#device.device !== 'cpu' && this.#deviceIsProven;
+  }
+
+  /** Until the next start, and the checkpoint stays on the device: it made a good picture there. */
+  #upscaleOnCpu(reason: string): void {
+    this.#upscalesOnCpu = true;
+    const sentence = `The upscaler failed on ${this.#device.device} and runs on the CPU from now on: ${reason}`;
+    this.#log.warn({ device: this.#device.device }, sentence);
+    for (const task of this.#tasks) {
+      if (task.order.type !== 'upscale') continue;
+      task.setbacks.push(sentence);
+      task.order = { ...task.order, onCpu: true };
+    }
   }
 
   /** For good: a device that cannot make its first picture would fail at every other. Tasks that wait run on the CPU. */
@@ -491,7 +519,7 @@ function checkpointKey(order: GenerateOrder): string {
 }
 
 function upscalerKey(order: Extract<TaskOrder, { type: 'upscale' }>): string {
-  return JSON.stringify([order.upscalerPath, order.upscalerIdentity]);
+  return JSON.stringify([order.upscalerPath, order.upscalerIdentity, order.onCpu]);
 }
 
 /** Whether the process can run this without exchanging anything that it has loaded. */

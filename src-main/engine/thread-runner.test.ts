@@ -58,6 +58,7 @@ test('an enlarged picture', async () => {
     accuracy: 'fast',
     upscalerPath: '/u',
     upscalerIdentity: 'u',
+    onCpu: false,
     inputPath: '/a.png',
     outputPath: '/b.png',
     texts: [],

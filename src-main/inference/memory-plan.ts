@@ -96,6 +96,11 @@ export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean
   return { plan, needBytes, freeBytes, next: below.find((other) => needOf(other).device <= CLEARLY_LESS * needBytes) ?? null };
 }
 
+/** To how many bytes the memory of one session on a card may grow, so that a plan that was reckoned too small fails and not the driver; null where nothing is known. */
+export function arenaBytesFor({ needBytes, freeBytes }: PlannedMemory): number | null {
+  return freeBytes === null ? null : Math.max(needBytes, freeBytes) - CARD_RESERVE;
+}
+
 const SMALLEST_TILE_PIXELS = 64 * 64;
 
 /** How many input pixels an upscaler's tile may keep: as many as fit into half of what is free. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { CancelSignal } from './cancel.ts';
+import { type CudaChoices, cudaOptions } from './cuda-options.ts';
 import { addressOf, type OrtApi, openOrtApi } from './ort-api.ts';
 import { type CreateSession, createTurns, type NativeSession, type OrtInputs, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
 
@@ -73,20 +74,21 @@ async function loadSession({ api, env }: Runtime, graph: GraphFiles, options: Se
 /** Names of execution providers as `SessionOptionsAppendExecutionProvider` has them. */
 const providerNames: Readonly<Record<string, string>> = { dml: 'DML', coreml: 'CoreML', webgpu: 'WebGPU' };
 
-function appendProvider(api: OrtApi, sessionOptions: bigint, { provider = 'cpu', card = 0 }: SessionOptions): void {
+const unlimited: CudaChoices = { arenaBytes: null, isTight: false, isExact: false };
+
+function appendProvider(api: OrtApi, sessionOptions: bigint, { provider = 'cpu', card = 0, cuda = unlimited }: SessionOptions): void {
   if (provider === 'cpu') return;
-  const settings: Record<string, string> = card === 0 ? {} : { device_id: String(card) };
   if (provider === 'cuda') {
-    appendCuda(api, sessionOptions, { ...settings, arena_extend_strategy: 'kSameAsRequested', cudnn_conv_algo_search: 'HEURISTIC' });
+    appendCuda(api, sessionOptions, cudaOptions(card, cuda));
     return;
   }
   const name = providerNames[provider];
   if (name === undefined) throw new Error(`there is no execution provider ${provider}; there are cpu, cuda, ${Object.keys(providerNames).join(', ')}`);
   if (provider === 'dml') api.call('DisableMemPattern', sessionOptions);
-  api.call('SessionOptionsAppendExecutionProvider', sessionOptions, name, ...listsOf(settings));
+  api.call('SessionOptionsAppendExecutionProvider', sessionOptions, name, ...listsOf(card === 0 ? {} : { device_id: String(card) }));
 }
 
-/** https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#configuration-options */
+/** An option that the provider does not know, or a value that it does not take, is refused by its name. */
 function appendCuda(api: OrtApi, sessionOptions: bigint, settings: Readonly<Record<string, string>>): void {
   const cudaOptions = api.read('CreateCUDAProviderOptions');
   try {

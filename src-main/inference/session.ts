@@ -2,6 +2,7 @@ import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { OrtBinding } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from './cancel.ts';
+import type { CudaChoices } from './cuda-options.ts';
 
 /** What the pipelines see of ONNX Runtime, whichever binding is between. */
 
@@ -20,6 +21,8 @@ export interface SessionOptions {
   provider?: string;
   /** Which of several cards; the first one without it. */
   card?: number;
+  /** On CUDA: what ONNX Runtime is told beside the card. The C API alone takes it; all of the card's memory, and TF32, without it. */
+  cuda?: CudaChoices;
   /** `auto` without it. */
   binding?: OrtBinding;
 }
