@@ -48,7 +48,7 @@ export interface ConvolutionSession {
   readonly bytesPerPixel: number;
   /**
    * Runs it over a picture of `width` x `height`. `fill` writes the picture, pixel after pixel four floats, red, green, blue and 0, in 0 to 1.
-   * What it gives is valid until the next run. Throws `cancelled`, `engine_out_of_memory` or `engine_failed`.
+   * What it gives is valid until the next run, which may not begin before this one ends. Throws `cancelled`, `engine_out_of_memory` or `engine_failed`.
    */
   run(width: number, height: number, fill: (row: Float32Array, y: number) => void, signal: CancelSignal): Promise<Enlarged>;
   release(): Promise<void>;
@@ -77,6 +77,7 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
     for (const worker of workers) worker.postMessage(message);
   };
 
+  let running = false;
   let placed: { width: number; height: number; picture: PictureLayout; phases: Phase[] } | null = null;
   const place = (width: number, height: number): NonNullable<typeof placed> => {
     if (placed?.width === width && placed.height === height) return placed;
@@ -93,6 +94,7 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
     bytesPerPixel: bytesPerPixel(network),
     run: async (width, height, fill, signal) => {
       assertNotCancelled(signal);
+      if (running) throw new Error('The convolutions were asked for a second run in the middle of one.');
       const { picture, phases } = place(width, height);
       const { base, row } = imageAt(picture, 0);
       for (let y = 0; y < height; y++) fill(new Float32Array(memory.buffer, base + y * row, 4 * width), y);
@@ -101,12 +103,14 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
       const watch = setInterval(() => {
         if (signal.cancelled) Atomics.store(counts, STOP, 1);
       }, LOOK_EVERY);
+      running = true;
       try {
         const done = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
         order('run');
         await Promise.race([Promise.all(done), death]);
       } finally {
         clearInterval(watch);
+        running = false;
       }
       assertNotCancelled(signal);
       const values = 3 * width * height * scaleOf(network) ** 2;
