@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/ir.ts';
-import { add, attention, enlarge, reshape, silu, transpose } from '../ops/basic.ts';
-import { convolution, groupNorm } from '../ops/convolution.ts';
+import { add, attention, reshape, silu, transpose } from '../ops/basic.ts';
+import { convolution, enlargedConvolution, groupNorm } from '../ops/convolution.ts';
 import { linear } from '../ops/linear.ts';
 import type { Weights } from '../ops/weights.ts';
 import { parseConfig } from './parse-config.ts';
@@ -78,7 +78,7 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
     const name = `decoder.up_blocks.${i}`;
     const block = graph.scope(name);
     for (let j = 0; j <= config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
-    if (i < channels.length - 1) x = convolution(block, weights, `${name}.upsamplers.0.conv`, enlarge(block, x, 2), width);
+    if (i < channels.length - 1) x = await enlargedConvolution(block, weights, `${name}.upsamplers.0.conv`, x, width);
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');
