@@ -9,7 +9,7 @@ import { openApiSessions } from './ort-c-api.ts';
 
 const create = openApiSessions();
 
-describeSessions(create);
+describeSessions(create, { hasBfloat16: true });
 
 describe('a long run', () => {
   const SIZE = 256;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { GraphFiles } from '#main/lib/compiled.ts';
+import { type FloatType, float32From } from '#main/lib/widen-floats.ts';
 import type { CancelSignal } from './cancel.ts';
 import { type CudaChoices, cudaOptions } from './cuda-options.ts';
 import { addressOf, type OrtApi, openOrtApi } from './ort-api.ts';
@@ -12,6 +13,12 @@ const LOG_ERRORS = 3;
 const OPTIMIZE_ALL = 99;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 const elementTypes = { float32: 1, int64: 7, bool: 9 } as const;
+/** Types of outputs, with the bytes of an element. */
+const outputTypes: Readonly<Record<number, { dtype: FloatType; bytes: number }>> = {
+  1: { dtype: 'F32', bytes: 4 },
+  10: { dtype: 'F16', bytes: 2 },
+  16: { dtype: 'BF16', bytes: 2 },
+};
 
 /** How often the signal of a running graph is looked at: its flag lies in memory shared with another thread and tells nobody that it changed. */
 const SIGNAL_PERIOD_MS = 5;
@@ -209,11 +216,13 @@ function elementTypeOf(data: OrtTensor['data']): number {
 function floatsOf(api: OrtApi, name: string, value: bigint): Float32Array {
   const info = api.read('GetTensorTypeAndShape', value);
   try {
-    const type = Number(api.read('GetTensorElementType', info));
-    if (type !== elementTypes.float32) throw new Error(`output ${name} is of element type ${type} where float32 was built`);
-    const floats = new Float32Array(Number(api.read('GetTensorShapeElementCount', info)));
-    if (floats.length > 0) api.copyInto(new Uint8Array(floats.buffer), api.read('GetTensorMutableData', value));
-    return floats;
+    const number = Number(api.read('GetTensorElementType', info));
+    const type = outputTypes[number];
+    if (type === undefined)
+      throw new Error(`output ${name} is of element type ${number}; outputs are float32 (1), float16 (10) or bfloat16 (16), as they are to be built`);
+    const bytes = new Uint8Array(Number(api.read('GetTensorShapeElementCount', info)) * type.bytes);
+    if (bytes.length > 0) api.copyInto(bytes, api.read('GetTensorMutableData', value));
+    return float32From(type.dtype, bytes);
   } finally {
     api.free('ReleaseTensorTypeAndShapeInfo', info);
   }

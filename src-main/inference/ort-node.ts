@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { GraphFiles } from '#main/lib/compiled.ts';
+import { float32FromFloat16 } from '#main/lib/widen-floats.ts';
 import { type CreateSession, createTurns, type NativeSession, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
 
 /** Sessions of the package `onnxruntime-node`. Loading and running block the thread. */
@@ -8,9 +9,17 @@ export const createNodeSession: CreateSession = async (graph, options) => {
   try {
     return createTurns(graph, await loadSession(graph, options));
   } catch (cause) {
-    throw runtimeError(graph, cause);
+    throw runtimeError(graph, explained(cause));
   }
 };
+
+/** The package refuses by number what it cannot hand out: 16 is bfloat16. */
+function explained(cause: unknown): unknown {
+  const number = cause instanceof Error ? /^Unsupported data type: (\d+)/.exec(cause.message)?.[1] : undefined;
+  if (number === undefined) return cause;
+  const sentence = `an input or output is of element type ${number}${number === '16' ? ' (bfloat16)' : ''}, which onnxruntime-node cannot pass; the C API can: leave --binding out or say c-api`;
+  return new Error(sentence, { cause });
+}
 
 async function loadSession(graph: GraphFiles, options: SessionOptions): Promise<NativeSession> {
   const session = await InferenceSession.create(await readFile(graph.onnxPath), {
@@ -41,6 +50,9 @@ function toOrt({ data, shape }: OrtTensor): Tensor {
 }
 
 function floatsOf(name: string, tensor: Tensor): Float32Array {
-  if (tensor.data instanceof Float32Array) return tensor.data;
-  throw new Error(`output ${name} is ${tensor.type} where float32 was built`);
+  const { data, type } = tensor;
+  if (data instanceof Float32Array) return data;
+  if (type !== 'float16') throw new Error(`output ${name} is ${type}; it is to be built as float32 or float16`);
+  // a Float16Array where JavaScript has one
+  return float32FromFloat16(new Uint16Array(data.buffer, data.byteOffset, data.length));
 }

@@ -29,7 +29,7 @@ export interface SessionOptions {
 
 export interface Session {
   /**
-   * Runs the graph; its outputs, all float32, come back under their names. Runs of one session take turns. Throws `engine_out_of_memory`, `engine_failed` or
+   * Runs the graph; its outputs come back under their names as float32, float16 and, by the C API, bfloat16 ones widened. Runs of one session take turns. Throws `engine_out_of_memory`, `engine_failed` or
    * `cancelled`: the C API is stopped in the middle, `onnxruntime-node` blocks this thread and is stopped before it begins.
    */
   run(inputs: OrtInputs, signal?: CancelSignal): Promise<Record<string, Float32Array>>;

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CreateSession, Session } from '#main/inference/session.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { manyTypes, outerProduct, rowSums } from './small-graphs.ts';
+import { manyTypes, outerProduct, roundedTo, rowSums } from './small-graphs.ts';
 
 const WIDTH = 64;
 const FACTOR = 3;
 const THREADS = { threads: 2 };
 
-/** What every binding to ONNX Runtime promises. */
-export function describeSessions(create: CreateSession): void {
+/** What every binding to ONNX Runtime promises; `hasBfloat16` is whether it hands out that type too, and what it says where it does not is shown. */
+export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBfloat16: boolean }): void {
   let dir = '';
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'sessions-'));
@@ -44,6 +44,22 @@ export function describeSessions(create: CreateSession): void {
       expect(outputs).toEqual({ picked: Float32Array.from(picked), chosen });
     }
     await session.release();
+  });
+
+  test('outputs of 16 bits come as float32', async () => {
+    // 1 + 2^-7 is the least above 1 in bfloat16, 1 + 2^-10 in float16; 65504 is the largest in float16 and 65536 beside it in bfloat16
+    const values = { data: Float32Array.of(0, -1, 1 + 2 ** -7, 1 + 2 ** -10, 65504, 2 ** -24, Number.POSITIVE_INFINITY), shape: [7] };
+    const half = await create(await roundedTo(dir, 'float16'), THREADS);
+    expect(await half.run({ values })).toEqual({ rounded: values.data });
+    await half.release();
+    const loading = roundedTo(dir, 'bfloat16').then((graph) => create(graph, THREADS));
+    if (!hasBfloat16) {
+      expect(await refusalOf(loading)).toMatchObject({ code: 'engine_failed', message: expect.stringMatching(/\(bfloat16\).*say c-api/) });
+      return;
+    }
+    const brain = await loading;
+    expect(await brain.run({ values })).toEqual({ rounded: Float32Array.of(0, -1, 1 + 2 ** -7, 1, 65536, 2 ** -24, Number.POSITIVE_INFINITY) });
+    await brain.release();
   });
 
   test('an output of no elements', async () => {

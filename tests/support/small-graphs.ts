@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
+import { TYPE_NUMBER } from '#main/compiler/graph/ir.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 
@@ -35,6 +36,14 @@ export async function manyTypes(dir: string): Promise<GraphFiles> {
   graph.output(graph.add('Gather', [table, ids], { attributes: { axis: 0 } }), 'picked');
   graph.output(graph.add('Where', [mask, table, graph.floats([0])]), 'chosen');
   return saved(graph, dir, 'many-types');
+}
+
+/** `values` [n] rounded to a type of 16 bits, as the output `rounded`. */
+export async function roundedTo(dir: string, type: 'float16' | 'bfloat16'): Promise<GraphFiles> {
+  const graph = new GraphBuilder(`rounded to ${type}`);
+  const values = graph.input('values', 'float32', ['n']);
+  graph.output(graph.add('Cast', [values], { attributes: { to: TYPE_NUMBER[type] }, hints: { to: type } }), 'rounded');
+  return saved(graph, dir, `rounded-${type}`);
 }
 
 /** A `column` [n, 1] times a `row` [1, m]: little goes in and much comes out. */
