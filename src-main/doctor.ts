@@ -14,6 +14,7 @@ import { createNodeSpawn } from './engine/spawn-node.ts';
 import type { EngineConfig } from './engine/supervisor.ts';
 import { engineEnvironment } from './engine-environment.ts';
 import { memoryNeeds, planMemory } from './inference/memory-plan.ts';
+import { bindingInUse } from './inference/ort.ts';
 import type { CompiledCheckpoint } from './lib/compiled.ts';
 import { entryFile, resourcesDir } from './lib/program-files.ts';
 import { openModelRegistry } from './models/registry.ts';
@@ -50,6 +51,8 @@ async function main(): Promise<void> {
   if (refusal !== null && !(refusal instanceof AppError)) throw refusal;
   const inUse = new Set(chosen.map((engine) => deviceParts(engine.device).provider));
   printDevices({ ...found, devices: found.devices.map((one) => ({ ...one, active: inUse.has(one.provider) })) }, device);
+  const { binding: called, reason } = await bindingInUse(binding);
+  console.log(`\nONNX Runtime ${found.onnxruntime} is called by ${called === 'c-api' ? 'its C API' : 'onnxruntime-node'}: ${reason}`);
   console.log(refusal === null ? '\nPictures are made on:' : `\n${refusal.message}`);
   for (const { device: name, deviceReason, gpuPrecision } of chosen) console.log(`  ${name}${gpuPrecision ? ` in ${gpuPrecision}` : ''}: ${deviceReason}`);
 

@@ -17,6 +17,7 @@ import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
 import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';
+import { onnxruntimeVersion } from './onnxruntime-version.ts';
 import { programVersion } from './program-version.ts';
 import { type AccessKey, loadAccessKey } from './server/access-key.ts';
 import { removeServerAddress, writeServerAddress } from './server/address-file.ts';
@@ -82,6 +83,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
       accessKey,
       rendererDir,
       version,
+      onnxruntimeVersion: onnxruntimeVersion(),
       measurePrompt: promptMeter.measure,
       log,
     });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
+import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
 import { errorTable, wireErrorSchema } from '#shared/protocol/errors.ts';
@@ -96,6 +96,8 @@ const taskReportSchema = z.object({
 /** Process to supervisor. Of a task: `progress` and `preview` any number of times, `model_done`, then `done`; or `failed` in place of all that would follow. */
 export const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
+  /** After `ready`, once: how the process calls ONNX Runtime. */
+  z.object({ type: z.literal('bound'), inUse: bindingInUseSchema }),
   z.object({ type: z.literal('heartbeat'), residentBytes: z.number().nonnegative() }),
   z.object({ type: z.literal('progress'), id: taskIdSchema, stage: progressStageSchema, done: z.number().nonnegative(), total: z.number().nonnegative() }),
   z.object({

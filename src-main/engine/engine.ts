@@ -1,5 +1,5 @@
 import type { PngText } from '#main/lib/png.ts';
-import type { DeviceName } from '#shared/domain/device.ts';
+import type { BindingInUse, DeviceName } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
@@ -81,6 +81,8 @@ export interface EngineStatus {
   deviceReason: string;
   accuracy: Accuracy;
   memory: MemoryStatus;
+  /** How ONNX Runtime is called; null before a process has told it. */
+  binding: BindingInUse | null;
   residentBytes: number;
   restarts: number;
   /** Every device that tasks may be given; one unless there are several cards. */

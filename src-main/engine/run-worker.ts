@@ -6,7 +6,7 @@ import type { Picture } from '#main/lib/picture.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
-import { deviceParts } from '#shared/domain/device.ts';
+import { type BindingInUse, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { orderSchema, type ProbeOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
@@ -24,7 +24,7 @@ const HEARTBEAT_MS = 500;
  * The engine's process: takes orders from the port, has their models run, packs and writes the pictures, and beats its heart from the main thread, which
  * nothing may block. It ends when the parent is gone or ends it; signals meant for the parent's group it leaves to the parent.
  */
-export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
+export function runWorker(port: ParentPort, createRunner: CreateRunner, findBinding: (wanted: OrtBinding) => Promise<BindingInUse>): void {
   const controllers = new Map<number, AbortController>();
   let started: { config: WorkerConfig; runner: ModelRunner } | null = null;
   const sendFatal = (error: WireError) => port.send({ type: 'fatal', error });
@@ -54,6 +54,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner): void {
     if (order.type === 'start') {
       started = { config: order.config, runner: createRunner(order.config, sendFatal) };
       port.send({ type: 'ready' });
+      void findBinding(order.config.binding ?? 'auto').then((inUse) => port.send({ type: 'bound', inUse }));
     } else if (order.type === 'probe') {
       void probe(port, order);
     } else if (order.type === 'cancel') {

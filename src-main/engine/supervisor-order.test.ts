@@ -45,7 +45,9 @@ test('the process is told its settings first, and no task before it is ready', a
   life.say({ type: 'ready' });
   expect(life.orders.map(({ type }) => type)).toEqual(['start', 'generate']);
   life.say({ type: 'heartbeat', residentBytes: 123 });
-  expect(engine.status()).toMatchObject({ state: 'ready', residentBytes: 123 });
+  expect(engine.status()).toMatchObject({ state: 'ready', residentBytes: 123, binding: null });
+  life.say({ type: 'bound', inUse: { binding: 'node', reason: 'no koffi' } });
+  expect(engine.status().binding).toEqual({ binding: 'node', reason: 'no koffi' });
   life.say({ type: 'model_done', id: 1 });
   life.say({ type: 'done', id: 1, report });
   expect(await running).toEqual({ ...report, setbacks: [] });

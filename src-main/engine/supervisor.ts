@@ -1,5 +1,5 @@
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
-import { deviceParts } from '#shared/domain/device.ts';
+import { type BindingInUse, deviceParts } from '#shared/domain/device.ts';
 import type { MemoryChoice, MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { AppError, fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import { type EngineEvent, eventSchema, type GenerateOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
@@ -133,6 +133,7 @@ class Supervisor implements SupervisedEngine {
   #idleMs: number | null = null;
   #idleTimer: NodeJS.Timeout | undefined;
   #memory: MemoryStatus;
+  #binding: BindingInUse | null = null;
   /** Where models run. What fails before it has made its first picture is given up for the CPU. */
   #device: Pick<WorkerConfig, 'device' | 'deviceReason'>;
   #deviceIsProven = false;
@@ -184,7 +185,7 @@ class Supervisor implements SupervisedEngine {
     const state = this.#state();
     const residentBytes = this.#life?.residentBytes ?? 0;
     const devices = [{ state, device, deviceReason, residentBytes }];
-    return { state, device, deviceReason, accuracy, memory: this.#memory, residentBytes, restarts: this.#faults, devices };
+    return { state, device, deviceReason, accuracy, memory: this.#memory, binding: this.#binding, residentBytes, restarts: this.#faults, devices };
   }
 
   places(): number {
@@ -339,6 +340,7 @@ class Supervisor implements SupervisedEngine {
 
   #handle(life: Life, event: EngineEvent): void {
     if (event.type === 'ready') life.ready = true;
+    else if (event.type === 'bound') this.#binding = event.inUse;
     else if (event.type === 'heartbeat') life.residentBytes = event.residentBytes;
     else if (event.type === 'fatal') this.#kill(life, faultOf(event.error));
     else if ('id' in event) this.#handleTask(life, event);

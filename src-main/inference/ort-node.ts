@@ -52,7 +52,7 @@ function toOrt({ data, shape }: OrtTensor): Tensor {
 function floatsOf(name: string, tensor: Tensor): Float32Array {
   const { data, type } = tensor;
   if (data instanceof Float32Array) return data;
-  if (type !== 'float16') throw new Error(`output ${name} is ${type}; it is to be built as float32 or float16`);
+  if (type !== 'float16' || !ArrayBuffer.isView(data)) throw new Error(`output ${name} is ${type}; it is to be built as float32 or float16`);
   // a Float16Array where JavaScript has one
   return float32FromFloat16(new Uint16Array(data.buffer, data.byteOffset, data.length));
 }

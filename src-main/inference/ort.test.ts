@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createSessionFactory } from './ort.ts';
+import { bindingInUse, createSessionFactory } from './ort.ts';
 import type { CreateSession, Session } from './session.ts';
 
 const graph = { onnxPath: 'a.onnx', weightsDir: '.' };
@@ -37,4 +37,11 @@ test('where the C API cannot be loaded auto falls back and says why, once; the C
   expect(await nameOf(create(graph, { threads, binding: 'auto' }))).toBe('node');
   expect(warnings).toEqual([expect.stringContaining('(no c-api here)')]);
   await expect(create(graph, { threads, binding: 'c-api' })).rejects.toThrow('no c-api here');
+});
+
+test('the binding that is taken is told with why, and auto really loads the C API', async () => {
+  const broken = () => Promise.reject(new Error('no koffi'));
+  expect(await bindingInUse('auto')).toEqual({ binding: 'c-api', reason: 'it can be called here' });
+  expect(await bindingInUse('auto', broken)).toEqual({ binding: 'node', reason: 'the C API cannot be called here: no koffi' });
+  expect(await bindingInUse('node', broken)).toEqual({ binding: 'node', reason: 'chosen by name' });
 });

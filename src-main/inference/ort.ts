@@ -1,4 +1,4 @@
-import type { OrtBinding } from '#shared/domain/device.ts';
+import type { BindingInUse, OrtBinding } from '#shared/domain/device.ts';
 import type { CreateSession } from './session.ts';
 
 /** Load a way to make sessions; throw where this machine lacks what it needs. */
@@ -34,6 +34,21 @@ export function createSessionFactory(bindings: Bindings, warn: (sentence: string
     loaded.set(binding, making);
     return (await making)(graph, options);
   };
+}
+
+/** Which binding `createSession` takes in this process for `wanted`, found out by loading ONNX Runtime as it would. */
+export async function bindingInUse(wanted: OrtBinding, openApi: () => Promise<unknown> = openCApi): Promise<BindingInUse> {
+  if (wanted !== 'auto') return { binding: wanted, reason: 'chosen by name' };
+  try {
+    await openApi();
+    return { binding: 'c-api', reason: 'it can be called here' };
+  } catch (cause) {
+    return { binding: 'node', reason: `the C API cannot be called here: ${cause instanceof Error ? cause.message : String(cause)}` };
+  }
+}
+
+async function openCApi(): Promise<void> {
+  (await import('./ort-api.ts')).openOrtApi();
 }
 
 /** The way to ONNX Runtime. Throws `engine_out_of_memory` or `engine_failed`. */

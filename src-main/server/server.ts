@@ -57,6 +57,7 @@ export interface ServerOptions {
   /** Folder of the built window; may be absent. */
   rendererDir: string;
   version: string;
+  onnxruntimeVersion: string;
   measurePrompt: MeasurePrompt;
   log: Log;
   socketLimits?: Partial<SocketLimits>;
@@ -64,7 +65,7 @@ export interface ServerOptions {
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, library, cudaPack, engineStatus, listDevices, accessKey, rendererDir, version, measurePrompt, log } = options;
+  const { config, jobs, library, cudaPack, engineStatus, listDevices, accessKey, rendererDir, version, onnxruntimeVersion, measurePrompt, log } = options;
   const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
@@ -127,7 +128,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   });
 
   registerHealth(app);
-  registerInfo(app, { version, open: config.open, jobs, registry: library, engineStatus });
+  registerInfo(app, { version, onnxruntimeVersion, open: config.open, jobs, registry: library, engineStatus });
   registerImage(app, jobs, thumbnails);
   registerJobs(app, jobs);
   registerQueue(app, jobs);

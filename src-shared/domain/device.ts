@@ -20,6 +20,10 @@ export function deviceParts(name: DeviceName): { provider: ProviderName; card: n
 export const ortBindings = ['auto', 'c-api', 'node'] as const;
 export type OrtBinding = (typeof ortBindings)[number];
 
+/** The one that is called, and why that one. */
+export const bindingInUseSchema = z.object({ binding: z.enum(['c-api', 'node']), reason: z.string() });
+export type BindingInUse = z.infer<typeof bindingInUseSchema>;
+
 /**
  * `works`: its numbers were right. `absent`: what it needs is not here. `too_old`: a card or a driver that it does not support. `refused`: ONNX Runtime
  * would not start it. `wrong`: it gave other numbers. `crashed`: it took its process down. `silent`: it did not answer.

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bindingInUseSchema } from '../domain/device.ts';
 import { modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
 import { memoryChoiceSchema, memoryPlanSchema } from '../domain/memory-plan.ts';
@@ -64,6 +65,8 @@ export const infoSchema = z.object({
       /** What is gone by for the checkpoint that was loaded last; null before the first. */
       planned: z.object({ plan: memoryPlanSchema, need_bytes: z.number(), free_bytes: z.number().nullable() }).nullable(),
     }),
+    /** The pinned version, and how the engine's process calls it: `c-api` or `node`, and why; null before its first start. */
+    onnxruntime: z.object({ version: z.string(), binding: bindingInUseSchema.shape.binding.nullable(), binding_reason: z.string().nullable() }),
     resident_bytes: z.number(),
     restarts: z.number().int(),
     /** Every device that pictures are made on, each by a process of its own; the fields before are those of the first, and sums. */

@@ -65,6 +65,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
       deviceReason: 'no GPU',
       accuracy: 'fast',
       memory: { choice: 'auto', steppedDown: false, planned: null },
+      binding: { binding: 'c-api', reason: 'a test' },
       residentBytes: 1,
       restarts: 0,
       devices: [{ state: 'ready', device: 'cpu', deviceReason: 'no GPU', residentBytes: 1 }],
@@ -73,6 +74,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     accessKey,
     rendererDir: join(folder, 'renderer'),
     version: '0.0.0-test',
+    onnxruntimeVersion: '1.30.0',
     // a token a word stands for the tokenizers, which have tests of their own
     measurePrompt: async (_checkpoint, prompt) => ({ count: prompt.split(' ').length, limit: 512, cutAt: null }),
     log: createLog(logLevel, { write: (text) => logLines.push(text) }),

@@ -126,4 +126,5 @@ runWorker(
     for (let i = 0; i < behaviour.busyThreads; i++) new Worker(new URL('busy-thread.ts', import.meta.url));
     return runner;
   },
+  async () => ({ binding: 'node', reason: 'a fake calls none' }),
 );

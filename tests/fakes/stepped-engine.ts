@@ -104,6 +104,7 @@ export class SteppedEngine implements Engine {
       deviceReason: 'a test',
       accuracy: 'exact',
       memory: { choice: 'auto', steppedDown: false, planned: null },
+      binding: null,
       residentBytes: 0,
       restarts: 0,
       devices: [],

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { BindingInUse } from '#shared/domain/device.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import { type Info, infoSchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
@@ -19,6 +20,7 @@ export interface EngineState {
   deviceReason: string;
   accuracy: Info['engine']['accuracy'];
   memory: { choice: MemoryChoice; steppedDown: boolean; planned: PlannedMemory | null };
+  binding: BindingInUse | null;
   residentBytes: number;
   restarts: number;
   devices: { device: string; deviceReason: string; state: Info['engine']['state']; residentBytes: number }[];
@@ -26,16 +28,17 @@ export interface EngineState {
 
 export interface InfoSources {
   version: string;
+  onnxruntimeVersion: string;
   open: boolean;
   jobs: Jobs;
   registry: ModelRegistry;
   engineStatus: () => EngineState;
 }
 
-export function registerInfo(app: App, { version, open, jobs, registry, engineStatus }: InfoSources): void {
+export function registerInfo(app: App, { version, onnxruntimeVersion, open, jobs, registry, engineStatus }: InfoSources): void {
   const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
   app.get('/api/info', { schema }, async (request): Promise<Info> => {
-    const { state, device, deviceReason, accuracy, memory, residentBytes, restarts, devices } = engineStatus();
+    const { state, device, deviceReason, accuracy, memory, binding, residentBytes, restarts, devices } = engineStatus();
     const [models, upscaler, disk] = await Promise.all([listCheckpoints(registry), registry.upscaler(), diskOf(jobs.settings().outputs_folder)]);
     return {
       version,
@@ -47,6 +50,7 @@ export function registerInfo(app: App, { version, open, jobs, registry, engineSt
         device_reason: deviceReason,
         accuracy,
         memory: memoryInfo(memory),
+        onnxruntime: { version: onnxruntimeVersion, binding: binding?.binding ?? null, binding_reason: binding?.reason ?? null },
         resident_bytes: residentBytes,
         restarts,
         devices: devices.map((one) => ({ device: one.device, device_reason: one.deviceReason, state: one.state, resident_bytes: one.residentBytes })),
