@@ -1,5 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/program-version.ts';
@@ -106,9 +108,34 @@ export function comparisonFile(name: string): string {
 /** Writes `bench/results/NAME.json` and prints it. */
 export async function publish(results: NewComparison): Promise<void> {
   const whole = dated(results);
-  await mkdir(join(programDir, 'bench/results'), { recursive: true });
-  await writeFile(comparisonFile(results.name), `${JSON.stringify(whole, null, 2)}\n`);
+  await save(whole);
   for (const row of whole.rows) console.log(describe(row));
+}
+
+/**
+ * The same for rows that take long: adds them to those that this day's run measured before on this machine with these versions, so that a run that is ended
+ * loses nothing. A row with a label that is there already takes its place.
+ */
+export async function publishRows(results: NewComparison): Promise<void> {
+  const whole = dated(results);
+  const isOfThisRun = ({ date, machine, versions }: ComparisonResults) =>
+    isDeepStrictEqual([date, machine, versions], [whole.date, whole.machine, whole.versions]);
+  const kept = existsSync(comparisonFile(results.name))
+    ? comparisonResultsSchema.parse(JSON.parse(await readFile(comparisonFile(results.name), 'utf8')))
+    : whole;
+  const others = isOfThisRun(kept) ? kept.rows.filter(({ label }) => !whole.rows.some((row) => row.label === label)) : [];
+  await save({ ...whole, rows: [...others, ...whole.rows] });
+  for (const row of whole.rows) console.log(describe(row));
+}
+
+/** Whether the command line asks for the row or part: `npm run bench -- vae 1024` is for all whose label has `1024` in it, no word for all. */
+export function isWanted(label: string, word = process.argv[3]): boolean {
+  return word === undefined || label.includes(word);
+}
+
+async function save(whole: ComparisonResults): Promise<void> {
+  await mkdir(join(programDir, 'bench/results'), { recursive: true });
+  await writeFile(comparisonFile(whole.name), `${JSON.stringify(whole, null, 2)}\n`);
 }
 
 /** With what the figures of this moment were made by and on. */
