@@ -4,6 +4,7 @@ import { writeReport } from './report.ts';
 
 /**
  * `npm run bench -- NAME`: measures NAME and writes `bench/results/NAME.json`; `all` measures everything; `report` puts the results into the documents.
+ * Of `vae` and `growth` a further word asks for the rows that have it: `npm run bench -- vae 1024`, `npm run bench -- growth jobs`.
  * BENCH_ROUNDS=2 makes a quick try of it, without verdicts.
  */
 async function main(): Promise<void> {
