@@ -44,7 +44,7 @@ export type CompileReport = z.infer<typeof compileReportSchema>;
  */
 const LARGEST_INT8_COPY = 2 ** 30;
 /** So much of the model's largest file a graph may take once loaded before weights of it stay mapped: with the process around it, that is at most 1.15. */
-const LOADED_SHARE = 1.12;
+const LOADED_SHARE = 1.11;
 
 /** The weights of one model, open. */
 export interface OpenModel {
