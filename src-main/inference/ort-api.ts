@@ -41,6 +41,7 @@ const statusCalls = {
   BindInput: [136, 'void *', 'str', 'void *'],
   BindOutputToDevice: [138, 'void *', 'str', 'void *'],
   GetBoundOutputValues: [140, 'void *', 'void *', 'void *', 'void *'],
+  AddRunConfigEntry: [165, 'void *', 'str', 'str'],
   SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void *', 'void *'],
   CreateCUDAProviderOptions: [205, 'void *'],
   UpdateCUDAProviderOptions: [206, 'void *', 'const char **', 'const char **', 'size_t'],

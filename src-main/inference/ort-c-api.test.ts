@@ -4,12 +4,33 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeSessions, refusalOf } from '../../tests/support/session-conformance.ts';
-import { longChain } from '../../tests/support/small-graphs.ts';
+import { longChain, outerSums } from '../../tests/support/small-graphs.ts';
 import { openApiSessions } from './ort-c-api.ts';
 
 const create = openApiSessions();
 
 describeSessions(create, { hasBfloat16: true });
+
+test('a session that runs seldom gives back what its run took, another keeps it', async () => {
+  const SIZE = 8192;
+  const BETWEEN_BYTES = 4 * SIZE ** 2;
+  const dir = await mkdtemp(join(tmpdir(), 'c-api-'));
+  const column = { data: new Float32Array(SIZE).fill(2), shape: [SIZE, 1] };
+  const row = { data: new Float32Array(SIZE).fill(3), shape: [1, SIZE] };
+  const growth = async (runsSeldom: boolean): Promise<number> => {
+    const session = await create(await outerSums(dir), { threads: 2, runsSeldom });
+    // the first block that an arena takes it keeps: weights, in a graph that has some
+    await session.run({ column: { data: Float32Array.of(1), shape: [1, 1] }, row: { data: Float32Array.of(1), shape: [1, 1] } });
+    const before = process.memoryUsage.rss();
+    expect(await session.run({ column, row })).toEqual({ sums: new Float32Array(SIZE).fill(6 * SIZE) });
+    const after = process.memoryUsage.rss();
+    await session.release();
+    return after - before;
+  };
+  expect(await growth(false)).toBeGreaterThan(BETWEEN_BYTES / 2);
+  expect(await growth(true)).toBeLessThan(BETWEEN_BYTES / 2);
+  await rm(dir, { recursive: true, force: true });
+});
 
 describe('a long run', () => {
   const SIZE = 256;

@@ -38,7 +38,7 @@ export function openApiSessions(): CreateSession {
   const runtime = openRuntime();
   return async (graph, options) => {
     try {
-      return createTurns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options)));
+      return createTurns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options), runConfigOf(options)));
     } catch (cause) {
       throw runtimeError(graph, cause);
     }
@@ -59,6 +59,11 @@ function openRuntime(): Runtime {
     allocator: api.read('GetAllocatorWithDefaultOptions'),
     running,
   };
+}
+
+/** https://github.com/microsoft/onnxruntime/blob/v1.30.0/include/onnxruntime/core/session/onnxruntime_run_options_config_keys.h */
+function runConfigOf({ provider = 'cpu', runsSeldom = false }: SessionOptions): Readonly<Record<string, string>> {
+  return provider === 'cpu' && runsSeldom ? { 'memory.enable_memory_arena_shrinkage': 'cpu:0' } : {};
 }
 
 async function loadSession({ api, env }: Runtime, graph: GraphFiles, options: SessionOptions): Promise<bigint> {
@@ -117,13 +122,15 @@ class ApiSession implements NativeSession {
   readonly #outputNames: readonly string[];
   readonly #runtime: Runtime;
   readonly #session: bigint;
+  readonly #runConfig: Readonly<Record<string, string>>;
   readonly #binding: bigint;
   /** What the graph reads where it lies: the binding knows the address, this keeps the array. One that comes again is not bound again. */
   readonly #bound = new Map<string, OrtTensor>();
 
-  constructor(runtime: Runtime, session: bigint) {
+  constructor(runtime: Runtime, session: bigint, runConfig: Readonly<Record<string, string>>) {
     this.#runtime = runtime;
     this.#session = session;
+    this.#runConfig = runConfig;
     this.#binding = runtime.api.read('CreateIoBinding', session);
     this.inputNames = this.#names('Input');
     this.#outputNames = this.#names('Output');
@@ -181,6 +188,7 @@ class ApiSession implements NativeSession {
   async #runBound(signal: CancelSignal | undefined): Promise<void> {
     const { api, running } = this.#runtime;
     const runOptions = api.read('CreateRunOptions');
+    for (const [key, value] of Object.entries(this.#runConfig)) api.call('AddRunConfigEntry', runOptions, key, value);
     const watch = signal && setInterval(() => signal.cancelled && api.call('RunOptionsSetTerminate', runOptions), SIGNAL_PERIOD_MS);
     running.add(runOptions);
     try {

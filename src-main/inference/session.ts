@@ -25,6 +25,8 @@ export interface SessionOptions {
   cuda?: CudaChoices;
   /** `auto` without it. */
   binding?: OrtBinding;
+  /** Whether the memory of a run on the CPU is given back after it, not kept for the next. `onnxruntime-node` knows no such option, and keeps it. */
+  runsSeldom?: boolean;
 }
 
 export interface Session {

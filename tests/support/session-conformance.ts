@@ -28,6 +28,12 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     await session.release();
   });
 
+  test('a session that runs seldom gives the same each time', async () => {
+    const session = await create(await rowSums(dir, WIDTH, FACTOR), { ...THREADS, runsSeldom: true });
+    for (const n of [64, 1, 64]) expect(await session.run({ rows: rowsOf(n) })).toEqual({ sums: sumsOf(n) });
+    await session.release();
+  });
+
   test('float32, int64 and bool go in, two outputs come out; a tensor may come again', async () => {
     const session = await create(await manyTypes(dir), THREADS);
     const table = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 2] };

@@ -55,6 +55,16 @@ export async function outerProduct(dir: string): Promise<GraphFiles> {
   return saved(graph, dir, 'outer-product');
 }
 
+/** A `column` [n, 1] times a `row` [1, m], added up again: `sums` [n, 1]. Little goes in, little comes out, and much is between. */
+export async function outerSums(dir: string): Promise<GraphFiles> {
+  const graph = new GraphBuilder('outer sums');
+  const column = graph.input('column', 'float32', ['n', 1]);
+  const row = graph.input('row', 'float32', [1, 'm']);
+  const product = graph.add('Mul', [column, row]);
+  graph.output(graph.add('ReduceSum', [product, graph.ints([1])], { hints: { axis: 1 } }), 'sums');
+  return saved(graph, dir, 'outer-sums');
+}
+
 /** `length` products of a square matrix, one after the other, each with an identity: the output is the input, after a while. */
 export async function longChain(dir: string, size: number, length: number): Promise<GraphFiles> {
   const graph = new GraphBuilder('long chain');

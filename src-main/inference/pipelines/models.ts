@@ -40,8 +40,9 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
   const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
   const plan = options.memory ?? 'resident';
   const pool = createSessionPool(async (part, place) => {
-    if (place === 'device' || !options.compiledForCpu) return createSession(compiled[part], options);
-    return createSession((await options.compiledForCpu())[part], { threads: options.threads });
+    const runsSeldom = part !== 'denoiser';
+    if (place === 'device' || !options.compiledForCpu) return createSession(compiled[part], { ...options, runsSeldom });
+    return createSession((await options.compiledForCpu())[part], { threads: options.threads, runsSeldom });
   }, plan);
   onProgress(0, 1);
   await pool.follow(plan, onProgress);
