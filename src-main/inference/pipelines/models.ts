@@ -35,14 +35,18 @@ export interface Models {
   release(): Promise<void>;
 }
 
+/** What the runs of a smaller graph take is little too, and to ask for it anew would be a noticeable part of their time. */
+const SMALL_GRAPH_BYTES = 1e8;
+
 export async function loadModels(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<Models> {
   const tokenizer = await loadTokenizer(compiled.tokenizerDir);
   const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
   const plan = options.memory ?? 'resident';
   const pool = createSessionPool(async (part, place) => {
-    const runsSeldom = part !== 'denoiser';
-    if (place === 'device' || !options.compiledForCpu) return createSession(compiled[part], { ...options, runsSeldom });
-    return createSession((await options.compiledForCpu())[part], { threads: options.threads, runsSeldom });
+    const onCpu = place === 'cpu' && options.compiledForCpu;
+    const graph = (onCpu ? await onCpu() : compiled)[part];
+    const runsSeldom = part !== 'denoiser' && graph.memory.loadedBytes > SMALL_GRAPH_BYTES;
+    return createSession(graph, onCpu ? { threads: options.threads, runsSeldom } : { ...options, runsSeldom });
   }, plan);
   onProgress(0, 1);
   await pool.follow(plan, onProgress);
