@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # bash bench/gpu-bundle.sh [--capability 90] [--pack DIR] [--part-mib 40]
 #
-# Everything that bench/gpu.sh needs on a machine that can reach nothing outside, but for Python with PyTorch and NVIDIA's own libraries: Node.js, the
-# program with its dependencies, and ONNX Runtime's CUDA provider with the code of one compute capability left in it. In parts of a size that can be sent,
-# in .cache/gpu-bundle/; there: cat part.* | tar xJ && bash bench/gpu.sh
-# The CUDA pack must be installed (npm run cuda -- install), or be named. Diffusers and sdnq, where Python has none: their wheels beside the parts.
+# Everything that bench/gpu.sh needs on a machine that can reach nothing outside, but for Python with PyTorch, transformers and NVIDIA's own libraries:
+# Node.js, the program with its dependencies, ONNX Runtime's CUDA provider with the code of one compute capability left in it, and the wheels of diffusers and
+# sdnq. In parts of a size that can be sent, in .cache/gpu-bundle/; there: cat part.* | tar xJ && bash bench/gpu.sh
+# The CUDA pack must be installed (npm run cuda -- install), or be named.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -28,16 +28,19 @@ rm -rf "$into" && mkdir -p "$into/tree/bench/.carry"
 python3 bench/thin-provider.py "$pack/libonnxruntime_providers_cuda.so" "$into/tree/bench/.carry/libonnxruntime_providers_cuda.so" "$capability"
 cp "$pack/libonnxruntime_providers_shared.so" "$into/tree/bench/.carry/"
 
+python3 -m pip download --quiet --no-deps --dest "$into/tree/bench/.carry" $(grep -E '^(diffusers|sdnq)==' bench/peers/torch/requirements.txt)
+
 resources=resources/models/storybook-uint4
 modules=node_modules
 system=$(node -p '`${process.platform}-${process.arch}`')
 tar c --dereference --exclude '*.test.ts' --exclude '*.safetensors' --exclude 'bench/results' --exclude 'bench/peers/.venv' --exclude 'bench/.carry' \
+  --exclude "$modules/zod/src" --exclude 'musl_*' \
   package.json src-main src-shared bench "$resources" \
   "$modules"/{zod,koffi,onnxruntime-common,undici} "$modules"/@koromix/koffi-"$system" "$modules"/@huggingface/{tokenizers,jinja} \
   "$modules"/onnxruntime-node/{package.json,dist,lib} "$modules/onnxruntime-node/bin/napi-v6/${system/-//}" "$modules/node-$system/bin/node" |
   tar x -C "$into/tree"
 mkdir -p "$into/tree/$modules/.bin" && ln -s "../node-$system/bin/node" "$into/tree/$modules/.bin/node"
 
-tar c -C "$into/tree" . | xz -T0 -1 | split -b "${mib}MiB" -d - "$into/part."
+tar c -C "$into/tree" . | xz -T0 -6 | split -b "${mib}MiB" -d - "$into/part."
 rm -rf "$into/tree"
 ls -l "$into"

@@ -49,6 +49,11 @@ if [ "$device" = cuda ] && [ -z "$libraries" ]; then
   made=$(assemble)
   [ -z "$made" ] || arguments+=(--libraries "$made")
 fi
+# a wheel is a zip archive of packages
+if [ "$peer" = yes ] && compgen -G 'bench/.carry/*.whl' >/dev/null; then
+  for wheel in bench/.carry/*.whl; do "$python" -m zipfile -e "$wheel" .cache/gpu-python; done
+  export PYTHONPATH="$PWD/.cache/gpu-python${PYTHONPATH:+:$PYTHONPATH}"
+fi
 if [ "$peer" = yes ]; then
   [ -n "$python" ] || { echo 'Python was not found: name one with --python, or say --no-peer' >&2; exit 1; }
   arguments+=(--python "$python")
