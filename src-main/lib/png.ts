@@ -19,14 +19,14 @@ const MAX_TEXT_CHUNKS = 64;
 
 /** The picture as PNG bytes with `texts` right behind the header. A NUL in a text, which PNG does not allow, becomes U+FFFD. Throws `RangeError` on a keyword outside PNG's rules. */
 export async function encodePng(picture: Picture, texts: readonly PngText[]): Promise<Uint8Array> {
-  const chunks = texts.map(textChunk);
+  const chunks = texts.flatMap(textChunk);
   const header = Buffer.alloc(13);
   header.writeUInt32BE(picture.width, 0);
   header.writeUInt32BE(picture.height, 4);
   // 8 bits a channel, RGB; compression, filter method and interlace are 0
   header.set([8, 2], 8);
-  const pixels = await packRows(picture);
-  return Buffer.concat([SIGNATURE, chunk('IHDR', header), ...chunks, chunk('IDAT', pixels), chunk('IEND', Buffer.alloc(0))]);
+  const pixels = (await packRows(picture)).flatMap((piece) => chunk('IDAT', piece));
+  return Buffer.concat([SIGNATURE, ...chunk('IHDR', header), ...chunks, ...pixels, ...chunk('IEND', Buffer.alloc(0))]);
 }
 
 /**
@@ -63,7 +63,7 @@ export function* pngChunks(bytes: Uint8Array): Generator<{ type: string; data: B
   }
 }
 
-function textChunk({ keyword, text, plain }: PngText): Buffer {
+function textChunk({ keyword, text, plain }: PngText): Uint8Array[] {
   if (!/^[\x20-\x7e\xa1-\xff]{1,79}$/.test(keyword) || /^ | $| {2}/.test(keyword)) {
     throw new RangeError(`PNG keyword ${JSON.stringify(keyword)}: must be 1 to 79 printable Latin-1 characters without outer or double spaces.`);
   }
@@ -74,13 +74,14 @@ function textChunk({ keyword, text, plain }: PngText): Buffer {
   return chunk('iTXt', Buffer.concat([Buffer.from(`${keyword}\0\0\0\0\0`, 'latin1'), Buffer.from(clean, 'utf8')]));
 }
 
-function chunk(type: string, data: Buffer): Buffer {
-  const bytes = Buffer.alloc(12 + data.length);
-  bytes.writeUInt32BE(data.length, 0);
-  bytes.write(type, 4, 'latin1');
-  data.copy(bytes, 8);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + data.length)), 8 + data.length);
-  return bytes;
+/** Its parts in the file's order; `data` is among them as it is, so that pixels are copied only once, into the whole file. */
+function chunk(type: string, data: Uint8Array): Uint8Array[] {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(data.length, 0);
+  head.write(type, 4, 'latin1');
+  const check = Buffer.alloc(4);
+  check.writeUInt32BE(crc32(data, crc32(head.subarray(4))), 0);
+  return [head, data, check];
 }
 
 function readTextChunk(type: string, data: Buffer): PngText | null {

@@ -103,7 +103,7 @@ test('what cannot be read says what it met', async () => {
   const rows = Buffer.alloc(3 * 16);
   for (const [name, bytes, words] of [
     ['an SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'does not begin as a PNG'],
-    ['cut in its pixels', ours.subarray(0, 60), 'the "IDAT" chunk at byte 33 claims'],
+    ['cut in its pixels', ours.subarray(0, 60), 'the "IDAT" chunk at byte 47 claims'],
     ['without its end', ours.subarray(0, -12), 'without an IEND chunk'],
     ['a palette', pngOf(5, 3, 8, 3, 0, rows), 'colour type 3'],
     ['four bits', pngOf(5, 3, 4, 0, 0, rows), 'bit depth 4'],
