@@ -21,7 +21,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   png: { what: 'encoding beside a running job, and sharp', minutes: 3, run: async () => (await import('./png.ts')).comparePngs() },
   queue: { what: 'eight jobs at once and one by one', minutes: 4, run: async () => (await import('./queue.ts')).compareQueue() },
   repeat: { what: 'a prompt again with another seed', minutes: 1, run: async () => (await import('./repeat.ts')).compareRepeats() },
-  growth: { what: 'with the size of pictures and the number of jobs', minutes: 10, run: async () => (await import('./growth.ts')).measureGrowth() },
+  growth: { what: 'with the size of pictures and the number of jobs', minutes: 6, run: async () => (await import('./growth.ts')).measureGrowth() },
   fullsize: {
     what: 'a random checkpoint of the true sizes, compiled, loaded, to a picture (int8 after the name: that kind)',
     minutes: 12,
