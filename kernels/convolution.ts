@@ -1,4 +1,7 @@
 /**
+ * What a network of convolutions is made of, in AssemblyScript. Every exported kernel does one unit of its work, such as a row; last come the unit and the
+ * scratch of the thread that does it.
+ *
  * Convolutions of 3 x 3 by Winograd's products F(6 x 6, 3 x 3), in AssemblyScript: 64 products for 36 output values where a plain convolution takes 324.
  * Method: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015; the points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
  *
@@ -292,8 +295,34 @@ function transformProducts(source: usize, step: usize, target: usize, targetStep
   v128.store(target + 5 * targetStep, f32x4.add(f32x4.add(m7, odd1), f32x4.relaxed_madd(f32x4.splat(32), odd2, oddHalf)));
 }
 
+/** Zeros around the image whose row of zeros above the first one begins at `corner`: row `y` of all that the margins count in. */
+export function clearMargin(corner: usize, rowBytes: usize, pixelBytes: usize, width: i32, height: i32, y: i32, scratch: usize): void {
+  const row = corner + <usize>y * rowBytes;
+  if (y == 0 || y > height) {
+    memory.fill(row, 0, rowBytes);
+    return;
+  }
+  const used = <usize>(width + 1) * pixelBytes;
+  memory.fill(row, 0, pixelBytes);
+  memory.fill(row + used, 0, rowBytes - used);
+}
+
+/** Row `y` of an image as two rows of one with twice the sides, every pixel as 2 x 2. */
+export function enlargeRow(source: usize, sourceRow: usize, target: usize, targetRow: usize, pixel: usize, width: i32, y: usize, scratch: usize): void {
+  let from = source + y * sourceRow;
+  const top = target + 2 * y * targetRow;
+  let to = top;
+  for (let x = 0; x < width; x++) {
+    memory.copy(to, from, pixel);
+    memory.copy(to + pixel, from, pixel);
+    from += pixel;
+    to += 2 * pixel;
+  }
+  memory.copy(top + targetRow, top, <usize>width * 2 * pixel);
+}
+
 /** Row `y` of three planes [3, height, width], 0 to 1, as pixels [height, width, 3] of bytes. */
-export function pixelsRow(planes: usize, pixels: usize, width: i32, height: i32, y: i32): void {
+export function pixelsRow(planes: usize, pixels: usize, width: i32, height: i32, y: i32, scratch: usize): void {
   const planeBytes = <usize>(width * height) * 4;
   let from = planes + <usize>(y * width) * 4;
   let to = pixels + <usize>(y * width) * 3;
@@ -305,20 +334,6 @@ export function pixelsRow(planes: usize, pixels: usize, width: i32, height: i32,
     from += 4;
     to += 3;
   }
-}
-
-/** Row `y` of an image as two rows of one with twice the sides, every pixel as 2 x 2. */
-export function enlargeRow(source: usize, sourceRow: usize, target: usize, targetRow: usize, pixel: usize, width: i32, y: usize): void {
-  let from = source + y * sourceRow;
-  const top = target + 2 * y * targetRow;
-  let to = top;
-  for (let x = 0; x < width; x++) {
-    memory.copy(to, from, pixel);
-    memory.copy(to + pixel, from, pixel);
-    from += pixel;
-    to += 2 * pixel;
-  }
-  memory.copy(top + targetRow, top, <usize>width * 2 * pixel);
 }
 
 /**
@@ -337,6 +352,7 @@ export function planesRow(
   height: i32,
   factor: i32,
   y: i32,
+  scratch: usize,
 ): void {
   const planeBytes = <usize>(width * height * factor * factor) * 4;
   for (let channel = 0; channel < 3; channel++) {

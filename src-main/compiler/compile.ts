@@ -9,7 +9,7 @@ import { CompileJob, compileReportSchema } from './compile-job.ts';
 import { buildTextEncoder, loadTextEncoderConfig } from './models/text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './models/transformer.ts';
 import { loadTransformerConfig } from './models/transformer-config.ts';
-import { listConvolutions } from './models/upscaler-convolutions.ts';
+import { listUpscalerConvolutions } from './models/upscaler-convolutions.ts';
 import { buildUpscaler, describeUpscaler } from './models/upscalers.ts';
 import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig } from './models/vae.ts';
 
@@ -81,7 +81,7 @@ export async function compileUpscaler(options: CompileOptions & { path: string }
     const weights = await job.openFile(path);
     const network = describeUpscaler(weights.table, path);
     const graph = await job.graph('upscaler', weights, async (builder, source) => buildUpscaler(builder, source, network.architecture));
-    const convolutions = options.target === 'cpu-fast' ? listConvolutions(weights.table, network.architecture) : null;
+    const convolutions = options.target === 'cpu-fast' ? listUpscalerConvolutions(weights.table, network.architecture) : null;
     return { identity: options.identity, ...network, graph, convolutions, report: job.report() };
   });
 }

@@ -29,6 +29,46 @@ export type GraphFiles = z.infer<typeof graphFiles>;
 const graph = graphFiles.extend({ memory: graphMemorySchema });
 export type CompiledGraph = z.infer<typeof graph>;
 
+/** Floats in a safetensors file. */
+const storedFloats = z.object({ dtype: z.enum(['F32', 'F16', 'BF16']), offset: z.number(), count: z.number() });
+export type StoredFloats = z.infer<typeof storedFloats>;
+
+const convolution = z.object({
+  kind: z.literal('convolution'),
+  /** Images by index. Of the input the first `inChannels` channels are read; the output is written from its channel `outStart` on. */
+  input: z.number(),
+  inChannels: z.number(),
+  output: z.number(),
+  outStart: z.number(),
+  outChannels: z.number(),
+  /** [outChannels, inChannels, 3, 3]; the image stays as large as it is. */
+  weight: storedFloats,
+  bias: storedFloats,
+  /** By what values below zero are multiplied, one for all channels or one each. */
+  slope: z.union([z.number(), storedFloats]),
+  /** By what the result is multiplied, and what is added then: at most two images, of which the second one's scale is 1. */
+  scale: z.number(),
+  added: z.array(z.object({ image: z.number(), scale: z.number() })),
+});
+
+/** Every pixel as 2 x 2. */
+const enlargement = z.object({ kind: z.literal('enlarge'), input: z.number(), output: z.number() });
+
+/** A network of 3 x 3 convolutions, for kernels of our own on the CPU; its weights are read where they stand. */
+const convolutionNetwork = z.object({
+  path: z.string(),
+  /** Channels of each image, and how often its sides are those of the first one, which goes in; a picture has RGB and a fourth channel of zeros. */
+  images: z.array(z.object({ channels: z.number(), enlargement: z.number() })),
+  layers: z.array(z.discriminatedUnion('kind', [convolution, enlargement])),
+  /**
+   * The image that holds the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle) with those that went in under them;
+   * `asPixels` where it is also wanted in bytes.
+   */
+  result: z.object({ image: z.number(), factor: z.number(), addsInput: z.boolean(), asPixels: z.boolean() }),
+});
+export type ConvolutionNetwork = z.infer<typeof convolutionNetwork>;
+export type Convolution = z.infer<typeof convolution>;
+
 const axes = z.tuple([z.number(), z.number(), z.number()]);
 
 /** Graphs of a text-to-image checkpoint and the numbers that the pipeline around them needs, all read from its configs. */
@@ -60,43 +100,6 @@ export const compiledCheckpointSchema = z.object({
   }),
 });
 export type CompiledCheckpoint = z.infer<typeof compiledCheckpointSchema>;
-
-/** Floats in a safetensors file. */
-const storedFloats = z.object({ dtype: z.enum(['F32', 'F16', 'BF16']), offset: z.number(), count: z.number() });
-export type StoredFloats = z.infer<typeof storedFloats>;
-
-const convolution = z.object({
-  kind: z.literal('convolution'),
-  /** Images by index. Of the input the first `inChannels` channels are read; the output is written from its channel `outStart` on. */
-  input: z.number(),
-  inChannels: z.number(),
-  output: z.number(),
-  outStart: z.number(),
-  outChannels: z.number(),
-  /** [outChannels, inChannels, 3, 3]; the image stays as large as it is. */
-  weight: storedFloats,
-  bias: storedFloats,
-  /** By what values below zero are multiplied, one for all channels or one each. */
-  slope: z.union([z.number(), storedFloats]),
-  /** By what the result is multiplied, and what is added then: at most two images, of which the second one's scale is 1. */
-  scale: z.number(),
-  added: z.array(z.object({ image: z.number(), scale: z.number() })),
-});
-
-/** Every pixel as 2 x 2. */
-const enlargement = z.object({ kind: z.literal('enlarge'), input: z.number(), output: z.number() });
-
-/** A network of 3 x 3 convolutions, for kernels of our own on the CPU; its weights are read where they stand. */
-const convolutionNetwork = z.object({
-  path: z.string(),
-  /** Channels of each image, and how often its sides are those of the picture; image 0 is the picture itself, RGB and a fourth channel of zeros. */
-  images: z.array(z.object({ channels: z.number(), enlargement: z.number() })),
-  layers: z.array(z.discriminatedUnion('kind', [convolution, enlargement])),
-  /** The image that holds the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle) with the picture's under them. */
-  result: z.object({ image: z.number(), factor: z.number(), addsPicture: z.boolean() }),
-});
-export type ConvolutionNetwork = z.infer<typeof convolutionNetwork>;
-export type Convolution = z.infer<typeof convolution>;
 
 export const compiledUpscalerSchema = z.object({
   identity: z.string(),

@@ -34,6 +34,7 @@ export async function* compareUpscaler(request: CompareRequest): AsyncGenerator<
   const fill = (row: Float32Array, y: number): void => {
     for (let x = 0; x < width; x++) {
       for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = planes[(channel * height + y) * width + x] ?? 0;
+      row[4 * x + 3] = 0;
     }
   };
   yield comparison(' by convolutions', (await convolutions.run(width, height, fill, { cancelled: false })).planes);

@@ -2,26 +2,16 @@ import { readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { ConvolutionNetwork, StoredFloats } from '#main/lib/compiled.ts';
+import type { Convolution, ConvolutionNetwork, StoredFloats } from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { readFully } from '#main/lib/read-fully.ts';
 import { float32From } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
-import {
-  blocksOf,
-  bytesPerPixel,
-  convolutionsOf,
-  imageAt,
-  layOutNetwork,
-  layOutPicture,
-  type NetworkLayout,
-  type PictureLayout,
-  scaleOf,
-  writeRecords,
-} from './layout.ts';
-import { type ConvolutionOrder, type ConvolutionThreadData, counters, type Phase, STOP } from './phases.ts';
+import { FLOAT, imageAt, layOutNetwork, layOutPicture, type NetworkLayout, type PictureLayout, type PlacedWeights, pictureBytes } from './layout.ts';
+import { type Phase, placedOf, planPanels, planPhases, resultLength, writeRecords } from './phases.ts';
+import { type ConvolutionThreadData, counters, STOP } from './thread-data.ts';
 import { type WasmMemory, webAssembly } from './web-assembly.ts';
 
 const PAGE = 64 * 1024;
@@ -37,7 +27,7 @@ export function hasConvolutionKernels(): boolean {
   return webAssembly.validate(kernelBytes());
 }
 
-/** A result as planes [3, scale * height, scale * width], about 0 to 1, and as pixels [scale * height, scale * width, 3]. */
+/** A result as planes [3, scale * height, scale * width], and where the network is to give them as pixels [scale * height, scale * width, 3]. */
 export interface Enlarged {
   planes: Float32Array;
   pixels: Uint8Array;
@@ -45,9 +35,10 @@ export interface Enlarged {
 
 /** A network of convolutions, loaded. */
 export interface ConvolutionSession {
-  readonly bytesPerPixel: number;
+  /** What a picture takes beside the weights. */
+  bytesFor(width: number, height: number): number;
   /**
-   * Runs it over a picture of `width` x `height`. `fill` writes the picture, pixel after pixel four floats, red, green, blue and 0, in 0 to 1.
+   * Runs it over an input of `width` x `height`. `fill` writes it row by row, pixel after pixel all channels.
    * What it gives is valid until the next run, which may not begin before this one ends. Throws `cancelled`, `engine_out_of_memory` or `engine_failed`.
    */
   run(width: number, height: number, fill: (row: Float32Array, y: number) => void, signal: CancelSignal): Promise<Enlarged>;
@@ -73,31 +64,28 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
     }
   });
   death.catch(() => {});
-  const order = (message: ConvolutionOrder): void => {
-    for (const worker of workers) worker.postMessage(message);
-  };
-
+  const panels = layout.keepsPanels ? planPanels(network, layout) : [];
+  let panelsAreThere = false;
   let running = false;
   let placed: { width: number; height: number; picture: PictureLayout; phases: Phase[] } | null = null;
   const place = (width: number, height: number): NonNullable<typeof placed> => {
     if (placed?.width === width && placed.height === height) return placed;
     const picture = layOutPicture(network, layout.end, width, height);
     grow(memory, picture.end);
-    new Uint8Array(memory.buffer, layout.end).fill(0);
-    const phases = phasesOf(network, layout, picture, memory.buffer, width, height);
-    order({ phases });
-    placed = { width, height, picture, phases };
+    writeRecords(memory.buffer, network, layout, picture);
+    placed = { width, height, picture, phases: planPhases(network, layout, picture) };
     return placed;
   };
 
   return {
-    bytesPerPixel: bytesPerPixel(network),
+    bytesFor: (width, height) => pictureBytes(network, width, height),
     run: async (width, height, fill, signal) => {
       assertNotCancelled(signal);
       if (running) throw new Error('The convolutions were asked for a second run in the middle of one.');
-      const { picture, phases } = place(width, height);
-      const { base, row } = imageAt(picture, 0);
-      for (let y = 0; y < height; y++) fill(new Float32Array(memory.buffer, base + y * row, 4 * width), y);
+      const { picture, phases: ofPicture } = place(width, height);
+      const phases = panelsAreThere ? ofPicture : [...panels, ...ofPicture];
+      const { base, row, channels } = imageAt(picture, 0);
+      for (let y = 0; y < height; y++) fill(new Float32Array(memory.buffer, base + y * row, channels * width), y);
       const counts = new Int32Array(memory.buffer, layout.control, counters(phases.length));
       counts.fill(0);
       const watch = setInterval(() => {
@@ -106,15 +94,17 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
       running = true;
       try {
         const done = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
-        order('run');
+        for (const worker of workers) worker.postMessage(phases);
         await Promise.race([Promise.all(done), death]);
       } finally {
         clearInterval(watch);
         running = false;
       }
       assertNotCancelled(signal);
-      const values = 3 * width * height * scaleOf(network) ** 2;
-      return { planes: new Float32Array(memory.buffer, picture.planes, values), pixels: new Uint8Array(memory.buffer, picture.pixels, values) };
+      panelsAreThere = true;
+      const length = resultLength(network, width, height);
+      const pixels = new Uint8Array(memory.buffer, picture.pixels, network.result.asPixels ? length : 0);
+      return { planes: new Float32Array(memory.buffer, picture.planes, length), pixels };
     },
     release: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -132,43 +122,12 @@ function grow(memory: WasmMemory, bytes: number): void {
   try {
     memory.grow(missing);
   } catch (cause) {
-    const sentence = `There is not enough memory to enlarge the picture: ${Math.round(bytes / 1e6)} MB are needed for a tile of it. Close other programs.`;
+    const sentence = `There is not enough memory for the convolutions: ${Math.round(bytes / 1e6)} MB are needed. Choose a smaller picture or close other programs.`;
     throw new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
 }
 
-/** The layers in turn; the weights of a convolution come to the points just before it, so that those of one layer are there at a time. */
-function phasesOf(network: ConvolutionNetwork, layout: NetworkLayout, picture: PictureLayout, memory: ArrayBufferLike, width: number, height: number): Phase[] {
-  const records = writeRecords(memory, network, layout, picture, width, height);
-  const phases: Phase[] = [];
-  for (const layer of network.layers) {
-    const [input, output] = [imageAt(picture, layer.input), imageAt(picture, layer.output)];
-    const enlargement = network.images[layer.input]?.enlargement ?? 1;
-    if (layer.kind === 'enlarge') {
-      const { base: from, row: fromRow, pixel } = input;
-      phases.push({ kind: 'enlarge', units: height * enlargement, from, fromRow, to: output.base, toRow: output.row, pixel, width: width * enlargement });
-      continue;
-    }
-    const record = records.get(layer) ?? 0;
-    phases.push({ kind: 'weights', units: layout.weights.get(layer)?.inChannels ?? 0, record });
-    phases.push({ kind: 'convolve', units: blocksOf(width * enlargement, height * enlargement), record });
-  }
-  const { image, factor, addsPicture } = network.result;
-  const enlargement = network.images[image]?.enlargement ?? 1;
-  const { base: from, row: fromRow, pixel: fromPixel } = imageAt(picture, image);
-  const under = addsPicture ? imageAt(picture, 0) : { base: 0, row: 0, pixel: 0 };
-  phases.push({
-    kind: 'planes',
-    units: height * enlargement,
-    ...{ from, fromRow, fromPixel, added: under.base, addedRow: under.row, addedPixel: under.pixel },
-    ...{ planes: picture.planes, width: width * enlargement, height: height * enlargement, factor },
-  });
-  const [wide, high] = [width * scaleOf(network), height * scaleOf(network)];
-  phases.push({ kind: 'pixels', units: high, planes: picture.planes, pixels: picture.pixels, width: wide, height: high });
-  return phases;
-}
-
-/** Brings the weights from [outChannels, inChannels, 3, 3] to where and how the kernels read them. */
+/** Brings all weights to where and how the kernels read them. */
 async function readWeights(network: ConvolutionNetwork, layout: NetworkLayout, memory: WasmMemory): Promise<void> {
   const floats = new Float32Array(memory.buffer);
   const { path } = network;
@@ -176,20 +135,26 @@ async function readWeights(network: ConvolutionNetwork, layout: NetworkLayout, m
     throw new AppError('checkpoint_missing', `${path} cannot be opened (${errnoCode(cause)}).`, { path }, { cause });
   });
   try {
-    for (const layer of convolutionsOf(network)) {
-      const placed = layout.weights.get(layer);
-      if (placed === undefined) continue;
-      const weights = await readFloats(handle, path, layer.weight);
-      const at = placed.weights / 4;
-      for (let out = 0; out < layer.outChannels; out++) {
-        for (let k = 0; k < layer.inChannels * 9; k++) floats[at + k * placed.outChannels + out] = weights[out * layer.inChannels * 9 + k] ?? 0;
-      }
-      floats.set(await readFloats(handle, path, layer.bias), placed.bias / 4);
-      if (typeof layer.slope === 'number') floats.fill(layer.slope, placed.slopes / 4, placed.slopes / 4 + placed.outChannels);
-      else floats.set(await readFloats(handle, path, layer.slope), placed.slopes / 4);
+    for (const layer of network.layers) {
+      if (layer.kind === 'enlarge') continue;
+      const placed = placedOf(layout, layer);
+      turnWeights(floats, placed, await readFloats(handle, path, layer.weight), layer);
+      floats.set(await readFloats(handle, path, layer.bias), placed.bias / FLOAT);
+      const slopes = floats.subarray(placed.slopes / FLOAT, placed.slopes / FLOAT + placed.outChannels);
+      if (typeof layer.slope === 'number') slopes.fill(layer.slope);
+      else slopes.set(await readFloats(handle, path, layer.slope));
     }
   } finally {
     await handle.close();
+  }
+}
+
+/** [outChannels, inChannels, 3, 3] -> [inChannels, 3, 3, outChannels]. */
+function turnWeights(floats: Float32Array, placed: PlacedWeights, weights: Float32Array, { inChannels, outChannels }: Convolution): void {
+  const at = placed.weights / FLOAT;
+  const depth = inChannels * 9;
+  for (let out = 0; out < outChannels; out++) {
+    for (let k = 0; k < depth; k++) floats[at + k * placed.outChannels + out] = weights[out * depth + k] ?? 0;
   }
 }
 

@@ -2,43 +2,53 @@ import type { Convolution, ConvolutionNetwork } from '#main/lib/compiled.ts';
 
 /** Where everything lies in the memory that the threads share: addresses and sizes in bytes. */
 
-/** Output pixels that a tile has a side, and tiles that a thread takes at a time; see `kernels/convolution.ts`. */
+export const FLOAT = 4;
+/** Output pixels that a tile has a side; see `kernels/convolution.ts`. */
 const TILE = 6;
-const BLOCK = 12;
+/** Tiles that a thread takes at a time. */
+export const BLOCK = 12;
 const POINTS = 64;
-const FLOAT = 4;
-/** Fields of a convolution's record. */
-const RECORD_FIELDS = 23;
 /** Everything begins on a line of the cache. */
 const LINE = 64;
 /** A patch between its transforms and a line of it, at the start of a thread's scratch. */
 const PATCH_BYTES = 1024 + 128;
-
 /** The counters of the phases; see `phases.ts`. */
 const CONTROL_BYTES = 64 * 1024;
+/** Fields of a convolution's record. */
+const RECORD_FIELDS = 23;
 
-/** An image in memory: the address of its first pixel, and from one row and one pixel to the next. */
+/** An image in memory: the address of its first pixel, and from one row and one pixel to the next; its sides, and its rows with the margins. */
 export interface PlacedImage {
   base: number;
   row: number;
   pixel: number;
+  channels: number;
+  width: number;
+  height: number;
+  rows: number;
 }
 
-/** Weights [inChannels, 3, 3, outChannels], bias and slopes [outChannels], with the channels filled up by zeros. */
+/** A convolution's weights as the kernels read them, channels filled up by zeros. */
 export interface PlacedWeights {
   inChannels: number;
   outChannels: number;
+  /** What a kernel is given of the convolution. */
+  record: number;
+  /** [inChannels, 3, 3, outChannels]. */
   weights: number;
+  /** [outChannels]. */
   bias: number;
   slopes: number;
+  /** [64, outChannels / 8, inChannels, 8], of its own or shared by all; see `keepsPanels`. */
+  panels: number;
 }
 
 /** What does not depend on the picture. */
 export interface NetworkLayout {
   control: number;
-  records: number;
   weights: ReadonlyMap<Convolution, PlacedWeights>;
-  panels: number;
+  /** Whether each convolution has panels of its own, to be filled once. */
+  keepsPanels: boolean;
   /** Of the first thread, and from one to the next. */
   scratch: number;
   scratchBytes: number;
@@ -48,127 +58,133 @@ export interface NetworkLayout {
 /** What does. */
 export interface PictureLayout {
   images: PlacedImage[];
-  /** The result, floats [3, height, width], and bytes [height, width, 3]. */
+  /** Images that come to life before each layer; the ones of index -1 before all of them. */
+  born: ReadonlyMap<number, number[]>;
+  /** The result, floats [3, height, width], and bytes [height, width, 3] where they are wanted. */
   planes: number;
   pixels: number;
   end: number;
 }
 
-export function convolutionsOf(network: ConvolutionNetwork): Convolution[] {
-  return network.layers.filter((layer) => layer.kind === 'convolution');
+/** Up to so many bytes of panels, seven times the weights, are kept for all layers; else those of one layer are there at a time. */
+const MOST_PANELS = 2 ** 26;
+
+/** Blocks of tiles of an image. */
+export function blocksOf({ width, height }: PlacedImage): number {
+  return Math.ceil((Math.ceil(width / TILE) * Math.ceil(height / TILE)) / BLOCK);
 }
 
-export function layOutNetwork(network: ConvolutionNetwork, threads: number): NetworkLayout {
-  const convolutions = convolutionsOf(network);
-  const place = allocator(CONTROL_BYTES);
-  const records = place(convolutions.length * RECORD_FIELDS * FLOAT);
-  const weights = new Map<Convolution, PlacedWeights>();
-  let panelBytes = 0;
-  let scratchBytes = 0;
-  for (const layer of convolutions) {
-    const inChannels = roundUp(layer.inChannels, 4);
-    const outChannels = roundUp(layer.outChannels, 8);
-    weights.set(layer, {
-      inChannels,
-      outChannels,
-      weights: place(inChannels * 9 * outChannels * FLOAT),
-      bias: place(outChannels * FLOAT),
-      slopes: place(outChannels * FLOAT),
-    });
-    panelBytes = Math.max(panelBytes, POINTS * inChannels * outChannels * FLOAT);
-    scratchBytes = Math.max(scratchBytes, PATCH_BYTES + POINTS * ((inChannels + outChannels) * BLOCK * FLOAT + 2 * LINE));
-  }
-  const panels = place(panelBytes);
-  scratchBytes = roundUp(scratchBytes, LINE);
-  const scratch = place(threads * scratchBytes);
-  return { control: 0, records, weights, panels, scratch, scratchBytes, end: place(0) };
-}
-
-export function layOutPicture(network: ConvolutionNetwork, start: number, width: number, height: number): PictureLayout {
-  const place = allocator(start);
-  const images = network.images.map(({ channels, enlargement }): PlacedImage => {
-    const pixel = channels * FLOAT;
-    const row = (roundUp(width * enlargement, TILE) + 2) * pixel;
-    return { base: place((roundUp(height * enlargement, TILE) + 2) * row) + row + pixel, row, pixel };
-  });
-  const values = 3 * width * height * scaleOf(network) ** 2;
-  return { images, planes: place(values * FLOAT), pixels: place(values), end: place(0) };
-}
-
-/** How often the sides of a picture are those of the result. */
+/** How often the sides of what goes in are those of the result. */
 export function scaleOf({ images, result }: ConvolutionNetwork): number {
   return result.factor * (images[result.image]?.enlargement ?? 1);
 }
 
-/** Bytes that a pixel of a picture takes, but for the images' margins. */
-export function bytesPerPixel(network: ConvolutionNetwork): number {
-  const inImages = network.images.reduce((sum, { channels, enlargement }) => sum + channels * FLOAT * enlargement ** 2, 0);
-  return inImages + 3 * (FLOAT + 1) * scaleOf(network) ** 2;
+/** Bytes that a picture takes beside the weights. */
+export function pictureBytes(network: ConvolutionNetwork, width: number, height: number): number {
+  return layOutPicture(network, 0, width, height).end;
 }
 
-/** Blocks of tiles of an image. */
-export function blocksOf(width: number, height: number): number {
-  return Math.ceil((Math.ceil(width / TILE) * Math.ceil(height / TILE)) / BLOCK);
-}
-
-/** Tiles before block `block`. */
-export function firstTileOf(block: number): number {
-  return block * BLOCK;
-}
-
-/** Writes the records of all convolutions, in the order of the fields of `Convolution` in `kernels/convolution.ts`; gives their addresses. */
-export function writeRecords(
-  memory: ArrayBufferLike,
-  network: ConvolutionNetwork,
-  layout: NetworkLayout,
-  picture: PictureLayout,
-  width: number,
-  height: number,
-): Map<Convolution, number> {
-  const [integers, floats] = [new Int32Array(memory), new Float32Array(memory)];
-  const records = new Map<Convolution, number>();
-  for (const [layer, placed] of layout.weights) {
-    const address = layout.records + records.size * RECORD_FIELDS * FLOAT;
-    records.set(layer, address);
-    let field = address / FLOAT;
-    const integer = (value: number): void => {
-      integers[field++] = value;
-    };
-    const float = (value: number): void => {
-      floats[field++] = value;
-    };
-    const image = (index: number, channel = 0): void => {
-      const { base, row, pixel } = imageAt(picture, index);
-      integer(base + channel * FLOAT);
-      integer(row);
-      integer(pixel);
-    };
-    const enlargement = network.images[layer.output]?.enlargement ?? 1;
-    const [first, second] = layer.added;
-    image(layer.input);
-    integer(placed.inChannels);
-    image(layer.output, layer.outStart);
-    integer(placed.outChannels);
-    integer(width * enlargement);
-    integer(height * enlargement);
-    integer(BLOCK);
-    integer(placed.weights);
-    integer(layout.panels);
-    integer(placed.bias);
-    integer(placed.slopes);
-    float(layer.scale);
-    if (first) image(first.image);
-    else field += 3;
-    float(first?.scale ?? 0);
-    if (second) image(second.image);
+export function layOutNetwork(network: ConvolutionNetwork, threads: number): NetworkLayout {
+  const convolutions = network.layers.filter((layer) => layer.kind === 'convolution');
+  const place = allocator(CONTROL_BYTES);
+  const panels = convolutions.map(panelBytes);
+  const keepsPanels = panels.reduce((sum, bytes) => sum + bytes, 0) <= MOST_PANELS;
+  const shared = place(keepsPanels ? 0 : Math.max(...panels));
+  const weights = new Map<Convolution, PlacedWeights>();
+  let scratchBytes = 0;
+  for (const [i, layer] of convolutions.entries()) {
+    const [inChannels, outChannels] = [roundUp(layer.inChannels, 4), roundUp(layer.outChannels, 8)];
+    weights.set(layer, {
+      inChannels,
+      outChannels,
+      record: place(RECORD_FIELDS * FLOAT),
+      weights: place(9 * inChannels * outChannels * FLOAT),
+      bias: place(outChannels * FLOAT),
+      slopes: place(outChannels * FLOAT),
+      panels: keepsPanels ? place(panels[i] ?? 0) : shared,
+    });
+    scratchBytes = Math.max(scratchBytes, PATCH_BYTES + POINTS * ((inChannels + outChannels) * BLOCK * FLOAT + 2 * LINE));
   }
-  return records;
+  scratchBytes = roundUp(scratchBytes, LINE);
+  const scratch = place(threads * scratchBytes);
+  return { control: 0, weights, keepsPanels, scratch, scratchBytes, end: place(0) };
+}
+
+function panelBytes({ inChannels, outChannels }: Convolution): number {
+  return POINTS * roundUp(inChannels, 4) * roundUp(outChannels, 8) * FLOAT;
+}
+
+export function layOutPicture(network: ConvolutionNetwork, start: number, width: number, height: number): PictureLayout {
+  const place = allocator(start);
+  const values = 3 * width * height * scaleOf(network) ** 2;
+  const planes = place(values * FLOAT);
+  const pixels = place(network.result.asPixels ? values : 0);
+  const sizes = network.images.map(({ channels, enlargement }) => {
+    const pixel = channels * FLOAT;
+    const [wide, high] = [width * enlargement, height * enlargement];
+    const [row, rows] = [(roundUp(wide, TILE) + 2) * pixel, roundUp(high, TILE) + 2];
+    return { row, pixel, channels, width: wide, height: high, rows };
+  });
+  const lives = livesOf(network);
+  const addresses = share(
+    sizes.map(({ row, rows }) => roundUp(row * rows, LINE)),
+    lives,
+  );
+  const first = place(0);
+  const images = sizes.map((size, i) => ({ ...size, base: first + (addresses[i] ?? 0) + size.row + size.pixel }));
+  const born = new Map<number, number[]>();
+  for (const [i, { from }] of lives.entries()) born.set(from, [...(born.get(from) ?? []), i]);
+  const end = Math.max(...images.map(({ base, row, pixel, rows }) => base - row - pixel + row * rows));
+  return { images, born, planes, pixels, end: roundUp(end, LINE) };
 }
 
 export function imageAt({ images }: PictureLayout, index: number): PlacedImage {
   const image = images[index];
   if (image === undefined) throw new RangeError(`image ${index} of ${images.length}`);
   return image;
+}
+
+/** From the layer that first writes an image to the last one that reads or writes it; what goes in lives from -1 on, the result to the end. */
+interface Life {
+  from: number;
+  to: number;
+}
+
+function livesOf({ images, layers, result }: ConvolutionNetwork): Life[] {
+  const lives = images.map((_, i): Life => ({ from: i === 0 ? -1 : layers.length, to: -1 }));
+  const use = (image: number, layer: number, writes: boolean): void => {
+    const life = lives[image];
+    if (life === undefined) return;
+    if (writes) life.from = Math.min(life.from, layer);
+    life.to = Math.max(life.to, layer);
+  };
+  for (const [i, layer] of layers.entries()) {
+    use(layer.input, i, false);
+    use(layer.output, i, true);
+    if (layer.kind === 'convolution') for (const { image } of layer.added) use(image, i, false);
+  }
+  use(result.image, layers.length, false);
+  if (result.addsInput) use(0, layers.length, false);
+  return lives;
+}
+
+/** Addresses of blocks of `sizes` bytes, the lowest ones that nothing has which lives at the same time. */
+function share(sizes: readonly number[], lives: readonly Life[]): number[] {
+  const addresses: number[] = [];
+  const order = lives.map((_, i) => i).sort((a, b) => (lives[a]?.from ?? 0) - (lives[b]?.from ?? 0));
+  const placed: { from: number; to: number; start: number; end: number }[] = [];
+  for (const i of order) {
+    const [{ from = 0, to = 0 } = {}, size = 0] = [lives[i], sizes[i]];
+    let start = 0;
+    for (const other of placed.toSorted((a, b) => a.start - b.start)) {
+      if (other.from > to || other.to < from) continue;
+      if (other.start >= start + size) break;
+      start = Math.max(start, other.end);
+    }
+    addresses[i] = start;
+    placed.push({ from, to, start, end: start + size });
+  }
+  return addresses;
 }
 
 /** Places one thing behind the other. */

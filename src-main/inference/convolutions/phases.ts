@@ -1,54 +1,94 @@
-import type { WasmMemory, WasmModule } from './web-assembly.ts';
+import type { Convolution, ConvolutionNetwork } from '#main/lib/compiled.ts';
+import { BLOCK, blocksOf, FLOAT, imageAt, type NetworkLayout, type PictureLayout, type PlacedImage, type PlacedWeights, scaleOf } from './layout.ts';
 
-/** A run in phases: every thread takes the next unit of a phase until none is left, and waits until all threads are there before the next one begins. */
+/** The exports of `kernels/convolution.ts`. */
+type Kernel = 'transformWeights' | 'convolve' | 'clearMargin' | 'enlargeRow' | 'planesRow' | 'pixelsRow';
+export type Kernels = Readonly<Record<Kernel, (...args: number[]) => void>>;
 
-/** What is done in a phase, unit by unit, with the kernels' arguments (`kernels/convolution.ts`). */
-export type Phase =
-  | { kind: 'weights'; units: number; record: number }
-  | { kind: 'convolve'; units: number; record: number }
-  | { kind: 'enlarge'; units: number; from: number; fromRow: number; to: number; toRow: number; pixel: number; width: number }
-  | { kind: 'pixels'; units: number; planes: number; pixels: number; width: number; height: number }
-  | {
-      kind: 'planes';
-      units: number;
-      from: number;
-      fromRow: number;
-      fromPixel: number;
-      added: number;
-      addedRow: number;
-      addedPixel: number;
-      planes: number;
-      width: number;
-      height: number;
-      factor: number;
+/** Work for all threads: the kernel is called with `args`, then 0, `step`, 2 * `step`, ... for each of its units, then a thread's scratch. */
+export interface Phase {
+  kernel: Kernel;
+  units: number;
+  step: number;
+  args: number[];
+}
+
+/** What brings the weights of all convolutions to the points, where each keeps its own. */
+export function planPanels(network: ConvolutionNetwork, layout: NetworkLayout): Phase[] {
+  return network.layers.flatMap((layer) => (layer.kind === 'convolution' ? [panelsOf(layout, layer)] : []));
+}
+
+function panelsOf(layout: NetworkLayout, layer: Convolution): Phase {
+  const { inChannels, record } = placedOf(layout, layer);
+  return { kernel: 'transformWeights', units: inChannels, step: 1, args: [record] };
+}
+
+/** The layers in turn; where convolutions share the room for their panels, these are made just before each. */
+export function planPhases(network: ConvolutionNetwork, layout: NetworkLayout, picture: PictureLayout): Phase[] {
+  const phases: Phase[] = [];
+  const add = (kernel: Kernel, units: number, args: number[], step = 1): void => {
+    phases.push({ kernel, units, step, args });
+  };
+  const clear = (layer: number): void => {
+    for (const index of picture.born.get(layer) ?? []) {
+      const { base, row, pixel, width, height, rows } = imageAt(picture, index);
+      add('clearMargin', rows, [base - row - pixel, row, pixel, width, height]);
+    }
+  };
+  clear(-1);
+  for (const [i, layer] of network.layers.entries()) {
+    clear(i);
+    const [input, output] = [imageAt(picture, layer.input), imageAt(picture, layer.output)];
+    if (layer.kind === 'enlarge') {
+      add('enlargeRow', input.height, [input.base, input.row, output.base, output.row, input.pixel, input.width]);
+      continue;
+    }
+    if (!layout.keepsPanels) phases.push(panelsOf(layout, layer));
+    add('convolve', blocksOf(output), [placedOf(layout, layer).record], BLOCK);
+  }
+  const { factor, image, addsInput, asPixels } = network.result;
+  const { base, row, pixel, width, height } = imageAt(picture, image);
+  const under: Pick<PlacedImage, 'base' | 'row' | 'pixel'> = addsInput ? imageAt(picture, 0) : { base: 0, row: 0, pixel: 0 };
+  add('planesRow', height, [base, row, pixel, under.base, under.row, under.pixel, picture.planes, width, height, factor]);
+  if (asPixels) add('pixelsRow', height * factor, [picture.planes, picture.pixels, width * factor, height * factor]);
+  return phases;
+}
+
+/** Writes what the kernels read of each convolution, in the order of the fields of `Convolution` in `kernels/convolution.ts`. */
+export function writeRecords(memory: ArrayBufferLike, network: ConvolutionNetwork, layout: NetworkLayout, picture: PictureLayout): void {
+  const [integers, floats] = [new Uint32Array(memory), new Float32Array(memory)];
+  for (const layer of network.layers) {
+    if (layer.kind !== 'convolution') continue;
+    const placed = placedOf(layout, layer);
+    let field = placed.record / FLOAT;
+    const write = (...values: number[]): void => {
+      for (const value of values) integers[field++] = value;
     };
-
-/** Given to a thread when it starts. */
-export interface ConvolutionThreadData {
-  module: WasmModule;
-  memory: WasmMemory;
-  /** Address of the counters, of the thread's own scratch, and how many threads there are. */
-  control: number;
-  scratch: number;
-  threads: number;
+    const image = (index: number, channel = 0): void => {
+      const { base, row, pixel } = imageAt(picture, index);
+      write(base + channel * FLOAT, row, pixel);
+    };
+    const added = (one: { image: number } | undefined): void => (one === undefined ? write(0, 0, 0) : image(one.image));
+    const { width, height } = imageAt(picture, layer.output);
+    const [first, second] = layer.added;
+    image(layer.input);
+    write(placed.inChannels);
+    image(layer.output, layer.outStart);
+    write(placed.outChannels, width, height, BLOCK, placed.weights, placed.panels, placed.bias, placed.slopes);
+    floats[field++] = layer.scale;
+    added(first);
+    floats[field++] = first?.scale ?? 0;
+    added(second);
+  }
 }
 
-/** New phases for another size of picture, or the order to run the last ones; the answer to a run is an empty message. */
-export type ConvolutionOrder = { phases: Phase[] } | 'run';
-
-/** Set to 1, the units that are left are passed over. */
-export const STOP = 0;
-
-/** Of a phase: the next unit, and how many threads have come to its end. */
-export function nextUnit(phase: number): number {
-  return 1 + 2 * phase;
+export function placedOf(layout: NetworkLayout, layer: Convolution): PlacedWeights {
+  const placed = layout.weights.get(layer);
+  if (placed === undefined) throw new RangeError('a convolution of another network');
+  return placed;
 }
 
-export function arrivals(phase: number): number {
-  return 2 + 2 * phase;
-}
-
-/** Counters of so many phases. */
-export function counters(phases: number): number {
-  return 1 + 2 * phases;
+/** How many values the result has. */
+export function resultLength(network: ConvolutionNetwork, width: number, height: number): number {
+  return 3 * width * height * scaleOf(network) ** 2;
 }

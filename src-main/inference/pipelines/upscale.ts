@@ -86,12 +86,13 @@ async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): P
 async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: number): Promise<Network> {
   const session = await loadConvolutions(convolutions, threads);
   return {
-    largestTilePixels: Math.min(2 * LARGEST_TILE_PIXELS, Math.floor(LARGEST_TILE_BYTES / session.bytesPerPixel)),
+    largestTilePixels: Math.min(2 * LARGEST_TILE_PIXELS, Math.floor((LARGEST_TILE_BYTES * 256 * 256) / session.bytesFor(256, 256))),
     run: async (picture, { from }, signal) => {
       const fill = (row: Float32Array, y: number): void => {
         let source = ((from.top + y) * picture.width + from.left) * 3;
         for (let x = 0; x < from.width; x++) {
           for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = (picture.data[source++] ?? 0) / 255;
+          row[4 * x + 3] = 0;
         }
       };
       const { planes, pixels } = await session.run(from.width, from.height, fill, signal);
