@@ -77,7 +77,8 @@ export function ModelRow({ model }: { model: ModelEntry }) {
           <span className="font-medium break-all">{name}</span>{' '}
           {active && <span className="rounded-full bg-accent-soft px-2 text-xs whitespace-nowrap text-accent">{t('model.active')}</span>}
           <p className="text-xs text-muted">
-            {kind === 'upscaler' ? t('model.upscaler') : kind} · {bytes_total > 0 && <Bytes value={bytes_total} />} · {license} ·{' '}
+            {kind === 'upscaler' ? t('model.upscaler') : kind} · {state === 'absent' && '≈ '}
+            {bytes_total > 0 && <Bytes value={bytes_total} />} · {license} ·{' '}
             {source.type === 'bundled' && state === 'installed' ? t('model.bundled') : t(`modelState.${state}`)}
           </p>
         </div>
