@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     cacheDir: config.hub.cacheDir,
     hub,
     compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity),
-    log: { warn: () => {} },
+    log: { warn: (_, message) => console.error(message) },
   });
   process.once('SIGINT', () => {
     process.stderr.write('\nstopped; the same command goes on from here\n');
@@ -112,7 +112,9 @@ function showProgress({ name, state, bytes_done, bytes_total, bytes_per_second, 
 
 function printList(models: readonly ModelEntry[]): void {
   for (const { name, kind, state, active, license, bytes_total, bytes_done, source, identity, error, compilation } of models) {
-    const size = state === 'installed' || state === 'absent' ? gigabytes(bytes_total) : `${gigabytes(bytes_done)} of ${gigabytes(bytes_total)}`;
+    const whole = gigabytes(bytes_total);
+    // what was never asked for has the catalog's estimate
+    const size = state === 'installed' ? whole : state === 'absent' ? `about ${whole}` : `${gigabytes(bytes_done)} of ${whole}`;
     console.log(`${name}${active ? '  (in use)' : ''}\n  ${kind}, ${state}, ${size}, ${license}`);
     if (source.path !== null) console.log(`  ${source.path}`);
     if (identity !== null) console.log(`  identity ${identity}`);
