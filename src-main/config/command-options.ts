@@ -4,7 +4,7 @@ import { parseArguments } from './parse-arguments.ts';
 
 /**
  * The options of a command such as `npm run generate`, read from the command line by `schema`: strings, and booleans where `flags` names them.
- * Throws `bad_option`, whose sentence ends with `usage`.
+ * `--help` prints `usage` and ends the program. Throws `bad_option`, whose sentence ends with `usage`.
  */
 export function readCommandOptions<S extends z.ZodObject>(
   schema: S,
@@ -12,6 +12,10 @@ export function readCommandOptions<S extends z.ZodObject>(
   usage: string,
   argv: readonly string[] = process.argv.slice(2),
 ): z.infer<S> {
+  if (argv.includes('--help')) {
+    console.log(usage);
+    process.exit(0);
+  }
   const options = Object.fromEntries(
     Object.keys(schema.shape).map((name) => [name, { type: flags.includes(name) ? ('boolean' as const) : ('string' as const) }]),
   );

@@ -1,0 +1,10 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+test('--help of a command tells its usage and is no error', async () => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../models.ts'), '--help']);
+  expect(stdout).toMatch(/^Usage: npm run models -- COMMAND/);
+  expect(stderr).toBe('');
+});
