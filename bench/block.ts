@@ -5,7 +5,7 @@ import { torchRandn } from '#main/inference/rng.ts';
 import { captionPositions, imagePositions } from '#main/inference/rotary.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
 import { BLOCK_CASES, layerInputs, layerSession } from './block-layer.ts';
-import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
+import { type Comparison, parityText, publish, ROUNDS, takeTurns } from './comparison.ts';
 import { writeRandomTransformer } from './random-checkpoint.ts';
 import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
 
@@ -39,7 +39,7 @@ async function compare(folder: string, side: number, captionTokens: number, peer
   const peerDifference = relativeDifference(await readFloats(out), reference);
 
   const inputs = layerInputs(config, x, condition, positions);
-  const differences: Record<string, number> = {};
+  const differences = { 'cpu-exact': Number.NaN, 'cpu-fast': Number.NaN };
   const sessionOf = async (target: 'cpu-exact' | 'cpu-fast') => {
     const session = await layerSession({ dir, target, compiledDir: join(folder, `${target}-${tokens}`), threads });
     const { y } = await session.run(inputs);
@@ -55,7 +55,6 @@ async function compare(folder: string, side: number, captionTokens: number, peer
   };
   const series = await takeTurns(ROUNDS, ours, () => peer.time('run_block', request));
   await session.release();
-  const show = (difference: number | undefined) => (difference ?? Number.NaN).toExponential(1);
   return {
     label: `${tokens} tokens`,
     unit: 'ms',
@@ -63,6 +62,6 @@ async function compare(folder: string, side: number, captionTokens: number, peer
     peer: { name: form.name, series: series.peer },
     must: 0.6,
     goal: 0.4,
-    note: `largest difference to float32 by the largest value: exact ${show(differences['cpu-exact'])}, fast ${show(differences['cpu-fast'])}, the peer ${show(peerDifference)}`,
+    note: parityText({ exact: differences['cpu-exact'], fast: differences['cpu-fast'], peer: peerDifference }),
   };
 }

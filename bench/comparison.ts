@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { programDir } from '#main/lib/program-files.ts';
+import { EXACT_TENSOR_LIMIT } from '#main/parity/comparison.ts';
 import { programVersion } from '#main/program-version.ts';
 import { machineName } from './machine.ts';
 import { median } from './median.ts';
@@ -166,6 +167,13 @@ export function describe(row: Comparison): string {
   const spread = `${percentile(ratios, 0.25).toFixed(2)} to ${percentile(ratios, 0.75).toFixed(2)}`;
   const limit = row.must === null ? '' : `, limit ${row.must}: ${verdictOf(row)}`;
   return `${ours}, ${row.peer.name} ${inUnit(median(row.peer.series), row.unit)}, ratio ${median(ratios).toFixed(2)} (${spread}${limit})${quality}`;
+}
+
+/** `relative` differences to float32 for the notes, and whether the exact graphs hold the limit of `npm run parity`. */
+export function parityText({ exact, fast, peer }: { exact: number; fast: number; peer?: number }): string {
+  const verdict = exact <= EXACT_TENSOR_LIMIT ? 'held' : '**not held**';
+  const ofPeer = peer === undefined ? '' : `, the peer ${peer.toExponential(1)}`;
+  return `largest difference to float32 by the largest value: exact ${exact.toExponential(1)} (at most ${EXACT_TENSOR_LIMIT}: ${verdict}), fast ${fast.toExponential(1)}${ofPeer}`;
 }
 
 export function qualityText({ reference, ours, peer, least }: NonNullable<Comparison['quality']>): string {

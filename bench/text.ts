@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { buildTextEncoder, loadTextEncoderConfig } from '#main/compiler/models/text-encoder.ts';
 import type { Session } from '#main/inference/session.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
-import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
+import { type Comparison, parityText, publish, ROUNDS, takeTurns } from './comparison.ts';
 import { compiledSession } from './compiled-session.ts';
 import { writeRandomTextEncoder } from './random-checkpoint.ts';
 import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
@@ -31,8 +31,8 @@ export async function compareText(): Promise<void> {
         const row = await compare(session, dir, tokens, folder, peer, target === 'cpu-fast');
         differences.set(`${target} ${tokens}`, row.difference);
         if (row.comparison) {
-          const exact = differences.get(`cpu-exact ${tokens}`)?.toExponential(1);
-          rows.push({ ...row.comparison, note: `largest difference to float32 by the largest value: exact ${exact}, fast ${row.difference.toExponential(1)}` });
+          const exact = differences.get(`cpu-exact ${tokens}`) ?? Number.NaN;
+          rows.push({ ...row.comparison, note: parityText({ exact, fast: row.difference }) });
         }
       }
       await session.release();

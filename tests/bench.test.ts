@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { programDir } from '#main/lib/program-files.ts';
 import { benches } from '../bench/benches.ts';
-import { type Comparison, comparisonNames, takeTurns, verdictOf } from '../bench/comparison.ts';
+import { type Comparison, comparisonNames, parityText, takeTurns, verdictOf } from '../bench/comparison.ts';
 
 test('both sides warm up, then take turns, and each round keeps its number', async () => {
   const order: string[] = [];
@@ -30,6 +30,14 @@ test('a figure that is no time needs one round; without a limit there is no verd
   const row: Comparison = { label: '', unit: 'levels', ours: [3], peer: null, must: 4, goal: null };
   expect(verdictOf(row)).toBe('met');
   expect(verdictOf({ ...row, must: null })).toBe('no limit');
+});
+
+test('a row tells whether the exact graphs are as near to float32 as they have to be', () => {
+  expect(parityText({ exact: 2.3e-6, fast: 0.022, peer: 0.023 })).toBe(
+    'largest difference to float32 by the largest value: exact 2.3e-6 (at most 0.002: held), fast 2.2e-2, the peer 2.3e-2',
+  );
+  expect(parityText({ exact: 2.1e-3, fast: 0.022 })).toContain('**not held**');
+  expect(parityText({ exact: Number.NaN, fast: 0.022 })).toContain('**not held**');
 });
 
 test('every comparison can be run by its name and has its place on the page', () => {

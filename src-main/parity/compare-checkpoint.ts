@@ -9,7 +9,7 @@ import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
-import { type Comparison, largestDifference, psnr, relativeDifference } from './comparison.ts';
+import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
 
 export interface CompareRequest {
   path: string;
@@ -24,7 +24,12 @@ export interface CompareRequest {
 export type ParityTarget = Exclude<GraphTarget, `gpu-${string}`>;
 
 /** What one forward may differ by; int8 activations are only told. */
-const TENSOR_LIMIT: Record<ParityTarget, number | null> = { 'cpu-exact': 2e-3, 'cpu-fast': null, 'emulated-fp16': 2e-3, 'emulated-bf16': 3e-2 };
+const TENSOR_LIMIT: Record<ParityTarget, number | null> = {
+  'cpu-exact': EXACT_TENSOR_LIMIT,
+  'cpu-fast': null,
+  'emulated-fp16': 2e-3,
+  'emulated-bf16': 3e-2,
+};
 const PICTURE_LIMIT_DB: Record<ParityTarget, number> = { 'cpu-exact': 45, 'cpu-fast': 30, 'emulated-fp16': 45, 'emulated-bf16': 30 };
 const EXACT_NUMBERS_LIMIT = 1e-6;
 

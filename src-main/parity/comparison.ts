@@ -8,6 +8,9 @@ export interface Comparison {
   limit: number | null;
 }
 
+/** What a forward of the exact graphs may differ by, as `relative`. */
+export const EXACT_TENSOR_LIMIT = 2e-3;
+
 export function isWithinLimit({ measure, value, limit }: Comparison): boolean {
   if (limit === null) return true;
   return measure === 'psnr' ? value >= limit : value <= limit;
