@@ -4,10 +4,13 @@ import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { childEnvironment } from '#main/config/child-environment.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine } from '#main/engine/supervisor.ts';
 import { engineConfig } from '#main/engine-config.ts';
+import { type MemoryNeeds, memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
+import type { GraphTarget } from '#main/lib/compiled.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { type Check, checkLine, keepChecks } from './checks.ts';
@@ -17,6 +20,11 @@ import { MemoryWatch } from './process-memory.ts';
 import type { Kind } from './random-checkpoint.ts';
 
 const SIDE_PX = 256;
+const PLANNED_PX = 1024;
+const CARDS_GB = [6, 8, 12, 16, 24];
+/** Of a card that also draws a desktop. */
+const FREE_SHARE = 0.95;
+const RAM_GB = [8, 16, 32];
 const GRAPHS = ['textEncoder', 'captionRefiner', 'denoiser', 'vaeDecoder'] as const;
 
 interface Case {
@@ -91,8 +99,27 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
     add({ what: `loading ${graph}`, value: seconds(loaded.milliseconds), unit: 's' });
     memory(`loading ${graph}`, loaded.peak);
   }
+  for (const check of await plansFor(dir, kind, join(work, 'compiled'))) add(check);
   for (const check of await makePicture(dir, kind, work, 'in_turn', steps)) add(check);
   return checks;
+}
+
+/** Which plan a card or RAM of each size gets for a picture of 1024 x 1024, and what that plan needs of it. */
+async function plansFor(checkpointDir: string, kind: Kind, cacheDir: string): Promise<Check[]> {
+  const needsOn = async (target: GraphTarget): Promise<MemoryNeeds> => {
+    const compiled = await compileCheckpoint({ checkpointDir, cacheDir, identity: kind, target }, () => {});
+    return memoryNeeds(compiled, { width: PLANNED_PX, height: PLANNED_PX });
+  };
+  const [onCard, onCpu] = [await needsOn('gpu-bf16'), await needsOn('cpu-fast')];
+  const check = (where: string, { plan, needBytes }: ReturnType<typeof planMemory>): Check => ({
+    what: `plan for ${PLANNED_PX} x ${PLANNED_PX} ${where}: ${plan}`,
+    value: gigabytes(needBytes),
+    unit: 'GB',
+  });
+  return [
+    ...CARDS_GB.map((size) => check(`on a card of ${size} GB`, planMemory(onCard, { ramBytes: 32e9, cardBytes: size * FREE_SHARE * 1e9 }, true))),
+    ...RAM_GB.map((size) => check(`with ${size} GB of free RAM`, planMemory(onCpu, { ramBytes: size * 1e9, cardBytes: null }, false))),
+  ];
 }
 
 type Peak = ReturnType<MemoryWatch['take']>;

@@ -101,7 +101,7 @@ async function printList(entry: CudaPackEntry): Promise<void> {
   }
   console.log(`\nCUDA pack ${version} for ONNX Runtime ${onnxruntime}: ${state}${path === null ? '' : ` in ${path}`}`);
   if (error !== null) console.log(`  ${error.message}`);
-  if (state !== 'unsupported') console.log(`  ${megabytes(bytes_total)} to fetch from ${source}, ${megabytes(installed_bytes)} on the disk`);
+  if (state !== 'unsupported') console.log(`  ${megabytes(bytes_total)} or a little more to fetch from ${source}, ${megabytes(installed_bytes)} on the disk`);
   for (const other of others) console.log(`  also here: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${megabytes(other.size_bytes)}`);
   console.log('\nlicences that --accept-licences agrees to');
   for (const { name, covers, url } of licences) console.log(`  ${name}, for ${covers}\n    ${url}`);
