@@ -43,7 +43,7 @@ test.each(['cpu-exact', 'cpu-fast'] as const)('%s: a convolution over a picture 
   const job = new CompileJob({ writeDir: folder, finalDir: folder }, target, 1, () => {});
   const compiled = await job.graph(target, await job.openFile(join(folder, 'w.safetensors')), async (graph, weights) => {
     const input = graph.input('x', 'float32', [1, IN, 'height', 'width']);
-    graph.output(await enlargedConvolution(graph, weights, 'up', input, OUT), 'y');
+    graph.output(enlargedConvolution(graph, weights, 'up', input, OUT), 'y');
     return graph.finish();
   });
   const session = await createSession(compiled, { threads: 1 });

@@ -7,7 +7,7 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
 
 /** Raised whenever the same checkpoint would compile to something else. */
-export const COMPILER_VERSION = 7;
+export const COMPILER_VERSION = 8;
 
 /** Written last into a compiled folder: where it is, the folder is whole. */
 const MANIFEST = 'compiled.json';

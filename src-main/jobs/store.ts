@@ -264,8 +264,10 @@ export class Store {
     return this.#sum('SELECT sum(size_bytes) AS total FROM jobs WHERE deleted_at_ms IS NOT NULL');
   }
 
+  /** Of the jobs that still wait or run; the order of ended ones counts no more, and an index has these. */
   lastArrival(): number {
-    return z.object({ last: z.number() }).parse(this.#get('SELECT coalesce(max(arrival), 0) AS last FROM jobs')).last;
+    const sql = "SELECT coalesce(max(arrival), 0) AS last FROM jobs WHERE status IN ('pending', 'processing', 'generated')";
+    return z.object({ last: z.number() }).parse(this.#get(sql)).last;
   }
 
   insertJob(job: NewJob): void {

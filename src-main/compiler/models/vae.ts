@@ -78,7 +78,7 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
     const name = `decoder.up_blocks.${i}`;
     const block = graph.scope(name);
     for (let j = 0; j <= config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
-    if (i < channels.length - 1) x = await enlargedConvolution(block, weights, `${name}.upsamplers.0.conv`, x, width);
+    if (i < channels.length - 1) x = enlargedConvolution(block, weights, `${name}.upsamplers.0.conv`, x, width);
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');

@@ -29,23 +29,19 @@ export function convolution(graph: GraphBuilder, weights: Weights, name: string,
  * For speed without enlarging: in an enlarged row pixels stand in pairs, so that the three that a kernel meets are only two of x, and each of the four pixels
  * that one becomes is a convolution of 2 x 2 over x with sums of the weights: 4 products where there were 9.
  */
-export async function enlargedConvolution(graph: GraphBuilder, weights: Weights, name: string, x: Value, outChannels: number): Promise<Value> {
+export function enlargedConvolution(graph: GraphBuilder, weights: Weights, name: string, x: Value, outChannels: number): Value {
   if (weights.numerics.accuracyLevel === 0) return convolution(graph, weights, name, enlarge(graph, x, 2), outChannels);
   const [, channels, height, width] = x.shape;
-  const inChannels = Number(channels);
-  const kernels = await weights.readFloats(`${name}.weight`, [outChannels, inChannels, 3, 3]);
+  const kernels = weights.float(graph, `${name}.weight`, [outChannels, Number(channels), 3, 3]);
   const bias = weights.float(graph, `${name}.bias`, [outChannels]);
-  const pixel = async (row: Half, column: Half): Promise<Value> => {
-    const part = `${name}.weight.${row}${column}`;
-    const summed = sumPairs(kernels, row, column);
-    const data = await weights.derived.append(new Uint8Array(summed.buffer), part, 'summed for a convolution before the enlargement, which has fewer products');
-    const weight = graph.weight(part, 'float32', [outChannels, inChannels, 2, 2], data);
+  const pixel = (row: Half, column: Half): Value => {
+    const weight = summed(graph, kernels, row, column);
     const attributes = { kernel_shape: [2, 2], strides: [1, 1], pads: [1 - row, 1 - column, row, column] };
     const made = graph.add('Conv', [x, weight, bias], { attributes }); // [1, outChannels, h, w]
     return graph.add('Reshape', [made, graph.ints([0, 0, 0, 0, 1])], { hints: { to: `1 ${outChannels} ${height} ${width} 1` } });
   };
-  const row = async (half: Half): Promise<Value> => concat(graph, [await pixel(half, 0), await pixel(half, 1)], 4); // [1, outChannels, h, w, 2]
-  const rows = concat(graph, [await row(0), await row(1)], 3); // [1, outChannels, h, w + w, 2], in memory the enlarged picture
+  const row = (half: Half): Value => concat(graph, [pixel(half, 0), pixel(half, 1)], 4); // [1, outChannels, h, w, 2]
+  const rows = concat(graph, [row(0), row(1)], 3); // [1, outChannels, h, w + w, 2], in memory the enlarged picture
   const shape = multiply(graph, graph.add('Shape', [x]), graph.ints([1, 0, 2, 2])); // zero keeps outChannels
   const to = [1, outChannels, scaleDim(height ?? 0, 2), scaleDim(width ?? 0, 2)].join(' ');
   return graph.add('Reshape', [rows, shape], { hints: { to } });
@@ -54,15 +50,16 @@ export async function enlargedConvolution(graph: GraphBuilder, weights: Weights,
 /** Which of the two pixels that one becomes, by row or by column. */
 type Half = 0 | 1;
 
-/** Kernels [N, 3, 3] -> [N, 2, 2]: those weights added that meet the same pixel before the enlargement, for the pixel `row`, `column` of the four. */
-function sumPairs(kernels: Float32Array, row: Half, column: Half): Float32Array {
-  const out = new Float32Array((kernels.length / 9) * 4);
-  for (let i = 0; i < kernels.length; i++) {
-    const [kernel, y, x] = [Math.floor(i / 9), Math.floor(i / 3) % 3, i % 3];
-    const at = kernel * 4 + metBy(y, row) * 2 + metBy(x, column);
-    out[at] = (out[at] ?? 0) + (kernels[i] ?? 0);
-  }
-  return out;
+/**
+ * Kernels [outChannels, C, 3, 3] -> [outChannels, C, 2, 2]: those weights added that meet the same pixel before the enlargement, for the pixel `row`, `column`
+ * of the four. ONNX Runtime computes it once, when the session loads.
+ */
+function summed(graph: GraphBuilder, kernels: Value, row: Half, column: Half): Value {
+  const [outChannels = 0, inChannels = 0] = kernels.shape.map(Number);
+  const sums = new Float32Array(9 * 4);
+  for (let i = 0; i < 9; i++) sums[i * 4 + metBy(Math.floor(i / 3), row) * 2 + metBy(i % 3, column)] = 1;
+  const flat = reshape(graph, kernels, [outChannels * inChannels, 9]);
+  return reshape(graph, graph.add('Gemm', [flat, graph.floats(sums, [9, 4])]), [outChannels, inChannels, 2, 2]);
 }
 
 /** Of the two pixels under a kernel's row the one that its weight `at` 0, 1 or 2 meets. */
