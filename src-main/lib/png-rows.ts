@@ -43,9 +43,11 @@ export async function packRows(picture: Picture): Promise<Uint8Array[]> {
 
 async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buffer; adler32: number; length: number }> {
   const finishFlush = isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
-  const piece = await packRaw(rows, { level: 1, strategy, chunkSize: BAND_BYTES / 4, finishFlush });
   // zlib sums up far faster than a script: what it stores without packing ends with the sum
-  const stored = await packWithSum(rows, { level: 0, chunkSize: rows.length + 1024 });
+  const [piece, stored] = await Promise.all([
+    packRaw(rows, { level: 1, strategy, chunkSize: BAND_BYTES / 4, finishFlush }),
+    packWithSum(rows, { level: 0, chunkSize: rows.length + 1024 }),
+  ]);
   return { piece, adler32: stored.readUInt32BE(stored.length - 4), length: rows.length };
 }
 
