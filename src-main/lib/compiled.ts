@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { floatTypes } from './widen-floats.ts';
 
 /** What the compiler leaves and inference loads: the only thing that the two rooms share. */
 
@@ -30,7 +31,7 @@ const graph = graphFiles.extend({ memory: graphMemorySchema });
 export type CompiledGraph = z.infer<typeof graph>;
 
 /** Floats in a safetensors file. */
-const storedFloats = z.object({ dtype: z.enum(['F32', 'F16', 'BF16']), offset: z.number(), count: z.number() });
+const storedFloats = z.object({ dtype: z.enum(floatTypes), offset: z.number(), count: z.number() });
 export type StoredFloats = z.infer<typeof storedFloats>;
 
 const convolution = z.object({
@@ -61,10 +62,10 @@ const convolutionNetwork = z.object({
   images: z.array(z.object({ channels: z.number(), enlargement: z.number() })),
   layers: z.array(z.discriminatedUnion('kind', [convolution, enlargement])),
   /**
-   * The image that holds the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle) with those that went in under them;
-   * `asPixels` where it is also wanted in bytes.
+   * The image that holds the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle), with those that went in under them
+   * where it `addsInput`.
    */
-  result: z.object({ image: z.number(), factor: z.number(), addsInput: z.boolean(), asPixels: z.boolean() }),
+  result: z.object({ image: z.number(), factor: z.number(), addsInput: z.boolean() }),
 });
 export type ConvolutionNetwork = z.infer<typeof convolutionNetwork>;
 export type Convolution = z.infer<typeof convolution>;

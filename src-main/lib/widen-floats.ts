@@ -22,7 +22,8 @@ export function float32FromFloat16(words: Uint16Array): Float32Array {
 }
 
 /** The types of floats that safetensors files have and that float32 holds exactly. */
-export type FloatType = 'F32' | 'F16' | 'BF16';
+export const floatTypes = ['F32', 'F16', 'BF16'] as const;
+export type FloatType = (typeof floatTypes)[number];
 
 /** Stored floats as float32; `bytes` lie at the start of their buffer. */
 export function float32From(dtype: FloatType, bytes: Uint8Array<ArrayBuffer>): Float32Array {
@@ -32,5 +33,5 @@ export function float32From(dtype: FloatType, bytes: Uint8Array<ArrayBuffer>): F
 }
 
 export function isFloatType(dtype: string): dtype is FloatType {
-  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+  return floatTypes.some((type) => type === dtype);
 }

@@ -1,9 +1,10 @@
 import type { Convolution, ConvolutionNetwork, StoredFloats } from '#main/lib/compiled.ts';
-import { isFloatType } from '#main/lib/widen-floats.ts';
+import { floatTypes, isFloatType } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { elementCount } from '../graph/ir.ts';
 import { requireTensor, type TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 
-/** Collects the layers of a `ConvolutionNetwork` over the tensors of one file. Images are told by their index; image 0 goes in. */
+/** Collects the layers of a `ConvolutionNetwork` over the tensors of one file, which the table is named after. Images are told by their index; image 0 goes in. */
 export class ConvolutionList {
   readonly images: ConvolutionNetwork['images'];
   readonly #layers: ConvolutionNetwork['layers'] = [];
@@ -14,11 +15,8 @@ export class ConvolutionList {
     this.images = [{ channels: inputChannels, enlargement: 1 }];
   }
 
-  /** Throws `checkpoint_unsupported` where the weights are in several files. */
   network(result: ConvolutionNetwork['result']): ConvolutionNetwork {
-    const [path, ...others] = this.#table.files;
-    if (path !== undefined && others.length === 0) return { path, images: this.images, layers: this.#layers, result };
-    throw this.#unsupported(`its weights are in ${this.#table.files.length} files; one is needed`);
+    return { path: this.#table.dir, images: this.images, layers: this.#layers, result };
   }
 
   has(name: string): boolean {
@@ -36,8 +34,9 @@ export class ConvolutionList {
 
   floats(name: string): StoredFloats {
     const { dtype, offset, shape } = requireTensor(this.#table, name);
-    if (isFloatType(dtype)) return { dtype, offset, count: shape.reduce((product, size) => product * size, 1) };
-    throw this.#unsupported(`${name} has the type ${dtype}; F32, F16 or BF16 is needed`);
+    if (isFloatType(dtype)) return { dtype, offset, count: elementCount(shape) ?? 0 };
+    const path = this.#table.dir;
+    throw new AppError('checkpoint_unsupported', `${path}: ${name} has the type ${dtype}; ${floatTypes.join(', ')} can be read.`, { path });
   }
 
   /** `NAME.weight` [outChannels, inChannels, 3, 3] and `NAME.bias`; without `options` the bare convolution, written from the first channel on. */
@@ -53,10 +52,5 @@ export class ConvolutionList {
 
   enlarge(input: number, output: number): void {
     this.#layers.push({ kind: 'enlarge', input, output });
-  }
-
-  #unsupported(reason: string): AppError {
-    const path = this.#table.dir;
-    return new AppError('checkpoint_unsupported', `${path}: ${reason}.`, { path });
   }
 }

@@ -31,7 +31,7 @@ function compactNet(list: ConvolutionList): ConvolutionNetwork['result'] {
   }
   const shuffled = list.image(list.outChannels(`body.${last}`));
   list.convolve(`body.${last}`, from, shuffled);
-  return { image: shuffled, factor: 4, addsInput: true, asPixels: true };
+  return { image: shuffled, factor: 4, addsInput: true };
 }
 
 /** As `rrdbNet` of `upscalers.ts`. An image holds all features of a dense block, so that nothing has to be put side by side. */
@@ -75,5 +75,5 @@ function rrdbNet(list: ConvolutionList): ConvolutionNetwork['result'] {
   list.convolve('conv_hr', atFour, quadrupled, { slope: SLOPE });
   const planes = list.image(CHANNELS_AT_ONCE, 4);
   list.convolve('conv_last', quadrupled, planes);
-  return { image: planes, factor: 1, addsInput: false, asPixels: true };
+  return { image: planes, factor: 1, addsInput: false };
 }

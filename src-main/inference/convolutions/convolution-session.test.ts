@@ -75,7 +75,7 @@ async function smallNetwork(name: string): Promise<{ network: ConvolutionNetwork
     convolution({ input: 6, inChannels: 16, output: 5, outChannels: 12 }),
   ];
   const images = [4, 32, 16, 16, 16, 16, 16].map((channels, i) => ({ channels, enlargement: i < 4 ? 1 : 2 }));
-  const network = { path: file.path, images, layers, result: { image: 5, factor: 2, addsInput: false, asPixels: true } };
+  const network = { path: file.path, images, layers, result: { image: 5, factor: 2, addsInput: false } };
   await file.write();
   return { network, file };
 }

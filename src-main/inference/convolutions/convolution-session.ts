@@ -10,7 +10,7 @@ import { float32From } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { FLOAT, imageAt, layOutNetwork, layOutPicture, type NetworkLayout, type PictureLayout, type PlacedWeights, pictureBytes } from './layout.ts';
-import { type Phase, placedOf, planPanels, planPhases, resultLength, writeRecords } from './phases.ts';
+import { type Phase, placedOf, planPanels, planPhases, writeRecords } from './phases.ts';
 import { type ConvolutionThreadData, counters, STOP } from './thread-data.ts';
 import { type WasmMemory, webAssembly } from './web-assembly.ts';
 
@@ -27,7 +27,7 @@ export function hasConvolutionKernels(): boolean {
   return webAssembly.validate(kernelBytes());
 }
 
-/** A result as planes [3, scale * height, scale * width], and where the network is to give them as pixels [scale * height, scale * width, 3]. */
+/** A result as planes [3, scale * height, scale * width], and as pixels [scale * height, scale * width, 3]. */
 export interface Enlarged {
   planes: Float32Array;
   pixels: Uint8Array;
@@ -102,9 +102,8 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
       }
       assertNotCancelled(signal);
       panelsAreThere = true;
-      const length = resultLength(network, width, height);
-      const pixels = new Uint8Array(memory.buffer, picture.pixels, network.result.asPixels ? length : 0);
-      return { planes: new Float32Array(memory.buffer, picture.planes, length), pixels };
+      const { planes, pixels, length } = picture;
+      return { planes: new Float32Array(memory.buffer, planes, length), pixels: new Uint8Array(memory.buffer, pixels, length) };
     },
     release: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));

@@ -60,7 +60,8 @@ export interface PictureLayout {
   images: PlacedImage[];
   /** Images that come to life before each layer; the ones of index -1 before all of them. */
   born: ReadonlyMap<number, number[]>;
-  /** The result, floats [3, height, width], and bytes [height, width, 3] where they are wanted. */
+  /** The result: so many values, as floats [3, height, width] and as bytes [height, width, 3]. */
+  length: number;
   planes: number;
   pixels: number;
   end: number;
@@ -75,7 +76,7 @@ export function blocksOf({ width, height }: PlacedImage): number {
 }
 
 /** How often the sides of what goes in are those of the result. */
-export function scaleOf({ images, result }: ConvolutionNetwork): number {
+function scaleOf({ images, result }: ConvolutionNetwork): number {
   return result.factor * (images[result.image]?.enlargement ?? 1);
 }
 
@@ -116,9 +117,9 @@ function panelBytes({ inChannels, outChannels }: Convolution): number {
 
 export function layOutPicture(network: ConvolutionNetwork, start: number, width: number, height: number): PictureLayout {
   const place = allocator(start);
-  const values = 3 * width * height * scaleOf(network) ** 2;
-  const planes = place(values * FLOAT);
-  const pixels = place(network.result.asPixels ? values : 0);
+  const length = 3 * width * height * scaleOf(network) ** 2;
+  const planes = place(length * FLOAT);
+  const pixels = place(length);
   const sizes = network.images.map(({ channels, enlargement }) => {
     const pixel = channels * FLOAT;
     const [wide, high] = [width * enlargement, height * enlargement];
@@ -135,7 +136,7 @@ export function layOutPicture(network: ConvolutionNetwork, start: number, width:
   const born = new Map<number, number[]>();
   for (const [i, { from }] of lives.entries()) born.set(from, [...(born.get(from) ?? []), i]);
   const end = Math.max(...images.map(({ base, row, pixel, rows }) => base - row - pixel + row * rows));
-  return { images, born, planes, pixels, end: roundUp(end, LINE) };
+  return { images, born, length, planes, pixels, end: roundUp(end, LINE) };
 }
 
 export function imageAt({ images }: PictureLayout, index: number): PlacedImage {

@@ -1,5 +1,5 @@
 import type { Convolution, ConvolutionNetwork } from '#main/lib/compiled.ts';
-import { BLOCK, blocksOf, FLOAT, imageAt, type NetworkLayout, type PictureLayout, type PlacedImage, type PlacedWeights, scaleOf } from './layout.ts';
+import { BLOCK, blocksOf, FLOAT, imageAt, type NetworkLayout, type PictureLayout, type PlacedImage, type PlacedWeights } from './layout.ts';
 
 /** The exports of `kernels/convolution.ts`. */
 type Kernel = 'transformWeights' | 'convolve' | 'clearMargin' | 'enlargeRow' | 'planesRow' | 'pixelsRow';
@@ -46,11 +46,11 @@ export function planPhases(network: ConvolutionNetwork, layout: NetworkLayout, p
     if (!layout.keepsPanels) phases.push(panelsOf(layout, layer));
     add('convolve', blocksOf(output), [placedOf(layout, layer).record], BLOCK);
   }
-  const { factor, image, addsInput, asPixels } = network.result;
+  const { factor, image, addsInput } = network.result;
   const { base, row, pixel, width, height } = imageAt(picture, image);
   const under: Pick<PlacedImage, 'base' | 'row' | 'pixel'> = addsInput ? imageAt(picture, 0) : { base: 0, row: 0, pixel: 0 };
   add('planesRow', height, [base, row, pixel, under.base, under.row, under.pixel, picture.planes, width, height, factor]);
-  if (asPixels) add('pixelsRow', height * factor, [picture.planes, picture.pixels, width * factor, height * factor]);
+  add('pixelsRow', height * factor, [picture.planes, picture.pixels, width * factor, height * factor]);
   return phases;
 }
 
@@ -86,9 +86,4 @@ export function placedOf(layout: NetworkLayout, layer: Convolution): PlacedWeigh
   const placed = layout.weights.get(layer);
   if (placed === undefined) throw new RangeError('a convolution of another network');
   return placed;
-}
-
-/** How many values the result has. */
-export function resultLength(network: ConvolutionNetwork, width: number, height: number): number {
-  return 3 * width * height * scaleOf(network) ** 2;
 }
