@@ -45,8 +45,8 @@ export interface HubServer {
   cert: string;
   /** Which answer goes wrong, and how; null for none. */
   fault: (asked: AskedFor) => Fault | null;
-  /** Replaces the answers of the API. */
-  api: { revision?: unknown; tree?: unknown; status?: number };
+  /** Replaces the answers of the API; `busyAnswers` is how many of the next requests get a 429 that asks for 7 seconds. */
+  api: { revision?: unknown; tree?: unknown; status?: number; busyAnswers?: number };
   /** Whether files are given by the CDN, after a redirect, as the real hub does for large ones. */
   redirects: boolean;
   /** Bytes a second of each answer; null is as fast as it goes. */
@@ -100,7 +100,12 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
     const url = new URL(request.url ?? '', self.endpoint);
     const { name, commit, files, license = 'apache-2.0' } = repository;
     if (self.api.status !== undefined) {
-      response.writeHead(self.api.status, { 'retry-after': '7' }).end();
+      response.writeHead(self.api.status).end();
+      return;
+    }
+    if (self.api.busyAnswers !== undefined && self.api.busyAnswers > 0) {
+      self.api.busyAnswers--;
+      response.writeHead(429, { 'retry-after': '7' }).end();
       return;
     }
     if (url.pathname === `/api/models/${name}/revision/main` || url.pathname === `/api/models/${name}/revision/${commit}`) {
