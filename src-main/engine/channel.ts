@@ -106,7 +106,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     step: z.number().int(),
     width: z.number().int().positive(),
     height: z.number().int().positive(),
-    rgb: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+    rgb: z.custom<Uint8Array<ArrayBuffer>>((value) => value instanceof Uint8Array),
   }),
   /** Before a checkpoint's parts are loaded: how they will share memory, and the plan to go on with should it run out all the same. */
   z.object({ type: z.literal('planned'), id: taskIdSchema, decision: plannedMemorySchema.extend({ next: memoryPlanSchema.nullable() }) }),

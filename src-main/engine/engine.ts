@@ -21,7 +21,7 @@ export interface EnginePreview {
   step: number;
   width: number;
   height: number;
-  rgb: Uint8Array;
+  rgb: Uint8Array<ArrayBuffer>;
 }
 
 export interface EngineHooks {

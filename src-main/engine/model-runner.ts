@@ -11,5 +11,6 @@ export interface RunHooks extends PipelineHooks {
 /** Runs models for the engine's process, one order at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */
 export interface ModelRunner {
   generate(order: GenerateOrder, hooks: RunHooks, signal: AbortSignal): Promise<Picture>;
+  /** Takes `input` over: its pixels are gone afterwards. */
   upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: AbortSignal): Promise<Picture>;
 }

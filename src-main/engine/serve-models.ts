@@ -34,7 +34,8 @@ export function serveModels(loaders: ModelLoaders): void {
 
   port.on('message', (message: ThreadOrder) => {
     run(message).then(
-      (picture) => send({ type: 'picture', picture }),
+      // handed over, not copied: it can be 50 MB
+      (picture) => port.postMessage({ type: 'picture', picture } satisfies ThreadEvent, [picture.data.buffer]),
       (thrown: unknown) => send({ type: 'failed', error: toEngineFailure(thrown) }),
     );
   });

@@ -36,19 +36,19 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   });
   thread.on('exit', (code) => onDeath({ code: 'engine_crashed', message: `the model thread ended with exit code ${code}`, data: {} }));
 
-  const run = (id: number, order: ThreadOrder, hooks: RunHooks, signal: AbortSignal): Promise<Picture> => {
+  const run = (id: number, order: ThreadOrder, hooks: RunHooks, signal: AbortSignal, transferred: readonly ArrayBuffer[] = []): Promise<Picture> => {
     if (running !== null) return Promise.reject(new Error('The model thread runs one order at a time, and one is running.'));
     const onAbort = () => Atomics.store(flag, 0, id);
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     return new Promise<Picture>((resolve, reject) => {
       running = { hooks, resolve, reject };
-      thread.postMessage(order);
+      thread.postMessage(order, transferred);
     }).finally(() => signal.removeEventListener('abort', onAbort));
   };
 
   return {
     generate: (order, hooks, signal) => run(order.id, order, hooks, signal),
-    upscale: (order, input, hooks, signal) => run(order.id, { type: 'enlarge', order, input }, hooks, signal),
+    upscale: (order, input, hooks, signal) => run(order.id, { type: 'enlarge', order, input }, hooks, signal, [input.data.buffer]),
   };
 }

@@ -13,25 +13,25 @@ export function torchRandn(seed: number, count: number): Float32Array {
   if (!Number.isSafeInteger(count) || count < BLOCK) throw new RangeError(`${count} random values were asked for; at least ${BLOCK} can be drawn`);
   const draw = mersenneTwister(seed);
   const uniform = (): number => (draw() & 0xffffff) * 2 ** -24;
-  const values = Float32Array.from({ length: count }, uniform);
-  for (let start = 0; start + BLOCK <= count; start += BLOCK) normalizeBlock(values.subarray(start, start + BLOCK));
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = uniform();
+  for (let start = 0; start + BLOCK <= count; start += BLOCK) normalizeBlock(values, start);
   if (count % BLOCK !== 0) {
     // a last block that is not full is drawn anew together with the values before it
-    const tail = values.subarray(count - BLOCK);
-    for (let i = 0; i < BLOCK; i++) tail[i] = uniform();
-    normalizeBlock(tail);
+    for (let i = count - BLOCK; i < count; i++) values[i] = uniform();
+    normalizeBlock(values, count - BLOCK);
   }
   return values;
 }
 
-/** 16 uniform values to 16 normal ones in place, by Box-Muller on the pairs (i, i + 8); each step is rounded to float32. */
-function normalizeBlock(block: Float32Array): void {
+/** 16 uniform values from `start` on to 16 normal ones in place, by Box-Muller on the pairs (i, i + 8); each step is rounded to float32. */
+function normalizeBlock(values: Float32Array, start: number): void {
   const half = BLOCK / 2;
-  for (let i = 0; i < half; i++) {
-    const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(fround(1 - (block[i] as number)))))));
-    const angle = fround(fround(2 * Math.PI) * (block[i + half] as number));
-    block[i] = radius * fround(Math.cos(angle));
-    block[i + half] = radius * fround(Math.sin(angle));
+  for (let i = start; i < start + half; i++) {
+    const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(fround(1 - (values[i] as number)))))));
+    const angle = fround(fround(2 * Math.PI) * (values[i + half] as number));
+    values[i] = radius * fround(Math.cos(angle));
+    values[i + half] = radius * fround(Math.sin(angle));
   }
 }
 

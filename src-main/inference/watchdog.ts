@@ -11,7 +11,9 @@ const SMALLEST_RANGE = 3;
 export function assertLatents(latents: Float32Array, step: number): void {
   let sum = 0;
   let squares = 0;
-  for (const value of latents) {
+  // by index: some ten times as fast as an iterator over a typed array
+  for (let i = 0; i < latents.length; i++) {
+    const value = latents[i] as number;
     sum += value;
     squares += value * value;
   }
@@ -34,7 +36,7 @@ export function assertLatents(latents: Float32Array, step: number): void {
 /** Throws `picture_not_finite` where a decoded plane of floats holds something that is no number. */
 export function assertFinite(values: Float32Array): void {
   let sum = 0;
-  for (const value of values) sum += value;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
   if (!Number.isFinite(sum)) throw new AppError('picture_not_finite', 'The decoded picture holds values that are no numbers. Try the accuracy "exact".', {});
 }
 

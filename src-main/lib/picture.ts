@@ -2,5 +2,5 @@
 export interface Picture {
   width: number;
   height: number;
-  data: Uint8Array;
+  data: Uint8Array<ArrayBuffer>;
 }

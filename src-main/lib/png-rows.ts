@@ -5,8 +5,8 @@ import { joinAdler32 } from './adler32.ts';
 import type { Picture } from './picture.ts';
 
 const FILTER_UP = 2;
-/** Of pixels filtered in one go: small enough to keep the event loop free, large enough that zlib's threads are busy. */
-const BAND_BYTES = 1024 * 1024;
+/** Of pixels filtered in one go: small enough to keep the event loop free, large enough that zlib's threads are busy and a band's own table costs nothing. */
+const BAND_BYTES = { least: 128 * 1024, most: 1024 * 1024 };
 /** Bands that are packed at a time, as many as libuv has threads. */
 const BANDS_AT_ONCE = 4;
 /** Of a band, words of four bytes that are like those above: with more of them, runs are worth a search. */
@@ -45,7 +45,7 @@ async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buff
   const finishFlush = isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
   // zlib sums up far faster than a script: what it stores without packing ends with the sum
   const [piece, stored] = await Promise.all([
-    packRaw(rows, { level: 1, strategy, chunkSize: BAND_BYTES / 4, finishFlush }),
+    packRaw(rows, { level: 1, strategy, chunkSize: BAND_BYTES.most / 4, finishFlush }),
     packWithSum(rows, { level: 0, chunkSize: rows.length + 1024 }),
   ]);
   return { piece, adler32: stored.readUInt32BE(stored.length - 4), length: rows.length };
@@ -54,7 +54,8 @@ async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buff
 /** Source: https://www.w3.org/TR/png-3/#9Filter-types */
 function* filteredBands({ width, height, data }: Picture): Generator<Band> {
   const stride = width * 3;
-  const rowsInBand = Math.max(1, Math.floor(BAND_BYTES / stride));
+  const bandBytes = Math.min(BAND_BYTES.most, Math.max(BAND_BYTES.least, (stride * height) / BANDS_AT_ONCE));
+  const rowsInBand = Math.max(1, Math.floor(bandBytes / stride));
   for (let top = 0; top < height; top += rowsInBand) {
     const rowCount = Math.min(rowsInBand, height - top);
     const rows = Buffer.allocUnsafe(rowCount * (stride + 1));

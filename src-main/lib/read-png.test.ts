@@ -18,7 +18,7 @@ function file(name: string, bytes: Uint8Array): string {
 }
 
 /** Smooth in one half and noise in the other, so that an encoder finds use for every filter. */
-function paint(width: number, height: number, channels: number): Uint8Array {
+function paint(width: number, height: number, channels: number): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(width * height * channels);
   let noise = 1;
   for (let i = 0; i < data.length; i++) {

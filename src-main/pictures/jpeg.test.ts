@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { encodeJpeg } from './jpeg.ts';
 
 /** Waves of all lengths in three colours, with hard edges between them. */
-function paint(width: number, height: number): Uint8Array {
+function paint(width: number, height: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     const [x, y, channel] = [Math.floor(i / 3) % width, Math.floor(i / (width * 3)), i % 3];
     const wave = Math.sin((x * (y + channel * 40)) / 700) + Math.cos((y * (channel + 1)) / 9);

@@ -9,7 +9,7 @@ import { shrinkPng } from './shrink.ts';
 const folder = mkdtempSync(join(tmpdir(), 'shrink-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function shrunk(width: number, height: number, data: Uint8Array, wanted: number) {
+async function shrunk(width: number, height: number, data: Uint8Array<ArrayBuffer>, wanted: number) {
   const path = join(folder, 'a.png');
   writeFileSync(path, await encodePng({ width, height, data }, []));
   return shrinkPng(path, wanted);

@@ -62,7 +62,8 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
       return embedding as Float32Array;
     },
     decode: async (latents, width, height, signal) => {
-      const scaled = latents.map((value) => value / compiled.vaeScalingFactor + compiled.vaeShiftFactor);
+      const scaled = new Float32Array(latents.length);
+      for (let i = 0; i < scaled.length; i++) scaled[i] = (latents[i] ?? 0) / compiled.vaeScalingFactor + compiled.vaeShiftFactor;
       const { picture } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } }, signal);
       assertFinite(picture as Float32Array);
       return picture as Float32Array;

@@ -5,6 +5,7 @@ import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
+import { pixelsFromPlanes } from '../pixels.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
 import { assertLatents, assertNotFlat } from '../watchdog.ts';
@@ -92,7 +93,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height, signal);
     preview.learn(plain, planes, height, width);
-    const picture = cropped(pictureFromPlanes(planes, width * vaeScale, height * vaeScale), params.width, params.height);
+    const picture = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
     assertNotFlat(picture);
     hooks.onProgress('decoding', 1, 1);
     assertNotCancelled(signal);
@@ -102,26 +103,18 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   return { generate, follow: models.follow, release: models.release };
 }
 
-/** [3, height, width] of about -1 to 1 -> 8 bits. */
-function pictureFromPlanes(planes: Float32Array, width: number, height: number): Picture {
-  const pixels = width * height;
-  const data = new Uint8Array(pixels * 3);
-  for (let channel = 0; channel < 3; channel++) {
-    for (let i = 0; i < pixels; i++) {
-      const value = ((planes[channel * pixels + i] ?? 0) / 2 + 0.5) * 255;
-      data[i * 3 + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.round(value);
-    }
-  }
-  return { width, height, data };
-}
-
 /** pos + guidance * (pos - neg); with one run, its output as it is. */
 async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array, time: number, guidance: number, signal: CancelSignal): Promise<Float32Array> {
   const [conditional, unconditional] = runs;
   const positive = await (conditional as DenoiserRun).forward(latents, time, signal);
   if (!unconditional) return positive;
   const negative = await unconditional.forward(latents, time, signal);
-  return positive.map((value, i) => value + guidance * (value - (negative[i] ?? 0)));
+  const guided = new Float32Array(positive.length);
+  for (let i = 0; i < guided.length; i++) {
+    const value = positive[i] ?? 0;
+    guided[i] = value + guidance * (value - (negative[i] ?? 0));
+  }
+  return guided;
 }
 
 /** Side of the part that is decoded to fit the first preview: small beside one step of the denoiser, and large enough for the fit. */

@@ -3,6 +3,7 @@ import type { Picture } from '#main/lib/picture.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { hasConvolutionKernels, loadConvolutions } from '../convolutions/convolution-session.ts';
 import { createSession } from '../ort.ts';
+import { pixelsFromPlanes } from '../pixels.ts';
 import { assertFinite, assertNotFlat } from '../watchdog.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
@@ -77,7 +78,7 @@ async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): P
       }
       const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
       assertFinite(upscaled as Float32Array);
-      return pixelsOf(upscaled as Float32Array);
+      return pixelsFromPlanes(upscaled as Float32Array, 255, 0);
     },
     release: () => session.release(),
   };
@@ -101,19 +102,6 @@ async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: num
     },
     release: () => session.release(),
   };
-}
-
-/** Planes [3, height, width], 0 to 1, as pixels [height, width, 3]. */
-function pixelsOf(planes: Float32Array): Uint8Array {
-  const plane = planes.length / 3;
-  const pixels = new Uint8Array(planes.length);
-  for (let i = 0; i < plane; i++) {
-    for (let channel = 0; channel < 3; channel++) {
-      const value = (planes[channel * plane + i] ?? 0) * 255;
-      pixels[3 * i + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.round(value);
-    }
-  }
-  return pixels;
 }
 
 /** Puts what the tile is responsible for into the picture; the overlap around it is dropped. */

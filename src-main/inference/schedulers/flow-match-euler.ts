@@ -67,5 +67,7 @@ export function sigmasFor(steps: number, shift: number): Float32Array {
 
 /** `latents + direction * step` in float32: with the velocity as direction and sigma_next - sigma as step, one Euler step. */
 export function eulerStep(latents: Float32Array, direction: Float32Array, step: number): Float32Array {
-  return latents.map((latent, i) => latent + fround((direction[i] as number) * step));
+  const out = new Float32Array(latents.length);
+  for (let i = 0; i < out.length; i++) out[i] = (latents[i] as number) + fround((direction[i] as number) * step);
+  return out;
 }
