@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 
 const root = import.meta.dirname;
 
+/** Tests share two cores with each other, and some with a browser or an app: what comes late is not wrong. */
+const patience = { poll: { timeout: 15_000 } };
+
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/vitest-tally.ts'],
@@ -15,6 +18,7 @@ export default defineConfig({
           include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts', 'tests/{contract,faults}/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
+          expect: patience,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -36,8 +40,7 @@ export default defineConfig({
           name: 'e2e',
           sequence: { groupOrder: 2 },
           include: ['tests/e2e/**/*.test.ts'],
-          // a browser or an app on a machine with both cores busy
-          expect: { poll: { timeout: 15_000 } },
+          expect: patience,
           environment: 'node',
           pool: 'forks',
           fileParallelism: false,
