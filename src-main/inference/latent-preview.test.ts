@@ -32,11 +32,11 @@ function sample(height: number, width: number, seed: number) {
 
 test('finds the map of a decoder that is linear, and paints other latents of another size with it', () => {
   const preview = createLatentPreview(CHANNELS, SCALE);
-  const lesson = sample(12, 10, 1);
-  preview.learn(lesson.latents, lesson.planes, 12, 10);
+  const first = sample(12, 10, 1);
+  preview.fit(first.latents, first.planes, 12, 10);
 
   const other = sample(6, 8, 2);
-  const picture = preview.paint(other.latents, 6, 8);
+  const picture = preview.render(other.latents, 6, 8);
   expect(picture).toMatchObject({ width: 8, height: 6 });
   for (let pixel = 0; pixel < 48; pixel++) {
     for (let color = 0; color < 3; color++) {
@@ -51,20 +51,20 @@ test('finds the map of a decoder that is linear, and paints other latents of ano
 test('one flat picture is enough to be fitted and gives its color back', () => {
   const preview = createLatentPreview(CHANNELS, SCALE);
   expect(preview.isFitted()).toBe(false);
-  preview.learn(new Float32Array(CHANNELS * 4).fill(0.5), new Float32Array(3 * 16).fill(0), 2, 2);
+  preview.fit(new Float32Array(CHANNELS * 4).fill(0.5), new Float32Array(3 * 16).fill(0), 2, 2);
   expect(preview.isFitted()).toBe(true);
-  const { data } = preview.paint(new Float32Array(CHANNELS * 4).fill(0.5), 2, 2);
+  const { data } = preview.render(new Float32Array(CHANNELS * 4).fill(0.5), 2, 2);
   for (const value of data) expect(Math.abs(value - 127.5)).toBeLessThan(1);
 });
 
 test('a newer picture counts more than the older ones', () => {
   const preview = createLatentPreview(CHANNELS, SCALE);
   const latents = new Float32Array(CHANNELS * 4).fill(1);
-  for (let lesson = 0; lesson < 8; lesson++) preview.learn(latents, new Float32Array(3 * 16).fill(-1), 2, 2);
-  for (let lesson = 0; lesson < 8; lesson++) preview.learn(latents, new Float32Array(3 * 16).fill(1), 2, 2);
-  for (const value of preview.paint(latents, 2, 2).data) expect(value).toBeGreaterThan(250);
+  for (let round = 0; round < 8; round++) preview.fit(latents, new Float32Array(3 * 16).fill(-1), 2, 2);
+  for (let round = 0; round < 8; round++) preview.fit(latents, new Float32Array(3 * 16).fill(1), 2, 2);
+  for (const value of preview.render(latents, 2, 2).data) expect(value).toBeGreaterThan(250);
 });
 
-test('painting before any lesson is a fault of the caller', () => {
-  expect(() => createLatentPreview(CHANNELS, SCALE).paint(new Float32Array(CHANNELS), 1, 1)).toThrow('no decoded picture');
+test('render before the first fit throws', () => {
+  expect(() => createLatentPreview(CHANNELS, SCALE).render(new Float32Array(CHANNELS), 1, 1)).toThrow('no decoded picture');
 });

@@ -1,22 +1,22 @@
 import type { Picture } from '#main/lib/picture.ts';
 
-/** Latent pixels that one lesson takes at the most, evenly spaced. */
-const LESSON_PIXELS = 1024;
-/** What an older lesson still counts when a newer one comes. */
+/** Latent pixels that one fit samples at most, evenly spaced. */
+const SAMPLE_PIXELS = 1024;
+/** Weight that older samples keep when a new one is added. */
 const KEPT_WEIGHT = 0.5;
 /** Added to the diagonal, relative to its mean, so that one flat picture does not make the equations singular. */
 const RIDGE = 1e-4;
 
 /**
  * Latents to RGB by a linear map, one latent pixel to one picture pixel, fitted by least squares to what the VAE itself decodes.
- * The map learns from every picture that is decoded anyway, the newest counting most.
+ * The map is refitted with every image that is decoded anyway; the newest has the most weight.
  */
 export interface LatentPreview {
   isFitted(): boolean;
   /** `latents` [channels, height, width] and what they decode to, `planes` [3, scale * height, scale * width] of about -1 to 1. */
-  learn(latents: Float32Array, planes: Float32Array, height: number, width: number): void;
+  fit(latents: Float32Array, planes: Float32Array, height: number, width: number): void;
   /** Latents [channels, height, width] as a picture of height * width pixels. Only once it is fitted. */
-  paint(latents: Float32Array, height: number, width: number): Picture;
+  render(latents: Float32Array, height: number, width: number): Picture;
 }
 
 export function createLatentPreview(channels: number, scale: number): LatentPreview {
@@ -25,10 +25,10 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
   const targets = new Float64Array(terms * 3);
   let map: Float64Array | null = null; // [terms, 3], of 0 to 255
 
-  function learn(latents: Float32Array, planes: Float32Array, height: number, width: number): void {
+  function fit(latents: Float32Array, planes: Float32Array, height: number, width: number): void {
     const pixels = height * width;
-    const stride = Math.max(1, Math.ceil(pixels / LESSON_PIXELS));
-    const weight = stride / pixels; // every lesson weighs 1, whatever its size
+    const stride = Math.max(1, Math.ceil(pixels / SAMPLE_PIXELS));
+    const weight = stride / pixels; // every sample weighs 1, whatever its size
     for (let i = 0; i < moments.length; i++) moments[i] = (moments[i] ?? 0) * KEPT_WEIGHT;
     for (let i = 0; i < targets.length; i++) targets[i] = (targets[i] ?? 0) * KEPT_WEIGHT;
     const row = new Float64Array(terms).fill(1);
@@ -47,7 +47,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
     map = solve(moments, targets, terms);
   }
 
-  function paint(latents: Float32Array, height: number, width: number): Picture {
+  function render(latents: Float32Array, height: number, width: number): Picture {
     if (map === null) throw new Error('The preview has seen no decoded picture yet.');
     const pixels = height * width;
     const data = new Uint8ClampedArray(pixels * 3); // rounds and clamps
@@ -61,7 +61,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
     return { width, height, data: new Uint8Array(data.buffer) };
   }
 
-  return { isFitted: () => map !== null, learn, paint };
+  return { isFitted: () => map !== null, fit, render };
 }
 
 /** Mean of the block of scale * scale picture pixels that a latent pixel stands for, as 0 to 255. */

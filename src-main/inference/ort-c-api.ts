@@ -4,7 +4,7 @@ import { type FloatType, float32From } from '#main/lib/widen-floats.ts';
 import type { CancelSignal } from './cancel.ts';
 import { type CudaChoices, cudaOptions } from './cuda-options.ts';
 import { addressOf, type OrtApi, openOrtApi } from './ort-api.ts';
-import { type CreateSession, createTurns, type NativeSession, type OrtInputs, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
+import { type CreateSession, type NativeSession, type OrtInputs, type OrtTensor, runtimeError, type SessionOptions, serializeRuns } from './session.ts';
 
 /** Sessions over ONNX Runtime's C API: a run leaves this thread free and can be stopped in the middle. */
 
@@ -38,7 +38,7 @@ export function openApiSessions(): CreateSession {
   const runtime = openRuntime();
   return async (graph, options) => {
     try {
-      return createTurns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options), runConfigOf(options)));
+      return serializeRuns(graph, new ApiSession(runtime, await loadSession(runtime, graph, options), runConfigOf(options)));
     } catch (cause) {
       throw runtimeError(graph, cause);
     }

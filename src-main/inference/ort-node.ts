@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 import { float32FromFloat16 } from '#main/lib/widen-floats.ts';
-import { type CreateSession, createTurns, type NativeSession, type OrtTensor, runtimeError, type SessionOptions } from './session.ts';
+import { type CreateSession, type NativeSession, type OrtTensor, runtimeError, type SessionOptions, serializeRuns } from './session.ts';
 
 /** Sessions of the package `onnxruntime-node`. Loading and running block the thread. */
 export const createNodeSession: CreateSession = async (graph, options) => {
   try {
-    return createTurns(graph, await loadSession(graph, options));
+    return serializeRuns(graph, await loadSession(graph, options));
   } catch (cause) {
     throw runtimeError(graph, explained(cause));
   }

@@ -51,7 +51,7 @@ export interface NativeSession {
 }
 
 /** The session of a binding, with what all bindings promise. */
-export function createTurns(graph: GraphFiles, native: NativeSession): Session {
+export function serializeRuns(graph: GraphFiles, native: NativeSession): Session {
   /** The last run that was asked for; whoever asked hears of its failure. */
   let last: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;

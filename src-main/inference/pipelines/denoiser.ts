@@ -7,22 +7,22 @@ import type { OrtTensor, Session } from '../session.ts';
 const TOKEN_MULTIPLE = 32;
 
 /** A prompt as the denoiser sees it: [paddedTokens, width], refined. */
-export interface Caption {
+export interface PromptEmbedding {
   data: Float32Array;
   paddedTokens: number;
 }
 
-/** One forward of the transformer for latents of one size under one caption. */
+/** One forward of the transformer for latents of one size and one prompt. */
 export interface DenoiserRun {
   /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 picture) -> the model's output, of the same shape. */
   forward(latents: Float32Array, time: number, signal?: CancelSignal): Promise<Float32Array>;
 }
 
 export interface Denoiser {
-  /** Text embedding [tokens, captionWidth] -> caption. */
-  refine(textEmbedding: Float32Array, signal?: CancelSignal): Promise<Caption>;
+  /** Text embedding [tokens, captionWidth] -> prompt embedding. */
+  refine(textEmbedding: Float32Array, signal?: CancelSignal): Promise<PromptEmbedding>;
   /** For latents of `rows` x `columns` tokens. */
-  prepare(rows: number, columns: number, caption: Caption): DenoiserRun;
+  prepare(rows: number, columns: number, caption: PromptEmbedding): DenoiserRun;
 }
 
 export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Session, denoiser: Session): Denoiser {

@@ -5,7 +5,7 @@ import { createSession } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
 import type { SessionOptions } from '../session.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
-import { assertFinite } from '../watchdog.ts';
+import { assertFinite } from '../validate-latents.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
 import { createSessionPool } from './session-pool.ts';
 

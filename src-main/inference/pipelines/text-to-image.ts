@@ -8,13 +8,13 @@ import { patchify, unpatchify } from '../patches.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
-import { assertLatents, assertNotFlat } from '../watchdog.ts';
-import type { Caption, DenoiserRun } from './denoiser.ts';
+import { assertLatents, assertNotFlat } from '../validate-latents.ts';
+import type { DenoiserRun, PromptEmbedding } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
 import { type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
 
-/** Captions are kept for this many prompts, the one used last the longest. */
-const KEPT_CAPTIONS = 32;
+/** Prompt embeddings in the cache; the least recently used one is dropped. */
+const KEPT_EMBEDDINGS = 32;
 
 export interface TextToImagePipeline {
   /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
@@ -32,16 +32,16 @@ export async function loadTextToImage(compiled: CompiledCheckpoint, options: Loa
 /** The pipeline over loaded models, which it releases. */
 export function createTextToImage(compiled: CompiledCheckpoint, models: Models): TextToImagePipeline {
   const { tokenizer, denoiser } = models;
-  const captions = new Map<string, Caption>();
+  const embeddings = new Map<string, PromptEmbedding>();
   const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
 
-  async function captionOf(prompt: string, signal: CancelSignal): Promise<Caption> {
-    const known = captions.get(prompt);
-    const caption = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal));
-    captions.delete(prompt);
-    captions.set(prompt, caption);
-    if (captions.size > KEPT_CAPTIONS) captions.delete(captions.keys().next().value ?? '');
-    return caption;
+  async function embeddingOf(prompt: string, signal: CancelSignal): Promise<PromptEmbedding> {
+    const known = embeddings.get(prompt);
+    const embedding = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal));
+    embeddings.delete(prompt);
+    embeddings.set(prompt, embedding);
+    if (embeddings.size > KEPT_EMBEDDINGS) embeddings.delete(embeddings.keys().next().value ?? '');
+    return embedding;
   }
 
   /** What the picture would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
@@ -50,17 +50,17 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
     if (!preview.isFitted()) {
       const part = middleOf(latents, channels, height, width);
-      preview.learn(part.latents, await models.decode(part.latents, part.width, part.height, signal), part.height, part.width);
+      preview.fit(part.latents, await models.decode(part.latents, part.width, part.height, signal), part.height, part.width);
     }
-    return cropped(preview.paint(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
+    return cropped(preview.render(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
   }
 
   async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
     assertNotCancelled(signal);
     hooks.onProgress('encoding', 0, 1);
     const prompts = params.guidance_scale > 0 ? [params.prompt, ''] : [params.prompt];
-    const prompted: Caption[] = [];
-    for (const prompt of prompts) prompted.push(await captionOf(prompt, signal));
+    const prompted: PromptEmbedding[] = [];
+    for (const prompt of prompts) prompted.push(await embeddingOf(prompt, signal));
     hooks.onProgress('encoding', 1, 1);
 
     const size = latentSize(compiled, params);
@@ -68,7 +68,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const { latentChannels: channels, vaeScale } = compiled;
     const noise = torchRandn(params.seed, channels * height * width); // [channels, height, width]
     let latents = patchify(noise, channels, height, width, compiled.patchSize); // [rows * columns, patch width]
-    const runs = prompted.map((caption) => denoiser.prepare(rows, columns, caption));
+    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding));
 
     const sigmas = sigmasFor(params.steps, models.shift);
     const forwards = sigmas.length - 1;
@@ -76,7 +76,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
-      // the first lesson is not worth loading another graph for; the finished picture gives it
+      // loading the VAE just for a first preview is too slow; the finished image fits the map
       if (hooks.onPreview && (preview.isFitted() || models.keepsDecoder())) {
         const end = eulerStep(latents, output, sigma); // a step over all that is left
         hooks.onPreview(i + 1, await previewOf(end, size, params, signal));
@@ -92,7 +92,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('decoding', 0, 1);
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height, signal);
-    preview.learn(plain, planes, height, width);
+    preview.fit(plain, planes, height, width);
     const picture = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
     assertNotFlat(picture);
     hooks.onProgress('decoding', 1, 1);
@@ -118,12 +118,12 @@ async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array
 }
 
 /** Side of the part that is decoded to fit the first preview: small beside one step of the denoiser, and large enough for the fit. */
-const FIRST_LESSON_SIDE = 32;
+const FIRST_SAMPLE_SIDE = 32;
 
-/** At most FIRST_LESSON_SIDE squared latent pixels out of the middle of latents [channels, height, width]. */
+/** At most FIRST_SAMPLE_SIDE squared latent pixels out of the middle of latents [channels, height, width]. */
 function middleOf(latents: Float32Array, channels: number, height: number, width: number): { latents: Float32Array; height: number; width: number } {
-  const rows = Math.min(height, FIRST_LESSON_SIDE);
-  const columns = Math.min(width, FIRST_LESSON_SIDE);
+  const rows = Math.min(height, FIRST_SAMPLE_SIDE);
+  const columns = Math.min(width, FIRST_SAMPLE_SIDE);
   const [top, left] = [(height - rows) >> 1, (width - columns) >> 1];
   const part = new Float32Array(channels * rows * columns);
   for (let channel = 0; channel < channels; channel++) {

@@ -4,7 +4,7 @@ import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { hasConvolutionKernels, loadConvolutions } from '../convolutions/convolution-session.ts';
 import { createSession } from '../ort.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
-import { assertFinite, assertNotFlat } from '../watchdog.ts';
+import { assertFinite, assertNotFlat } from '../validate-latents.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
 import { LARGEST_TILE_PIXELS, planTiles, type Tile } from './tiles.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { assertFinite, assertLatents, assertNotFlat } from './watchdog.ts';
+import { assertFinite, assertLatents, assertNotFlat } from './validate-latents.ts';
 
 const noise = Float32Array.from({ length: 1024 }, (_, i) => Math.sin(i * 12.9898) * 2);
 
