@@ -8,8 +8,8 @@ import { infoSchema } from '#shared/protocol/http.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
 import type { HostedStudio, LastPicture } from './app/hosted-studio.ts';
-import { readServerAddress } from './server/address-file.ts';
 import { serverUrl } from './server/listen.ts';
+import { readServerAddress } from './server/server-address.ts';
 
 const ANSWER_MS = 5_000;
 /** So often a server that has hung up is asked whether it is still there. */

@@ -3,7 +3,7 @@ import { type Config, loadConfig, usage } from './config/config.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { engineEnvironment } from './engine-environment.ts';
 import { entryFile } from './lib/program-files.ts';
-import { rotateAccessKey } from './server/access-key.ts';
+import { rotateAccessKey } from './server/access/access-key.ts';
 import { serverUrl } from './server/listen.ts';
 import { createLog, type Log } from './server/log.ts';
 import { type Studio, startStudio } from './studio.ts';

@@ -19,11 +19,11 @@ import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';
 import { onnxruntimeVersion } from './onnxruntime-version.ts';
 import { programVersion } from './program-version.ts';
-import { type AccessKey, loadAccessKey } from './server/access-key.ts';
-import { removeServerAddress, writeServerAddress } from './server/address-file.ts';
+import { type AccessKey, loadAccessKey } from './server/access/access-key.ts';
 import { listen } from './server/listen.ts';
 import type { Log } from './server/log.ts';
 import { buildServer } from './server/server.ts';
+import { removeServerAddress, writeServerAddress } from './server/server-address.ts';
 
 export interface Studio {
   jobs: Jobs;

@@ -23,7 +23,7 @@ const provokedBy: Record<string, Partial<Record<ErrorCode, string>>> = {
     too_many_connections: 'no more sockets than allowed',
     rate_limited: 'another machine that sends too much is told how long to wait, and goes on then',
   },
-  'src-main/server/access.test.ts': {
+  'src-main/server/access/access.test.ts': {
     forbidden_host: 'Host $host, Origin $origin: $code',
     forbidden_origin: 'Host $host, Origin $origin: $code',
     forbidden_site: 'Sec-Fetch %j',

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { App } from './app.ts';
+import type { App } from './fastify-app.ts';
 
 /** Opens the port and tells which one it is, where 0 was asked for. Throws `port_taken` or `bad_option`. */
 export async function listen(app: App, host: string, port: number): Promise<number> {

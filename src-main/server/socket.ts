@@ -8,11 +8,11 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { AppError, type ErrorCode } from '#shared/protocol/errors.ts';
 import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import { addressGroup, isFromThisMachine } from './access.ts';
-import { type Access, accessRequestOf, rateLimited } from './access-hook.ts';
+import { type Access, accessRequestOf, rateLimited } from './access/access-hook.ts';
+import { addressGroup, isFromThisMachine } from './access/access-rules.ts';
+import { createRateLimit } from './access/rate-limit.ts';
 import { type Connection, dispatch } from './messages/dispatch.ts';
 import { type Frame, parseFrame } from './parse-frame.ts';
-import { createRateLimit } from './rate-limit.ts';
 
 const SOCKET_PATH = '/api/ws';
 export const MAX_FRAME_BYTES = 64 * 1024;

@@ -7,7 +7,7 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
 import { isRecord } from '#main/lib/is-record.ts';
 import { programDir } from '#main/lib/program-files.ts';
-import type { App } from '../app.ts';
+import type { App } from '../fastify-app.ts';
 import { page } from '../plain-pages.ts';
 import { createAsyncApi } from './asyncapi.ts';
 import { type HttpExample, httpGuide } from './http-guide.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import { cudaPackActionSchema, cudaPackOrderSchema, cudaPackSchema } from '#shared/domain/cuda-pack.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 export function registerCudaPack(app: App, cudaPack: CudaPack): void {
   const tags = ['server'];

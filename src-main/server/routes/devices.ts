@@ -1,5 +1,5 @@
 import { type Devices, devicesSchema } from '#shared/domain/device.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 /** Finds out what pictures can be made on; `again` forgets what earlier trials have shown. */
 export type ListDevices = (again: boolean) => Promise<Devices>;

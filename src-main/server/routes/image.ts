@@ -4,7 +4,7 @@ import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { imageQuerySchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 import type { Thumbnails } from '../thumbnails.ts';
 
 /** A name stands for one content, yet a picture may be moved to the bin: browsers keep it for a day. */

@@ -4,7 +4,7 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import { jobPageSchema, jobQuerySchema, jobRecordSchema } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { binSchema, jobPatchSchema, sizesSchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 const tags = ['jobs'];
 const params = z.object({ id: z.string().regex(/^[0-9a-f]{64}$/) });

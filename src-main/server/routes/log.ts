@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { logQuerySchema, logSchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 import type { RecentLog } from '../recent-log.ts';
 
 const schema = {

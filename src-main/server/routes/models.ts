@@ -5,7 +5,7 @@ import { modelTypeSchema } from '#shared/domain/job.ts';
 import { modelActionSchema, modelEntrySchema, modelLimitsSchema, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type Model, modelsSchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 const tags = ['models'];
 const config = { insistsOnKey: true };

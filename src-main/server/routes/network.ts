@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { type Network, networkSchema } from '#shared/protocol/http.ts';
-import { isLoopback } from '../access.ts';
-import type { AccessKey } from '../access-key.ts';
-import { type App, errorAnswers } from '../app.ts';
+import type { AccessKey } from '../access/access-key.ts';
+import { isLoopback } from '../access/access-rules.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 import { serverUrl } from '../listen.ts';
 
 type Address = Pick<Network['addresses'][number], 'address' | 'interface' | 'family'>;

@@ -1,6 +1,6 @@
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { queueActionSchema, queueSummarySchema } from '#shared/domain/job-record.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 const tags = ['queue'];
 const response = { 200: queueSummarySchema, ...errorAnswers };

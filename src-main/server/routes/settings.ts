@@ -1,6 +1,6 @@
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { settingsAnswerSchema, settingsChangeSchema } from '#shared/protocol/settings.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 const tags = ['server'];
 const response = { 200: settingsAnswerSchema, ...errorAnswers };

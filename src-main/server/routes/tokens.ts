@@ -1,6 +1,6 @@
 import type { Checkpoint, ModelRegistry } from '#main/models/checkpoint.ts';
 import { type Tokens, tokensRequestSchema, tokensSchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 /** Measures a prompt as the checkpoint's text encoder will read it. Rejects with `checkpoint_missing`, `checkpoint_damaged`. */
 export type MeasurePrompt = (checkpoint: Checkpoint, prompt: string) => Promise<{ count: number; limit: number; cutAt: number | null }>;

@@ -4,7 +4,7 @@ import type { PngText } from '#main/lib/png.ts';
 import type { Pictures } from '#main/pictures/pictures.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
 import { uploadSchema } from '#shared/protocol/http.ts';
-import { type App, errorAnswers } from '../app.ts';
+import { type App, errorAnswers } from '../fastify-app.ts';
 
 export const MAX_UPLOAD_BYTES = 128 * 1024 * 1024;
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
-import type { App } from '../app.ts';
+import type { App } from '../fastify-app.ts';
 import { noWindowPage } from '../plain-pages.ts';
 
 const NONCE_PLACE = '__CSP_NONCE__';

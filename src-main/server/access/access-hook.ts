@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '#shared/protocol/errors.ts';
+import { forwardPage } from '../plain-pages.ts';
+import type { RouteTable } from '../route-table.ts';
+import type { AccessKey } from './access-key.ts';
 import {
   type AccessRequest,
   type AccessRules,
@@ -11,11 +14,8 @@ import {
   checkSite,
   isFromThisMachine,
   presentedKeys,
-} from './access.ts';
-import type { AccessKey } from './access-key.ts';
-import { forwardPage } from './plain-pages.ts';
+} from './access-rules.ts';
 import { createRateLimit } from './rate-limit.ts';
-import type { RouteTable } from './route-table.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -3,10 +3,10 @@ import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
-import { ask, handshake } from '../../tests/doubles/ask.ts';
-import { type StudioServer, startStudioServer } from '../../tests/doubles/studio-server.ts';
-import { type AccessRequest, type AccessRules, addressGroup, checkHost, checkSite, isFromThisMachine } from './access.ts';
+import { ask, handshake } from '../../../tests/doubles/ask.ts';
+import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
 import { loadAccessKey, rotateAccessKey } from './access-key.ts';
+import { type AccessRequest, type AccessRules, addressGroup, checkHost, checkSite, isFromThisMachine } from './access-rules.ts';
 import { createRateLimit } from './rate-limit.ts';
 
 const LISTED_HOST = 'studio.example';
