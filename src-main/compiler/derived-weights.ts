@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { syncFile } from '#main/lib/sync-file.ts';
 import type { FileData } from './graph/ir.ts';
 
 /** A weight that could not be used where it stands, and why. */
@@ -40,7 +41,7 @@ export class DerivedWeights {
 
   /** Puts everything on disk for certain and closes the file. */
   async finish(): Promise<void> {
-    await this.#file?.sync();
+    if (this.#file !== null) await syncFile(this.#file);
     await this.#file?.close();
     this.#file = null;
   }

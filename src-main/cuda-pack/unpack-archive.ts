@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
+import { syncFile } from '#main/lib/sync-file.ts';
 import { diskError, freeBytesOf } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { damagedPack } from './damaged-pack.ts';
@@ -37,7 +38,7 @@ export async function writeHashed(chunks: AsyncIterable<Uint8Array>, path: strin
       });
       size += chunk.byteLength;
     }
-    await target.sync();
+    await syncFile(target);
   } finally {
     await target.close();
   }
@@ -105,7 +106,7 @@ async function takeHashed(from: string, to: string, name: string, signal: AbortS
       hash.update(chunk);
       size += chunk.byteLength;
     }
-    await source.sync();
+    await syncFile(source);
   } finally {
     await source.close();
   }

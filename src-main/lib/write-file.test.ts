@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { renameDurably, writeFileDurably } from './write-file.ts';
+import { renameDurably, replaceFile, writeFileDurably } from './write-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'write-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -37,4 +37,14 @@ test.skipIf(!existsSync('/dev/full'))('a full disk is told with what is needed a
     code: 'disk_full',
     data: { neededBytes: 100, freeBytes: expect.any(Number) },
   });
+});
+
+test('a file is replaced in one step and leaves no draft, also when several do so at once', async () => {
+  const dir = mkdtempSync(join(folder, 'replace-'));
+  const path = join(dir, 'd');
+  await Promise.all(['1', '2', '3'].map((text) => replaceFile(path, Buffer.from(text))));
+  expect(['1', '2', '3']).toContain(readFileSync(path, 'utf8'));
+  mkdirSync(join(dir, 'taken'));
+  await expect(replaceFile(join(dir, 'taken'), Buffer.from('x'))).rejects.toMatchObject({ code: 'disk_failed' });
+  expect(readdirSync(dir).sort()).toEqual(['d', 'taken']);
 });

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { syncFile } from '#main/lib/sync-file.ts';
 import { diskError } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type HubAnswer, type HubClient, unreachable } from './hub-client.ts';
@@ -69,7 +70,7 @@ export async function fetchFile(url: URL, file: HubFile, partPath: string, parts
         throw new AppError('download_failed', message, {});
       }
     }
-    await part.sync();
+    await syncFile(part);
   } finally {
     await handle.close();
   }
@@ -130,7 +131,7 @@ class Part {
 
   async sync(): Promise<void> {
     try {
-      await this.#handle.sync();
+      await syncFile(this.#handle);
     } catch (cause) {
       throw await diskError(cause, this.#path, 0);
     }
