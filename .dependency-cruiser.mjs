@@ -65,9 +65,10 @@ export default {
     ...room(
       'jobs',
       '^src-main/jobs/',
-      [SHARED, ...main('lib', 'engine/engine.ts', 'models/checkpoint.ts'), ...packages('zod', '@photostructure/sqlite')],
+      [SHARED, ...main('lib', 'settings', 'engine/engine.ts', 'models/checkpoint.ts'), ...packages('zod', '@photostructure/sqlite')],
       NODE,
     ),
+    ...room('settings', '^src-main/settings/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
     ...room('pictures', '^src-main/pictures/', [SHARED, ...main('lib')], NODE),
     ...room(
       'server',
@@ -104,9 +105,9 @@ export default {
     },
     {
       name: 'only-sqlite-imports-the-binding',
-      comment: 'src-main/jobs/sqlite.ts picks the binding that the runtime has.',
+      comment: 'src-main/jobs/store/sqlite.ts picks the binding that the runtime has.',
       severity: 'error',
-      from: { path: '^src-', pathNot: ['^src-main/jobs/sqlite\\.ts$'] },
+      from: { path: '^src-', pathNot: ['^src-main/jobs/store/sqlite\\.ts$'] },
       to: { path: [...packages('@photostructure/sqlite'), '^(node:)?sqlite$'] },
     },
     {

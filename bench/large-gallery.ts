@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, linkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { openDatabase } from '#main/jobs/database.ts';
-import { pictureFileName, upscaledFileName } from '#main/jobs/file-name.ts';
-import { type NewJob, Store } from '#main/jobs/store.ts';
+import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
+import { openDatabase } from '#main/jobs/store/database.ts';
+import { type NewJob, Store } from '#main/jobs/store/store.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 
 /**
@@ -22,7 +22,7 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
         const jobId = createHash('sha256').update(`${sample.jobId} ${number}`).digest('hex');
         const params = { ...sample.params, seed: number };
         const createdAtMs = sample.createdAtMs + number;
-        const filename = pictureFileName(createdAtMs, `${number} ${params.prompt}`, jobId, () => false);
+        const filename = imageFileName(createdAtMs, `${number} ${params.prompt}`, jobId, () => false);
         const upscaledFilename = upscaledFileName(filename);
         addName(outputsDir, sample.filename, filename);
         addName(outputsDir, upscaledFileName(sample.filename), upscaledFilename);

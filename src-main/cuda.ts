@@ -7,7 +7,7 @@ import { loadConfig } from './config/config.ts';
 import type { CudaPack } from './cuda-pack/cuda-pack.ts';
 import { selfTest } from './cuda-pack-selftest.ts';
 import { cudaObstacle, detectNvidia } from './engine/nvidia.ts';
-import { lockDataFolder } from './jobs/instance-lock.ts';
+import { lockDataFolder } from './jobs/store/instance-lock.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
 
 const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]

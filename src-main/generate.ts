@@ -12,9 +12,9 @@ import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
 import { createNodeSpawn } from './engine/spawn-node.ts';
 import { createEngine } from './engine/supervisor.ts';
 import { engineEnvironment } from './engine-environment.ts';
-import { pictureFileName, upscaledFileName } from './jobs/file-name.ts';
-import { jobIdOf } from './jobs/job-id.ts';
-import { recipeTexts } from './jobs/recipe-texts.ts';
+import { imageFileName, upscaledFileName } from './jobs/images/file-name.ts';
+import { recipeTexts } from './jobs/processor/recipe-texts.ts';
+import { jobIdOf } from './jobs/queue/job-id.ts';
 import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
 import { renameDurably } from './lib/write-file.ts';
 import { openModelRegistry } from './models/registry.ts';
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
       join(
         programDir,
         'outputs',
-        pictureFileName(createdAt, params.prompt, jobId, () => false),
+        imageFileName(createdAt, params.prompt, jobId, () => false),
       ),
   );
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });

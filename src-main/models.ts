@@ -6,7 +6,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { findCompilation } from './compiler/find-compilation.ts';
 import { readCommandOptions, readCommandWords } from './config/command-options.ts';
 import { loadConfig } from './config/config.ts';
-import { lockDataFolder } from './jobs/instance-lock.ts';
+import { lockDataFolder } from './jobs/store/instance-lock.ts';
 import { resourcesDir } from './lib/program-files.ts';
 import { createModelLibrary } from './models/create-library.ts';
 import { createHubClient } from './models/hub-client.ts';

@@ -11,7 +11,7 @@ import type { SpawnEngine } from './engine/engine-process.ts';
 import type { DeviceProbes } from './engine/probe-devices.ts';
 import { createEngine, type EngineConfig, type SupervisedEngine } from './engine/supervisor.ts';
 import { createPromptMeter } from './inference/prompt-meter.ts';
-import { createJobs, openSettings } from './jobs/create-jobs.ts';
+import { createJobs, openSettings } from './jobs/durable-jobs.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
 import { localCudaPack } from './local-cuda-pack.ts';

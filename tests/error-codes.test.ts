@@ -43,7 +43,7 @@ const provokedBy: Record<string, Partial<Record<ErrorCode, string>>> = {
     port_taken: 'a port that is taken, and an address that is not ours, are one sentence',
     internal: 'an error of the inside is not told outside, but logged once',
   },
-  'src-main/jobs/create-jobs.test.ts': {
+  'src-main/jobs/durable-jobs.test.ts': {
     unknown_job: 'unknown ids',
     not_cancellable: 'a job in %s cannot be cancelled, and nothing changes',
     job_of_others: 'without interest of its own a client cancels only what nobody wants',
@@ -51,13 +51,13 @@ const provokedBy: Record<string, Partial<Record<ErrorCode, string>>> = {
     queue_full: 'a full queue refuses by code and says when to come back; asking for what is there already is answered',
     disk_full: 'no new run without room on the disk',
   },
-  'src-main/jobs/recovery.test.ts': {
+  'src-main/jobs/images/recovery.test.ts': {
     shutting_down: 'parking lets a picture past the model be written and stops the rest at the next step',
     database_damaged: 'a damaged database is moved aside and the pictures are indexed again',
   },
-  'src-main/jobs/private-folder.test.ts': { folder_not_writable: '%s, where nothing can be written, is told at once' },
+  'src-main/jobs/store/private-folder.test.ts': { folder_not_writable: '%s, where nothing can be written, is told at once' },
   'tests/faults/disk.test.ts': { disk_failed: 'a picture that cannot be synced (EIO): failed with the code, nothing half written, the next one comes' },
-  'src-main/jobs/database.test.ts': {
+  'src-main/jobs/store/database.test.ts': {
     data_folder_in_use: 'a data folder is held by one instance',
     database_newer: 'a newer schema is refused and not touched',
   },

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
 import { createTestRoom, HandClock, TestClient } from '../../tests/support/jobs-room.ts';
-import { openSqlite } from './sqlite.ts';
+import { openSqlite } from './store/sqlite.ts';
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 

@@ -53,7 +53,7 @@ export interface JobsOptions {
   isOwnWindow?: (clientId: string) => boolean;
 }
 
-/** Who is on the line. Interest in jobs is held per client id, or per connection for null. */
+/** Who is on the line. Subscription in jobs is held per client id, or per connection for null. */
 export interface Caller {
   /** 1 to 128 printable characters; checked by the server. */
   clientId: string | null;

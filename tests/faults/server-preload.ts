@@ -6,7 +6,7 @@ import { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WebSocket } from 'ws';
-import { Store } from '#main/jobs/store.ts';
+import { Store } from '#main/jobs/store/store.ts';
 import { armTripwire, KILL_ORDER_VARIABLE, killNow, serverPoints } from './kill-order.ts';
 
 /**

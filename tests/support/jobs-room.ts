@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Engine } from '#main/engine/engine.ts';
-import { createJobs } from '#main/jobs/create-jobs.ts';
+import { createJobs } from '#main/jobs/durable-jobs.ts';
 import type { Clock, Jobs, JobsConnection, JobsOptions } from '#main/jobs/jobs.ts';
 import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { FixedRegistry } from '../fakes/fixed-registry.ts';

@@ -1,5 +1,5 @@
-import type { ClientPlace, Clock, JobsLog } from './jobs.ts';
-import type { ClientSighting, Store } from './store.ts';
+import type { ClientPlace, Clock, JobsLog } from '../jobs.ts';
+import type { ClientSighting, Store } from '../store/store.ts';
 
 const WRITTEN_AFTER_MS = 10_000;
 

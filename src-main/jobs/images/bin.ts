@@ -1,15 +1,15 @@
-import type { Audience } from './audience.ts';
+import { statusDraft } from '../events/status-message.ts';
+import type { Subscriptions } from '../events/subscriptions.ts';
+import type { Store, StoredJob } from '../store/store.ts';
+import type { UnitOfWork } from '../store/unit-of-work.ts';
 import { upscaledFileName } from './file-name.ts';
-import type { Journal } from './journal.ts';
-import type { Outputs } from './outputs.ts';
-import { statusDraft } from './status-message.ts';
-import type { Store, StoredJob } from './store.ts';
+import type { ImageFolders } from './image-folders.ts';
 
 interface Parts {
   store: Store;
-  audience: Audience;
-  journal: Journal;
-  outputs: Outputs;
+  subscriptions: Subscriptions;
+  unitOfWork: UnitOfWork;
+  folders: ImageFolders;
 }
 
 /** Ended jobs on their way out: into the bin, back from it, or away for good. Clients that asked for a job are told of the first two. */
@@ -28,24 +28,24 @@ export class Bin {
 
   /** Files first, so that a folder that cannot be written leaves the job where it was; a crash before the row is mended at the next start. */
   put(job: StoredJob, nowMs: number): StoredJob {
-    const { outputs } = this.#parts;
+    const { folders } = this.#parts;
     try {
-      outputs.moveToBin(job.filename);
+      folders.moveToBin(job.filename);
       return this.#setDeleted(job, nowMs);
     } catch (thrown) {
-      outputs.moveFromBin(job.filename);
+      folders.moveFromBin(job.filename);
       throw thrown;
     }
   }
 
   restore(job: StoredJob): StoredJob {
-    this.#parts.outputs.moveFromBin(job.filename);
+    this.#parts.folders.moveFromBin(job.filename);
     return this.#setDeleted(job, null);
   }
 
   deleteForGood(jobs: readonly StoredJob[]): void {
-    const { store, outputs } = this.#parts;
-    for (const { filename } of jobs) outputs.deleteFromBin(filename);
+    const { store, folders } = this.#parts;
+    for (const { filename } of jobs) folders.deleteFromBin(filename);
     store.transaction(() => {
       for (const { jobId } of jobs) store.forgetJob(jobId);
     });
@@ -53,11 +53,11 @@ export class Bin {
   }
 
   #setDeleted(job: StoredJob, deletedAtMs: number | null): StoredJob {
-    const { store, audience, journal } = this.#parts;
+    const { store, subscriptions, unitOfWork } = this.#parts;
     const changed: StoredJob = { ...job, deletedAtMs };
-    journal.commit((afterCommit) => {
+    unitOfWork.commit((afterCommit) => {
       store.setDeleted(job.jobId, deletedAtMs);
-      afterCommit(audience.addressStatus({ ...statusDraft(changed), deleted: deletedAtMs !== null }, 'asked'));
+      afterCommit(subscriptions.addressStatus({ ...statusDraft(changed), deleted: deletedAtMs !== null }, 'asked'));
     });
     return changed;
   }

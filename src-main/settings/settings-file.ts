@@ -3,7 +3,11 @@ import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
 import { type Settings, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
-import type { JobsLog } from './jobs.ts';
+
+/** The part of a logger that is used here. */
+interface Log {
+  warn(fields: Record<string, unknown>, text: string): void;
+}
 
 /** What the file holds: the settings that were ever changed, and every folder that pictures were ever kept in. */
 const storedSchema = settingsSchema.partial().extend({ earlier_outputs_folders: z.array(z.string()).optional() });
@@ -16,7 +20,7 @@ export class SettingsFile {
   #stored: Stored;
   #lastWrite: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, defaults: Settings, log: JobsLog) {
+  constructor(path: string, defaults: Settings, log: Log) {
     this.#path = path;
     this.#defaults = defaults;
     this.#stored = load(path, log);
@@ -50,7 +54,7 @@ export class SettingsFile {
   }
 }
 
-function load(path: string, log: JobsLog): Stored {
+function load(path: string, log: Log): Stored {
   try {
     return storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (thrown) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
-import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient } from '../../tests/support/jobs-room.ts';
+import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, TestClient } from '../../../tests/support/jobs-room.ts';
 
 test('what a client asks for in a row is committed together and answered in that order, refusals included', async () => {
   const room = createTestRoom();

@@ -1,22 +1,22 @@
 import { isEnd, type JobEvent, transition } from '#shared/domain/job.ts';
-import type { Audience, StatusTimes } from './audience.ts';
-import type { JobsLog } from './jobs.ts';
-import { statusDraft } from './status-message.ts';
+import { statusDraft } from '../events/status-message.ts';
+import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
+import type { JobsLog } from '../jobs.ts';
 import type { Store, StoredJob } from './store.ts';
 
 /** Called with something to be done once the commit has reached the disk: sending, or changing memory. In order. */
 export type AfterCommit = (effect: () => void) => void;
 
 /** Changes to jobs: first the disk, then memory and the clients, or nothing at all. */
-export class Journal {
+export class UnitOfWork {
   readonly #store: Store;
-  readonly #audience: Audience;
+  readonly #subscriptions: Subscriptions;
   readonly #now: () => number;
   readonly #log: JobsLog;
 
-  constructor(store: Store, audience: Audience, now: () => number, log: JobsLog) {
+  constructor(store: Store, subscriptions: Subscriptions, now: () => number, log: JobsLog) {
     this.#store = store;
-    this.#audience = audience;
+    this.#subscriptions = subscriptions;
     this.#now = now;
     this.#log = log;
   }
@@ -31,7 +31,7 @@ export class Journal {
     try {
       value = this.#store.transaction(() => work((effect) => effects.push(effect)));
     } catch (thrown) {
-      this.#audience.forgetUncommitted();
+      this.#subscriptions.forgetUncommitted();
       throw thrown;
     }
     for (const effect of effects) {
@@ -50,8 +50,8 @@ export class Journal {
     if (state === null) return null;
     this.#store.setState(job.jobId, state, this.#now());
     const changed: StoredJob = { ...job, state };
-    afterCommit(this.#audience.addressStatus(statusDraft(changed), 'interested', times));
-    if (isEnd(state)) afterCommit(this.#audience.endInterests(job.jobId));
+    afterCommit(this.#subscriptions.addressStatus(statusDraft(changed), 'interested', times));
+    if (isEnd(state)) afterCommit(this.#subscriptions.endInterests(job.jobId));
     return changed;
   }
 }

@@ -1,9 +1,9 @@
+import type { SettingsFile } from '#main/settings/settings-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { Clock, JobsLog } from '../jobs.ts';
+import type { Store } from '../store/store.ts';
 import type { Bin } from './bin.ts';
-import type { Clock, JobsLog } from './jobs.ts';
-import type { Outputs } from './outputs.ts';
-import type { SettingsFile } from './settings-file.ts';
-import type { Store } from './store.ts';
+import type { ImageFolders } from './image-folders.ts';
 
 const EVERY_MS = 3_600_000;
 const DAY_MS = 24 * 3_600_000;
@@ -14,7 +14,7 @@ const KEPT_SHARE = 0.9;
 
 interface Parts {
   store: Store;
-  outputs: Outputs;
+  folders: ImageFolders;
   bin: Bin;
   settings: SettingsFile;
   clock: Clock;
@@ -106,11 +106,11 @@ export class Retention {
 
   /** Notes the size of every ended job's files, once. */
   async #measure(): Promise<void> {
-    const { store, outputs } = this.#parts;
+    const { store, folders } = this.#parts;
     await this.#repeat(() => {
       const unmeasured = store.unmeasuredJobs(AT_ONCE);
       store.transaction(() => {
-        for (const { jobId, filename } of unmeasured) store.setSize(jobId, outputs.sizeBytes(filename));
+        for (const { jobId, filename } of unmeasured) store.setSize(jobId, folders.sizeBytes(filename));
       });
       return unmeasured.length > 0;
     });

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, t
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JobState } from '#shared/domain/job.ts';
-import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient, type TestRoom, turns } from '../../tests/support/jobs-room.ts';
-import { openDatabase } from './database.ts';
-import { Store } from './store.ts';
+import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, TestClient, type TestRoom, turns } from '../../../tests/support/jobs-room.ts';
+import { openDatabase } from '../store/database.ts';
+import { Store } from '../store/store.ts';
 
 /** A room with one completed job of client `a`, closed again. */
 async function roomWithPicture() {

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient } from '../../tests/support/jobs-room.ts';
+import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, TestClient } from '../../../tests/support/jobs-room.ts';
 
 const rights = (path: string) => (statSync(path).mode & 0o777).toString(8);
 

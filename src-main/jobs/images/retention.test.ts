@@ -1,8 +1,8 @@
 import { truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { EngineHooks, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
-import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient, turns } from '../../tests/support/jobs-room.ts';
+import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
+import { createTestRoom, TestClient, turns } from '../../../tests/support/jobs-room.ts';
 
 /** Makes files of 5 MB, so that a job takes 10 MB. */
 class LargePictures extends SteppedEngine {

@@ -1,7 +1,7 @@
 import type { JobState } from '#shared/domain/job.ts';
 import type { WireJobResult } from '#shared/protocol/messages.ts';
-import type { StatusDraft } from './audience.ts';
-import type { StoredJob } from './store.ts';
+import type { StoredJob } from '../store/store.ts';
+import type { StatusDraft } from './subscriptions.ts';
 
 /** The folder's name in the contract, wherever it lies. */
 const OUTPUTS = 'outputs';

@@ -4,9 +4,9 @@ import type { JobQuery } from '#shared/domain/job-record.ts';
 import { AppError, wireErrorSchema } from '#shared/protocol/errors.ts';
 import type { Sizes } from '#shared/protocol/http.ts';
 import { type JobStatusMessage, jobStatusMessageSchema, type RequestId } from '#shared/protocol/messages.ts';
-import type { ClientPlace } from './jobs.ts';
+import type { ClientPlace } from '../jobs.ts';
+import type { MeasuredWork } from '../queue/estimate.ts';
 import { type SqliteDatabase, type SqliteStatement, sqliteErrorCode, toDatabaseError } from './sqlite.ts';
-import type { MeasuredWork } from './work-ahead.ts';
 
 /** A model as a job names it. */
 export interface ModelName {
@@ -42,14 +42,14 @@ export type NewJob = Pick<StoredJob, 'jobId' | 'params' | 'checkpoint' | 'upscal
  */
 export type Stand = 'live' | 'cancelled' | 'over';
 
-export interface Interest {
+export interface Subscription {
   clientId: string;
   requestId: RequestId;
   stand: Stand;
 }
 
 /** One kind of picture on this machine, as the measured times are kept. */
-export interface PictureKind {
+export interface ImageKind {
   checkpoint: ModelName;
   upscalerIdentity: string;
   width: number;
@@ -146,7 +146,7 @@ const standSchema = z.enum(['live', 'cancelled', 'over']);
 const requestIdSchema = z.union([z.string(), z.number()]);
 const interestRowSchema = z
   .object({ client_id: z.string(), request_id: z.string().nullable(), stand: standSchema })
-  .transform((row): Interest => ({ clientId: row.client_id, requestId: parseRequestId(row.request_id), stand: row.stand }));
+  .transform((row): Subscription => ({ clientId: row.client_id, requestId: parseRequestId(row.request_id), stand: row.stand }));
 const clientJobRowSchema = z.object({ job_id: z.string(), created_at_ms: z.number(), state: z.string(), stand: standSchema });
 const sizeRowSchema = z.object({ width: z.number(), height: z.number(), jobs: z.number() });
 const seenClientRowSchema = z
@@ -354,16 +354,16 @@ export class Store {
     return this.#all(sql, limit).map((row) => sizeRowSchema.parse(row));
   }
 
-  interests(jobId: string): Interest[] {
+  interests(jobId: string): Subscription[] {
     return this.#all('SELECT client_id, request_id, stand FROM interests WHERE job_id = ?', jobId).map((row) => interestRowSchema.parse(row));
   }
 
-  interest(clientId: string, jobId: string): Interest | null {
+  interest(clientId: string, jobId: string): Subscription | null {
     const row = this.#get('SELECT client_id, request_id, stand FROM interests WHERE client_id = ? AND job_id = ?', clientId, jobId);
     return row === undefined ? null : interestRowSchema.parse(row);
   }
 
-  setInterest(jobId: string, { clientId, requestId, stand }: Interest): void {
+  setInterest(jobId: string, { clientId, requestId, stand }: Subscription): void {
     this.#run(
       'INSERT OR REPLACE INTO interests (client_id, job_id, request_id, stand) VALUES (?, ?, ?, ?)',
       clientId,
@@ -449,14 +449,14 @@ export class Store {
   }
 
   /** Null until both parts of such a picture were measured. */
-  measuredWork(kind: PictureKind): MeasuredWork | null {
+  measuredWork(kind: ImageKind): MeasuredWork | null {
     const row = this.#get(`SELECT generate_ms, upscale_ms, write_ms FROM timings WHERE ${KIND_IS}`, ...kindKey(kind));
     if (row === undefined) return null;
     const { generate_ms, upscale_ms, write_ms } = timingRowSchema.parse(row);
     return upscale_ms === null || write_ms === null ? null : { generateMs: generate_ms, upscaleMs: upscale_ms, writeMs: write_ms };
   }
 
-  addGenerateTime(kind: PictureKind, ms: number, nowMs: number): void {
+  addGenerateTime(kind: ImageKind, ms: number, nowMs: number): void {
     this.#run(
       `INSERT INTO timings (checkpoint_identity, upscaler_identity, width, height, steps, guided, checkpoint_name, generate_ms, pictures, measured_at_ms)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
@@ -469,7 +469,7 @@ export class Store {
     );
   }
 
-  addUpscaleTime(kind: PictureKind, upscaleMs: number, writeMs: number): void {
+  addUpscaleTime(kind: ImageKind, upscaleMs: number, writeMs: number): void {
     this.#run(
       `UPDATE timings SET upscale_ms = coalesce(upscale_ms + ${NEWEST_WEIGHT} * (? - upscale_ms), ?), write_ms = coalesce(write_ms + ${NEWEST_WEIGHT} * (? - write_ms), ?)
        WHERE ${KIND_IS}`,
@@ -556,11 +556,11 @@ export class Store {
 
 const KIND_IS = 'checkpoint_identity = ? AND upscaler_identity = ? AND width = ? AND height = ? AND steps = ? AND guided = ?';
 
-function kindKey(kind: PictureKind): [string, string, number, number, number, number] {
+function kindKey(kind: ImageKind): [string, string, number, number, number, number] {
   return [kind.checkpoint.identity, kind.upscalerIdentity, kind.width, kind.height, kind.steps, kind.guided ? 1 : 0];
 }
 
-export function pictureKindOf(job: Pick<StoredJob, 'params' | 'checkpoint' | 'upscaler'>): PictureKind {
+export function imageKindOf(job: Pick<StoredJob, 'params' | 'checkpoint' | 'upscaler'>): ImageKind {
   const { width, height, steps, guidance_scale } = job.params;
   return { checkpoint: job.checkpoint, upscalerIdentity: job.upscaler.identity, width, height, steps, guided: guidance_scale > 0 };
 }

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { JobPreviewMessage, JobProgressMessage, JobStatusMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import type { Interest, Stand, Store } from './store.ts';
+import type { Stand, Store, Subscription } from '../store/store.ts';
 
 /** A `job_status` before it is addressed to somebody. */
 export type StatusDraft = Omit<JobStatusMessage, 'request_id' | 'seq'>;
 /** What holds only at the moment of sending: left out of what is kept for `since`. */
 export type StatusTimes = Pick<JobStatusMessage, 'position' | 'wait_ms' | 'eta_ms'>;
 
-/** An open connection as the audience sees it. */
+/** An open connection as the subscriptions sees it. */
 export interface Listener {
   readonly clientId: string | null;
   /** `client:` and the id, or `connection:` and a number of its own: who takes turns with whom. */
@@ -31,14 +31,14 @@ const CLIENTS_REMEMBERED = 20_000;
  * Who hears of which job, with which `request_id` and which `seq`. Statuses are kept per client id in the store, so that `since` can send them again;
  * of progress only the latest of each running job is kept, in memory.
  */
-export class Audience {
+export class Subscriptions {
   readonly #store: Store;
   readonly #replayedStatuses: number;
   readonly #clients = new Map<string, Set<Listener>>();
   readonly #listeners = new Set<Listener>();
   /** Of each client id: the newest number, up to where they are reserved, and statuses kept since the last pruning. */
   readonly #seqs = new Map<string, { last: number; reserved: number; unpruned: number }>();
-  readonly #interests = new Map<string, Interest[]>();
+  readonly #interests = new Map<string, Subscription[]>();
   readonly #latestProgress = new Map<string, Map<string, JobProgressMessage & { seq: number }>>();
 
   constructor(store: Store, replayedStatuses: number) {
@@ -239,7 +239,7 @@ export class Audience {
     return stand === 'live' || (listener.all && stand !== 'cancelled');
   }
 
-  #interestsIn(jobId: string): Interest[] {
+  #interestsIn(jobId: string): Subscription[] {
     let interests = this.#interests.get(jobId);
     if (interests === undefined) {
       interests = this.#store.interests(jobId);

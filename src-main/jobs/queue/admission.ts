@@ -2,16 +2,16 @@ import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
-import type { Audience, Listener } from './audience.ts';
-import { pictureFileName } from './file-name.ts';
+import { statusDraft } from '../events/status-message.ts';
+import type { Listener, Subscriptions } from '../events/subscriptions.ts';
+import { imageFileName } from '../images/file-name.ts';
+import { type ImageFolders, imageBytes } from '../images/image-folders.ts';
+import type { Retention } from '../images/retention.ts';
+import type { Clock, JobsLimits } from '../jobs.ts';
+import type { JobProcessor } from '../processor/job-processor.ts';
+import type { ModelName, NewJob, Store, StoredJob } from '../store/store.ts';
+import type { AfterCommit, UnitOfWork } from '../store/unit-of-work.ts';
 import { jobIdOf } from './job-id.ts';
-import type { Clock, JobsLimits } from './jobs.ts';
-import type { AfterCommit, Journal } from './journal.ts';
-import { type Outputs, pictureBytes } from './outputs.ts';
-import type { Retention } from './retention.ts';
-import type { Runner } from './runner.ts';
-import { statusDraft } from './status-message.ts';
-import type { ModelName, NewJob, Store, StoredJob } from './store.ts';
 
 /** How long a look at the disk's free space counts. */
 const FREE_SPACE_MS = 1000;
@@ -20,12 +20,12 @@ const RETRY_AFTER_MS = 10_000;
 
 interface Parts {
   store: Store;
-  audience: Audience;
-  journal: Journal;
-  outputs: Outputs;
+  subscriptions: Subscriptions;
+  unitOfWork: UnitOfWork;
+  folders: ImageFolders;
   retention: Retention;
   registry: ModelRegistry;
-  runner: Runner;
+  processor: JobProcessor;
   clock: Clock;
   limits: JobsLimits;
 }
@@ -95,7 +95,7 @@ export class Admission {
     this.#assertOpen();
     const [{ checkpoint, upscaler }, noRoom] = await Promise.all([
       this.#modelsFor(params.model_type),
-      this.#reasonForNoRoom(pictureBytes(params.width, params.height)),
+      this.#reasonForNoRoom(imageBytes(params.width, params.height)),
     ]);
     const jobId = jobIdOf({ taskType, params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
     return { listener, requestId, job: { jobId, params, checkpoint, upscaler }, noRoom };
@@ -115,14 +115,14 @@ export class Admission {
   #decideBatch(): void {
     const batch = this.#batch;
     this.#batch = [];
-    const { journal, runner } = this.#parts;
+    const { unitOfWork, processor } = this.#parts;
     try {
       this.#assertOpen();
-      journal.commit((afterCommit) => {
+      unitOfWork.commit((afterCommit) => {
         const accepted: StoredJob[] = [];
         // all of them stand in the queue before the first one is told its place
         afterCommit(() => {
-          for (const job of accepted) runner.enqueue(job);
+          for (const job of accepted) processor.enqueue(job);
         });
         for (const { request, refuse } of batch) {
           const decision = 'reason' in request ? request : this.#decide(request, accepted, afterCommit);
@@ -133,27 +133,27 @@ export class Admission {
       for (const { refuse } of batch) refuse(thrown);
     }
     for (const { answered } of batch) answered();
-    runner.startWaiting();
+    processor.startWaiting();
   }
 
   #decide(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
-    const { store, outputs } = this.#parts;
+    const { store, folders } = this.#parts;
     const known = store.job(request.job.jobId);
     if (known === null) return this.#refusal(request, accepted) ?? this.#accept(request, accepted, afterCommit);
     if (!isEnd(known.state)) return this.#join(request, known, afterCommit);
-    if (known.deletedAtMs !== null) outputs.moveFromBin(known.filename);
-    if (known.state.status === 'completed' && outputs.hasBoth(known.filename)) return this.#answerFromCache(request, known, afterCommit);
+    if (known.deletedAtMs !== null) folders.moveFromBin(known.filename);
+    if (known.state.status === 'completed' && folders.hasBoth(known.filename)) return this.#answerFromCache(request, known, afterCommit);
     const refusal = this.#refusal(request, accepted);
     if (refusal === null) return this.#startAnew(request, known, accepted, afterCommit);
-    if (known.deletedAtMs !== null) outputs.moveToBin(known.filename);
+    if (known.deletedAtMs !== null) folders.moveToBin(known.filename);
     return refusal;
   }
 
   #accept(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
-    const { store, outputs, clock } = this.#parts;
+    const { store, folders, clock } = this.#parts;
     const createdAtMs = clock.now();
     const { jobId, params } = request.job;
-    const filename = pictureFileName(createdAtMs, params.prompt, jobId, (name) => store.hasFilename(name) || outputs.has(name));
+    const filename = imageFileName(createdAtMs, params.prompt, jobId, (name) => store.hasFilename(name) || folders.has(name));
     const job: NewJob = { ...request.job, filename, state: { status: 'pending' }, owner: request.listener.owner, arrival: ++this.#arrivals, createdAtMs };
     store.insertJob(job);
     return this.#enqueue(request, accepted, afterCommit);
@@ -168,52 +168,52 @@ export class Admission {
   }
 
   #enqueue({ listener, requestId, job: { jobId } }: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
-    const { store, audience, runner } = this.#parts;
+    const { store, subscriptions, processor } = this.#parts;
     const job = store.job(jobId);
     if (job === null) throw new Error(`Job ${jobId} is not in the store that it was just written to`);
-    afterCommit(audience.setInterest(listener, jobId, requestId, 'live'));
+    afterCommit(subscriptions.setInterest(listener, jobId, requestId, 'live'));
     accepted.push(job);
-    afterCommit(audience.addressStatus(statusDraft(job), 'interested', () => runner.times(jobId)));
+    afterCommit(subscriptions.addressStatus(statusDraft(job), 'interested', () => processor.times(jobId)));
     return TAKEN;
   }
 
   #join({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
-    const { audience, runner } = this.#parts;
-    afterCommit(audience.setInterest(listener, known.jobId, requestId, 'live'));
-    afterCommit(audience.addressAnswer(listener, () => ({ ...statusDraft(known), ...runner.times(known.jobId) }), requestId));
+    const { subscriptions, processor } = this.#parts;
+    afterCommit(subscriptions.setInterest(listener, known.jobId, requestId, 'live'));
+    afterCommit(subscriptions.addressAnswer(listener, () => ({ ...statusDraft(known), ...processor.times(known.jobId) }), requestId));
     return TAKEN;
   }
 
   #answerFromCache({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
-    const { audience, store } = this.#parts;
+    const { subscriptions, store } = this.#parts;
     if (known.deletedAtMs !== null) store.setDeleted(known.jobId, null);
-    afterCommit(audience.setInterest(listener, known.jobId, requestId, 'over'));
-    afterCommit(audience.addressAnswer(listener, () => ({ ...statusDraft(known), cached: true }), requestId));
+    afterCommit(subscriptions.setInterest(listener, known.jobId, requestId, 'over'));
+    afterCommit(subscriptions.addressAnswer(listener, () => ({ ...statusDraft(known), cached: true }), requestId));
     return TAKEN;
   }
 
   #refusal({ noRoom }: Request, accepted: readonly StoredJob[]): { reason: AppError } | null {
-    const { limits, runner } = this.#parts;
+    const { limits, processor } = this.#parts;
     if (noRoom !== null) return { reason: noRoom };
-    const waiting = runner.waitingCount + accepted.length;
+    const waiting = processor.waitingCount + accepted.length;
     if (waiting < limits.waiting) return null;
-    const retryAfterMs = Math.ceil(runner.msUntilNextStart() ?? RETRY_AFTER_MS);
+    const retryAfterMs = Math.ceil(processor.msUntilNextStart() ?? RETRY_AFTER_MS);
     const message = `${waiting} jobs are waiting, and no more than ${limits.waiting} may. Send the job again in ${Math.ceil(retryAfterMs / 1000)} s.`;
     return { reason: new AppError('queue_full', message, { limit: limits.waiting, retryAfterMs }) };
   }
 
   async #reasonForNoRoom(pictureBytesAtMost: number): Promise<AppError | null> {
-    const { outputs, retention, clock, limits } = this.#parts;
+    const { folders, retention, clock, limits } = this.#parts;
     const nowMs = clock.monotonicMs();
-    if (this.#freeSpace?.dir !== outputs.dir || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) {
-      this.#freeSpace = { dir: outputs.dir, atMs: nowMs, bytes: outputs.freeBytes() };
+    if (this.#freeSpace?.dir !== folders.dir || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) {
+      this.#freeSpace = { dir: folders.dir, atMs: nowMs, bytes: folders.freeBytes() };
     }
     try {
       const freeBytes = await this.#freeSpace.bytes;
       const neededBytes = pictureBytesAtMost + limits.reserveBytes;
       if (freeBytes >= neededBytes) return retention.reasonForNoRoom(pictureBytesAtMost);
       const message =
-        `The disk that holds ${outputs.dir} has ${megabytes(freeBytes)} MB free; ${megabytes(neededBytes)} MB are needed for this job and a reserve. ` +
+        `The disk that holds ${folders.dir} has ${megabytes(freeBytes)} MB free; ${megabytes(neededBytes)} MB are needed for this job and a reserve. ` +
         'Free some space or empty the bin, then send the job again.';
       return new AppError('disk_full', message, { neededBytes, freeBytes });
     } catch (thrown) {

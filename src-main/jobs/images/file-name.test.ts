@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { originalFileName, pictureFileName, slugOf, upscaledFileName } from './file-name.ts';
+import { imageFileName, originalFileName, slugOf, upscaledFileName } from './file-name.ts';
 
 test.each([
   ['a cute cat wearing sunglasses, digital art', 'a-cute-cat-wearing-sunglasses'],
@@ -27,20 +27,20 @@ const digits = 'abc12345';
 const id = digits.padEnd(64, '0');
 
 test("the original README's example", () => {
-  const name = pictureFileName(noon, 'a cute cat wearing sunglasses, digital art', id, () => false);
+  const name = imageFileName(noon, 'a cute cat wearing sunglasses, digital art', id, () => false);
   expect(name).toBe('20260204-a-cute-cat-wearing-sunglasses-abc12345.png');
   expect(upscaledFileName(name)).toBe('20260204-a-cute-cat-wearing-sunglasses-abc12345-upscaled.png');
 });
 
 test('the date is the local one on both sides of midnight', () => {
-  expect(pictureFileName(new Date(2026, 11, 31, 23, 59, 59).getTime(), 'x', id, () => false)).toBe('20261231-x-abc12345.png');
-  expect(pictureFileName(new Date(2027, 0, 1, 0, 0, 0).getTime(), 'x', id, () => false)).toBe('20270101-x-abc12345.png');
+  expect(imageFileName(new Date(2026, 11, 31, 23, 59, 59).getTime(), 'x', id, () => false)).toBe('20261231-x-abc12345.png');
+  expect(imageFileName(new Date(2027, 0, 1, 0, 0, 0).getTime(), 'x', id, () => false)).toBe('20270101-x-abc12345.png');
 });
 
 test('a name of another job makes the slug end in a number, within its 30 characters', () => {
   const taken = new Set<string>();
   const take = () => {
-    const name = pictureFileName(noon, 'x'.repeat(40), id, (candidate) => taken.has(candidate));
+    const name = imageFileName(noon, 'x'.repeat(40), id, (candidate) => taken.has(candidate));
     taken.add(name);
     return name;
   };

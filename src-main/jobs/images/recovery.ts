@@ -1,16 +1,16 @@
 import type { JobState } from '#shared/domain/job.ts';
+import type { JobsLog } from '../jobs.ts';
+import type { JobProcessor } from '../processor/job-processor.ts';
+import type { Store, StoredJob } from '../store/store.ts';
+import type { UnitOfWork } from '../store/unit-of-work.ts';
 import { upscaledFileName } from './file-name.ts';
-import type { JobsLog } from './jobs.ts';
-import type { Journal } from './journal.ts';
-import type { Outputs } from './outputs.ts';
-import type { Runner } from './runner.ts';
-import type { Store, StoredJob } from './store.ts';
+import type { ImageFolders } from './image-folders.ts';
 
 interface Parts {
   store: Store;
-  journal: Journal;
-  outputs: Outputs;
-  runner: Runner;
+  unitOfWork: UnitOfWork;
+  folders: ImageFolders;
+  processor: JobProcessor;
   log: JobsLog;
 }
 
@@ -18,14 +18,14 @@ interface Parts {
  * Goes on where an earlier process ended, wherever that was. A picture under its final name whose row does not say so yet is taken over when it is whole
  * and this job's; else `processing` begins again and `generated` goes on at upscaling. Everything else waits in its old order.
  */
-export async function recover({ store, journal, outputs, runner, log }: Parts): Promise<void> {
-  reconcileBin(store, outputs);
+export async function recover({ store, unitOfWork, folders, processor, log }: Parts): Promise<void> {
+  reconcileBin(store, folders);
   for (const found of store.unfinishedJobs()) {
-    const job = await takeOver(found, journal, outputs);
+    const job = await takeOver(found, unitOfWork, folders);
     if (job.state.status !== found.state.status)
       log.info({ job_id: job.jobId, status: job.state.status }, 'a picture written before the last end was taken over');
-    if (job.state.status === 'pending') runner.enqueue(job);
-    else if (job.state.status !== 'completed') runner.resume(job);
+    if (job.state.status === 'pending') processor.enqueue(job);
+    else if (job.state.status !== 'completed') processor.resume(job);
   }
 }
 
@@ -33,13 +33,13 @@ export async function recover({ store, journal, outputs, runner, log }: Parts): 
  * Fills an empty store from the pictures in the outputs folder. A picture without its enlargement becomes a failed job, which runs again when asked for.
  * What lay in the bin is brought back, since the old database alone knew when it was put there. Returns how many jobs were found.
  */
-export async function indexOutputs(store: Store, outputs: Outputs): Promise<number> {
-  for (const filename of outputs.binned()) outputs.moveFromBin(filename);
+export async function indexOutputs(store: Store, folders: ImageFolders): Promise<number> {
+  for (const filename of folders.binned()) folders.moveFromBin(filename);
   let jobs = 0;
-  for (const filename of outputs.originals()) {
-    const recipe = await outputs.recipeOf(filename);
+  for (const filename of folders.originals()) {
+    const recipe = await folders.recipeOf(filename);
     if (recipe === null || recipe.role !== 'original' || store.job(recipe.job_id) !== null) continue;
-    const isUpscaled = (await outputs.recipeOf(upscaledFileName(filename)))?.job_id === recipe.job_id;
+    const isUpscaled = (await folders.recipeOf(upscaledFileName(filename)))?.job_id === recipe.job_id;
     store.insertJob({
       jobId: recipe.job_id,
       params: recipe.params,
@@ -55,24 +55,24 @@ export async function indexOutputs(store: Store, outputs: Outputs): Promise<numb
   return jobs;
 }
 
-async function takeOver(job: StoredJob, journal: Journal, outputs: Outputs): Promise<StoredJob> {
+async function takeOver(job: StoredJob, unitOfWork: UnitOfWork, folders: ImageFolders): Promise<StoredJob> {
   const { filename, jobId } = job;
-  if (job.state.status === 'processing' && (await outputs.recipeOf(filename))?.job_id === jobId) {
-    return journal.commit((afterCommit) => journal.apply(job, { type: 'generated', filename }, afterCommit)) ?? job;
+  if (job.state.status === 'processing' && (await folders.recipeOf(filename))?.job_id === jobId) {
+    return unitOfWork.commit((afterCommit) => unitOfWork.apply(job, { type: 'generated', filename }, afterCommit)) ?? job;
   }
   const upscaledFilename = upscaledFileName(filename);
-  if (job.state.status === 'generated' && outputs.has(filename) && (await outputs.recipeOf(upscaledFilename))?.job_id === jobId) {
-    return journal.commit((afterCommit) => journal.apply(job, { type: 'completed', result: { filename, upscaledFilename } }, afterCommit)) ?? job;
+  if (job.state.status === 'generated' && folders.has(filename) && (await folders.recipeOf(upscaledFilename))?.job_id === jobId) {
+    return unitOfWork.commit((afterCommit) => unitOfWork.apply(job, { type: 'completed', result: { filename, upscaledFilename } }, afterCommit)) ?? job;
   }
   return job;
 }
 
 /** The files of a deletion or an undo that was interrupted go to where the row says. */
-function reconcileBin(store: Store, outputs: Outputs): void {
-  for (const { filename } of store.binnedJobs()) outputs.moveToBin(filename);
-  for (const filename of outputs.binned()) {
+function reconcileBin(store: Store, folders: ImageFolders): void {
+  for (const { filename } of store.binnedJobs()) folders.moveToBin(filename);
+  for (const filename of folders.binned()) {
     const job = store.jobByFilename(filename);
-    if (job !== null && job.deletedAtMs === null) outputs.moveFromBin(filename);
+    if (job !== null && job.deletedAtMs === null) folders.moveFromBin(filename);
   }
 }
 

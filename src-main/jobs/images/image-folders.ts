@@ -21,7 +21,7 @@ const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
  * The folders of pictures: one that new ones go to, and those that held that place before, whose pictures stay there. A name is in one of them at most.
  * Names given to it are names that the program made; it never follows a link out of a folder.
  */
-export class Outputs {
+export class ImageFolders {
   #dir: string;
   /** All of them, `#dir` first. One that is away for now (an unplugged disk) is passed over. */
   #dirs: string[];
@@ -173,7 +173,7 @@ export function prepareOutputsFolder(dir: string): void {
 }
 
 /** A picture of `width` x `height` and its enlargement can take this much, stored without any compression. */
-export function pictureBytes(width: number, height: number): number {
+export function imageBytes(width: number, height: number): number {
   return 3 * width * height * (1 + 16);
 }
 

@@ -2,30 +2,30 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Engine } from '#main/engine/engine.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
+import { SettingsFile } from '#main/settings/settings-file.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
-import { Admission } from './admission.ts';
-import { Audience, type Listener, type StatusDraft } from './audience.ts';
-import { Bin } from './bin.ts';
-import { ClientsSeen } from './clients-seen.ts';
-import { openDatabase } from './database.ts';
-import { originalFileName } from './file-name.ts';
-import { lockDataFolder } from './instance-lock.ts';
+import { ClientsSeen } from './events/clients-seen.ts';
+import { statusDraft, wireResult } from './events/status-message.ts';
+import { type Listener, type StatusDraft, Subscriptions } from './events/subscriptions.ts';
+import { Bin } from './images/bin.ts';
+import { originalFileName } from './images/file-name.ts';
+import { ImageFolders, prepareOutputsFolder } from './images/image-folders.ts';
+import { indexOutputs, recover } from './images/recovery.ts';
+import { Retention } from './images/retention.ts';
 import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
-import { Journal } from './journal.ts';
-import { Outputs, prepareOutputsFolder } from './outputs.ts';
-import { closeFolder, makeDataFolder } from './private-folder.ts';
-import { indexOutputs, recover } from './recovery.ts';
-import { Retention } from './retention.ts';
-import { Runner } from './runner.ts';
-import { SettingsFile } from './settings-file.ts';
-import { toDatabaseError } from './sqlite.ts';
-import { statusDraft, wireResult } from './status-message.ts';
-import { Store, type StoredJob } from './store.ts';
+import { JobProcessor } from './processor/job-processor.ts';
+import { Admission } from './queue/admission.ts';
+import { openDatabase } from './store/database.ts';
+import { lockDataFolder } from './store/instance-lock.ts';
+import { closeFolder, makeDataFolder } from './store/private-folder.ts';
+import { toDatabaseError } from './store/sqlite.ts';
+import { Store, type StoredJob } from './store/store.ts';
+import { UnitOfWork } from './store/unit-of-work.ts';
 
 /** Kept where the data folder was empty before, so that it is ours to close to others. */
 const OWN_FOLDER = 'own_folder';
@@ -83,41 +83,41 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
   try {
     const fixedSettings = options.fixedSettings ?? [];
     const settings = openSettings(options);
-    const outputs = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
+    const folders = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
     const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
     const store = new Store(database);
     if (isOurs) store.setSetting(OWN_FOLDER, 'true');
     if (store.setting(OWN_FOLDER) === 'true') closeFolder(dataDir);
     if (store.setting(CLEAN_END) === 'true') store.setSetting(CLEAN_END, 'false');
-    else outputs.removeTemporary();
-    if (movedAside !== null) await indexAgain(store, outputs, movedAside, log);
-    const audience = new Audience(store, limits.replayedStatuses);
-    const journal = new Journal(store, audience, clock.now, log);
+    else folders.removeTemporary();
+    if (movedAside !== null) await indexAgain(store, folders, movedAside, log);
+    const subscriptions = new Subscriptions(store, limits.replayedStatuses);
+    const unitOfWork = new UnitOfWork(store, subscriptions, clock.now, log);
     const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
-    const bin = new Bin({ store, audience, journal, outputs });
+    const bin = new Bin({ store, subscriptions, unitOfWork, folders });
     engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
-    const retention = new Retention({ store, outputs, bin, settings, clock, log });
-    const runner = new Runner({
-      ...{ store, audience, journal, outputs, engine, registry, clock, log, programVersion, settings, isOwnWindow },
+    const retention = new Retention({ store, folders, bin, settings, clock, log });
+    const processor = new JobProcessor({
+      ...{ store, subscriptions, unitOfWork, folders, engine, registry, clock, log, programVersion, settings, isOwnWindow },
       runningLimit: limits.running,
       onEnded: () => retention.look(),
     });
-    const admission = new Admission({ store, audience, journal, outputs, retention, registry, runner, clock, limits });
-    await recover({ store, journal, outputs, runner, log });
-    runner.startWaiting();
+    const admission = new Admission({ store, subscriptions, unitOfWork, folders, retention, registry, processor, clock, limits });
+    await recover({ store, unitOfWork, folders, processor, log });
+    processor.startWaiting();
     const clientsSeen = new ClientsSeen(store, clock, log);
     store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
     retention.start();
     return new DurableJobs({
       ...{
         store,
-        audience,
+        subscriptions,
         clientsSeen,
-        journal,
-        outputs,
+        unitOfWork,
+        folders,
         bin,
         retention,
-        runner,
+        processor,
         admission,
         settings,
         fixedSettings,
@@ -137,13 +137,13 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
 
 interface Parts {
   store: Store;
-  audience: Audience;
+  subscriptions: Subscriptions;
   clientsSeen: ClientsSeen;
-  journal: Journal;
-  outputs: Outputs;
+  unitOfWork: UnitOfWork;
+  folders: ImageFolders;
   bin: Bin;
   retention: Retention;
-  runner: Runner;
+  processor: JobProcessor;
   admission: Admission;
   settings: SettingsFile;
   fixedSettings: readonly SettingName[];
@@ -164,23 +164,23 @@ class DurableJobs implements Jobs {
   }
 
   connect({ clientId, from = 'this_machine' }: Caller, send: (message: ServerMessage) => void): JobsConnection {
-    const { audience, admission, clientsSeen } = this.#parts;
+    const { subscriptions, admission, clientsSeen } = this.#parts;
     if (clientId !== null) clientsSeen.note(clientId, from);
-    const listener = audience.open(clientId, send);
+    const listener = subscriptions.open(clientId, send);
     return {
       create: (message, refuse) => admission.create(listener, message, refuse),
       getStatus: (jobId, requestId) =>
-        audience.answer(listener, this.#statusFor(listener, jobId), requestId ?? audience.interestOf(listener, jobId)?.requestId),
+        subscriptions.answer(listener, this.#statusFor(listener, jobId), requestId ?? subscriptions.interestOf(listener, jobId)?.requestId),
       cancel: (jobId, requestId) => this.#cancel(listener, jobId, requestId),
       clientJobs: (requestId) => this.#clientJobs(listener, requestId),
       watch: ({ since, all, previews, requestId }) => {
-        if (since !== undefined) audience.replay(listener, since);
+        if (since !== undefined) subscriptions.replay(listener, since);
         listener.all = all ?? listener.all;
         listener.previews = previews ?? listener.previews;
-        listener.send({ type: 'watching', seq: audience.newestSeq(listener), request_id: requestId });
+        listener.send({ type: 'watching', seq: subscriptions.newestSeq(listener), request_id: requestId });
       },
       close: () => {
-        audience.close(listener);
+        subscriptions.close(listener);
         if (clientId !== null && !this.#closed) clientsSeen.note(clientId, from);
       },
     };
@@ -199,9 +199,9 @@ class DurableJobs implements Jobs {
 
   patch(jobId: string, { starred }: { starred: boolean }): JobRecord {
     const job = this.#known(jobId);
-    const { store, audience } = this.#parts;
+    const { store, subscriptions } = this.#parts;
     store.setStarred(jobId, starred);
-    audience.tellWatchers({ type: 'job_starred', job_id: jobId, starred });
+    subscriptions.tellWatchers({ type: 'job_starred', job_id: jobId, starred });
     return this.#record({ ...job, starred });
   }
 
@@ -229,17 +229,17 @@ class DurableJobs implements Jobs {
   }
 
   queue(action: QueueAction): QueueSummary {
-    const { runner } = this.#parts;
+    const { processor } = this.#parts;
     switch (action.action) {
       case 'pause':
       case 'resume':
-        runner.setPaused(action.action === 'pause');
+        processor.setPaused(action.action === 'pause');
         break;
       case 'clear':
         this.#cancelWaiting();
         break;
       case 'move':
-        if (!runner.move(action.job_id, action.before)) {
+        if (!processor.move(action.job_id, action.before)) {
           const message = `Job ${action.job_id} cannot be moved${action.before === null ? '' : ` before ${action.before}`}: both must be waiting and not the same.`;
           throw new AppError('unknown_job', message, {});
         }
@@ -248,12 +248,12 @@ class DurableJobs implements Jobs {
   }
 
   summary(): QueueSummary {
-    const { runner, store, limits } = this.#parts;
+    const { processor, store, limits } = this.#parts;
     return {
-      paused: runner.paused,
-      waiting: runner.waitingCount,
-      running: runner.runningCount,
-      order: runner.waitingIds(),
+      paused: processor.paused,
+      waiting: processor.waitingCount,
+      running: processor.runningCount,
+      order: processor.waitingIds(),
       limit: limits.waiting,
       measured: store
         .measuredKinds(MEASURED_KINDS_SHOWN)
@@ -266,14 +266,14 @@ class DurableJobs implements Jobs {
   }
 
   clients(): Clients {
-    const { store, audience, clientsSeen, clock } = this.#parts;
+    const { store, subscriptions, clientsSeen, clock } = this.#parts;
     clientsSeen.write();
     const clients = store.seenClients(CLIENTS_SHOWN).map(({ clientId, firstMs, lastMs, from, jobs }) => {
-      const connections = audience.connectionsOf(clientId);
+      const connections = subscriptions.connectionsOf(clientId);
       const lastSeenMs = connections > 0 ? clock.now() : lastMs;
       return { client_id: clientId, first_seen: inSeconds(firstMs), last_seen: inSeconds(lastSeenMs), jobs, connections, from };
     });
-    return { clients: clients.toSorted((a, b) => (b.last_seen ?? 0) - (a.last_seen ?? 0)), anonymous_connections: audience.anonymousConnections };
+    return { clients: clients.toSorted((a, b) => (b.last_seen ?? 0) - (a.last_seen ?? 0)), anonymous_connections: subscriptions.anonymousConnections };
   }
 
   sizes(): Sizes {
@@ -281,18 +281,18 @@ class DurableJobs implements Jobs {
   }
 
   settings(): SettingsAnswer {
-    const { settings, fixedSettings, fixedDevice: device, outputs } = this.#parts;
+    const { settings, fixedSettings, fixedDevice: device, folders } = this.#parts;
     return {
       ...settings.settings,
       ...(device === undefined ? {} : { device }),
-      outputs_folder: outputs.dir,
+      outputs_folder: folders.dir,
       fixed: [...fixedSettings],
       takes_effect: takesEffect,
     };
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
-    const { settings, fixedSettings, outputs, audience, retention, engine } = this.#parts;
+    const { settings, fixedSettings, folders, subscriptions, retention, engine } = this.#parts;
     const fixed = fixedSettings.find((name) => change[name] !== undefined);
     if (fixed !== undefined) {
       const message = `${fixed} is fixed by the command line and cannot be changed here; it may be left out. Start the server without that option to change it.`;
@@ -302,28 +302,28 @@ class DurableJobs implements Jobs {
     if (wanted.outputs_folder !== undefined) wanted.outputs_folder = usableFolder(wanted.outputs_folder);
     const before = settings.settings;
     await settings.change(wanted);
-    if (wanted.outputs_folder !== undefined) outputs.use(settings.settings.outputs_folder);
+    if (wanted.outputs_folder !== undefined) folders.use(settings.settings.outputs_folder);
     engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
     const names = settingNameSchema.options.filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
     retention.look();
-    if (names.length > 0) audience.tellWatchers({ type: 'settings_changed', names });
+    if (names.length > 0) subscriptions.tellWatchers({ type: 'settings_changed', names });
     return this.settings();
   }
 
   async imageFile(filename: string): Promise<string | null> {
-    const { store, outputs } = this.#parts;
+    const { store, folders } = this.#parts;
     const original = originalFileName(filename);
     const job = original === null ? null : store.jobByFilename(original);
     if (job === null || job.deletedAtMs !== null) return null;
     const result = wireResult(job.state);
-    return filename === result?.filename || filename === result?.upscaled_filename ? outputs.servedPath(filename) : null;
+    return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename) : null;
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
-    const { runner, store, admission, clientsSeen, retention, unlock } = this.#parts;
+    const { processor, store, admission, clientsSeen, retention, unlock } = this.#parts;
     admission.close();
     await retention.close();
-    await runner.close(how);
+    await processor.close(how);
     // a park that waits may be overtaken by a `now`
     if (this.#closed) return;
     this.#closed = true;
@@ -344,41 +344,41 @@ class DurableJobs implements Jobs {
 
   #statusFor(listener: Listener, jobId: string): StatusDraft {
     const job = this.#known(jobId);
-    const gaveUp = this.#parts.audience.interestOf(listener, jobId)?.stand === 'cancelled';
+    const gaveUp = this.#parts.subscriptions.interestOf(listener, jobId)?.stand === 'cancelled';
     if (gaveUp) return statusDraft({ ...job, state: { status: 'cancelled' } });
-    return { ...statusDraft(job), ...this.#parts.runner.times(jobId) };
+    return { ...statusDraft(job), ...this.#parts.processor.times(jobId) };
   }
 
   #cancel(listener: Listener, jobId: string, requestId: RequestId): void {
-    const { audience, journal, runner } = this.#parts;
+    const { subscriptions, unitOfWork, processor } = this.#parts;
     const job = this.#known(jobId);
-    const interest = audience.interestOf(listener, jobId);
+    const interest = subscriptions.interestOf(listener, jobId);
     const status = interest?.stand === 'cancelled' ? 'cancelled' : job.state.status;
     if (status !== 'pending' && status !== 'processing') {
       throw new AppError('not_cancellable', `Job ${jobId} is ${status} and cannot be cancelled: only pending and processing ones can.`, { status });
     }
-    const isShared = audience.othersInterested(listener, jobId) > 0;
+    const isShared = subscriptions.othersInterested(listener, jobId) > 0;
     if (isShared && interest?.stand !== 'live') {
       throw new AppError('job_of_others', `Job ${jobId} was asked for by others, not by this client, and cannot be cancelled from here.`, {});
     }
     const cancelled: StoredJob = { ...job, state: { status: 'cancelled' } };
-    journal.commit((afterCommit) => {
-      if (isShared) afterCommit(audience.addressOne(listener, statusDraft(cancelled), interest?.requestId));
-      else if (journal.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => runner.drop(jobId));
-      if (interest !== null) afterCommit(audience.setInterest(listener, jobId, interest.requestId, 'cancelled'));
+    unitOfWork.commit((afterCommit) => {
+      if (isShared) afterCommit(subscriptions.addressOne(listener, statusDraft(cancelled), interest?.requestId));
+      else if (unitOfWork.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => processor.drop(jobId));
+      if (interest !== null) afterCommit(subscriptions.setInterest(listener, jobId, interest.requestId, 'cancelled'));
     });
     // its subscription has told it with the request_id of its create_job; the cancel_job gets an answer of its own unless the two would be the same
     if (interest?.stand !== 'live' || (requestId !== undefined && requestId !== interest.requestId))
-      audience.answer(listener, statusDraft(cancelled), requestId);
-    runner.startWaiting();
+      subscriptions.answer(listener, statusDraft(cancelled), requestId);
+    processor.startWaiting();
   }
 
   #cancelWaiting(): void {
-    const { journal, runner, store } = this.#parts;
-    journal.commit((afterCommit) => {
-      for (const jobId of runner.waitingIds()) {
+    const { unitOfWork, processor, store } = this.#parts;
+    unitOfWork.commit((afterCommit) => {
+      for (const jobId of processor.waitingIds()) {
         const job = store.job(jobId);
-        if (job !== null && journal.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => runner.drop(jobId));
+        if (job !== null && unitOfWork.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => processor.drop(jobId));
       }
     });
   }
@@ -421,20 +421,20 @@ class DurableJobs implements Jobs {
       clients: this.#parts.store.interests(job.jobId).map(({ clientId }) => clientId),
       starred: job.starred,
       deleted: job.deletedAtMs !== null,
-      position: this.#parts.runner.times(job.jobId).position ?? null,
+      position: this.#parts.processor.times(job.jobId).position ?? null,
     };
   }
 }
 
 /** A folder that the settings name and that is away (an unplugged disk) must not keep the program from its start: jobs are refused until it is back. */
-function openOutputs(dir: string, settings: SettingsFile, { outputsDir, log }: JobsOptions): Outputs {
+function openOutputs(dir: string, settings: SettingsFile, { outputsDir, log }: JobsOptions): ImageFolders {
   try {
     prepareOutputsFolder(dir);
   } catch (thrown) {
     if (dir === outputsDir) throw thrown;
     log.error({ err: thrown, folder: dir }, 'the folder for pictures cannot be used; jobs are refused until it can or the settings name another one');
   }
-  return new Outputs(dir, [...settings.earlierFolders, outputsDir]);
+  return new ImageFolders(dir, [...settings.earlierFolders, outputsDir]);
 }
 
 /** The folder's full path; it is there then. Throws `bad_param`. */
@@ -458,7 +458,7 @@ function inSeconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;
 }
 
-async function indexAgain(store: Store, outputs: Outputs, movedAside: string, log: JobsLog): Promise<void> {
-  const pictures = await indexOutputs(store, outputs);
+async function indexAgain(store: Store, folders: ImageFolders, movedAside: string, log: JobsLog): Promise<void> {
+  const pictures = await indexOutputs(store, folders);
   log.warn({ moved_to: movedAside, pictures }, 'the database was damaged and was moved aside; the pictures were indexed again from the recipes in them');
 }

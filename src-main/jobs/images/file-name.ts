@@ -18,7 +18,7 @@ export function slugOf(prompt: string, codePoints: number = SLUG_CODE_POINTS): s
  * Two jobs of one day may share slug and digits; `isTaken` tells, and the later one gets `-2`, `-3` … at the end of its slug
  * (shortened so that it still fits its 30 characters): the name keeps its pattern and its digits.
  */
-export function pictureFileName(createdAtMs: number, prompt: string, jobId: string, isTaken: (name: string) => boolean): string {
+export function imageFileName(createdAtMs: number, prompt: string, jobId: string, isTaken: (name: string) => boolean): string {
   const date = localDate(createdAtMs);
   const digits = jobId.slice(0, 8);
   for (let attempt = 1; ; attempt++) {

@@ -1,10 +1,10 @@
+import type { StoredJob } from '../store/store.ts';
 import { startOrder, type WaitingJob } from './start-order.ts';
-import type { StoredJob } from './store.ts';
 
 const OWNERS_REMEMBERED = 10_000;
 
 /** Jobs in `pending` and the order in which they will start, which is worked out anew only after something has changed. */
-export class WaitingLine {
+export class JobQueue {
   readonly #waiting = new Map<string, StoredJob>();
   /** When each owner was last served, in the order in which they were. */
   readonly #lastServed = new Map<string, number>();

@@ -1,30 +1,30 @@
 import type { Engine, EngineHooks, EnginePreview, TaskReport } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { SettingsFile } from '#main/settings/settings-file.ts';
 import type { JobEvent } from '#shared/domain/job.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError, toWireError, type WireError } from '#shared/protocol/errors.ts';
-import type { Audience, StatusTimes } from './audience.ts';
-import { upscaledFileName } from './file-name.ts';
-import type { Clock, JobsLog } from './jobs.ts';
-import type { Journal } from './journal.ts';
+import { Coalescer, type Progress, ProgressMeter } from '../events/progress.ts';
+import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
+import { upscaledFileName } from '../images/file-name.ts';
+import type { ImageFolders } from '../images/image-folders.ts';
+import type { Clock, JobsLog } from '../jobs.ts';
+import { type MeasuredWork, totalMs } from '../queue/estimate.ts';
+import { JobQueue } from '../queue/job-queue.ts';
+import { imageKindOf, type Store, type StoredJob } from '../store/store.ts';
+import type { UnitOfWork } from '../store/unit-of-work.ts';
 import { ModelLock, type ModelTurn } from './model-lock.ts';
-import type { Outputs } from './outputs.ts';
-import { Coalescer, type Progress, ProgressMeter } from './progress.ts';
 import { recipeTexts } from './recipe-texts.ts';
-import type { SettingsFile } from './settings-file.ts';
-import { pictureKindOf, type Store, type StoredJob } from './store.ts';
-import { WaitingLine } from './waiting-line.ts';
-import { type MeasuredWork, totalMs } from './work-ahead.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 const TRY_AGAIN_MS = 5000;
 
-export interface RunnerParts {
+export interface ProcessorParts {
   store: Store;
-  audience: Audience;
-  journal: Journal;
-  outputs: Outputs;
+  subscriptions: Subscriptions;
+  unitOfWork: UnitOfWork;
+  folders: ImageFolders;
   engine: Engine;
   registry: ModelRegistry;
   clock: Clock;
@@ -54,10 +54,10 @@ interface Run {
  * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock with a place a device,
  * given back as soon as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
  */
-export class Runner {
-  readonly #parts: RunnerParts;
+export class JobProcessor {
+  readonly #parts: ProcessorParts;
   readonly #lock: ModelLock;
-  readonly #waiting: WaitingLine;
+  readonly #waiting: JobQueue;
   readonly #running = new Map<string, Run>();
   /** Runs that were cancelled and have not come back from the engine. */
   readonly #leaving = new Map<string, Promise<void>>();
@@ -67,10 +67,10 @@ export class Runner {
   #paused: boolean;
   #closing = false;
 
-  constructor(parts: RunnerParts) {
+  constructor(parts: ProcessorParts) {
     this.#parts = parts;
     this.#lock = new ModelLock(() => parts.engine.places());
-    this.#waiting = new WaitingLine(parts.isOwnWindow, () => parts.settings.settings.window_jobs_first);
+    this.#waiting = new JobQueue(parts.isOwnWindow, () => parts.settings.settings.window_jobs_first);
     this.#paused = parts.store.setting('paused') === 'true';
   }
 
@@ -127,7 +127,7 @@ export class Runner {
     const order = this.#waiting.jobs.filter((job) => job.jobId !== jobId);
     const at = before === null ? order.length : order.findIndex((job) => job.jobId === before);
     order.splice(at, 0, ...moved);
-    this.#parts.journal.commit((afterCommit) => {
+    this.#parts.unitOfWork.commit((afterCommit) => {
       for (const [place, job] of order.entries()) {
         this.#parts.store.setPlace(job.jobId, place);
         afterCommit(() => this.#waiting.set({ ...job, place }));
@@ -188,17 +188,17 @@ export class Runner {
 
   /** False where the start could not be written down; it is tried again later. */
   #start(waiting: StoredJob): boolean {
-    const { journal, clock, log } = this.#parts;
+    const { unitOfWork, clock, log } = this.#parts;
     const { jobId, owner } = waiting;
     try {
-      journal.commit((afterCommit) => {
+      unitOfWork.commit((afterCommit) => {
         let started: StoredJob | null = null;
         afterCommit(() => {
           this.#waiting.remove(jobId);
           this.#waiting.noteServed(owner);
           if (started !== null) this.#begin(started, 'generate');
         });
-        started = journal.apply(waiting, { type: 'started' }, afterCommit, () => this.times(jobId));
+        started = unitOfWork.apply(waiting, { type: 'started' }, afterCommit, () => this.times(jobId));
       });
       return true;
     } catch (thrown) {
@@ -209,10 +209,10 @@ export class Runner {
   }
 
   #begin(job: StoredJob, stage: Stage): void {
-    const { clock, audience, log } = this.#parts;
+    const { clock, subscriptions, log } = this.#parts;
     const progress = new Coalescer<Progress>(PROGRESS_INTERVAL_MS, clock, (value) => {
       try {
-        audience.sendProgress(job.jobId, value);
+        subscriptions.sendProgress(job.jobId, value);
       } catch (thrown) {
         // the engine is not to be disturbed by a message that cannot be numbered
         log.warn({ err: thrown, job_id: job.jobId }, 'progress could not be sent');
@@ -244,11 +244,11 @@ export class Runner {
 
   /** False where the job was cancelled meanwhile: nothing of the run is kept then. */
   async #generate(run: Run, meter: ProgressMeter): Promise<boolean> {
-    const { engine, outputs, registry, store, clock } = this.#parts;
+    const { engine, folders, registry, store, clock } = this.#parts;
     const { job } = run;
     const checkpoint = (await registry.list()).find(({ identity }) => identity === job.checkpoint.identity);
     if (checkpoint === undefined) throw modelGone(job, `checkpoint ${job.checkpoint.name}`);
-    const outputPath = outputs.temporaryPath(job.jobId, 'original');
+    const outputPath = folders.temporaryPath(job.jobId, 'original');
     try {
       const task = {
         params: job.params,
@@ -259,67 +259,67 @@ export class Runner {
       };
       const { modelMs, setbacks } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
       if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }))) return false;
-      store.addGenerateTime(pictureKindOf(job), modelMs, clock.now());
+      store.addGenerateTime(imageKindOf(job), modelMs, clock.now());
       this.#forgetMeasured();
       return true;
     } catch (thrown) {
-      await outputs.discard(outputPath);
+      await folders.discard(outputPath);
       throw thrown;
     }
   }
 
   async #upscale(run: Run, meter: ProgressMeter): Promise<void> {
-    const { engine, outputs, registry, store } = this.#parts;
+    const { engine, folders, registry, store } = this.#parts;
     const { job } = run;
     run.stage = 'upscale';
     run.model = 'to_come';
     const upscaler = await registry.upscaler();
     if (upscaler.identity !== job.upscaler.identity) throw modelGone(job, `upscaler ${job.upscaler.name}`);
-    const outputPath = outputs.temporaryPath(job.jobId, 'upscaled', job.filename);
+    const outputPath = folders.temporaryPath(job.jobId, 'upscaled', job.filename);
     const upscaledFilename = upscaledFileName(job.filename);
     try {
       const task = {
-        inputPath: outputs.path(job.filename),
+        inputPath: folders.path(job.filename),
         upscalerPath: upscaler.path,
         upscalerIdentity: upscaler.identity,
         outputPath,
         texts: this.#texts(job, 'upscaled'),
       };
       const { modelMs, writeMs, setbacks } = await this.#withModel(run, meter, 'carry_on', (hooks) => engine.upscale(task, hooks, run.controller.signal));
-      if (!outputs.has(job.filename)) throw originalGone(job);
+      if (!folders.has(job.filename)) throw originalGone(job);
       const done = await this.#publish(run, outputPath, upscaledFilename, {
         type: 'completed',
         result: { filename: job.filename, upscaledFilename, setbacks },
       });
       if (!done) return;
-      store.addUpscaleTime(pictureKindOf(job), modelMs, writeMs);
+      store.addUpscaleTime(imageKindOf(job), modelMs, writeMs);
       this.#forgetMeasured();
     } catch (thrown) {
-      await outputs.discard(outputPath);
+      await folders.discard(outputPath);
       throw thrown;
     }
   }
 
   /** File first, then the row: a crash in between is mended at the next start. False, and no file, where the job was cancelled meanwhile. */
   async #publish(run: Run, temporaryPath: string, filename: string, event: JobEvent): Promise<boolean> {
-    const { outputs, store } = this.#parts;
+    const { folders, store } = this.#parts;
     const { jobId } = run.job;
     if (this.#running.get(jobId) !== run) {
-      await outputs.discard(temporaryPath);
+      await folders.discard(temporaryPath);
       return false;
     }
-    await outputs.publish(temporaryPath, filename);
+    await folders.publish(temporaryPath, filename);
     run.progress.drop();
     const changed = this.#running.get(jobId) !== run ? null : this.#applyTo(jobId, event, () => this.times(jobId));
-    if (changed === null && store.job(jobId)?.state.status === 'cancelled') await outputs.discard(outputs.path(filename));
+    if (changed === null && store.job(jobId)?.state.status === 'cancelled') await folders.discard(folders.path(filename));
     return changed !== null;
   }
 
   #applyTo(jobId: string, event: JobEvent, times?: () => StatusTimes): StoredJob | null {
-    const { journal, store } = this.#parts;
-    return journal.commit((afterCommit) => {
+    const { unitOfWork, store } = this.#parts;
+    return unitOfWork.commit((afterCommit) => {
       const job = store.job(jobId);
-      return job === null ? null : journal.apply(job, event, afterCommit, times);
+      return job === null ? null : unitOfWork.apply(job, event, afterCommit, times);
     });
   }
 
@@ -352,7 +352,7 @@ export class Runner {
   }
 
   #hooks(run: Run, meter: ProgressMeter): Pick<EngineHooks, 'onProgress' | 'onPreview'> {
-    const { audience, clock, log } = this.#parts;
+    const { subscriptions, clock, log } = this.#parts;
     const { jobId } = run.job;
     const isCurrent = () => this.#running.get(jobId) === run && !run.controller.signal.aborted;
     return {
@@ -364,10 +364,10 @@ export class Runner {
         else run.progress.offer(reading.progress);
       },
       onPreview: (preview) => {
-        if (!isCurrent() || !audience.wantsPreviews(jobId)) return;
+        if (!isCurrent() || !subscriptions.wantsPreviews(jobId)) return;
         previewMessage(jobId, preview).then(
           (message) => {
-            if (isCurrent()) audience.sendPreview(message);
+            if (isCurrent()) subscriptions.sendPreview(message);
           },
           (thrown: unknown) => log.warn({ err: thrown, job_id: jobId }, 'a preview could not be encoded'),
         );
@@ -417,7 +417,7 @@ export class Runner {
   }
 
   #workOf(job: StoredJob): MeasuredWork | null {
-    const kind = pictureKindOf(job);
+    const kind = imageKindOf(job);
     const key = JSON.stringify(kind);
     let work = this.#work.get(key);
     if (work === undefined) {
