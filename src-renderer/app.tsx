@@ -15,10 +15,10 @@ import type { Screen } from './store/view-slice.ts';
 import { isFirstRun } from './store/welcome-slice.ts';
 
 const screens = [
-  { name: 'make', Sign: WandSparkles },
-  { name: 'gallery', Sign: ImageIcon },
-  { name: 'settings', Sign: Settings2 },
-] as const satisfies ReadonlyArray<{ name: Screen; Sign: unknown }>;
+  { name: 'make', Icon: WandSparkles },
+  { name: 'gallery', Icon: ImageIcon },
+  { name: 'settings', Icon: Settings2 },
+] as const satisfies ReadonlyArray<{ name: Screen; Icon: unknown }>;
 
 /** The window: its screens, and what stands over all of them. */
 export function App({ onRetry }: { onRetry: () => void }) {
@@ -36,7 +36,7 @@ export function App({ onRetry }: { onRetry: () => void }) {
         className="order-last flex shrink-0 justify-around border-t border-line bg-surface p-1 wide:order-first wide:w-20 wide:flex-col wide:justify-start wide:gap-1 wide:border-t-0 wide:border-r wide:p-2"
       >
         <img src="./favicon.svg" alt="" className="mx-auto my-2 hidden size-9 wide:block" />
-        {screens.map(({ name, Sign }) => (
+        {screens.map(({ name, Icon }) => (
           <button
             key={name}
             type="button"
@@ -44,7 +44,7 @@ export function App({ onRetry }: { onRetry: () => void }) {
             className="flex min-h-13 min-w-16 flex-col items-center justify-center gap-0.5 rounded-md px-1 text-xs text-muted transition-colors hover:bg-hover hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:font-medium aria-[current=page]:text-accent"
             onClick={() => show(name)}
           >
-            <Sign size={20} aria-hidden />
+            <Icon size={20} aria-hidden />
             {t(`nav.${name}`)}
           </button>
         ))}

@@ -36,7 +36,7 @@ const store = createStudioStore({
   randomSeed: randomInteger,
   now: Date.now,
 });
-const { obey, receive, connectionChanged, foundOutdated, reloadSettings, reloadPrompts, reloadSaved, settings } = store.getState();
+const { runCommand, receive, connectionChanged, foundOutdated, reloadSettings, reloadPrompts, reloadSaved, settings } = store.getState();
 
 startI18n(shownLanguage(settings.language, navigator.languages));
 socket = createStudioSocket({
@@ -52,7 +52,7 @@ socket = createStudioSocket({
     return () => clearTimeout(timer);
   },
 });
-desktop?.onCommand(obey);
+desktop?.onCommand(runCommand);
 window.addEventListener('online', () => socket.retryNow());
 window.addEventListener('storage', (event) => {
   if (event.key === SETTINGS_KEY) reloadSettings();

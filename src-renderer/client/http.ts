@@ -63,7 +63,7 @@ export interface StudioHttp {
   settings(): Promise<SettingsAnswer>;
   changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
   network(): Promise<Network>;
-  /** What pictures can be made on; `again` tries every device anew. */
+  /** What images can be made on; `again` tries every device anew. */
   devices(again: boolean): Promise<Devices>;
   cudaPack(): Promise<CudaPackEntry>;
   /** Resolves with how the pack stands then; what takes long is told by `cuda_pack_progress`. */
@@ -78,10 +78,10 @@ export interface StudioHttp {
   actOnModel(name: string, action: ModelAction): Promise<ModelEntry>;
   addModel(model: NewModel): Promise<ModelEntry>;
   limitDownloads(limits: ModelLimits): Promise<ModelLimits>;
-  /** A picture's file. */
-  picture(filename: string): Promise<Blob>;
-  /** What a picture file tells of itself. */
-  readPicture(picture: Blob): Promise<Upload>;
+  /** An image's file. */
+  image(filename: string): Promise<Blob>;
+  /** What an image file tells of itself. */
+  readImage(image: Blob): Promise<Upload>;
 }
 
 export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
@@ -129,8 +129,8 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     actOnModel: (name, action) => call(modelEntrySchema, `/api/models/${encodeURIComponent(name)}/${action}`, { method: 'POST' }),
     addModel: (model) => call(modelEntrySchema, '/api/models', withBody('POST', model)),
     limitDownloads: (limits) => call(modelLimitsSchema, '/api/models/limits', withBody('PUT', limits)),
-    picture: async (filename) => (await ask(imageUrl(filename))).blob(),
-    readPicture: (picture) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': picture.type }, body: picture }),
+    image: async (filename) => (await ask(imageUrl(filename))).blob(),
+    readImage: (image) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': image.type }, body: image }),
   };
 }
 
@@ -145,7 +145,7 @@ function queryString(query: Partial<JobQuery>): URLSearchParams {
   return new URLSearchParams(Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])));
 }
 
-/** Address of a picture, or of a small version of it. */
+/** Address of an image, or of a small version of it. */
 export function imageUrl(filename: string, width?: (typeof THUMBNAIL_WIDTHS)[number]): string {
   return `/api/image/${encodeURIComponent(filename)}${width === undefined ? '' : `?w=${width}`}`;
 }

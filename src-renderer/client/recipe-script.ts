@@ -1,6 +1,6 @@
 import type { TextToImageParams } from '#shared/domain/job.ts';
 
-/** Programs that make the same picture again, to be pasted into a terminal; each fetches both files. */
+/** Programs that make the same image again, to be pasted into a terminal; each fetches both files. */
 
 export interface ServerAddress {
   /** `http://name:port`, or `https:` behind a proxy. */
@@ -9,7 +9,7 @@ export interface ServerAddress {
   key: string | null;
 }
 
-/** For a browser's console or Node 22 and later; prints the addresses of both pictures. */
+/** For a browser's console or Node 22 and later; prints the addresses of both images. */
 export function javaScriptProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
   const token = key === null ? '' : `?token=${key}`;
   return `const ws = new WebSocket('${origin.replace(/^http/, 'ws')}/api/ws${token}');
@@ -91,13 +91,13 @@ while True:
         break
 for name in (message["result"]["filename"], message["result"]["upscaled_filename"]):
     request = urllib.request.Request(f"{SERVER}/api/image/{urllib.request.quote(name)}"${key === null ? '' : `, headers={"Authorization": "Bearer ${key}"}`})
-    with urllib.request.urlopen(request) as picture, open(name, "wb") as file:
-        file.write(picture.read())
+    with urllib.request.urlopen(request) as image, open(name, "wb") as file:
+        file.write(image.read())
     print(name)
 `;
 }
 
-/** Jobs are made over a WebSocket, which curl does not speak in scripts: these commands fetch the two files of a finished picture. */
+/** Jobs are made over a WebSocket, which curl does not speak in scripts: these commands fetch the two files of a finished image. */
 export function curlCommands({ origin, key }: ServerAddress, filenames: readonly string[]): string {
   const authorization = key === null ? '' : `-H ${shellString(`Authorization: Bearer ${key}`)} `;
   return filenames

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useStudio } from './use-studio.ts';
 
-/** Takes a picture file dropped anywhere on the window and fills the form with its recipe. */
+/** Takes an image file dropped anywhere on the window and fills the form with its recipe. */
 export function DropRecipe() {
   const { t } = useTranslation();
   const reuseFile = useStudio((state) => state.reuseFile);

@@ -1,7 +1,7 @@
 import { X } from 'lucide-react';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
-import { errorText } from '../i18n/told.ts';
+import { errorText } from '../i18n/error-text.ts';
 import type { Notice } from '../store/notices-slice.ts';
 import { useStudio } from './use-studio.ts';
 

@@ -14,7 +14,7 @@ interface RecipeDialogProps {
   onClose(): void;
 }
 
-/** What stands in a picture's file, read from the file itself: the original's or the enlargement's. */
+/** What stands in an image's file, read from the file itself: the original's or the upscaled image's. */
 export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDialogProps) {
   const { t } = useTranslation();
   const readFile = useStudio((state) => state.readFile);

@@ -2,15 +2,15 @@ import { HttpFailure } from '../client/http.ts';
 import { useStudio } from './use-studio.ts';
 
 /** Puts something on the clipboard and says so, or says why not. */
-export function useCopy(): { copyText: (text: string) => void; copyPicture: (url: string) => void } {
-  const tell = useStudio((state) => state.tell);
+export function useCopy(): { copyText: (text: string) => void; copyImage: (url: string) => void } {
+  const notify = useStudio((state) => state.notify);
   const told = (work: Promise<void>) => {
     work.then(
-      () => tell({ tone: 'info', text: 'copied' }),
-      (failure: unknown) => tell({ tone: 'error', code: 'clipboard', message: failure instanceof Error ? failure.message : String(failure) }),
+      () => notify({ tone: 'info', text: 'copied' }),
+      (failure: unknown) => notify({ tone: 'error', code: 'clipboard', message: failure instanceof Error ? failure.message : String(failure) }),
     );
   };
-  return { copyText: (text) => told(writeText(text)), copyPicture: (url) => told(writePicture(url)) };
+  return { copyText: (text) => told(writeText(text)), copyImage: (url) => told(writeImage(url)) };
 }
 
 /** A page that came over plain http from another machine has no clipboard API: the older way is taken there. */
@@ -26,10 +26,10 @@ async function writeText(text: string): Promise<void> {
   if (!isDone) throw new Error('The browser does not let this page copy.');
 }
 
-async function writePicture(url: string): Promise<void> {
-  const picture = fetch(url).then((response) => {
+async function writeImage(url: string): Promise<void> {
+  const image = fetch(url).then((response) => {
     if (!response.ok) throw new HttpFailure('unknown_image', response.statusText);
     return response.blob();
   });
-  await navigator.clipboard.write([new ClipboardItem({ 'image/png': picture })]);
+  await navigator.clipboard.write([new ClipboardItem({ 'image/png': image })]);
 }

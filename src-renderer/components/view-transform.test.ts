@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { fitInto } from './fitted.ts';
+import { fitInto } from './box-size.ts';
 import { centered, clampView, zoomAt } from './view-transform.ts';
 
 test('zooming keeps what is under the pointer under it', () => {
   const at = { x: 100, y: -40 };
   const before = { scale: 2, x: 30, y: 10 };
   const after = zoomAt(before, 1.7, at, 10);
-  // the picture's own coordinate under the pointer, in fitted pixels from its centre
+  // the image's own coordinate under the pointer, in fitted pixels from its centre
   expect((at.x - after.x) / after.scale).toBeCloseTo((at.x - before.x) / before.scale, 9);
   expect((at.y - after.y) / after.scale).toBeCloseTo((at.y - before.y) / before.scale, 9);
 });
@@ -16,7 +16,7 @@ test('the scale stays between the fitted size and the largest', () => {
   expect(zoomAt(centered, 100, { x: 5, y: 5 }, 8).scale).toBe(8);
 });
 
-test('a picture larger than its box can be moved to its edges and no further, a smaller one stays in the middle', () => {
+test('an image larger than its box can be moved to its edges and no further, a smaller one stays in the middle', () => {
   const fit = { width: 400, height: 200 };
   const box = { width: 400, height: 300 };
   expect(clampView({ scale: 2, x: 999, y: 999 }, fit, box)).toEqual({ scale: 2, x: 200, y: 50 });
@@ -34,6 +34,6 @@ test.each([
     { width: 512, height: 256 },
     { width: 300, height: 150 },
   ],
-])('fits into %j a picture of %j', (box, shape, expected) => {
+])('fits into %j an image of %j', (box, shape, expected) => {
   expect(fitInto(box, shape)).toEqual(expected);
 });

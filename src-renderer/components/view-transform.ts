@@ -1,6 +1,6 @@
-import type { BoxSize } from './fitted.ts';
+import type { BoxSize } from './box-size.ts';
 
-/** Where the picture is on the screen: its scale over the fitted size and its centre's distance from the middle of the box, in CSS pixels. */
+/** Where the image is on the screen: its scale over the fitted size and its centre's distance from the middle of the box, in CSS pixels. */
 export interface View {
   scale: number;
   x: number;
@@ -16,7 +16,7 @@ export function zoomAt(view: View, factor: number, at: { x: number; y: number },
   return { scale, x: at.x - (at.x - view.x) * grown, y: at.y - (at.y - view.y) * grown };
 }
 
-/** Keeps the picture over the box: no further than its edges, in the middle where it is smaller than the box. */
+/** Keeps the image over the box: no further than its edges, in the middle where it is smaller than the box. */
 export function clampView(view: View, fit: BoxSize, box: BoxSize): View {
   const clamp = (offset: number, shown: number, room: number) => {
     const most = Math.max(0, (shown - room) / 2);

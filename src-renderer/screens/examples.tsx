@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { useStudio } from '../components/use-studio.ts';
 import type { en } from '../i18n/en.ts';
-import { type Scene, SceneSign } from './scene-sign.tsx';
+import { type Scene, SceneIcon } from './scene-icon.tsx';
 
 type ExampleName = keyof typeof en.example;
 
@@ -14,7 +14,7 @@ const examples: ReadonlyArray<{ name: ExampleName; scene: Scene }> = [
   { name: 'balloon', scene: { sky: '#9ad6f7', ground: '#e0b872', light: '#fff3b0', subject: '#ef7d2d' } },
 ];
 
-/** What the empty stage offers: one click writes the prompt and makes the picture. */
+/** What the empty stage offers: one click writes the prompt and makes the image. */
 export function Examples() {
   const { t } = useTranslation();
   const editDraft = useStudio((state) => state.editDraft);
@@ -37,7 +37,7 @@ export function Examples() {
                 make();
               }}
             >
-              <SceneSign scene={scene} />
+              <SceneIcon scene={scene} />
               {t(`example.${name}`)}
             </button>
           </li>

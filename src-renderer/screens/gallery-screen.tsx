@@ -3,9 +3,9 @@ import { Check, Star } from 'lucide-react';
 import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
+import { useBoxSize } from '../components/box-size.ts';
 import { Button } from '../components/button.tsx';
-import { useBoxSize } from '../components/fitted.ts';
-import { PictureDialog } from '../components/picture-dialog.tsx';
+import { ImageDialog } from '../components/image-dialog.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { everything } from '../store/gallery-slice.ts';
 import type { Job } from '../store/jobs.ts';
@@ -16,7 +16,7 @@ const SMALLEST_TILE_PX = 168;
 const GAP_PX = 8;
 /** Between the pages that nobody waits for yet; none comes while the list moves, which would change its length under the scroll bar. */
 const LOAD_PAUSE_MS = 60;
-/** A tile that is scrolled past sooner is its words alone: no picture is asked for, and no button made that nobody could hit. */
+/** A tile that is scrolled past sooner is its words alone: no image is asked for, and no button made that nobody could hit. */
 const PASSING_MS = 80;
 
 /** Everything that was made on this machine. */
@@ -34,17 +34,17 @@ export function GalleryScreen() {
     <section aria-label={t('gallery.label')} className="flex h-full flex-col">
       <GalleryToolbar />
       <Grid onOpen={setOpenId} />
-      {open !== undefined && <PictureDialog job={open} onClose={() => setOpenId(null)} onPrevious={goTo(openIndex - 1)} onNext={goTo(openIndex + 1)} />}
+      {open !== undefined && <ImageDialog job={open} onClose={() => setOpenId(null)} onPrevious={goTo(openIndex - 1)} onNext={goTo(openIndex + 1)} />}
     </section>
   );
 }
 
-/** Only the rows on the screen exist. The list itself is loaded page by page to its end, so that the scroll bar and the End key reach the oldest picture. */
+/** Only the rows on the screen exist. The list itself is loaded page by page to its end, so that the scroll bar and the End key reach the oldest image. */
 function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const { t } = useTranslation();
   const gallery = useStudio((state) => state.gallery);
   const loadMore = useStudio((state) => state.loadMoreGallery);
-  const pick = useStudio((state) => state.pick);
+  const setSelection = useStudio((state) => state.setSelection);
   const state = useStudio((studio) => studio.galleryState);
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const [focused, setFocused] = useState(0);
@@ -80,9 +80,9 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'a' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      pick(gallery.map((job) => job.id));
+      setSelection(gallery.map((job) => job.id));
     }
-    if (event.key === 'Escape') pick([]);
+    if (event.key === 'Escape') setSelection([]);
     const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -gallery.length, End: gallery.length };
     const step = steps[event.key];
     if (step === undefined) return;
@@ -94,7 +94,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   };
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: arrow keys go from picture to picture
+    // biome-ignore lint/a11y/noStaticElementInteractions: arrow keys go from image to image
     <div ref={ref} className="relative min-h-0 flex-1 overflow-y-auto px-4" onKeyDown={onKeyDown}>
       {gallery.length === 0 ? (
         <Empty />
@@ -125,7 +125,7 @@ interface TileProps {
   index: number;
   /** Only one tile is a stop of the Tab key; arrow keys go on from there. */
   isReachable: boolean;
-  /** Pictures that the gallery has shown. */
+  /** Images that the gallery has shown. */
   shownBefore: Set<string>;
   onFocus: (index: number) => void;
   onOpen: (id: string) => void;
@@ -145,8 +145,8 @@ function useIsStaying(id: string, shownBefore: Set<string>): boolean {
   return isStaying;
 }
 
-/** Its loading ends with it: browsers go on loading a picture that has left the page, and those in view would wait behind all that were scrolled past. */
-function TilePicture({ url }: { url: string }) {
+/** Its loading ends with it: browsers go on loading an image that has left the page, and those in view would wait behind all that were scrolled past. */
+function TileImage({ url }: { url: string }) {
   const load = useCallback(
     (image: HTMLImageElement) => {
       image.src = url;
@@ -160,16 +160,16 @@ function TilePicture({ url }: { url: string }) {
 /** Scrolling renders the grid again, but not the tiles that stay. */
 const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen }: TileProps) {
   const { t } = useTranslation();
-  const isPicked = useStudio((state) => state.picked.has(job.id));
+  const isSelected = useStudio((state) => state.selection.has(job.id));
   const store = useStudioStore();
-  const { togglePick, pickTo, star, remove } = store.getState();
+  const { toggleSelected, selectTo, star, remove } = store.getState();
   const prompt = job.params?.prompt ?? '';
-  const toggle = () => togglePick(job.id);
+  const toggle = () => toggleSelected(job.id);
   const tabIndex = isReachable ? 0 : -1;
   const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, window.devicePixelRatio > 1 ? 384 : 256);
   const isStaying = useIsStaying(job.id, shownBefore);
   return (
-    <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isPicked ? 'ring-3 ring-accent' : ''}`}>
+    <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isSelected ? 'ring-3 ring-accent' : ''}`}>
       <button
         type="button"
         data-index={index}
@@ -178,8 +178,8 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         className="size-full -outline-offset-2"
         onFocus={() => onFocus(index)}
         onClick={(event) => {
-          if (event.shiftKey) pickTo(job.id);
-          else if (event.ctrlKey || event.metaKey || store.getState().picked.size > 0) toggle();
+          if (event.shiftKey) selectTo(job.id);
+          else if (event.ctrlKey || event.metaKey || store.getState().selection.size > 0) toggle();
           else onOpen(job.id);
         }}
         onKeyDown={(event) => {
@@ -189,27 +189,27 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         }}
       >
         <span className="absolute inset-x-3 top-3 line-clamp-5 break-words text-left text-xs text-muted">{prompt}</span>
-        {url !== null && isStaying && <TilePicture url={url} />}
+        {url !== null && isStaying && <TileImage url={url} />}
       </button>
       {isStaying && !job.isDeleted && (
-        <p className="pointer-events-none absolute inset-x-0 bottom-0 bg-over-picture px-2 py-1 text-xs text-on-picture opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+        <p className="pointer-events-none absolute inset-x-0 bottom-0 bg-over-image px-2 py-1 text-xs text-on-image opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
           <span className="line-clamp-2 break-words">{prompt}</span>
         </p>
       )}
-      {job.isStarred && <Star size={16} aria-hidden fill="currentColor" className="absolute top-2 right-2 text-on-picture drop-shadow-[0_0_2px_#000]" />}
-      {(isStaying || isPicked) && (
+      {job.isStarred && <Star size={16} aria-hidden fill="currentColor" className="absolute top-2 right-2 text-on-image drop-shadow-[0_0_2px_#000]" />}
+      {(isStaying || isSelected) && (
         <button
           type="button"
           tabIndex={tabIndex}
           aria-label={t('gallery.pick', { prompt })}
-          aria-pressed={isPicked}
+          aria-pressed={isSelected}
           className="absolute top-1 left-1 flex size-8 items-center justify-center opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 aria-pressed:opacity-100"
-          onClick={(event) => (event.shiftKey ? pickTo(job.id) : toggle())}
+          onClick={(event) => (event.shiftKey ? selectTo(job.id) : toggle())}
         >
           <span
-            className={`flex size-5 items-center justify-center rounded-full border-2 border-on-picture ${isPicked ? 'bg-accent text-on-accent' : 'bg-over-picture'}`}
+            className={`flex size-5 items-center justify-center rounded-full border-2 border-on-image ${isSelected ? 'bg-accent text-on-accent' : 'bg-over-image'}`}
           >
-            {isPicked && <Check size={12} strokeWidth={3} aria-hidden />}
+            {isSelected && <Check size={12} strokeWidth={3} aria-hidden />}
           </span>
         </button>
       )}

@@ -11,10 +11,10 @@ import { anyDates, type Dates } from '../store/date-range.ts';
 
 const SEARCH_DELAY_MS = 200;
 
-/** What the gallery shows, or what to do with the pictures that were picked in it. */
+/** What the gallery shows, or what to do with the images that were selection in it. */
 export function GalleryToolbar() {
-  const isPicking = useStudio((state) => state.picked.size > 0);
-  return isPicking ? <PickedBar /> : <Filters />;
+  const isSelecting = useStudio((state) => state.selection.size > 0);
+  return isSelecting ? <SelectionBar /> : <Filters />;
 }
 
 /** Where there is little room the filters are folded away behind a button. */
@@ -50,7 +50,7 @@ function PromptSearch() {
   const [query, setQuery] = useState(asked);
   const latest = useRef(asked);
   useEffect(() => {
-    // taken away from elsewhere: all pictures are to be shown again
+    // taken away from elsewhere: all images are to be shown again
     if (asked === '' && latest.current !== '') setQuery('');
     latest.current = asked;
   }, [asked]);
@@ -132,7 +132,7 @@ function SizeFilter() {
   );
 }
 
-/** Who asked for a picture; hidden where the server does not tell who its clients are, or has only one. */
+/** Who asked for an image; hidden where the server does not tell who its clients are, or has only one. */
 function ClientFilter() {
   const { t } = useTranslation();
   const client = useStudio((state) => state.galleryFilter.client);
@@ -197,10 +197,10 @@ function DateFilter() {
 /** Deletes for good, so it is asked for twice. */
 function EmptyBin() {
   const { t } = useTranslation();
-  const hasPictures = useStudio((state) => state.gallery.length > 0);
+  const hasImages = useStudio((state) => state.gallery.length > 0);
   const emptyBin = useStudio((state) => state.emptyBin);
   const [isSure, setSure] = useState(false);
-  if (!hasPictures) return null;
+  if (!hasImages) return null;
   return (
     <Button
       tone="danger"
@@ -216,20 +216,20 @@ function EmptyBin() {
   );
 }
 
-function PickedBar() {
+function SelectionBar() {
   const { t } = useTranslation();
-  const picked = useStudio((state) => state.picked);
+  const selection = useStudio((state) => state.selection);
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
-  const { star, remove, restore, pick } = useStudioStore().getState();
-  const ids = [...picked];
+  const { star, remove, restore, setSelection } = useStudioStore().getState();
+  const ids = [...selection];
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-3">
-      <p className="mr-auto text-sm font-medium">{t('gallery.picked', { count: picked.size })}</p>
+      <p className="mr-auto text-sm font-medium">{t('gallery.picked', { count: selection.size })}</p>
       {isBin ? (
         <Button
           onClick={() => {
             restore(ids);
-            pick([]);
+            setSelection([]);
           }}
         >
           <Undo2 size={16} aria-hidden />
@@ -246,7 +246,7 @@ function PickedBar() {
           </Button>
         </>
       )}
-      <Button tone="quiet" onClick={() => pick([])}>
+      <Button tone="quiet" onClick={() => setSelection([])}>
         {t('gallery.unpick')}
       </Button>
     </div>

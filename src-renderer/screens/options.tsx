@@ -8,15 +8,15 @@ import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio } from '../components/use-studio.ts';
-import { problemText } from '../i18n/told.ts';
+import { problemText } from '../i18n/problem-text.ts';
 import { limits } from '../store/draft.ts';
-import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/picture-size.ts';
+import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/image-size.ts';
 
 const UPSCALE = 4;
 /** Side of the squares that the bundled checkpoints draw best. */
 const CLEAREST_PX = 256;
 
-/** Everything about the picture but its words. */
+/** Everything about the image but its words. */
 export function Options() {
   const { t } = useTranslation();
   return (
@@ -86,7 +86,7 @@ function SizeOptions() {
       <Segmented
         label={t('options.shape')}
         value={isFreeShown ? null : preset.ratio}
-        options={ratios.map((ratio) => ({ value: ratio, label: <RatioSign ratio={ratio} />, title: ratio }))}
+        options={ratios.map((ratio) => ({ value: ratio, label: <RatioIcon ratio={ratio} />, title: ratio }))}
         onChange={(ratio) => choose(ratio, preset?.baseSidePx ?? baseSidesPx[0])}
       />
       <Segmented
@@ -118,7 +118,7 @@ function SizeOptions() {
 }
 
 /** The shape itself, drawn small, and its name for screen readers. */
-function RatioSign({ ratio }: { ratio: Ratio }) {
+function RatioIcon({ ratio }: { ratio: Ratio }) {
   const [across = 1, down = 1] = ratio.split(':').map(Number);
   const longest = Math.max(across, down);
   return (
@@ -215,7 +215,7 @@ function ModelOption() {
   );
 }
 
-/** What a picture of this size took here, or the last one of another size. */
+/** What an image of this size took here, or the last one of another size. */
 function MeasuredTime({ checkpoint, measured }: { checkpoint: string; measured: Info['queue']['measured'] }) {
   const { t, i18n } = useTranslation();
   const draft = useStudio((state) => state.draft);

@@ -6,13 +6,13 @@ import { Field } from '../components/field.tsx';
 import { MarkedTextarea } from '../components/marked-textarea.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
-import { problemText } from '../i18n/told.ts';
+import { problemText } from '../i18n/problem-text.ts';
 import { cutOf } from '../store/tokens-slice.ts';
 import { StyleChips } from './style-chips.tsx';
 
 const COUNT_DELAY_MS = 150;
 
-/** The prompt and the button that makes it a picture. */
+/** The prompt and the button that makes it an image. */
 export function PromptBox() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
@@ -112,7 +112,7 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
   );
 }
 
-/** Keeping a prompt, and taking one from a picture file. */
+/** Keeping a prompt, and taking one from an image file. */
 function PromptTools() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
@@ -139,8 +139,8 @@ function PromptTools() {
         accept="image/png"
         hidden
         onChange={(event) => {
-          const picture = event.target.files?.[0];
-          if (picture !== undefined) reuseFile(picture);
+          const image = event.target.files?.[0];
+          if (image !== undefined) reuseFile(image);
           event.target.value = '';
         }}
       />

@@ -1,20 +1,20 @@
 import { TriangleAlert, X } from 'lucide-react';
 import { type ReactNode, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import { fitInto, useBoxSize } from '../components/box-size.ts';
 import { Button } from '../components/button.tsx';
-import { fitInto, useBoxSize } from '../components/fitted.ts';
-import { PictureActions } from '../components/picture-actions.tsx';
-import { PictureView } from '../components/picture-view.tsx';
+import { ImageActions } from '../components/image-actions.tsx';
+import { ImageView } from '../components/image-view.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { TimeLeft } from '../components/time-left.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
+import { errorText } from '../i18n/error-text.ts';
 import { phaseText } from '../i18n/phase-text.ts';
-import { errorText } from '../i18n/told.ts';
 import { isCancellable, isOver, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { Examples } from './examples.tsx';
 
-/** The picture on show, from its first preview to its enlargement, always in the same frame. */
+/** The image on show, from its first preview to its upscaled image, always in the same frame. */
 export function Stage() {
   const { t } = useTranslation();
   const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
@@ -23,7 +23,7 @@ export function Stage() {
   if (job === undefined && !isAsked) return <Examples />;
   return (
     <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
-      <div className="min-h-0 flex-1">{job === undefined ? <div className="h-full rounded-lg bg-sunken" /> : <Picture job={job} />}</div>
+      <div className="min-h-0 flex-1">{job === undefined ? <div className="h-full rounded-lg bg-sunken" /> : <StageImage job={job} />}</div>
       <div className="flex min-h-24 flex-col justify-center gap-2">
         {job !== undefined && (
           <>
@@ -36,7 +36,7 @@ export function Stage() {
   );
 }
 
-/** Left and right go to the picture made after and before the one on the stage, wherever the focus is that does not use these keys itself. */
+/** Left and right go to the image made after and before the one on the stage, wherever the focus is that does not use these keys itself. */
 function useArrowKeys(): void {
   const store = useStudioStore();
   useEffect(() => {
@@ -56,7 +56,7 @@ function useArrowKeys(): void {
   }, [store]);
 }
 
-function Picture({ job }: { job: Job }) {
+function StageImage({ job }: { job: Job }) {
   const { t } = useTranslation();
   if (job.isDeleted) return <Message>{t('stage.deleted')}</Message>;
   if (job.status === 'cancelled') return <Message>{t('stage.cancelled')}</Message>;
@@ -71,7 +71,7 @@ function Picture({ job }: { job: Job }) {
   }
   if (job.filename !== null) {
     const { width = 1, height = 1, prompt = '' } = job.params ?? {};
-    return <PictureView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
+    return <ImageView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
   }
   return <Forming job={job} />;
 }
@@ -80,7 +80,7 @@ function Message({ children }: { children: ReactNode }) {
   return <div className="flex h-full flex-col items-center justify-center gap-2 rounded-lg bg-sunken p-6 text-muted">{children}</div>;
 }
 
-/** The frame of a picture that does not exist yet, with what can be seen of it so far. */
+/** The frame of an image that does not exist yet, with what can be seen of it so far. */
 function Forming({ job }: { job: Job }) {
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const shape = job.params ?? { width: 1, height: 1 };
@@ -121,7 +121,7 @@ function Caption({ job }: { job: Job }) {
   );
 }
 
-/** Under the picture: how far it is, or what can be done with it. */
+/** Under the image: how far it is, or what can be done with it. */
 function Below({ job }: { job: Job }) {
   const { t } = useTranslation();
   const cancel = useStudio((state) => state.cancel);
@@ -157,7 +157,7 @@ function Below({ job }: { job: Job }) {
       </div>
     );
   }
-  if (job.status === 'completed') return job.params === null ? null : <PictureActions job={job} params={job.params} />;
+  if (job.status === 'completed') return job.params === null ? null : <ImageActions job={job} params={job.params} />;
   return job.params === null ? null : (
     <Button className="self-start" onClick={() => retry(job.id)}>
       {t('stage.retry')}

@@ -6,8 +6,8 @@ import { Fact, Facts } from '../components/facts.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useStudio } from '../components/use-studio.ts';
+import { errorText } from '../i18n/error-text.ts';
 import { phaseText } from '../i18n/phase-text.ts';
-import { errorText } from '../i18n/told.ts';
 import { isOver } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { trialJob } from '../store/welcome-slice.ts';
@@ -16,7 +16,7 @@ import { providerText } from './settings/machine-section.tsx';
 import { ModelRow } from './settings/models-section.tsx';
 import { FolderSetting } from './settings/storage-section.tsx';
 
-/** The first run on one page: language, where pictures go, what the machine can do, and which model. Closing it in any way is an answer too. */
+/** The first run on one page: language, where images go, what the machine can do, and which model. Closing it in any way is an answer too. */
 export function WelcomeDialog() {
   const { t } = useTranslation();
   const close = useStudio((state) => state.closeWelcome);
@@ -92,7 +92,7 @@ function Folder() {
   return <Part title={t('welcome.folder')}>{settings === null ? <KeyNeeded /> : <FolderSetting settings={settings} />}</Part>;
 }
 
-/** Device, memory and disk as the server has them, and the seconds that one small picture took. */
+/** Device, memory and disk as the server has them, and the seconds that one small image took. */
 function Machine() {
   const { t, i18n } = useTranslation();
   const devices = useStudio((state) => state.devices);
@@ -128,7 +128,7 @@ function Machine() {
   );
 }
 
-/** Makes a small picture and tells how long it took, measured by the server. */
+/** Makes a small image and tells how long it took, measured by the server. */
 function Trial() {
   const { t, i18n } = useTranslation();
   const start = useStudio((state) => state.startTrial);

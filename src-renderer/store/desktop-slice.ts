@@ -16,13 +16,13 @@ export interface DesktopSlice {
   /** Opens the system's folder chooser; null when nothing was chosen. */
   chooseFolder(): Promise<string | null>;
   /** Does what a menu item, a link, a dropped file or a clicked notification asks for. */
-  obey(command: DesktopCommand): void;
+  runCommand(command: DesktopCommand): void;
 }
 
 export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<StudioState, [], [], DesktopSlice> {
   return (set, get) => {
-    function tellRefusal(thrown: unknown): null {
-      get().tell({ tone: 'error', code: 'desktop', message: thrown instanceof Error ? thrown.message : String(thrown) });
+    function notifyRefusal(thrown: unknown): null {
+      get().notify({ tone: 'error', code: 'desktop', message: thrown instanceof Error ? thrown.message : String(thrown) });
       return null;
     }
 
@@ -31,30 +31,30 @@ export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<Studio
       desktopSettings: null,
 
       refreshDesktopSettings() {
-        desktop?.ask({ call: 'getSettings' }).then((desktopSettings) => set({ desktopSettings }), tellRefusal);
+        desktop?.ask({ call: 'getSettings' }).then((desktopSettings) => set({ desktopSettings }), notifyRefusal);
       },
 
       changeDesktopSettings(change) {
-        desktop?.ask({ call: 'changeSettings', change }).then((desktopSettings) => set({ desktopSettings }), tellRefusal);
+        desktop?.ask({ call: 'changeSettings', change }).then((desktopSettings) => set({ desktopSettings }), notifyRefusal);
       },
 
       update: null,
 
       askUpdate(call) {
-        desktop?.ask({ call }).then((update) => set({ update }), tellRefusal);
+        desktop?.ask({ call }).then((update) => set({ update }), notifyRefusal);
       },
 
       showInFolder(filename) {
         desktop?.ask({ call: 'showInFolder', filename }).then((isShown) => {
-          if (!isShown) get().tell({ tone: 'error', code: 'unknown_image', message: filename });
-        }, tellRefusal);
+          if (!isShown) get().notify({ tone: 'error', code: 'unknown_image', message: filename });
+        }, notifyRefusal);
       },
 
       async chooseFolder() {
-        return (await desktop?.ask({ call: 'chooseFolder' }).catch(tellRefusal)) ?? null;
+        return (await desktop?.ask({ call: 'chooseFolder' }).catch(notifyRefusal)) ?? null;
       },
 
-      obey(command) {
+      runCommand(command) {
         switch (command.command) {
           case 'go':
             return get().show(command.screen === 'create' ? 'make' : command.screen);

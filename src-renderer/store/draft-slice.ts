@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { Upload } from '#shared/protocol/http.ts';
-import { recipeOf } from '../client/picture-recipe.ts';
+import { recipeOf } from '../client/image-recipe.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
 import type { StudioDeps, StudioState } from './studio-store.ts';
@@ -16,7 +16,7 @@ export interface DraftSlice {
   problems: Problems;
   /** Prompts that were made, newest first, each once. */
   prompts: readonly string[];
-  /** The seed of the last picture asked for, to go back to. */
+  /** The seed of the last image asked for, to go back to. */
   lastSeed: number | null;
   /** Changes fields; what was wrong with them is forgotten until the next check. */
   editDraft(change: Partial<Draft>): void;
@@ -28,9 +28,9 @@ export interface DraftSlice {
   reuse(params: Partial<TextToImageParams>): void;
   /** Writes values into the form as if they were typed, and checks them: from a link, by the names of the contract. */
   fill(params: Readonly<Record<string, string | number>>): void;
-  /** Fills the form with the recipe in a picture file, or tells that there is none. */
-  reuseFile(picture: Blob): void;
-  /** What one of the server's picture files tells of itself; null, and told, where it cannot be read. */
+  /** Fills the form with the recipe in an image file, or tells that there is none. */
+  reuseFile(image: Blob): void;
+  /** What one of the server's image files tells of itself; null, and told, where it cannot be read. */
   readFile(filename: string): Promise<Upload | null>;
   /** Sends the jobs of the form; false, with `problems` filled in, where a field is wrong. */
   make(): boolean;
@@ -78,21 +78,21 @@ export function createDraftSlice({ storage, windowStorage, http, randomSeed }: S
         get().checkFields();
       },
 
-      reuseFile(picture) {
-        http.readPicture(picture).then((upload) => {
+      reuseFile(image) {
+        http.readImage(image).then((upload) => {
           const params = recipeOf(upload);
-          if (params === null) return get().tell({ tone: 'error', code: 'no_recipe', message: '' });
+          if (params === null) return get().notify({ tone: 'error', code: 'no_recipe', message: '' });
           get().reuse(params);
           get().show('make');
-          get().tell({ tone: 'info', text: 'recipeRead' });
-        }, get().tellFailure);
+          get().notify({ tone: 'info', text: 'recipeRead' });
+        }, get().notifyFailure);
       },
 
       async readFile(filename) {
         try {
-          return await http.readPicture(await http.picture(filename));
+          return await http.readImage(await http.image(filename));
         } catch (failure) {
-          get().tellFailure(failure);
+          get().notifyFailure(failure);
           return null;
         }
       },

@@ -16,7 +16,7 @@ export const draftSchema = z.object({
 });
 export type Draft = z.infer<typeof draftSchema>;
 
-/** The first picture is 256 x 256: the bundled checkpoint draws its subjects most clearly at that size. */
+/** The first image is 256 x 256: the bundled checkpoint draws its subjects most clearly at that size. */
 export const firstDraft: Draft = {
   prompt: '',
   width: '256',

@@ -30,9 +30,9 @@ export interface GallerySlice {
   /** Cursor of the next page; null at the end. */
   galleryNext: number | null;
   galleryState: 'idle' | 'loading' | 'failed';
-  /** Pictures picked for an action on all of them. */
-  picked: ReadonlySet<string>;
-  /** Sizes that pictures of the gallery have, the most frequent first. */
+  /** Images selection for an action on all of them. */
+  selection: ReadonlySet<string>;
+  /** Sizes that images of the gallery have, the most frequent first. */
   gallerySizes: Sizes['sizes'];
   /** Asks what there is to filter by: sizes and clients. */
   refreshGalleryChoices(): void;
@@ -47,12 +47,12 @@ export interface GallerySlice {
   restore(ids: string[]): void;
   /** Deletes what lies in the bin for good. */
   emptyBin(): void;
-  pick(ids: Iterable<string>): void;
-  /** Picks a picture, or unpicks it. */
-  togglePick(id: string): void;
-  /** Picks everything between the picture that was picked last and this one. */
-  pickTo(id: string): void;
-  /** A job has another status now: a finished picture belongs in the gallery, a deleted one does not. */
+  setSelection(ids: Iterable<string>): void;
+  /** Picks an image, or unpicks it. */
+  toggleSelected(id: string): void;
+  /** Picks everything between the image that was selection last and this one. */
+  selectTo(id: string): void;
+  /** A job has another status now: a finished image belongs in the gallery, a deleted one does not. */
   jobChanged(job: Job): void;
 }
 
@@ -62,7 +62,7 @@ const FILTER_KEY = 'zimage.gallery-filter';
 export function createGallerySlice({ http, now, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
   /** Answers to an older question than the last one asked are of no use. */
   let asked = 0;
-  let lastPicked: string | null = null;
+  let anchorId: string | null = null;
 
   return (set, get) => {
     async function load(before: number | null): Promise<void> {
@@ -83,11 +83,11 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
       } catch (failure) {
         if (question !== asked) return;
         set({ galleryState: 'failed' });
-        get().tellFailure(failure);
+        get().notifyFailure(failure);
       }
     }
 
-    /** Changes one picture wherever it is shown. */
+    /** Changes one image wherever it is shown. */
     function update(id: string, change: (job: Job) => Job): void {
       const known = get().jobs[id];
       set({ gallery: get().gallery.map((job) => (job.id === id ? change(job) : job)) });
@@ -99,17 +99,17 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
       galleryFilter: readStored(windowStorage, FILTER_KEY, galleryFilterSchema, {}),
       galleryNext: null,
       galleryState: 'loading',
-      picked: new Set(),
+      selection: new Set(),
       gallerySizes: [],
 
       refreshGalleryChoices() {
-        http.sizes().then(({ sizes }) => set({ gallerySizes: sizes }), get().tellFailure);
+        http.sizes().then(({ sizes }) => set({ gallerySizes: sizes }), get().notifyFailure);
         get().refreshClients();
       },
 
       filterGallery(change) {
         const galleryFilter = { ...get().galleryFilter, ...change };
-        set({ galleryFilter, picked: new Set() });
+        set({ galleryFilter, selection: new Set() });
         writeStored(windowStorage, FILTER_KEY, galleryFilter);
         void load(null);
       },
@@ -131,20 +131,20 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
         get().starred(id, starred);
         http.star(id, starred).catch((failure: unknown) => {
           get().starred(id, !starred);
-          get().tellFailure(failure);
+          get().notifyFailure(failure);
         });
       },
 
       remove(ids) {
-        set({ picked: new Set() });
+        set({ selection: new Set() });
         Promise.all(ids.map((id) => http.remove(id))).then(
           () => {
             for (const id of ids) update(id, (job) => ({ ...job, isDeleted: true }));
             set({ gallery: get().gallery.filter((job) => !ids.includes(job.id)) });
-            get().tell({ tone: 'undo', deletedIds: ids });
+            get().notify({ tone: 'undo', deletedIds: ids });
           },
           (failure: unknown) => {
-            get().tellFailure(failure);
+            get().notifyFailure(failure);
             get().refreshGallery();
           },
         );
@@ -154,33 +154,33 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
         Promise.all(ids.map((id) => http.restore(id)))
           .then(() => {
             for (const id of ids) update(id, (job) => ({ ...job, isDeleted: false }));
-          }, get().tellFailure)
+          }, get().notifyFailure)
           .finally(() => get().refreshGallery());
       },
 
       emptyBin() {
         http.emptyBin().then(({ removed }) => {
-          get().tell({ tone: 'info', text: 'binEmptied', count: removed });
+          get().notify({ tone: 'info', text: 'binEmptied', count: removed });
           get().refreshGallery();
-        }, get().tellFailure);
+        }, get().notifyFailure);
       },
 
-      pick(ids) {
-        set({ picked: new Set(ids) });
+      setSelection(ids) {
+        set({ selection: new Set(ids) });
       },
 
-      togglePick(id) {
-        lastPicked = id;
-        const { picked } = get();
-        get().pick(picked.has(id) ? [...picked].filter((one) => one !== id) : [...picked, id]);
+      toggleSelected(id) {
+        anchorId = id;
+        const { selection } = get();
+        get().setSelection(selection.has(id) ? [...selection].filter((one) => one !== id) : [...selection, id]);
       },
 
-      pickTo(id) {
-        const { gallery, picked } = get();
-        const places = [lastPicked ?? id, id].map((one) => gallery.findIndex((job) => job.id === one)).sort((a, b) => a - b);
+      selectTo(id) {
+        const { gallery, selection } = get();
+        const places = [anchorId ?? id, id].map((one) => gallery.findIndex((job) => job.id === one)).sort((a, b) => a - b);
         const [first = 0, last = 0] = places;
-        lastPicked = id;
-        get().pick([...picked, ...gallery.slice(Math.max(0, first), last + 1).map((job) => job.id)]);
+        anchorId = id;
+        get().setSelection([...selection, ...gallery.slice(Math.max(0, first), last + 1).map((job) => job.id)]);
       },
 
       jobChanged(job) {

@@ -37,7 +37,7 @@ export interface JobsSlice {
   /** Takes over the server's order of the waiting jobs, and asks for those of the next ones whose params are not known yet. */
   takeOrder(ids: readonly string[]): void;
   /** Takes over what the server's list says; what only the live messages tell stays. */
-  learn(jobs: Job[]): void;
+  mergeJobs(jobs: Job[]): void;
 }
 
 export function createJobsSlice({ send, now, windowId, http, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
@@ -81,7 +81,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         set({ requests: rest });
       }
       if (message.code === 'disk_full') set({ isDiskFull: true });
-      else get().tell({ tone: 'error', code: message.code, message: message.message });
+      else get().notify({ tone: 'error', code: message.code, message: message.message });
     }
 
     /** The job on the stage may be older than all that were listed, or be gone with another database. */
@@ -89,10 +89,10 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       const { selectedId, jobs } = get();
       if (selectedId === null || jobs[selectedId]?.params) return;
       try {
-        get().learn([jobFromRecord(await http.job(selectedId))]);
+        get().mergeJobs([jobFromRecord(await http.job(selectedId))]);
       } catch (failure) {
         set({ selectedId: null });
-        get().tellFailure(failure);
+        get().notifyFailure(failure);
       }
     }
 
@@ -164,10 +164,10 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       refreshJobs: oneAtATime(() =>
         http.listJobs({ limit: SHOWN_JOBS }).then(
           (page) => {
-            get().learn(page.jobs.map(jobFromRecord));
+            get().mergeJobs(page.jobs.map(jobFromRecord));
             void findOnStage();
           },
-          (failure: unknown) => get().tellFailure(failure),
+          (failure: unknown) => get().notifyFailure(failure),
         ),
       ),
 
@@ -181,10 +181,10 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         if (moved.length > 0) set({ jobs });
         const unknown = ids.slice(0, LOOKED_UP).filter((id) => !jobs[id]?.params);
         if (unknown.length === 0) return;
-        Promise.all(unknown.map((id) => http.job(id))).then((records) => get().learn(records.map(jobFromRecord)), get().tellFailure);
+        Promise.all(unknown.map((id) => http.job(id))).then((records) => get().mergeJobs(records.map(jobFromRecord)), get().notifyFailure);
       },
 
-      learn(listed) {
+      mergeJobs(listed) {
         const known = get().jobs;
         const jobs = withoutOldest(known, get().selectedId);
         for (const job of listed) {

@@ -13,7 +13,7 @@ export interface Job {
   /** Milliseconds since 1970. */
   createdAtMs: number;
   progress: JobProgress | null;
-  /** The latest small picture of a running job, as a data URL. */
+  /** The latest small image of a running job, as a data URL. */
   preview: string | null;
   filename: string | null;
   upscaledFilename: string | null;
@@ -21,7 +21,7 @@ export interface Job {
   position: number | null;
   /** When it will be done, as measured on the server's machine; milliseconds since 1970. */
   finishAtMs: number | null;
-  /** True where the server had this picture already. */
+  /** True where the server had this image already. */
   cached: boolean;
   checkpoint: string | null;
   /** Who asked for it first: this window's own id, or a script's. */
@@ -71,7 +71,7 @@ export function jobFromRecord(record: JobRecord): Job {
   };
 }
 
-/** `job` after a status message. The picture stays on show while the same job is enlarged. */
+/** `job` after a status message. The image stays on show while the same job is upscaled. */
 export function applyStatus(job: Job, message: JobStatusMessage, nowMs: number): Job {
   const status = message.status;
   const startsAnew = (status === 'pending' || status === 'processing') && isOver(job);
@@ -117,7 +117,7 @@ export function isOfWindow(job: Pick<Job, 'client'>): boolean {
 const MOST_KNOWN = 400;
 const KEPT_PAST = 200;
 
-/** A copy of `jobs` that does not grow for ever while scripts make pictures. */
+/** A copy of `jobs` that does not grow for ever while scripts make images. */
 export function withoutOldest(jobs: Jobs, keptId: string | null): Record<string, Job> {
   if (Object.keys(jobs).length <= MOST_KNOWN) return { ...jobs };
   const kept = new Set(pastJobs(jobs).slice(0, KEPT_PAST));

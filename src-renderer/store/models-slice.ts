@@ -28,7 +28,7 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
     return {
       models: null,
 
-      refreshModels: oneAtATime(() => http.models().then((models) => set({ models }), get().tellFailure)),
+      refreshModels: oneAtATime(() => http.models().then((models) => set({ models }), get().notifyFailure)),
 
       receiveModel(model) {
         const { models } = get();
@@ -43,7 +43,7 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
       },
 
       actOnModel(name, action) {
-        http.actOnModel(name, action).then(get().receiveModel, get().tellFailure);
+        http.actOnModel(name, action).then(get().receiveModel, get().notifyFailure);
       },
 
       async addModel(model) {
@@ -60,14 +60,14 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
         const take = (taken: ModelLimits) => {
           const { models } = get();
           if (models !== null) set({ models: { ...models, limits: taken } });
-          get().tell({ tone: 'info', text: 'saved' });
+          get().notify({ tone: 'info', text: 'saved' });
         };
-        http.limitDownloads(limits).then(take, get().tellFailure);
+        http.limitDownloads(limits).then(take, get().notifyFailure);
       },
 
       cudaPack: null,
 
-      refreshCudaPack: oneAtATime(() => http.cudaPack().then(get().receiveCudaPack, get().tellFailure)),
+      refreshCudaPack: oneAtATime(() => http.cudaPack().then(get().receiveCudaPack, get().notifyFailure)),
 
       receiveCudaPack(pack) {
         const before = get().cudaPack;
@@ -79,7 +79,7 @@ export function createModelsSlice({ http }: StudioDeps): StateCreator<StudioStat
       },
 
       actOnCudaPack(action) {
-        http.actOnCudaPack(action, action === 'install').then(get().receiveCudaPack, get().tellFailure);
+        http.actOnCudaPack(action, action === 'install').then(get().receiveCudaPack, get().notifyFailure);
       },
     };
   };

@@ -13,9 +13,9 @@ type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 export interface NoticesSlice {
   notices: readonly Notice[];
-  tell(notice: WithoutId<Notice>): void;
+  notify(notice: WithoutId<Notice>): void;
   /** For the failure of a call; a server that does not answer is told by the connection already. */
-  tellFailure(failure: unknown): void;
+  notifyFailure(failure: unknown): void;
   dismiss(id: number): void;
 }
 
@@ -25,16 +25,16 @@ export const createNoticesSlice: StateCreator<StudioState, [], [], NoticesSlice>
   let count = 0;
   return {
     notices: [],
-    tell(notice) {
+    notify(notice) {
       count += 1;
       // the same again takes the place of the first
       const others = get().notices.filter((shown) => notice.tone !== 'info' || shown.tone !== 'info' || shown.text !== notice.text);
       set({ notices: [...others, { ...notice, id: count }].slice(-SHOWN_AT_ONCE) });
     },
-    tellFailure(failure) {
+    notifyFailure(failure) {
       if (!(failure instanceof HttpFailure)) throw failure;
       if (failure.code === 'unreadable') get().foundOutdated();
-      else if (failure.code !== 'unreachable') get().tell({ tone: 'error', code: failure.code, message: failure.message });
+      else if (failure.code !== 'unreachable') get().notify({ tone: 'error', code: failure.code, message: failure.message });
     },
     dismiss(id) {
       set({ notices: get().notices.filter((notice) => notice.id !== id) });

@@ -10,7 +10,7 @@ function progress(stage: ProgressStage, current_step: number, stage_fraction?: n
 
 const job = { ...newJob('a'.repeat(64), 0), status: 'processing' as const };
 
-test('the bar never falls over a whole run, saving and enlarging included', () => {
+test('the bar never falls over a whole run, saving and upscaling included', () => {
   const steps = [
     job,
     { ...job, progress: progress('loading', 0, 0) },

@@ -43,7 +43,7 @@ export function overallProgress(job: Job): OverallProgress {
 }
 
 /**
- * Time until the job is done, enlargement included, as `mm:ss`; without one measured, or where that was too short, of the drawing steps alone. Null where
+ * Time until the job is done, upscaled image included, as `mm:ss`; without one measured, or where that was too short, of the drawing steps alone. Null where
  * nothing is known.
  */
 export function timeLeft(job: Job, { remaining }: OverallProgress, nowMs: number): string | null {

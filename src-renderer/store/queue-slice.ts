@@ -24,7 +24,7 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
           // the programs that are copied from here need the key then
           if (!info.access.from_this_machine && !info.access.open && get().network === null) get().refreshNetwork();
         },
-        (failure: unknown) => get().tellFailure(failure),
+        (failure: unknown) => get().notifyFailure(failure),
       ),
     ),
 
@@ -34,7 +34,7 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
         if (info !== null) set({ info: { ...info, queue } });
         get().takeOrder(queue.order);
       };
-      http.queue(action).then(take, get().tellFailure);
+      http.queue(action).then(take, get().notifyFailure);
     },
   });
 }

@@ -26,7 +26,7 @@ export interface ServerSlice {
   changeServerSettings(change: SettingsChange): Promise<HttpFailure | null>;
   refreshNetwork(): void;
   refreshClients(): void;
-  /** Asks what pictures can be made on; `again` has every device tried anew. */
+  /** Asks what images can be made on; `again` has every device tried anew. */
   refreshDevices(again: boolean): void;
   /** Adds what was logged since the last time. */
   refreshLog(): void;
@@ -41,7 +41,7 @@ export function createServerSlice({ http }: StudioDeps): StateCreator<StudioStat
           (answer) => set({ ...answer, isKeyMissing: false }),
           (failure: unknown) => {
             if (failure instanceof HttpFailure && failure.code === 'access_key_required') set({ isKeyMissing: true });
-            else get().tellFailure(failure);
+            else get().notifyFailure(failure);
           },
         ),
       );
@@ -64,7 +64,7 @@ export function createServerSlice({ http }: StudioDeps): StateCreator<StudioStat
         set({ isProbing: true });
         http
           .devices(again)
-          .then((devices) => set({ devices }), get().tellFailure)
+          .then((devices) => set({ devices }), get().notifyFailure)
           .finally(() => set({ isProbing: false }));
       },
 

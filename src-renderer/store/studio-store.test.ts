@@ -107,9 +107,9 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, 
     actOnModel: (name, action) => answer('actOnModel', () => ({ ...model, name, state: action === 'pause' ? 'paused' : 'downloading' })),
     addModel: () => Promise.reject(new HttpFailure('checkpoint_unsupported', 'this folder is a LlamaForCausalLM')),
     limitDownloads: (limits) => answer('limitDownloads', () => limits),
-    picture: () => answer('picture', () => new Blob()),
-    readPicture: () =>
-      answer('readPicture', () => ({
+    image: () => answer('image', () => new Blob()),
+    readImage: () =>
+      answer('readImage', () => ({
         format: 'png',
         width: 1,
         height: 1,
@@ -159,7 +159,7 @@ function makeOne(change: object = {}) {
   return world;
 }
 
-test('a picture is asked for with every param of the form, at the random seed', () => {
+test('an image is asked for with every param of the form, at the random seed', () => {
   const { sent, state } = makeOne();
   expect(sent).toEqual([
     {
@@ -172,7 +172,7 @@ test('a picture is asked for with every param of the form, at the random seed', 
   expect(state().draft.seed).toBe('1000');
 });
 
-test('several pictures take the seeds that follow, a fixed seed stays', () => {
+test('several images take the seeds that follow, a fixed seed stays', () => {
   const { sent } = makeOne({ count: '3', seedMode: 'fixed', seed: '7' });
   expect(sent.map((message) => message.type === 'create_job' && message.params.seed)).toEqual([7, 8, 9]);
 });
@@ -189,7 +189,7 @@ test('nothing is sent while a field is wrong, and the field is named', () => {
   expect(Object.keys(state().problems).sort()).toEqual(['prompt', 'width']);
 });
 
-test('the stage follows a job from its request to both pictures', () => {
+test('the stage follows a job from its request to both images', () => {
   const { state } = makeOne();
   state().receive(status(ID, 'pending', { request_id: 'w1-1', position: 1 }));
   expect(state().requests).toEqual({});
@@ -208,7 +208,7 @@ test('the stage follows a job from its request to both pictures', () => {
   expect(state().gallery.map((job) => job.id)).toEqual([ID]);
 });
 
-test('the stage stays on a picture that was chosen by hand', () => {
+test('the stage stays on an image that was chosen by hand', () => {
   const { state } = makeOne();
   state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
   state().select(null);
@@ -257,7 +257,7 @@ test("progress of a job that the window sees is not lost when the server's list 
     type: 'progress',
   } as const;
   state().receive({ type: 'job_progress', job_id: ID, progress });
-  state().learn([{ ...(state().jobs[ID] ?? expect.fail('the job is unknown')), progress: null }]);
+  state().mergeJobs([{ ...(state().jobs[ID] ?? expect.fail('the job is unknown')), progress: null }]);
   expect(state().jobs[ID]?.progress).toEqual(progress);
 });
 
@@ -266,7 +266,7 @@ test("cancel all clears what waits and cancels what runs for a window, not a scr
   const params = record(ID).params;
   state().submit([params]);
   state().receive(status(ID, 'processing', { request_id: 'w1-1' }));
-  state().learn([jobFromRecord(record(OTHER, { status: 'processing', result: null, clients: ['my-script'] }))]);
+  state().mergeJobs([jobFromRecord(record(OTHER, { status: 'processing', result: null, clients: ['my-script'] }))]);
   state().cancelAll();
   expect(sent.filter((message) => message.type === 'cancel_job').map((message) => message.job_id)).toEqual([ID]);
   expect(calls).toContain('queue clear');
@@ -316,7 +316,7 @@ test('an answer to an earlier search does not overwrite a later one', async () =
   expect(state().gallery.map((job) => job.params?.prompt)).toEqual(['a dog']);
 });
 
-test('a deleted picture leaves the gallery and the notice brings it back', async () => {
+test('a deleted image leaves the gallery and the notice brings it back', async () => {
   const { state, calls } = setUp({ records: [record(ID)] });
   state().refreshGallery();
   await settled();
@@ -341,7 +341,7 @@ test('a star that the server does not take is taken back and told', async () => 
   expect(state().notices).toMatchObject([{ tone: 'error', code: 'internal' }]);
 });
 
-test("another tool's picture fills what means the same here, sizes at the nearest that can be made", async () => {
+test("another tool's image fills what means the same here, sizes at the nearest that can be made", async () => {
   const { state } = setUp();
   state().show('gallery');
   state().reuseFile(new Blob());
@@ -350,7 +350,7 @@ test("another tool's picture fills what means the same here, sizes at the neares
   expect(state().screen).toBe('make');
 });
 
-test('a reload finds the picture on the stage again, also one older than the list', async () => {
+test('a reload finds the image on the stage again, also one older than the list', async () => {
   const { state, build } = setUp({ records: [record(OTHER)] });
   state().openJob(ID);
   state().show('gallery');
@@ -365,15 +365,15 @@ test('a reload finds the picture on the stage again, also one older than the lis
 
 test('menu, link, dropped file and notification of the desktop app reach the form and the stage', async () => {
   const { state } = setUp();
-  state().obey({ command: 'go', screen: 'settings' });
+  state().runCommand({ command: 'go', screen: 'settings' });
   expect(state().screen).toBe('settings');
-  state().obey({ command: 'fill', params: { prompt: 'a link', width: 999, seed: 7, model_type: 'int8', steps: 'many' } });
+  state().runCommand({ command: 'fill', params: { prompt: 'a link', width: 999, seed: 7, model_type: 'int8', steps: 'many' } });
   expect(state()).toMatchObject({ screen: 'make', draft: { prompt: 'a link', width: '999', seed: '7', seedMode: 'fixed', modelType: 'int8' } });
   expect(Object.keys(state().problems).sort()).toEqual(['steps', 'width']);
-  state().obey({ command: 'open_picture', name: 'x.png', png: new Uint8Array([1]) });
+  state().runCommand({ command: 'open_picture', name: 'x.png', png: new Uint8Array([1]) });
   await settled();
   expect(state().draft.prompt).toBe('a dog');
-  state().obey({ command: 'show_job', jobId: ID });
+  state().runCommand({ command: 'show_job', jobId: ID });
   await settled();
   expect(state()).toMatchObject({ screen: 'make', selectedId: ID });
   expect(state().jobs[ID]?.filename).toBe('f.png');
@@ -393,7 +393,7 @@ test("an update's state comes with answers and with commands", async () => {
   await settled();
   expect(asked).toEqual([{ call: 'getUpdate' }]);
   expect(state().update).toEqual({ state: 'none', checkedAt: null });
-  state().obey({ command: 'update', update: { state: 'checking' } });
+  state().runCommand({ command: 'update', update: { state: 'checking' } });
   expect(state().update).toEqual({ state: 'checking' });
 });
 
@@ -466,21 +466,21 @@ test('a window that watches scripts for days forgets the oldest jobs, not the on
   const id = (number: number) => String(number).padStart(64, '0');
   const old = Array.from({ length: 500 }, (_, number) => jobFromRecord(record(id(number), { created_at: number })));
   state().select(id(3));
-  state().learn([...old, jobFromRecord(record(OTHER, { status: 'pending', result: null, created_at: 0 }))]);
-  state().learn([]);
+  state().mergeJobs([...old, jobFromRecord(record(OTHER, { status: 'pending', result: null, created_at: 0 }))]);
+  state().mergeJobs([]);
   const known = Object.keys(state().jobs);
   expect(known).toHaveLength(202);
   expect(known).toEqual(expect.arrayContaining([id(3), id(499), OTHER]));
 });
 
-test('a range of the gallery is picked from the picture that was picked last', async () => {
+test('a range of the gallery is selection from the image that was selection last', async () => {
   const records = Array.from({ length: 6 }, (_, index) => record(String(index).repeat(64)));
   const { state } = setUp({ records });
   state().refreshGallery();
   await settled();
-  state().togglePick('4'.repeat(64));
-  state().pickTo('2'.repeat(64));
-  expect([...state().picked].map((id) => id[0]).sort()).toEqual(['2', '3', '4']);
+  state().toggleSelected('4'.repeat(64));
+  state().selectTo('2'.repeat(64));
+  expect([...state().selection].map((id) => id[0]).sort()).toEqual(['2', '3', '4']);
 });
 
 test('models are kept as the server tells them: an action, progress, and one that came anew', async () => {

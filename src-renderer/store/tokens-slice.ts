@@ -24,7 +24,7 @@ export function createTokensSlice({ http }: StudioDeps): StateCreator<StudioStat
         set({ tokens: { prompt, ...(await http.tokens(prompt, modelType)) } });
       } catch (failure) {
         set({ tokens: null });
-        get().tellFailure(failure);
+        get().notifyFailure(failure);
       }
     }),
   });

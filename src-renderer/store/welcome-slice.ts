@@ -14,15 +14,15 @@ export interface WelcomeSlice {
   isWelcomeOpen: boolean;
   openWelcome(): void;
   closeWelcome(): void;
-  /** Of the picture whose time is taken; null before there is one. */
+  /** Of the image whose time is taken; null before there is one. */
   trialSeed: number | null;
-  /** Makes one small picture, an ordinary job. */
+  /** Makes one small image, an ordinary job. */
   startTrial(prompt: string): void;
 }
 
 const TRIAL_SIDE = 256;
 
-/** Small, yet of the steps that a picture usually has; the seed is another each time, since an old picture would be given back at once. */
+/** Small, yet of the steps that an image usually has; the seed is another each time, since an old image would be given back at once. */
 const trialParams = (prompt: string, seed: number): TextToImageParams => ({
   prompt,
   width: TRIAL_SIDE,
@@ -56,13 +56,13 @@ export function createWelcomeSlice({ storage, randomSeed }: StudioDeps): StateCr
   });
 }
 
-/** The picture whose time is taken, null before the server has heard of it. */
+/** The image whose time is taken, null before the server has heard of it. */
 export function trialJob({ jobs, trialSeed }: Pick<StudioState, 'jobs' | 'trialSeed'>): Job | null {
   if (trialSeed === null) return null;
   return Object.values(jobs).find(({ params }) => params?.seed === trialSeed && params.width === TRIAL_SIDE) ?? null;
 }
 
-/** The questions come by themselves on the server's own machine, before its first picture. */
+/** The questions come by themselves on the server's own machine, before its first image. */
 export function isFirstRun({ isWelcomed, info }: Pick<StudioState, 'isWelcomed' | 'info'>): boolean {
   return !isWelcomed && info !== null && info.access.from_this_machine && info.queue.measured.length === 0 && info.queue.running + info.queue.waiting === 0;
 }

@@ -6,7 +6,7 @@ import { Button } from '../../components/button.tsx';
 import { Bytes } from '../../components/bytes.tsx';
 import { ProgressBar } from '../../components/progress-bar.tsx';
 import { useStudio } from '../../components/use-studio.ts';
-import { errorText } from '../../i18n/told.ts';
+import { errorText } from '../../i18n/error-text.ts';
 
 /** The libraries for an NVIDIA card: whether there is one, what they cost, under which licences they come, and how far they are. */
 export function CudaPack() {

@@ -14,26 +14,26 @@ const REFRESH_MS = 2000;
 const SHOWN_LINES = 300;
 
 /** From which level on lines are shown. */
-type Gravity = 'info' | 'warn' | 'error';
+type MinLevel = 'info' | 'warn' | 'error';
 
 const levels = logLevelSchema.options;
-const isAtLeast = (line: LogLine, gravity: Gravity) => levels.indexOf(line.level) >= levels.indexOf(gravity);
+const isAtLeast = (line: LogLine, minLevel: MinLevel) => levels.indexOf(line.level) >= levels.indexOf(minLevel);
 
 /** What the server noted, newest first: to be read, searched and saved. */
 export function LogSection() {
   const { t } = useTranslation();
   const log = useStudio((state) => state.log);
   const refresh = useStudio((state) => state.refreshLog);
-  const [gravity, setGravity] = useState<Gravity>('info');
+  const [minLevel, setMinLevel] = useState<MinLevel>('info');
   const [words, setWords] = useState('');
   useRefresh(refresh, REFRESH_MS);
   const shown = useMemo(() => {
     const wanted = words.trim().toLowerCase();
     return (log ?? [])
-      .filter((line) => isAtLeast(line, gravity) && (wanted === '' || lineText(line).toLowerCase().includes(wanted)))
+      .filter((line) => isAtLeast(line, minLevel) && (wanted === '' || lineText(line).toLowerCase().includes(wanted)))
       .slice(-SHOWN_LINES)
       .reverse();
-  }, [log, gravity, words]);
+  }, [log, minLevel, words]);
   return (
     <Card title={t('log.title')} lead={t('log.lead')}>
       {log === null ? (
@@ -45,13 +45,13 @@ export function LogSection() {
               <Segmented
                 label={t('log.level')}
                 isLabelHidden
-                value={gravity}
+                value={minLevel}
                 options={[
                   { value: 'info', label: t('log.all') },
                   { value: 'warn', label: t('log.warnings') },
                   { value: 'error', label: t('log.errors') },
                 ]}
-                onChange={(chosen) => setGravity(chosen)}
+                onChange={(chosen) => setMinLevel(chosen)}
               />
             </div>
             <input

@@ -105,7 +105,7 @@ function DeviceList() {
   );
 }
 
-/** What pictures are made on from the next start on: what works here, and what is chosen already. */
+/** What images are made on from the next start on: what works here, and what is chosen already. */
 function DeviceChoice() {
   const { t } = useTranslation();
   const devices = useStudio((state) => state.devices);

@@ -9,7 +9,7 @@ import { controlClass, Field } from '../../components/field.tsx';
 import { ProgressBar } from '../../components/progress-bar.tsx';
 import { Select } from '../../components/select.tsx';
 import { useStudio } from '../../components/use-studio.ts';
-import { errorText } from '../../i18n/told.ts';
+import { errorText } from '../../i18n/error-text.ts';
 
 /** The models that are there and those that can be: installed, watched, chosen and taken away. */
 export function ModelsSection() {

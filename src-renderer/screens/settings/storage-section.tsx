@@ -7,11 +7,11 @@ import { Card } from '../../components/card.tsx';
 import { controlClass, Field, type FieldIds } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useStudio, useStudioStore } from '../../components/use-studio.ts';
-import { errorText } from '../../i18n/told.ts';
+import { errorText } from '../../i18n/error-text.ts';
 import { rangeOf } from '../../store/draft.ts';
 import { KeyNeeded } from './key-needed.tsx';
 
-/** Where pictures go, how much room they may take, and whose jobs come first. */
+/** Where images go, how much room they may take, and whose jobs come first. */
 export function StorageSection() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.serverSettings);
@@ -82,7 +82,7 @@ function useSetting(shown: string, changeFor: (text: string) => SettingsChange |
     if (change === null || !settingsSchema.partial().safeParse(change).success) return setProblem(wrong);
     const failure = await store.getState().changeServerSettings(change);
     refused.current = failure === null ? null : value;
-    if (failure === null) store.getState().tell({ tone: 'info', text: 'saved' });
+    if (failure === null) store.getState().notify({ tone: 'info', text: 'saved' });
     setProblem(failure === null ? null : failure.code === 'bad_param' ? wrong : errorText(t, failure));
   };
   return { text, problem, edit: setText, save };
@@ -115,7 +115,7 @@ function SettingInput({ setting: { text, edit, save }, ids: { id, describedBy, i
   );
 }
 
-/** Where pictures go. */
+/** Where images go. */
 export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const { t } = useTranslation();
   const isDesktop = useStudio((state) => state.isDesktop);

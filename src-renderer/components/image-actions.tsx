@@ -7,14 +7,14 @@ import { curlCommands, javaScriptProgram, pythonProgram } from '../client/recipe
 import type { Job } from '../store/jobs.ts';
 import { accessKeyOf } from '../store/server-slice.ts';
 import { Button, IconButton } from './button.tsx';
+import { UPSCALE } from './image-view.tsx';
 import { Menu } from './menu.tsx';
-import { UPSCALE } from './picture-view.tsx';
 import { RecipeDialog } from './recipe-dialog.tsx';
 import { useCopy } from './use-copy.ts';
 import { useStudio } from './use-studio.ts';
 
-/** What can be done with a finished picture. */
-export function PictureActions({ job, params, onReuse }: { job: Job; params: TextToImageParams; onReuse?: () => void }) {
+/** What can be done with a finished image. */
+export function ImageActions({ job, params, onReuse }: { job: Job; params: TextToImageParams; onReuse?: () => void }) {
   const { t } = useTranslation();
   const star = useStudio((state) => state.star);
   const remove = useStudio((state) => state.remove);
@@ -23,7 +23,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
   const showInFolder = useStudio((state) => state.showInFolder);
   const key = useStudio(accessKeyOf);
   const [isRecipeOpen, setRecipeOpen] = useState(false);
-  const { copyText, copyPicture } = useCopy();
+  const { copyText, copyImage } = useCopy();
   const { filename, upscaledFilename } = job;
   if (filename === null) return null;
 
@@ -42,7 +42,7 @@ export function PictureActions({ job, params, onReuse }: { job: Job; params: Tex
     { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
   ];
   const copies = [
-    ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyPicture(imageUrl(upscaledFilename ?? filename)) }] : []),
+    ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyImage(imageUrl(upscaledFilename ?? filename)) }] : []),
     { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
     { label: t('view.copySeed', { seed: params.seed }), onChoose: () => copyText(String(params.seed)) },
     { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(server, params)) },

@@ -3,11 +3,11 @@ import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Job } from '../store/jobs.ts';
 import { Button, IconButton } from './button.tsx';
-import { PictureActions } from './picture-actions.tsx';
-import { PictureView } from './picture-view.tsx';
+import { ImageActions } from './image-actions.tsx';
+import { ImageView } from './image-view.tsx';
 import { useStudio } from './use-studio.ts';
 
-interface PictureDialogProps {
+interface ImageDialogProps {
   job: Job;
   onClose(): void;
   /** Null at the end of the list. */
@@ -15,8 +15,8 @@ interface PictureDialogProps {
   onNext: (() => void) | null;
 }
 
-/** One picture of the gallery over the whole window; arrow keys go on to the next. */
-export function PictureDialog({ job, onClose, onPrevious, onNext }: PictureDialogProps) {
+/** One image of the gallery over the whole window; arrow keys go on to the next. */
+export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogProps) {
   const { t, i18n } = useTranslation();
   const restore = useStudio((state) => state.restore);
   const show = useStudio((state) => state.show);
@@ -72,7 +72,7 @@ export function PictureDialog({ job, onClose, onPrevious, onNext }: PictureDialo
           {job.isDeleted || job.filename === null ? (
             <div className="flex h-full items-center justify-center rounded-lg bg-sunken text-muted">{t('stage.deleted')}</div>
           ) : (
-            <PictureView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
+            <ImageView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
           )}
         </div>
         {job.isDeleted ? (
@@ -80,7 +80,7 @@ export function PictureDialog({ job, onClose, onPrevious, onNext }: PictureDialo
             {t('stage.restore')}
           </Button>
         ) : (
-          <PictureActions
+          <ImageActions
             job={job}
             params={params}
             onReuse={() => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Recipe } from '#shared/domain/recipe.ts';
-import { recipeOf } from './picture-recipe.ts';
+import { recipeOf } from './image-recipe.ts';
 
 const params = { prompt: 'a cat', width: 512, height: 256, steps: 9, guidance_scale: 0, seed: 7, model_type: 'int8' as const };
 const recipe: Recipe = {

@@ -4,7 +4,7 @@ import { PARAMETERS_KEYWORD } from '#shared/domain/recipe.ts';
 import type { Upload } from '#shared/protocol/http.ts';
 
 /**
- * What a picture tells of how it was made: our own recipe, else what AUTOMATIC1111-like tools or ComfyUI wrote, as far as it means the same here.
+ * What an image tells of how it was made: our own recipe, else what AUTOMATIC1111-like tools or ComfyUI wrote, as far as it means the same here.
  * Null where nothing can be read.
  */
 export function recipeOf({ recipe, texts }: Pick<Upload, 'recipe' | 'texts'>): Partial<TextToImageParams> | null {

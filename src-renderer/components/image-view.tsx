@@ -2,15 +2,15 @@ import { ChevronsLeftRight, Expand, Minus, Plus, Search } from 'lucide-react';
 import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
+import { type BoxSize, fitInto, useBoxSize } from './box-size.ts';
 import { IconButton } from './button.tsx';
-import { type BoxSize, fitInto, useBoxSize } from './fitted.ts';
 import { centered, clampView, type View, zoomAt } from './view-transform.ts';
 
 export const UPSCALE = 4;
 const ZOOM_STEP = 1.5;
 const LENS_PX = 224;
 
-interface PictureViewProps {
+interface ImageViewProps {
   filename: string;
   upscaledFilename: string | null;
   /** Of the original, in pixels. */
@@ -24,10 +24,10 @@ interface Point {
 }
 
 /**
- * A finished picture: original left of a line, its enlargement right of it. Zoom by wheel, pinch, keys or buttons, pan by dragging;
- * the line keeps its place in the box while the picture moves under it.
+ * A finished image: original left of a line, its upscaled image right of it. Zoom by wheel, pinch, keys or buttons, pan by dragging;
+ * the line keeps its place in the box while the image moves under it.
  */
-export function PictureView({ filename, upscaledFilename, shape, prompt }: PictureViewProps) {
+export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageViewProps) {
   const { t } = useTranslation();
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const [view, setView] = useState<View>(centered);
@@ -36,7 +36,7 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
   const [isLensOn, setLensOn] = useState(false);
   const [pointer, setPointer] = useState<Point | null>(null);
   const [placed, setPlaced] = useState(filename);
-  // the frame stays when another picture comes into it, so that a full screen stays one
+  // the frame stays when another image comes into it, so that a full screen stays one
   if (placed !== filename) {
     setPlaced(filename);
     setView(centered);
@@ -61,8 +61,8 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
     else if (event.key === '-') zoom(1 / ZOOM_STEP);
     else if (event.key === '0') setView(centered);
   };
-  const pictureClass = 'absolute top-1/2 left-1/2 max-w-none select-none';
-  const pictureStyle = { ...fit, transform: `translate(-50%, -50%) translate(${view.x}px, ${view.y}px) scale(${view.scale})` };
+  const imageClass = 'absolute top-1/2 left-1/2 max-w-none select-none';
+  const imageStyle = { ...fit, transform: `translate(-50%, -50%) translate(${view.x}px, ${view.y}px) scale(${view.scale})` };
   const alt = t('view.alt', { prompt });
 
   return (
@@ -85,8 +85,8 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
             alt={alt}
             draggable={false}
             decoding="async"
-            className={pictureClass}
-            style={pictureStyle}
+            className={imageClass}
+            style={imageStyle}
             onLoad={() => setLoaded(upscaledFilename)}
           />
         )}
@@ -95,8 +95,8 @@ export function PictureView({ filename, upscaledFilename, shape, prompt }: Pictu
           src={imageUrl(filename)}
           alt={upscaledFilename === null ? alt : ''}
           draggable={false}
-          className={pictureClass}
-          style={{ ...pictureStyle, clipPath: hasBoth ? `inset(0 ${(1 - split) * 100}% 0 0)` : 'none' }}
+          className={imageClass}
+          style={{ ...imageStyle, clipPath: hasBoth ? `inset(0 ${(1 - split) * 100}% 0 0)` : 'none' }}
         />
       </div>
       {hasBoth && <SplitLine leftPx={corner.x + shown.width * split} corner={corner} shown={shown} box={box} line={line} onMove={setLine} />}
@@ -146,14 +146,14 @@ interface SplitLineProps {
   onMove(line: number): void;
 }
 
-/** The line between original and enlargement, with a handle to drag and a slider for the keyboard. */
+/** The line between original and upscaled image, with a handle to drag and a slider for the keyboard. */
 function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps) {
   const { t } = useTranslation();
   const top = Math.max(0, corner.y);
   const height = Math.min(box.height, corner.y + shown.height) - top;
   const firstLine = Math.max(0, corner.x) / box.width;
   const lastLine = Math.min(box.width, corner.x + shown.width) / box.width;
-  const tag = 'pointer-events-none absolute top-2 whitespace-nowrap rounded-sm bg-over-picture px-1.5 text-xs font-medium text-on-picture';
+  const tag = 'pointer-events-none absolute top-2 whitespace-nowrap rounded-sm bg-over-image px-1.5 text-xs font-medium text-on-image';
   return (
     <div className="absolute w-0" style={{ left: leftPx, top, height }}>
       <span className={`${tag} right-3`}>{t('view.original')}</span>
@@ -169,7 +169,7 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
         value={line}
         onChange={(event) => onMove(event.target.valueAsNumber)}
       />
-      <div className="absolute inset-y-0 -left-px w-0.5 bg-on-picture shadow-float" />
+      <div className="absolute inset-y-0 -left-px w-0.5 bg-on-image shadow-float" />
       <div
         className="absolute inset-y-0 -left-5 flex w-10 cursor-ew-resize touch-none items-center justify-center peer-focus-visible:*:outline-2 peer-focus-visible:*:outline-offset-2 peer-focus-visible:*:outline-accent"
         onPointerDown={(event) => {
@@ -183,7 +183,7 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
           onMove(Math.min(lastLine, Math.max(firstLine, at)));
         }}
       >
-        <span className="flex size-9 items-center justify-center rounded-full bg-on-picture text-[#191c1b] shadow-float">
+        <span className="flex size-9 items-center justify-center rounded-full bg-on-image text-[#191c1b] shadow-float">
           <ChevronsLeftRight size={18} aria-hidden />
         </span>
       </div>
@@ -191,15 +191,15 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
   );
 }
 
-/** The enlarged picture at one pixel to one, around the pointer. */
+/** The upscaled image at one pixel to one, around the pointer. */
 function Lens({ at, url, corner, shown, full }: { at: Point; url: string; corner: Point; shown: BoxSize; full: BoxSize }) {
-  const inPicture = { x: (at.x - corner.x) / shown.width, y: (at.y - corner.y) / shown.height };
-  if (inPicture.x < 0 || inPicture.x > 1 || inPicture.y < 0 || inPicture.y > 1) return null;
+  const inImage = { x: (at.x - corner.x) / shown.width, y: (at.y - corner.y) / shown.height };
+  if (inImage.x < 0 || inImage.x > 1 || inImage.y < 0 || inImage.y > 1) return null;
   const size = { width: full.width / window.devicePixelRatio, height: full.height / window.devicePixelRatio };
   return (
     <div
       aria-hidden
-      className="pointer-events-none absolute rounded-full border-2 border-on-picture bg-sunken bg-no-repeat shadow-float"
+      className="pointer-events-none absolute rounded-full border-2 border-on-image bg-sunken bg-no-repeat shadow-float"
       style={{
         width: LENS_PX,
         height: LENS_PX,
@@ -207,7 +207,7 @@ function Lens({ at, url, corner, shown, full }: { at: Point; url: string; corner
         top: at.y - LENS_PX / 2,
         backgroundImage: `url("${url}")`,
         backgroundSize: `${size.width}px ${size.height}px`,
-        backgroundPosition: `${LENS_PX / 2 - inPicture.x * size.width}px ${LENS_PX / 2 - inPicture.y * size.height}px`,
+        backgroundPosition: `${LENS_PX / 2 - inImage.x * size.width}px ${LENS_PX / 2 - inImage.y * size.height}px`,
       }}
     />
   );

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { limits } from './draft.ts';
-import { baseSidesPx, presetOf, ratios, sizeFor } from './picture-size.ts';
+import { baseSidesPx, presetOf, ratios, sizeFor } from './image-size.ts';
 
 const presets = baseSidesPx.flatMap((base) => ratios.map((ratio) => ({ base, ratio, ...sizeFor(ratio, base) })));
 

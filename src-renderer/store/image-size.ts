@@ -1,4 +1,4 @@
-/** Picture shapes by ratio, widest last, and the sizes on offer: each is the side of the square with as many pixels. */
+/** Image shapes by ratio, widest last, and the sizes on offer: each is the side of the square with as many pixels. */
 export const ratios = ['9:16', '2:3', '3:4', '1:1', '4:3', '3:2', '16:9'] as const;
 export type Ratio = (typeof ratios)[number];
 
@@ -8,13 +8,13 @@ export const baseSidesPx = [256, 512, 768, 1024] as const;
 const UNIT_PX = 32;
 const SHORTEST_PX = 256;
 
-export interface PictureSize {
+export interface ImageSize {
   width: number;
   height: number;
 }
 
 /** The size of this shape with about `baseSidePx` squared pixels; no side under 256. */
-export function sizeFor(ratio: Ratio, baseSidePx: number): PictureSize {
+export function sizeFor(ratio: Ratio, baseSidePx: number): ImageSize {
   const [across = 1, down = 1] = ratio.split(':').map(Number);
   const shape = across / down;
   const shortest = Math.min(baseSidePx * Math.sqrt(shape), baseSidePx / Math.sqrt(shape));
@@ -24,7 +24,7 @@ export function sizeFor(ratio: Ratio, baseSidePx: number): PictureSize {
 }
 
 /** The preset that gives exactly this size, or null for a free size. */
-export function presetOf(size: PictureSize): { ratio: Ratio; baseSidePx: number } | null {
+export function presetOf(size: ImageSize): { ratio: Ratio; baseSidePx: number } | null {
   for (const baseSidePx of baseSidesPx) {
     for (const ratio of ratios) {
       const preset = sizeFor(ratio, baseSidePx);
