@@ -69,13 +69,13 @@ export default {
       NODE,
     ),
     ...room('settings', '^src-main/settings/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
-    ...room('pictures', '^src-main/pictures/', [SHARED, ...main('lib')], NODE),
+    ...room('images', '^src-main/images/', [SHARED, ...main('lib')], NODE),
     ...room(
       'server',
       '^src-main/server/',
       [
         SHARED,
-        ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'pictures/pictures.ts'),
+        ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts'),
         ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws'),
       ],
       NODE,

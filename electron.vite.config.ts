@@ -19,7 +19,7 @@ const entries = [
   'engine/model-thread',
   'inference/meter-thread',
   'inference/convolutions/convolution-thread',
-  'pictures/picture-thread',
+  'images/image-thread',
 ];
 
 /** Lays the two files of Swagger UI that `/docs` shows into `out/`, so that the rest of that package is not shipped. */

@@ -5,10 +5,10 @@ import fastifyStatic from '@fastify/static';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
+import { createImages } from '#main/images/images.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
-import { createPictures } from '#main/pictures/pictures.ts';
 import { registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
 import { BrokenRequests } from './broken-request.ts';
@@ -120,9 +120,9 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(fastifyStatic, { serve: false });
   await registerOpenApi(app, version);
 
-  const pictures = createPictures(entryFile('pictures/picture-thread.ts'));
-  app.addHook('onClose', () => pictures.close());
-  const thumbnails = createThumbnails(config.dataDir, pictures);
+  const images = createImages(entryFile('images/image-thread.ts'));
+  app.addHook('onClose', () => images.close());
+  const thumbnails = createThumbnails(config.dataDir, images);
   jobs.onPicturesDeleted((filenames) => {
     thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted pictures could not be removed'));
   });
@@ -140,7 +140,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerNetwork(app, config.open, accessKey);
   registerClients(app, jobs);
   registerLog(app, log.recent);
-  await registerUploads(app, pictures);
+  await registerUploads(app, images);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
   await registerDocs(app, version);
   await registerWindow(app, rendererDir);

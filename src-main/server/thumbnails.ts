@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Pictures } from '#main/pictures/pictures.ts';
+import type { Images } from '#main/images/images.ts';
 import type { THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 
 const PREFIX_LENGTH = 65;
@@ -14,8 +14,8 @@ export interface Thumbnails {
   forget(filenames: readonly string[]): Promise<void>;
 }
 
-/** Small versions of pictures, kept in `thumbnails/` of the data folder; the folder may be emptied at any time. */
-export function createThumbnails(dataDir: string, pictures: Pictures): Thumbnails {
+/** Small versions of images, kept in `thumbnails/` of the data folder; the folder may be emptied at any time. */
+export function createThumbnails(dataDir: string, images: Images): Thumbnails {
   const dir = join(dataDir, 'thumbnails');
   const underWay = new Map<string, Promise<void>>();
 
@@ -23,7 +23,7 @@ export function createThumbnails(dataDir: string, pictures: Pictures): Thumbnail
     await mkdir(dir, { recursive: true });
     const temporary = join(dir, `${randomUUID()}.part`);
     try {
-      await pictures.shrink(picturePath, width, temporary);
+      await images.shrink(picturePath, width, temporary);
       await rename(temporary, path);
     } catch (thrown) {
       await rm(temporary, { force: true });

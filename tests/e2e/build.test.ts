@@ -13,7 +13,7 @@ test.each([
   'main/parity.js',
   'main/engine/worker.js',
   'main/engine/model-thread.js',
-  'main/pictures/picture-thread.js',
+  'main/images/image-thread.js',
   'preload/preload.cjs',
   'renderer/index.html',
   'swagger-ui/swagger-ui.css',

@@ -1,7 +1,7 @@
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Images } from '#main/images/images.ts';
 import type { PngText } from '#main/lib/png.ts';
-import type { Pictures } from '#main/pictures/pictures.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
 import { uploadSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
@@ -9,7 +9,7 @@ import { type App, errorAnswers } from '../fastify-app.ts';
 export const MAX_UPLOAD_BYTES = 128 * 1024 * 1024;
 
 /** Takes a picture and tells its size, its texts and our recipe where it holds one. Nothing is kept. */
-export async function registerUploads(app: App, pictures: Pictures): Promise<void> {
+export async function registerUploads(app: App, images: Images): Promise<void> {
   // the parser for pictures must not be there for other routes, so they stand in a scope of their own
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -22,7 +22,7 @@ export async function registerUploads(app: App, pictures: Pictures): Promise<voi
       response: { 200: uploadSchema, ...errorAnswers },
     };
     scope.withTypeProvider<ZodTypeProvider>().put('/api/uploads', { schema, bodyLimit: MAX_UPLOAD_BYTES }, async (request) => {
-      const { format, width, height, texts } = await pictures.describe(request.body);
+      const { format, width, height, texts } = await images.describe(request.body);
       return { format, width, height, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
     });
   });

@@ -5,13 +5,13 @@ import { crc32 } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { encodePng } from '#main/lib/png.ts';
 import { entryFile } from '#main/lib/program-files.ts';
-import { readPictureHeader } from './picture-header.ts';
-import { createPictures } from './pictures.ts';
+import { readPictureHeader } from './image-header.ts';
+import { createImages } from './images.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pictures-'));
-const pictures = createPictures(entryFile('pictures/picture-thread.ts'));
+const images = createImages(entryFile('images/image-thread.ts'));
 afterAll(async () => {
-  await pictures.close();
+  await images.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -21,7 +21,7 @@ const png = await encodePng({ width: 64, height: 32, data: new Uint8Array(64 * 3
 test('a smaller picture is written, and a picture is described, by the thread', async () => {
   const [from, to] = [join(folder, 'a.png'), join(folder, 'a.jpg')];
   writeFileSync(from, png);
-  const [, described] = await Promise.all([pictures.shrink(from, 16, to), pictures.describe(png.slice())]);
+  const [, described] = await Promise.all([images.shrink(from, 16, to), images.describe(png.slice())]);
   expect(readPictureHeader(readFileSync(to))).toEqual({ format: 'jpeg', width: 16, height: 8 });
   expect(described).toEqual({ format: 'png', width: 64, height: 32, texts });
 });
@@ -29,10 +29,10 @@ test('a smaller picture is written, and a picture is described, by the thread', 
 test('what is damaged is told, leaves no file, and the thread goes on', async () => {
   const [from, to] = [join(folder, 'b.png'), join(folder, 'b.jpg')];
   writeFileSync(from, png.subarray(0, 70));
-  await expect(pictures.shrink(from, 16, to)).rejects.toMatchObject({ code: 'picture_damaged' });
+  await expect(images.shrink(from, 16, to)).rejects.toMatchObject({ code: 'picture_damaged' });
   expect(existsSync(to)).toBe(false);
-  await expect(pictures.describe(png.slice(0, 70))).rejects.toMatchObject({ code: 'picture_damaged' });
-  await expect(pictures.describe(png.slice())).resolves.toMatchObject({ width: 64 });
+  await expect(images.describe(png.slice(0, 70))).rejects.toMatchObject({ code: 'picture_damaged' });
+  await expect(images.describe(png.slice())).resolves.toMatchObject({ width: 64 });
 });
 
 test('a thread that ends in the middle of its work is replaced', async () => {
@@ -47,7 +47,7 @@ test('a thread that ends in the middle of its work is replaced', async () => {
       process.exit(7);
     });`,
   );
-  const others = createPictures(deadly);
+  const others = createImages(deadly);
   await expect(others.describe(png.slice())).rejects.toThrow('ended in the middle');
   await expect(others.describe(png.slice())).resolves.toMatchObject({ width: 1 });
   await others.close();
@@ -62,7 +62,7 @@ test('while a large file is read through, the thread that answers requests stays
   const large = Buffer.concat([png.subarray(0, 33), chunk]);
   let turns = 0;
   const turning = setInterval(() => turns++, 1);
-  await expect(pictures.describe(large)).rejects.toMatchObject({ message: expect.stringContaining('without an IEND') });
+  await expect(images.describe(large)).rejects.toMatchObject({ message: expect.stringContaining('without an IEND') });
   clearInterval(turning);
   expect(turns).toBeGreaterThan(0);
 });

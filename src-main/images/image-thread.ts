@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { answerOrders } from '#main/lib/answer-orders.ts';
 import { readPngTexts } from '#main/lib/png.ts';
 import type { PictureDescription, PictureOrder } from './channel.ts';
+import { readPictureHeader } from './image-header.ts';
 import { encodeJpeg } from './jpeg.ts';
-import { readPictureHeader } from './picture-header.ts';
 import { shrinkPng } from './shrink.ts';
 
 const JPEG_QUALITY = 82;

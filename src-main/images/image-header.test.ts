@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
-import { readPictureHeader } from './picture-header.ts';
+import { readPictureHeader } from './image-header.ts';
 
 const drawn = (width: number, height: number, alpha = 1) => sharp({ create: { width, height, channels: 4, background: { r: 9, g: 99, b: 199, alpha } } });
 

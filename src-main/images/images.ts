@@ -2,7 +2,7 @@ import { type AskingThread, startAskingThread } from '#main/lib/asking-thread.ts
 import type { PictureDescription, PictureOrder } from './channel.ts';
 
 /** What needs pixels or a stranger's file read, away from the thread that answers requests. */
-export interface Pictures {
+export interface Images {
   /** Writes a JPEG of `width` pixels (fewer where the picture has fewer) of the PNG at `from` to the new file `to`. Rejects with `picture_damaged`. */
   shrink(from: string, width: number, to: string): Promise<void>;
   /** Reads size and texts out of a PNG, JPEG, WebP or GIF; `bytes` may be empty afterwards. Rejects with `picture_damaged`. */
@@ -17,11 +17,11 @@ const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256 };
 type PictureThread = AskingThread<PictureOrder, PictureDescription | null>;
 
 /**
- * Threads for pictures, started when needed. What they read is bounded in size and they hold rows, never whole enlargements. Should one end all the same,
+ * Threads for images, started when needed. What they read is bounded in size and they hold rows, never whole enlargements. Should one end all the same,
  * what was asked of it is rejected and a later call starts another.
  * @param entry Their file, `picture-thread.ts` or what it is built to.
  */
-export function createPictures(entry: string): Pictures {
+export function createImages(entry: string): Images {
   const threads: PictureThread[] = [];
 
   const ask = (order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null> => {

@@ -1,5 +1,5 @@
 import type { PngText } from '#main/lib/png.ts';
-import type { PictureHeader } from './picture-header.ts';
+import type { PictureHeader } from './image-header.ts';
 
 /** What the server's thread asks of the picture thread, and what it hears. */
 
