@@ -80,7 +80,10 @@ export default {
       ],
       NODE,
     ),
-    ...room('app', '^src-main/app/', [SHARED, ...main('lib', 'config'), ...packages('zod', 'electron', 'electron-updater')], NODE),
+    ...room('app', '^src-main/app/', [SHARED, ...main('lib', 'config', 'studio/hosted-studio.ts'), ...packages('zod', 'electron', 'electron-updater')], NODE),
+    // these two compose the rooms
+    ...room('studio', '^src-main/studio/', [SHARED, ...main('(?!app|cli)[a-z-]+'), ...packages('zod', 'ws')], NODE),
+    ...room('cli', '^src-main/cli/', [SHARED, ...main('(?!app)[a-z-]+'), ...packages('zod', 'ws')], NODE),
 
     {
       name: 'only-app-imports-electron',
@@ -112,10 +115,10 @@ export default {
     },
     {
       name: 'no-import-of-entries',
-      comment: 'The command-line entries directly in src-main compose the rooms; nothing imports them.',
+      comment: 'What a process starts with; nothing imports it.',
       severity: 'error',
       from: {},
-      to: { path: '^src-main/(index|headless|generate|compile|parity|models|doctor|cuda)\\.ts$' },
+      to: { path: '^src-main/(index|headless|cli/main)\\.ts$' },
     },
     {
       name: 'no-import-of-tests',

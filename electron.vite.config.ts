@@ -12,9 +12,7 @@ const fromRoot = (...parts: string[]): string => resolve(import.meta.dirname, ..
 const entries = [
   'index',
   'headless',
-  'generate',
-  'parity',
-  'compile',
+  'cli/main',
   'engine/worker',
   'engine/model-thread',
   'inference/meter-thread',

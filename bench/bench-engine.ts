@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { EngineHooks, TaskReport } from '#main/engine/engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { createEngine } from '#main/engine/supervisor.ts';
-import { engineConfig } from '#main/engine-config.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
+import { engineConfig } from '#main/studio/engine-config.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 
 const STEPS = 9;

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { programVersion } from '#main/program-version.ts';
+import { programVersion } from '#main/lib/program-version.ts';
 import { machineName } from './machine.ts';
 import { resultsFile } from './results-file.ts';
 

@@ -10,7 +10,7 @@ import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { createLog } from '#main/server/log.ts';
-import { startStudio } from '#main/studio.ts';
+import { startStudio } from '#main/studio/start-studio.ts';
 import { paramsOf } from './bench-engine.ts';
 import { type Comparison, publish, ROUNDS } from './comparison.ts';
 import { JobClient, type JobTimes } from './job-client.ts';

@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
+import { programVersion } from '#main/lib/program-version.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import { psnr } from '#main/parity/comparison.ts';
-import { programVersion } from '#main/program-version.ts';
 import { type BenchEngine, withBenchEngine } from './bench-engine.ts';
 import { type Comparison, dated, describe, ROUNDS, takeTurns } from './comparison.ts';
 import { machineName } from './machine.ts';

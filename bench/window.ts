@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { programDir } from '#main/lib/program-files.ts';
-import { programVersion } from '#main/program-version.ts';
+import { programVersion } from '#main/lib/program-version.ts';
 import { launchBrowser, noBrowser, prepareVisit, type Visit } from '../tests/e2e/browser.ts';
 import { HeadlessServer } from './headless-server.ts';
 import { fillGallery } from './large-gallery.ts';

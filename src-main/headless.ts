@@ -1,61 +1,6 @@
-import { AppError } from '#shared/protocol/errors.ts';
-import { type Config, loadConfig, usage } from './config/config.ts';
-import { createNodeSpawn } from './engine/spawn-node.ts';
-import { engineEnvironment } from './engine-environment.ts';
-import { entryFile } from './lib/program-files.ts';
-import { rotateAccessKey } from './server/access/access-key.ts';
-import { serverUrl } from './server/listen.ts';
-import { createLog, type Log } from './server/log.ts';
-import { type Studio, startStudio } from './studio.ts';
+import { commands } from './cli/commands.ts';
+import { runCommand } from './cli/run-command.ts';
+import { commandArguments } from './config/launch-arguments.ts';
 
-/** The program without a screen: what start.sh runs. Standard output holds the access key and the line `ready http://HOST:PORT`; the log is on standard error. */
-async function main(): Promise<void> {
-  const config = loadConfig();
-  if (config.help) return say(usage);
-  if (config.newKey) return say(`access key for other machines: ${rotateAccessKey(config.dataDir)}\n`);
-  const log = createLog(config.logLevel);
-  process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'the server failed and ends');
-    process.exit(1);
-  });
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(config.dataDir) });
-  const studio = await startStudio({ config, spawn, log });
-  endOnSignal(studio, log);
-  if (!config.open && !isLoopback(config)) say(`access key for other machines: ${studio.accessKey.text()}\n`);
-  say(`ready ${serverUrl(config.host, studio.port)}\n`);
-}
-
-/** The first signal parks the running job for the next start; a second one does not wait for that. */
-function endOnSignal(studio: Studio, log: Log): void {
-  let isEnding = false;
-  for (const [signal, status] of [
-    ['SIGTERM', 143],
-    ['SIGINT', 130],
-  ] as const) {
-    process.on(signal, () => {
-      if (isEnding) process.exit(status);
-      isEnding = true;
-      log.info({ signal }, 'parking the running job, then ending; a second signal ends at once');
-      studio.close('park').then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.fatal({ err: error }, 'the end was not clean');
-          process.exit(1);
-        },
-      );
-    });
-  }
-}
-
-function isLoopback({ host }: Config): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
-
-function say(text: string): void {
-  process.stdout.write(text);
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(error instanceof AppError && error.code === 'bad_option' ? 2 : 1);
-});
+// The server without a window: what start.sh runs.
+await runCommand(commands.serve, commandArguments());

@@ -1,5 +1,6 @@
 import { runDesktop } from './app/run-desktop.ts';
-import { openStudio } from './host-studio.ts';
+import { spawnUtility } from './app/spawn-engine.ts';
+import { openStudio } from './studio/host-studio.ts';
 
-// The desktop app: the shell of app/ around the same studio that headless.ts serves.
-runDesktop(openStudio);
+// The desktop app: the shell of app/ around the server that headless.ts runs too.
+runDesktop((choices) => openStudio(choices, spawnUtility));

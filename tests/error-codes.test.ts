@@ -90,7 +90,7 @@ const provokedBy: Record<string, Partial<Record<ErrorCode, string>>> = {
     cancelled: 'a cancelled task that does not stop: rejected, the process exchanged, no crash counted',
   },
   'src-main/engine/thread-runner.test.ts': { engine_failed: 'what the model throws comes as engine_failed, with everything that it was given' },
-  'src-main/choose-engines.test.ts': { device_unavailable: 'whose probe did not pass is refused, with the reason' },
+  'src-main/studio/choose-engines.test.ts': { device_unavailable: 'whose probe did not pass is refused, with the reason' },
   'src-main/inference/validate-latents.test.ts': {
     latents_not_finite: 'one latent of %d fails the step',
     latents_collapsed: '%s latents fail the step',

@@ -61,11 +61,15 @@ const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-main/app/a.ts', '#main/server/target.ts', ['app']],
   ['src-main/app/b.test.ts', '#main/server/target.ts', ['app-tests']],
   ['src-main/headless.ts', 'electron', ['only-app-imports-electron']],
+  ['src-main/studio/a.ts', '#main/app/target.ts', ['studio']],
+  ['src-main/studio/b.test.ts', '#main/cli/target.ts', ['studio-tests']],
+  ['src-main/cli/a.ts', '#main/app/target.ts', ['cli']],
+  ['src-main/cli/b.test.ts', '#main/app/target.ts', ['cli-tests']],
   ['src-main/server/c.ts', '../headless.ts', ['no-import-of-entries', 'server']],
   ['src-main/engine/d.ts', './b.test.ts', ['no-import-of-tests']],
   ['src-main/lib/cycle-one.ts', './cycle-two.ts', ['no-cycle']],
   ['src-main/app/c.ts', './nowhere.ts', ['app', 'no-unresolvable']],
-  ['src-main/generate.ts', 'vitest', ['no-dev-dependency']],
+  ['src-main/cli/c.ts', 'vitest', ['cli', 'no-dev-dependency']],
 ];
 /** Imports that every room may make; they must raise nothing. */
 const allowed: Array<[file: string, imported: string]> = [
@@ -77,6 +81,8 @@ const allowed: Array<[file: string, imported: string]> = [
   ['src-main/jobs/store/sqlite.ts', '@photostructure/sqlite'],
   ['src-main/engine/fine.ts', '#main/compiler/target.ts'],
   ['src-main/server/fine.ts', '#main/jobs/target.ts'],
+  ['src-main/studio/fine.ts', '#main/server/target.ts'],
+  ['src-main/cli/fine.ts', '#main/studio/target.ts'],
   ['src-main/compiler/fine.test.ts', 'vitest'],
   ['src-renderer/fine.ts', '#shared/target.ts'],
   ['src-shared/fine.ts', 'zod'],
@@ -93,7 +99,7 @@ beforeAll(async () => {
     await mkdir(dirname(join(folder, file)), { recursive: true });
     await writeFile(join(folder, file), text);
   };
-  const rooms = ['config', 'lib', 'compiler', 'inference', 'engine', 'models', 'jobs', 'server', 'app'];
+  const rooms = ['config', 'lib', 'compiler', 'inference', 'engine', 'models', 'jobs', 'server', 'app', 'studio', 'cli'];
   for (const room of [...rooms.map((name) => `src-main/${name}`), 'src-shared']) await write(`${room}/target.ts`, 'export const target = 1;\n');
   for (const [file, imported] of [...probes, ...allowed]) await write(file, `import '${imported}';\nexport const probe = 1;\n`);
   const { summary } = await cruise(folder);

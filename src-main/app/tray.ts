@@ -1,6 +1,6 @@
 import { Menu, type MenuItemConstructorOptions, Tray } from 'electron';
+import type { LastPicture } from '#main/studio/hosted-studio.ts';
 import type { Activity } from './activity.ts';
-import type { LastPicture } from './hosted-studio.ts';
 import type { Texts } from './texts.ts';
 
 export interface TrayState {

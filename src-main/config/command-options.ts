@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { AppError } from '#shared/protocol/errors.ts';
+import { commandArguments } from './launch-arguments.ts';
 import { parseArguments } from './parse-arguments.ts';
 
 /**
@@ -10,7 +11,7 @@ export function readCommandOptions<S extends z.ZodObject>(
   schema: S,
   flags: readonly string[],
   usage: string,
-  argv: readonly string[] = process.argv.slice(2),
+  argv: readonly string[] = commandArguments(),
 ): z.infer<S> {
   if (argv.includes('--help')) {
     console.log(usage);
@@ -30,7 +31,7 @@ export function readCommandOptions<S extends z.ZodObject>(
 }
 
 /** The words of a command line that stand before its first option, and the rest: `install NAME --data-dir DIR` is [`install`, `NAME`] and [`--data-dir`, `DIR`]. */
-export function readCommandWords(argv: readonly string[] = process.argv.slice(2)): { words: string[]; options: string[] } {
+export function readCommandWords(argv: readonly string[]): { words: string[]; options: string[] } {
   const first = argv.findIndex((argument) => argument.startsWith('-'));
   const end = first === -1 ? argv.length : first;
   return { words: argv.slice(0, end), options: argv.slice(end) };

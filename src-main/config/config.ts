@@ -161,11 +161,7 @@ Each option can also stand in the environment: --data-dir as ZIMAGE_DATA_DIR, li
  * Reads the command line and, for what it leaves open, the environment (`ZIMAGE_PORT` for `--port`).
  * `rootDir` is the folder of start.sh. Throws `AppError` `bad_option`.
  */
-export function loadConfig(
-  argv: readonly string[] = process.argv.slice(2),
-  env: Readonly<Record<string, string | undefined>> = process.env,
-  rootDir: string = programDir,
-): Config {
+export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>> = process.env, rootDir: string = programDir): Config {
   const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...parseArguments(argv, argumentKinds, ADVICE) }, { reportInput: true });
   if (!parsed.success) throw badOption(parsed.error);
   const options = parsed.data;

@@ -17,6 +17,11 @@ export function startArguments(): string[] {
   return process.argv.slice(1);
 }
 
+/** The arguments of a command that plain Node runs. */
+export function commandArguments(): string[] {
+  return process.argv.slice(2);
+}
+
 /**
  * The arguments that the desktop app was started with, without the program itself.
  * In development the first one is the folder of the app, which is none of the user's.

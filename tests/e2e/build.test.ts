@@ -8,9 +8,7 @@ const out = resolve(import.meta.dirname, '../../out');
 test.each([
   'main/index.js',
   'main/headless.js',
-  'main/generate.js',
-  'main/compile.js',
-  'main/parity.js',
+  'main/cli/main.js',
   'main/engine/worker.js',
   'main/engine/model-thread.js',
   'main/images/image-thread.js',

@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { loadConfig } from '#main/config/config.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { createLog } from '#main/server/log.ts';
-import { type Studio, startStudio } from '#main/studio.ts';
+import { type Studio, startStudio } from '#main/studio/start-studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
 import { launchBrowser, prepareVisit, type Visit, type VisitOptions } from './browser.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { loadConfig } from '#main/config/config.ts';
 import { createLog } from '#main/server/log.ts';
-import { startStudio } from '#main/studio.ts';
+import { startStudio } from '#main/studio/start-studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from './fake-engine.ts';
 
 /**

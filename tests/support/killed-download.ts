@@ -54,7 +54,7 @@ export async function killDownloads(kills: number, transformerBytes: number): Pr
 }
 
 function startInstall(folder: string, server: HubServer): ChildProcess {
-  return spawn(process.execPath, [join(programDir, 'src-main/models.ts'), 'install', REPOSITORY, '--data-dir', join(folder, 'data')], {
+  return spawn(process.execPath, [join(programDir, 'src-main/cli/main.ts'), 'models', 'install', REPOSITORY, '--data-dir', join(folder, 'data')], {
     env: { ...process.env, HF_ENDPOINT: server.endpoint, HF_HOME: folder, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), NO_PROXY: '*' },
     stdio: 'ignore',
   });

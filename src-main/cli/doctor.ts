@@ -2,23 +2,23 @@ import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { findCompiledCheckpoint } from '#main/compiler/find-compilation.ts';
+import { readCommandOptions } from '#main/config/command-options.ts';
+import { loadConfig } from '#main/config/config.ts';
+import { freeMemory } from '#main/engine/free-memory.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import type { EngineConfig } from '#main/engine/supervisor.ts';
+import { memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
+import { bindingInUse } from '#main/inference/ort.ts';
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
+import { programVersion } from '#main/lib/program-version.ts';
+import { openModelRegistry } from '#main/models/registry.ts';
+import { chooseEngines } from '#main/studio/choose-engines.ts';
+import { deviceProbes } from '#main/studio/device-probes.ts';
+import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import { type Devices, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { chooseEngines } from './choose-engines.ts';
-import { findCompiledCheckpoint } from './compiler/find-compilation.ts';
-import { readCommandOptions } from './config/command-options.ts';
-import { loadConfig } from './config/config.ts';
-import { deviceProbes } from './device-probes.ts';
-import { freeMemory } from './engine/free-memory.ts';
-import { createNodeSpawn } from './engine/spawn-node.ts';
-import type { EngineConfig } from './engine/supervisor.ts';
-import { engineEnvironment } from './engine-environment.ts';
-import { memoryNeeds, planMemory } from './inference/memory-plan.ts';
-import { bindingInUse } from './inference/ort.ts';
-import type { CompiledCheckpoint } from './lib/compiled.ts';
-import { entryFile, resourcesDir } from './lib/program-files.ts';
-import { openModelRegistry } from './models/registry.ts';
-import { programVersion } from './program-version.ts';
 
 const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
 
@@ -27,8 +27,8 @@ Devices are tried in a process of their own; --again forgets what earlier trials
 
 const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional(), again: z.boolean().default(false) });
 
-async function main(): Promise<void> {
-  const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage);
+export async function doctor(argv: readonly string[]): Promise<void> {
+  const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage, argv);
   const { dataDir, hub, device, accuracy, memory, binding } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
   const log = { warn: (_: object, message: string) => console.error(message) };
   console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
@@ -105,8 +105,3 @@ async function freeOf(dir: string): Promise<string> {
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
-
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error);
-  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
-});

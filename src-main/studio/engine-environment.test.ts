@@ -2,14 +2,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeStandInPack, startPackServer } from '../tests/support/stand-in-pack.ts';
-import { createCudaPack } from './cuda-pack/create-cuda-pack.ts';
-import { createDeviceProbes } from './engine/probe-devices.ts';
-import { createNodeSpawn } from './engine/spawn-node.ts';
+import { createCudaPack } from '#main/cuda-pack/create-cuda-pack.ts';
+import { createDeviceProbes } from '#main/engine/probe-devices.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
+import { entryFile, packagesDir } from '#main/lib/program-files.ts';
+import { createHubClient } from '#main/models/hub-client.ts';
+import { makeStandInPack, startPackServer } from '../../tests/support/stand-in-pack.ts';
 import { engineEnvironment, withLibraries } from './engine-environment.ts';
-import { entryFile, packagesDir } from './lib/program-files.ts';
-import { createHubClient } from './models/hub-client.ts';
-import { onnxruntimeVersion } from './onnxruntime-version.ts';
 
 const libraryPath = join(packagesDir, 'onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1');
 

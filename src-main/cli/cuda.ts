@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { z } from 'zod';
+import { readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
+import { loadConfig } from '#main/config/config.ts';
+import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
+import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
+import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
+import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { readCommandOptions, readCommandWords } from './config/command-options.ts';
-import { loadConfig } from './config/config.ts';
-import type { CudaPack } from './cuda-pack/cuda-pack.ts';
-import { selfTest } from './cuda-pack-selftest.ts';
-import { cudaObstacle, detectNvidia } from './engine/nvidia.ts';
-import { lockDataFolder } from './jobs/store/instance-lock.ts';
-import { localCudaPack } from './local-cuda-pack.ts';
+import { selfTest } from './cuda-selftest.ts';
 
 const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
 
@@ -29,9 +29,9 @@ const optionsSchema = z.object({
 const commands = ['list', 'install', 'verify', 'remove', 'selftest'] as const;
 
 /** Results go to standard output, progress to standard error. Exits with 1 where the pack is not as it should be in the end. */
-async function main(): Promise<void> {
-  const { words, options: argv } = readCommandWords();
-  const options = readCommandOptions(optionsSchema, ['accept-licences'], usage, argv);
+export async function cuda(argv: readonly string[]): Promise<void> {
+  const { words, options: optionArguments } = readCommandWords(argv);
+  const options = readCommandOptions(optionsSchema, ['accept-licences'], usage, optionArguments);
   const [word = '', version, ...more] = words;
   const command = commands.find((candidate) => candidate === word);
   const takesVersion = command === 'remove';
@@ -110,8 +110,3 @@ async function printList(entry: CudaPackEntry): Promise<void> {
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
-
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error);
-  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
-});

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from './config/config.ts';
-import type { EngineConfig } from './engine/supervisor.ts';
+import type { Config } from '#main/config/config.ts';
+import type { EngineConfig } from '#main/engine/supervisor.ts';
 
 type Choices = Pick<Config, 'accuracy' | 'memory' | 'dataDir'> & Pick<EngineConfig, 'device' | 'gpuPrecision' | 'binding'> & { deviceReason?: string };
 

@@ -3,17 +3,17 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Config } from '#main/config/config.ts';
+import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
+import { createDeviceProbes } from '#main/engine/probe-devices.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
+import { entryFile, programDir } from '#main/lib/program-files.ts';
+import { engineEnvironment, withLibraries } from '#main/studio/engine-environment.ts';
+import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Gpu } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Config } from './config/config.ts';
-import type { CudaPack } from './cuda-pack/cuda-pack.ts';
-import { createDeviceProbes } from './engine/probe-devices.ts';
-import { createNodeSpawn } from './engine/spawn-node.ts';
-import { engineEnvironment, withLibraries } from './engine-environment.ts';
-import { entryFile, programDir } from './lib/program-files.ts';
-import { localCudaPack } from './local-cuda-pack.ts';
-import { onnxruntimeVersion } from './onnxruntime-version.ts';
 
 const run = promisify(execFile);
 /** What ONNX Runtime says when all of its libraries were found and the driver answers that there is no card. */
@@ -50,7 +50,7 @@ export async function selfTest(config: Config, hasAccepted: boolean): Promise<vo
     if (!LAST_LINK.test(answer)) throw failed(`ONNX Runtime did not come as far as the driver, it says: ${answer}`);
     step(`an engine with the pack and a driver without a card: ${answer}`);
 
-    const { stdout: report } = await run(process.execPath, [entryFile('doctor.ts'), '--data-dir', dataDir]);
+    const { stdout: report } = await run(process.execPath, [entryFile('cli/main.ts'), 'doctor', '--data-dir', dataDir]);
     const told = /There is no NVIDIA GPU[^\n]*/.exec(report)?.[0];
     if (told === undefined) throw failed(`the doctor does not say that there is no NVIDIA GPU:\n${report}`);
     step(`the doctor: ${told}`);
@@ -58,7 +58,7 @@ export async function selfTest(config: Config, hasAccepted: boolean): Promise<vo
     const picture = join(folder, 'picture.png');
     await mkdir(join(folder, 'outputs'));
     const options = ['--prompt', 'a small house', '--width', '256', '--height', '256', '--steps', '2', '--no-upscale', '--out', picture, '--data-dir', dataDir];
-    await run(process.execPath, [entryFile('generate.ts'), ...options]);
+    await run(process.execPath, [entryFile('cli/main.ts'), 'generate', ...options]);
     step(`a picture was still made on the CPU, ${(await stat(picture)).size} bytes`);
   } finally {
     await pack.close();

@@ -1,24 +1,24 @@
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { readCommandOptions } from '#main/config/command-options.ts';
+import { loadConfig } from '#main/config/config.ts';
+import type { EngineHooks, PngText, TaskReport } from '#main/engine/engine.ts';
+import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { createEngine } from '#main/engine/supervisor.ts';
+import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
+import { recipeTexts } from '#main/jobs/processor/recipe-texts.ts';
+import { jobIdOf } from '#main/jobs/queue/job-id.ts';
+import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
+import { programVersion } from '#main/lib/program-version.ts';
+import { renameDurably } from '#main/lib/write-file.ts';
+import { openModelRegistry } from '#main/models/registry.ts';
+import { chooseEngines } from '#main/studio/choose-engines.ts';
+import { deviceProbes } from '#main/studio/device-probes.ts';
+import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
-import { chooseEngines } from './choose-engines.ts';
-import { readCommandOptions } from './config/command-options.ts';
-import { loadConfig } from './config/config.ts';
-import { deviceProbes } from './device-probes.ts';
-import type { EngineHooks, PngText, TaskReport } from './engine/engine.ts';
-import { createNodeSpawn } from './engine/spawn-node.ts';
-import { createEngine } from './engine/supervisor.ts';
-import { engineEnvironment } from './engine-environment.ts';
-import { imageFileName, upscaledFileName } from './jobs/images/file-name.ts';
-import { recipeTexts } from './jobs/processor/recipe-texts.ts';
-import { jobIdOf } from './jobs/queue/job-id.ts';
-import { entryFile, programDir, resourcesDir } from './lib/program-files.ts';
-import { renameDurably } from './lib/write-file.ts';
-import { openModelRegistry } from './models/registry.ts';
-import { programVersion } from './program-version.ts';
 
 const usage = `Usage: npm run generate -- --prompt TEXT [options]
 
@@ -57,8 +57,8 @@ const optionsSchema = z.object({
 });
 
 /** One picture without a server. Progress goes to standard error, the paths of what was made to standard output. */
-async function main(): Promise<void> {
-  const options = readCommandOptions(optionsSchema, ['no-upscale'], usage);
+export async function generate(argv: readonly string[]): Promise<void> {
+  const options = readCommandOptions(optionsSchema, ['no-upscale'], usage, argv);
   const params = paramsOf(options);
   const dataDir = resolve(options['data-dir'] ?? join(programDir, 'data'));
   const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
@@ -155,8 +155,3 @@ function progressBar(): EngineHooks {
     onModelDone: () => {},
   };
 }
-
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error);
-  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
-});

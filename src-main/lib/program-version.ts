@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { programDir } from './lib/program-files.ts';
+import { programDir } from './program-files.ts';
 
 /** The version in package.json. */
 export function programVersion(): string {

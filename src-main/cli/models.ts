@@ -1,16 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { findCompilation } from '#main/compiler/find-compilation.ts';
+import { readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
+import { loadConfig } from '#main/config/config.ts';
+import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
+import { resourcesDir } from '#main/lib/program-files.ts';
+import { createModelLibrary } from '#main/models/create-library.ts';
+import { createHubClient } from '#main/models/hub-client.ts';
+import type { ModelLibrary } from '#main/models/library.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { findCompilation } from './compiler/find-compilation.ts';
-import { readCommandOptions, readCommandWords } from './config/command-options.ts';
-import { loadConfig } from './config/config.ts';
-import { lockDataFolder } from './jobs/store/instance-lock.ts';
-import { resourcesDir } from './lib/program-files.ts';
-import { createModelLibrary } from './models/create-library.ts';
-import { createHubClient } from './models/hub-client.ts';
-import type { ModelLibrary } from './models/library.ts';
 
 const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 
@@ -28,8 +28,8 @@ const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional() });
 const commands = ['install', 'add', 'use', 'verify', 'remove'] as const;
 
 /** The list goes to standard output, progress to standard error. Exits with 1 where a model is not as it should be in the end. */
-async function main(): Promise<void> {
-  const { words, options } = readCommandWords();
+export async function models(argv: readonly string[]): Promise<void> {
+  const { words, options } = readCommandWords(argv);
   const { 'data-dir': dir } = readCommandOptions(optionsSchema, [], usage, options);
   const config = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
   const [command = '', name = '', ...more] = words;
@@ -140,8 +140,3 @@ function clock(seconds: number): string {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   return `${hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}` : minutes}:${String(seconds % 60).padStart(2, '0')}`;
 }
-
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error);
-  process.exitCode = error instanceof AppError && error.code === 'bad_option' ? 2 : 1;
-});

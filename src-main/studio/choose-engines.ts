@@ -1,8 +1,8 @@
+import type { Config } from '#main/config/config.ts';
+import type { DeviceProbes } from '#main/engine/probe-devices.ts';
+import type { EngineConfig } from '#main/engine/supervisor.ts';
 import type { DeviceName, Gpu } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Config } from './config/config.ts';
-import type { DeviceProbes } from './engine/probe-devices.ts';
-import type { EngineConfig } from './engine/supervisor.ts';
 import { engineConfig } from './engine-config.ts';
 
 type Machine = Pick<DeviceProbes, 'gpus' | 'check'>;

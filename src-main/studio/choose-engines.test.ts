@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { DeviceCheck } from '#main/engine/probe-devices.ts';
 import type { Gpu } from '#shared/domain/device.ts';
 import { chooseEngines } from './choose-engines.ts';
-import type { DeviceCheck } from './engine/probe-devices.ts';
 
 const options = { accuracy: 'fast', memory: 'resident', binding: 'auto', dataDir: '/data' } as const;
 const card = (name: string, compute_capability: string | null): Gpu => ({ name, driver: '580.1', compute_capability, total_bytes: null, free_bytes: null });

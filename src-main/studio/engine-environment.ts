@@ -1,7 +1,7 @@
+import { childEnvironment } from '#main/config/child-environment.ts';
+import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
+import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
-import { childEnvironment } from './config/child-environment.ts';
-import { findPack, packsDirOf } from './cuda-pack/pack-folder.ts';
-import { onnxruntimeVersion } from './onnxruntime-version.ts';
 
 /**
  * What an engine's process inherits. Where it is to run on CUDA and the pack for this ONNX Runtime is installed, the loader looks into its folder first; inside

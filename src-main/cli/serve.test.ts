@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import WebSocket from 'ws';
 
-const entry = join(import.meta.dirname, 'headless.ts');
+const entry = join(import.meta.dirname, '../headless.ts');
 const help = { status: 0, stdout: expect.stringContaining('--port NUMBER'), stderr: '' };
 let folder: string;
 let taken = 0;

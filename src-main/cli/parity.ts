@@ -3,10 +3,9 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readCommandOptions } from '#main/config/command-options.ts';
-import { AppError } from '#shared/protocol/errors.ts';
-import { compareCheckpoint, type ParityTarget } from './parity/compare-checkpoint.ts';
-import { compareUpscaler } from './parity/compare-upscaler.ts';
-import { type Comparison, printComparisons } from './parity/comparison.ts';
+import { compareCheckpoint, type ParityTarget } from '#main/parity/compare-checkpoint.ts';
+import { compareUpscaler } from '#main/parity/compare-upscaler.ts';
+import { type Comparison, printComparisons } from '#main/parity/comparison.ts';
 
 const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast] [--precision bf16|fp16]
 
@@ -22,9 +21,8 @@ const optionsSchema = z.object({
   precision: z.enum(['bf16', 'fp16']).optional(),
 });
 
-/** Exit status: 0 where all is within the limits, 1 where something is not, 2 where it could not be compared. */
-async function main(): Promise<number> {
-  const { checkpoint, expected, accuracy, precision } = readCommandOptions(optionsSchema, [], usage);
+export async function parity(argv: readonly string[]): Promise<void> {
+  const { checkpoint, expected, accuracy, precision } = readCommandOptions(optionsSchema, [], usage, argv);
   const target: ParityTarget = precision === undefined ? `cpu-${accuracy}` : `emulated-${precision}`;
   const cacheDir = await mkdtemp(join(tmpdir(), 'parity-'));
   try {
@@ -33,18 +31,8 @@ async function main(): Promise<number> {
     const request = { path: checkpoint, expectedPath: expected, target, cacheDir, threads: availableParallelism() };
     const comparisons: Comparison[] = [];
     for await (const comparison of compare(request)) comparisons.push(comparison);
-    return printComparisons(comparisons) ? 0 : 1;
+    if (!printComparisons(comparisons)) process.exitCode = 1;
   } finally {
     await rm(cacheDir, { recursive: true, force: true });
   }
 }
-
-main().then(
-  (status) => {
-    process.exitCode = status;
-  },
-  (error: unknown) => {
-    console.error(error instanceof AppError ? error.message : error);
-    process.exitCode = 2;
-  },
-);

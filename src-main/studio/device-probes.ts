@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { findPack, packsDirOf } from './cuda-pack/pack-folder.ts';
-import { detectNvidia } from './engine/nvidia.ts';
-import { createDeviceProbes, type DeviceProbes, type DeviceProbesOptions } from './engine/probe-devices.ts';
-import { onnxruntimeVersion } from './onnxruntime-version.ts';
+import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
+import { detectNvidia } from '#main/engine/nvidia.ts';
+import { createDeviceProbes, type DeviceProbes, type DeviceProbesOptions } from '#main/engine/probe-devices.ts';
+import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 
 const NO_PACK = 'The CUDA pack for this version of ONNX Runtime is not installed: npm run cuda -- install, or the button in the settings.';
 

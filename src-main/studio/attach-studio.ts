@@ -3,13 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
+import { serverUrl } from '#main/server/listen.ts';
+import { readServerAddress } from '#main/server/server-address.ts';
 import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } from '#shared/domain/job-record.ts';
 import { infoSchema } from '#shared/protocol/http.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
-import type { HostedStudio, LastPicture } from './app/hosted-studio.ts';
-import { serverUrl } from './server/listen.ts';
-import { readServerAddress } from './server/server-address.ts';
+import type { HostedStudio, LastPicture } from './hosted-studio.ts';
 
 const ANSWER_MS = 5_000;
 /** So often a server that has hung up is asked whether it is still there. */

@@ -1,24 +1,27 @@
+import { type Config, loadConfig } from '#main/config/config.ts';
+import { desktopConfigArguments } from '#main/config/launch-arguments.ts';
+import type { EngineProcess } from '#main/engine/engine-process.ts';
+import type { Jobs } from '#main/jobs/jobs.ts';
+import { entryFile } from '#main/lib/program-files.ts';
+import { createLog } from '#main/server/log.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { HostedStudio, HostedStudioChoices } from './app/hosted-studio.ts';
-import { spawnUtility } from './app/spawn-engine.ts';
 import { attachStudio } from './attach-studio.ts';
-import { type Config, loadConfig } from './config/config.ts';
-import { desktopConfigArguments } from './config/launch-arguments.ts';
 import { engineEnvironment } from './engine-environment.ts';
-import type { Jobs } from './jobs/jobs.ts';
-import { entryFile } from './lib/program-files.ts';
-import { createLog } from './server/log.ts';
-import { type Studio, type StudioOptions, startStudio } from './studio.ts';
+import type { HostedStudio, HostedStudioChoices } from './hosted-studio.ts';
+import { type Studio, type StudioOptions, startStudio } from './start-studio.ts';
+
+/** Starts the engine's `entry` file as a process with this environment. */
+type SpawnInEnvironment = (entry: string, env: NodeJS.ProcessEnv) => EngineProcess;
 
 /**
  * The studio for the desktop app: attached to where our own server runs on this data folder already, else started inside the app, its engine as a process of
  * Electron's, on another port where the wanted one is taken. Throws as `startStudio`.
  */
-export async function openStudio({ host, dataDir, argv }: HostedStudioChoices): Promise<HostedStudio> {
+export async function openStudio({ host, dataDir, argv }: HostedStudioChoices, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
   const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
   try {
-    return await hostStudio(config);
+    return await hostStudio(config, spawnEngine);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'data_folder_in_use') throw error;
     const attached = await attachStudio(config.dataDir);
@@ -27,10 +30,10 @@ export async function openStudio({ host, dataDir, argv }: HostedStudioChoices): 
   }
 }
 
-async function hostStudio(config: Config): Promise<HostedStudio> {
+async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
   const entry = entryFile('engine/worker.ts');
   const environment = engineEnvironment(config.dataDir);
-  const spawn = (provider: ProviderName) => spawnUtility(entry, environment(provider));
+  const spawn = (provider: ProviderName) => spawnEngine(entry, environment(provider));
   const { studio, takenPort } = await startOnFreePort({ config, spawn, log: createLog(config.logLevel) });
   const { jobs } = studio;
   return {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Config } from './config/config.ts';
-import { createCudaPack } from './cuda-pack/create-cuda-pack.ts';
-import type { CudaPack } from './cuda-pack/cuda-pack.ts';
-import { packSystem, planPack, vendorAddresses } from './cuda-pack/pack-plan.ts';
-import { packagesDir } from './lib/program-files.ts';
-import { createHubClient } from './models/hub-client.ts';
-import { onnxruntimeVersion } from './onnxruntime-version.ts';
+import type { Config } from '#main/config/config.ts';
+import { createCudaPack } from '#main/cuda-pack/create-cuda-pack.ts';
+import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
+import { packSystem, planPack, vendorAddresses } from '#main/cuda-pack/pack-plan.ts';
+import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
+import { packagesDir } from '#main/lib/program-files.ts';
+import { createHubClient } from '#main/models/hub-client.ts';
 
 interface LocalCudaPackOptions {
   config: Pick<Config, 'dataDir' | 'wheelIndex' | 'hub'>;

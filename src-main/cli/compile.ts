@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import type { CompileReport } from '#main/compiler/compile-job.ts';
 import { readCommandOptions } from '#main/config/command-options.ts';
-import { AppError } from '#shared/protocol/errors.ts';
 
 const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
 
@@ -19,8 +18,8 @@ const optionsSchema = z.object({
   out: z.string().min(1).optional(),
 });
 
-async function main(): Promise<void> {
-  const { checkpoint, accuracy, out } = readCommandOptions(optionsSchema, [], usage);
+export async function compile(argv: readonly string[]): Promise<void> {
+  const { checkpoint, accuracy, out } = readCommandOptions(optionsSchema, [], usage, argv);
   const cacheDir = out ?? (await mkdtemp(join(tmpdir(), 'compile-')));
   try {
     const options = { cacheDir, identity: checkpoint, target: accuracy === 'fast' ? ('cpu-fast' as const) : ('cpu-exact' as const) };
@@ -58,8 +57,3 @@ function printReport({ files, graphs, milliseconds }: CompileReport): void {
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(2)} MB`;
 }
-
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error);
-  process.exitCode = 2;
-});

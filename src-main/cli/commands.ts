@@ -1,0 +1,12 @@
+import type { Command } from './run-command.ts';
+
+/** Every command by its name. Each is loaded only when it runs. */
+export const commands = {
+  serve: async () => (await import('./serve.ts')).serve,
+  generate: async () => (await import('./generate.ts')).generate,
+  models: async () => (await import('./models.ts')).models,
+  cuda: async () => (await import('./cuda.ts')).cuda,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  compile: async () => (await import('./compile.ts')).compile,
+  parity: async () => (await import('./parity.ts')).parity,
+} satisfies Record<string, () => Promise<Command>>;
