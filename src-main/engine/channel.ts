@@ -82,7 +82,7 @@ export const orderSchema = z.discriminatedUnion('type', [
 export type Order = z.infer<typeof orderSchema>;
 export type TaskOrder = GenerateOrder | UpscaleOrder;
 
-const errorSchema = wireErrorSchema.refine(({ code, data }) => errorTable[code].safeParse(data).success, 'data must fit the code');
+const errorSchema = wireErrorSchema.refine(({ code, data }) => errorTable[code].data.safeParse(data).success, 'data must fit the code');
 
 const taskReportSchema = z.object({
   stagesMs: z.partialRecord(progressStageSchema, z.number().nonnegative()),

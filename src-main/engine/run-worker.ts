@@ -7,7 +7,7 @@ import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
 import { type BindingInUse, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
-import { AppError, type WireError } from '#shared/protocol/errors.ts';
+import { appError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { orderSchema, type ProbeOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
 import { toEngineFailure } from './engine-failure.ts';
@@ -121,5 +121,5 @@ async function runModel(
 }
 
 function assertGoesOn(signal: AbortSignal): void {
-  if (signal.aborted) throw new AppError('cancelled', 'The task was cancelled.', {});
+  if (signal.aborted) throw appError('cancelled', {});
 }

@@ -1,4 +1,4 @@
-import { AppError } from '#shared/protocol/errors.ts';
+import { appError } from '#shared/protocol/errors.ts';
 
 /** Read between steps and tiles, and every few milliseconds of a run that can be stopped; may be set from another thread. */
 export interface CancelSignal {
@@ -7,5 +7,5 @@ export interface CancelSignal {
 
 /** Throws `cancelled` once the signal is set. */
 export function assertNotCancelled(signal: CancelSignal): void {
-  if (signal.cancelled) throw new AppError('cancelled', 'The job was cancelled.', {});
+  if (signal.cancelled) throw appError('cancelled', {});
 }

@@ -5,7 +5,7 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
@@ -355,11 +355,11 @@ class DurableJobs implements Jobs {
     const interest = subscriptions.interestOf(listener, jobId);
     const status = interest?.stand === 'cancelled' ? 'cancelled' : job.state.status;
     if (status !== 'pending' && status !== 'processing') {
-      throw new AppError('not_cancellable', `Job ${jobId} is ${status} and cannot be cancelled: only pending and processing ones can.`, { status });
+      throw appError('not_cancellable', { status });
     }
     const isShared = subscriptions.othersInterested(listener, jobId) > 0;
     if (isShared && interest?.stand !== 'live') {
-      throw new AppError('job_of_others', `Job ${jobId} was asked for by others, not by this client, and cannot be cancelled from here.`, {});
+      throw appError('job_of_others', {});
     }
     const cancelled: StoredJob = { ...job, state: { status: 'cancelled' } };
     unitOfWork.commit((afterCommit) => {
@@ -384,10 +384,7 @@ class DurableJobs implements Jobs {
   }
 
   #clientJobs(listener: Listener, requestId: RequestId): void {
-    if (listener.clientId === null) {
-      const message = 'get_client_jobs needs a client_id on the connection: connect to /api/ws?client_id=ID.';
-      throw new AppError('client_id_required', message, {});
-    }
+    if (listener.clientId === null) throw appError('client_id_required', {});
     const jobs = this.#parts.store.clientJobs(listener.clientId).map(({ jobId, createdAtMs, state, stand }) => ({
       job_id: jobId,
       task_type: 'text_to_image' as const,

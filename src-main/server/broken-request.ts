@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { AppError } from '#shared/protocol/errors.ts';
-import { httpErrorBody, httpStatus } from './error-reply.ts';
+import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
+import { httpErrorBody } from './error-reply.ts';
 
 /** Answers what Node's parser could not read, after the answers to the requests before it on the same connection, and closes that. */
 export class BrokenRequests {
@@ -35,14 +35,14 @@ function answerNow(thrown: NodeJS.ErrnoException, socket: Socket): void {
 
 function end(socket: Socket, error: AppError): void {
   const body = JSON.stringify(httpErrorBody(error));
-  const status = httpStatus(error.code);
+  const { status } = errorTable[error.code];
   socket.end(
     `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 
 function brokenRequestError(code: string | undefined): AppError {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new AppError('request_timeout', 'The request did not arrive in time.', {});
-  if (code === 'HPE_HEADER_OVERFLOW') return new AppError('headers_too_large', 'The headers are larger than this server reads.', {});
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return appError('request_timeout', {});
+  if (code === 'HPE_HEADER_OVERFLOW') return appError('headers_too_large', {});
   return new AppError('bad_message', 'This is not an HTTP request that can be read.', {});
 }

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { App } from './fastify-app.ts';
 
 /** Opens the port and tells which one it is, where 0 was asked for. Throws `port_taken` or `bad_option`. */
@@ -22,12 +22,7 @@ export function serverUrl(host: string, port: number): string {
 function listenError(host: string, port: number, cause: unknown): Error {
   switch (errnoCode(cause)) {
     case 'EADDRINUSE':
-      return new AppError(
-        'port_taken',
-        `Port ${port} is taken by another program. Stop that one, or choose another port with --port (0 takes a free one).`,
-        { port },
-        { cause },
-      );
+      return appError('port_taken', { port }, { cause });
     case 'EACCES':
       return new AppError('bad_option', `--port ${port} is not open to this user; ports from 1024 on are.`, { option: '--port' }, { cause });
     case 'EADDRNOTAVAIL':

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import { AppError } from '#shared/protocol/errors.ts';
+import { type AppError, appError } from '#shared/protocol/errors.ts';
 
 export interface RouteTable {
-  /** The error for a request that no route takes: `method_not_allowed` where the path is served by another method, else `not_found`. */
-  notFound(method: string, path: string): AppError<'not_found'> | AppError<'method_not_allowed'>;
+  /** The error for a request without a route: `method_not_allowed` if the path takes other methods, else `not_found`. */
+  notFound(path: string): AppError<'not_found'> | AppError<'method_not_allowed'>;
 }
 
-/** Remembers which methods each path takes. Must see the routes, so it is registered before them. */
+/** Remembers which methods each path takes. Must be registered before the routes. */
 export function registerRouteTable(app: FastifyInstance): RouteTable {
   const routes: { pattern: RegExp; methods: string[] }[] = [];
 
@@ -17,11 +17,9 @@ export function registerRouteTable(app: FastifyInstance): RouteTable {
   });
 
   return {
-    notFound(method, path) {
+    notFound(path) {
       const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))];
-      if (allowed.length > 0)
-        return new AppError('method_not_allowed', `${method} is not served at this address; allowed are ${allowed.join(', ')}.`, { allowed });
-      return new AppError('not_found', 'Nothing is served at this address; /docs lists what is.', {});
+      return allowed.length > 0 ? appError('method_not_allowed', { allowed }) : appError('not_found', {});
     },
   };
 }

@@ -6,13 +6,13 @@ import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
-import { AppError, type ErrorCode } from '#shared/protocol/errors.ts';
+import { AppError, appError, type ErrorCode } from '#shared/protocol/errors.ts';
 import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import { type Access, accessRequestOf, rateLimited } from './access/access-hook.ts';
+import { type Access, accessRequestOf } from './access/access-hook.ts';
 import { addressGroup, isFromThisMachine } from './access/access-rules.ts';
 import { createRateLimit } from './access/rate-limit.ts';
-import { type Connection, dispatch } from './messages/dispatch.ts';
-import { type Frame, parseFrame } from './parse-frame.ts';
+import { type Connection, handleMessage } from './messages/handlers.ts';
+import { type Frame, parseFrame } from './messages/parse-frame.ts';
 
 const SOCKET_PATH = '/api/ws';
 export const MAX_FRAME_BYTES = 64 * 1024;
@@ -101,7 +101,7 @@ export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): v
       responses.set(request, reply.raw);
     },
     handler: () => {
-      throw new AppError('upgrade_required', 'This address speaks WebSocket; /docs/websocket tells the messages.', {});
+      throw new AppError('upgrade_required', 'This address takes WebSocket connections; /docs/websocket describes the messages.', {});
     },
     wsHandler: (socket, request) => {
       const session: Session = { socket, log: app.log, address: addressOf(request), mayStay: access.stayCheck(request), isAlive: true };
@@ -160,7 +160,7 @@ function serve(
   const refuse = (frame: Frame) => (reason: unknown) => send(errorMessage(reason, frame.requestId, log));
   const take = async (frame: Frame): Promise<void> => {
     if ('error' in frame) refuse(frame)(frame.error);
-    else await dispatch(connection, frame.message, refuse(frame));
+    else await handleMessage(connection, frame.message, refuse(frame));
   };
   const waiting: Frame[] = [];
   /** Jobs that were asked for and not answered yet. */
@@ -181,7 +181,7 @@ function serve(
         continue;
       }
       await Promise.all(creating);
-      if (retryAfterMs > 0) refuse(frame)(rateLimited(retryAfterMs));
+      if (retryAfterMs > 0) refuse(frame)(appError('rate_limited', { retryAfterMs }));
       else await take(frame);
       readOn();
     }
@@ -228,7 +228,7 @@ function cut({ socket, log }: Session, { closeMs }: SocketLimits): void {
 
 function errorMessage(thrown: unknown, requestId: RequestId, log: FastifyBaseLogger): ErrorMessage {
   if (!(thrown instanceof AppError)) log.error({ err: thrown }, 'message failed');
-  const error = thrown instanceof AppError ? thrown : new AppError('internal', 'The server failed at this message; its log says why.', {}, { cause: thrown });
+  const error = thrown instanceof AppError ? thrown : appError('internal', {}, { cause: thrown });
   return {
     type: 'error',
     message: error.message,

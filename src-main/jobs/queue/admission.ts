@@ -1,6 +1,6 @@
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
 import { statusDraft } from '../events/status-message.ts';
 import type { Listener, Subscriptions } from '../events/subscriptions.ts';
@@ -223,7 +223,7 @@ export class Admission {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new AppError('shutting_down', 'The server is shutting down and takes no new jobs. Send the job again when it is back.', {});
+    if (this.#closed) throw appError('shutting_down', {});
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isEnd, type JobState, modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
 import type { JobQuery } from '#shared/domain/job-record.ts';
-import { AppError, wireErrorSchema } from '#shared/protocol/errors.ts';
+import { appError, wireErrorSchema } from '#shared/protocol/errors.ts';
 import type { Sizes } from '#shared/protocol/http.ts';
 import { type JobStatusMessage, jobStatusMessageSchema, type RequestId } from '#shared/protocol/messages.ts';
 import type { ClientPlace } from '../jobs.ts';
@@ -545,7 +545,7 @@ export class Store {
   }
 
   #guard<T>(work: () => T): T {
-    if (!this.#isOpen) throw new AppError('shutting_down', 'The server is shutting down. Ask again when it is back.', {});
+    if (!this.#isOpen) throw appError('shutting_down', {});
     try {
       return work();
     } catch (cause) {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import { forwardPage } from '../plain-pages.ts';
 import type { RouteTable } from '../route-table.ts';
 import type { AccessKey } from './access-key.ts';
@@ -41,13 +41,13 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
   app.addHook('onRequest', async (request, reply) => {
     const seen = accessRequestOf(request.raw);
     const retryAfterMs = isFromThisMachine(seen) ? 0 : rate.take(addressGroup(seen.remoteAddress));
-    if (retryAfterMs > 0) throw rateLimited(retryAfterMs);
+    if (retryAfterMs > 0) throw appError('rate_limited', { retryAfterMs });
     if (request.raw.httpVersionMajor !== 1) throw new AppError('bad_message', `HTTP/${request.raw.httpVersion} was sent; it must be HTTP/1.1 or 1.0.`, {});
     assertOneHost(seen);
     checkHost(seen, rules);
     // the form that proxies are asked in: it names a host of its own, past the rule above
     if (!seen.path.startsWith('/') && seen.path !== '*') throw new AppError('bad_message', 'The address must be a path; this server is no proxy.', {});
-    if (request.is404) throw routes.notFound(seen.method, seen.path);
+    if (request.is404) throw routes.notFound(seen.path);
     checkSite(seen, rules);
     // a preflight asks for another origin's sake, can bring no key and does nothing; cors answers it
     if (seen.method === 'OPTIONS') return;
@@ -70,10 +70,6 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
 export function accessRequestOf(raw: IncomingMessage): AccessRequest {
   const { remoteAddress = '', localAddress = '', localPort = 0 } = raw.socket;
   return { method: raw.method ?? '', path: (raw.url ?? '').split('?')[0] ?? '', headers: raw.headersDistinct, remoteAddress, localAddress, localPort };
-}
-
-export function rateLimited(retryAfterMs: number): AppError<'rate_limited'> {
-  return new AppError('rate_limited', `Too much was asked from this address; wait ${retryAfterMs} ms.`, { retryAfterMs });
 }
 
 function isRight({ keys, cookies }: ReturnType<typeof presentedKeys>, key: AccessKey): boolean {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 
 /**
  * Who may call: pure functions over what a request shows of itself. The order of the checks, cheapest first, is that of `assertOneHost`
@@ -73,11 +73,7 @@ export function checkSite(request: AccessRequest, rules: AccessRules): void {
  */
 export function checkKey(request: AccessRequest, rules: AccessRules, hasKey: () => boolean, insists: boolean): void {
   if (isFromThisMachine(request) || (rules.open && !insists) || hasKey()) return;
-  throw new AppError(
-    'access_key_required',
-    'Another machine needs the access key that the server printed at its start: as "Authorization: Bearer KEY", as ?token=KEY, or in a browser by opening /?token=KEY once.',
-    {},
-  );
+  throw appError('access_key_required', {});
 }
 
 /** A proxy on this machine speaks for others, so whatever says that it was forwarded is not from here. */

@@ -10,6 +10,7 @@ import { programDir } from '#main/lib/program-files.ts';
 import type { App } from '../fastify-app.ts';
 import { page } from '../plain-pages.ts';
 import { createAsyncApi } from './asyncapi.ts';
+import { createErrorsPage } from './errors-page.ts';
 import { type HttpExample, httpGuide } from './http-guide.ts';
 import { websocketPage, websocketPageStyle } from './websocket-page.ts';
 
@@ -74,6 +75,7 @@ export async function registerDocs(app: App, version: string): Promise<void> {
   app.get('/docs/openapi.json', hidden, () => app.swagger());
   app.get('/docs/asyncapi.json', hidden, () => createAsyncApi(version));
   app.get('/docs/websocket', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(websocketPage()));
+  app.get('/docs/errors.md', hidden, (_request, reply) => reply.type('text/markdown; charset=utf-8').send(createErrorsPage()));
   app.get('/docs/websocket.css', hidden, (_request, reply) => reply.type('text/css; charset=utf-8').send(websocketPageStyle));
 }
 

@@ -3,7 +3,7 @@ import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type ClientMessage, clientMessageSchema, type RequestId, requestIdSchema } from '#shared/protocol/messages.ts';
-import { paramError } from './param-error.ts';
+import { paramError } from '../param-error.ts';
 
 /** A frame as the server takes it: a message, or why it is none. `requestId` is there in both where one can be read. */
 export type Frame = { message: ClientMessage; requestId: RequestId } | { error: AppError; requestId: RequestId };
