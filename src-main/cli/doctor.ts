@@ -6,6 +6,7 @@ import { findCompiledCheckpoint } from '#main/compiler/find-compilation.ts';
 import { readCommandOptions } from '#main/config/command-options.ts';
 import { loadConfig } from '#main/config/config.ts';
 import { freeMemory } from '#main/engine/free-memory.ts';
+import { graphTarget } from '#main/engine/graph-target.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import type { EngineConfig } from '#main/engine/supervisor.ts';
 import { memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
@@ -60,9 +61,12 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });
   for (const { name, modelType, identity, sizeBytes } of await registry.list()) {
     console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${identity.slice(0, 12)}`);
-    const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), identity);
-    if (compiled === null) console.log('    not compiled yet: how its parts share memory is planned before its first picture');
-    else for (const engine of chosen) console.log(`    ${await memorySentence(compiled, engine)}`);
+    for (const engine of chosen) {
+      const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), identity, graphTarget(engine, engine.accuracy));
+      const sentence =
+        compiled === null ? `not compiled for ${engine.device} yet: its memory is planned before the first image` : await memorySentence(compiled, engine);
+      console.log(`    ${sentence}`);
+    }
   }
 }
 

@@ -48,7 +48,7 @@ export async function models(argv: readonly string[]): Promise<void> {
     checkpointDirs: [],
     cacheDir: config.hub.cacheDir,
     hub,
-    compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity),
+    compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity, null),
     log: { warn: (_, message) => console.error(message) },
   });
   process.once('SIGINT', () => {

@@ -1,24 +1,34 @@
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { z } from 'zod';
-import { compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
+import { z } from 'zod';
+import { type CompiledCheckpoint, compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { compiledOnce } from './compile-cache.ts';
 import { CompileJob, compileReportSchema } from './compile-job.ts';
-import { buildTextEncoder, loadTextEncoderConfig } from './models/text-encoder.ts';
-import { buildCaptionRefiner, buildDenoiser } from './models/transformer.ts';
-import { loadTransformerConfig } from './models/transformer-config.ts';
+import { parseConfig } from './models/parse-config.ts';
 import { listUpscalerConvolutions } from './models/upscaler-convolutions.ts';
 import { buildUpscaler, describeUpscaler } from './models/upscalers.ts';
-import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig } from './models/vae.ts';
+import { compileZImage } from './models/z-image.ts';
+
+interface Architecture {
+  graphCount: number;
+  compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
+}
+
+/** By the `_class_name` of `model_index.json`. */
+const architectures: Readonly<Record<string, Architecture>> = {
+  ZImagePipeline: { graphCount: 4, compile: compileZImage },
+};
+const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });
 
 export interface CompileOptions {
-  /** Compiled checkpoints are kept here, one folder each. */
+  /** Parent folder of all compiled checkpoints. */
   cacheDir: string;
-  /** Hash of the weights' content; another one is compiled anew. */
+  /** Hash of the weights' content. */
   identity: string;
   target: GraphTarget;
+  /** Called with a sentence when an earlier compilation is damaged and has to be repeated. */
+  onDamaged?: (sentence: string) => void;
 }
 
 export type OnCompileProgress = (done: number, total: number) => void;
@@ -29,61 +39,44 @@ export type CheckpointCompilation = z.infer<typeof checkpointSchema>;
 export type UpscalerCompilation = z.infer<typeof upscalerSchema>;
 
 /**
- * Compiles a checkpoint folder in Hugging Face layout, or takes what an earlier compilation of the same content left.
- * Throws `checkpoint_missing`, `checkpoint_damaged`, `checkpoint_unsupported` or `graph_invalid`; nothing half-made is left.
+ * Compiles a checkpoint folder in Hugging Face layout, or reuses an earlier compilation of the same content.
+ * Throws `checkpoint_missing`, `checkpoint_damaged`, `checkpoint_unsupported`, `graph_invalid`, or `disk_full` and its kin; nothing incomplete is left.
  */
 export async function compileCheckpoint(options: CompileOptions & { checkpointDir: string }, onProgress: OnCompileProgress): Promise<CheckpointCompilation> {
+  const { identity, target } = options;
   const root = await realPathOf(options.checkpointDir);
-  return compiledOnce(options.cacheDir, [options.identity, options.target, root], checkpointSchema, async (work) => {
-    const job = new CompileJob(work, options.target, 5, onProgress);
-    const transformerDir = join(root, 'transformer');
-    const textDir = join(root, 'text_encoder');
-    const vaeDir = join(root, 'vae');
-    const transformer = await loadTransformerConfig(transformerDir);
-    const text = await loadTextEncoderConfig(textDir);
-    const vae = await loadVaeConfig(vaeDir);
-    if (text.width !== transformer.captionWidth) {
-      throw unsupported(root, `its text encoder is ${text.width} wide and its transformer takes captions of ${transformer.captionWidth}`);
-    }
-    if (vae.latentChannels !== transformer.latentChannels) {
-      throw unsupported(root, `its VAE has ${vae.latentChannels} latent channels and its transformer ${transformer.latentChannels}`);
-    }
-
-    const textWeights = await job.openModel(textDir, 'model');
-    const transformerWeights = await job.openModel(transformerDir, 'diffusion_pytorch_model');
-    const vaeWeights = await job.openModel(vaeDir, 'diffusion_pytorch_model');
-    return {
-      identity: options.identity,
-      textEncoder: await job.graph('text_encoder', textWeights, (graph, weights) => buildTextEncoder(graph, text, weights)),
-      captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),
-      denoiser: await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights)),
-      vaeDecoder: await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights)),
-      vaeEncoder: await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)),
-      tokenizerDir: join(root, 'tokenizer'),
-      schedulerDir: join(root, 'scheduler'),
-      latentChannels: vae.latentChannels,
-      vaeScale: vae.scale,
-      vaeScalingFactor: vae.scalingFactor,
-      vaeShiftFactor: vae.shiftFactor,
-      patchSize: transformer.patchSize,
-      captionWidth: transformer.captionWidth,
-      rope: { theta: transformer.ropeTheta, axes: transformer.ropeAxes, lengths: transformer.ropeLengths },
-      report: job.report(),
-    };
+  return cached(options, root, checkpointSchema, async (work) => {
+    const { value: index } = await parseConfig(root, 'model_index.json', modelIndexSchema);
+    const { graphCount, compile } = architectures[index._class_name] as Architecture;
+    const job = new CompileJob(work, target, graphCount, onProgress);
+    const checkpoint = await compile(root, job);
+    return { identity, ...checkpoint, report: job.report() };
   });
 }
 
-/** Compiles an upscaler's safetensors file, or takes what an earlier compilation of the same content left. Throws as `compileCheckpoint` does. */
+/** Compiles an upscaler's safetensors file, or reuses an earlier compilation of the same content. Throws as `compileCheckpoint` does. */
 export async function compileUpscaler(options: CompileOptions & { path: string }, onProgress: OnCompileProgress): Promise<UpscalerCompilation> {
+  const { identity, target } = options;
   const path = await realPathOf(options.path);
-  return compiledOnce(options.cacheDir, [options.identity, options.target, path], upscalerSchema, async (work) => {
-    const job = new CompileJob(work, options.target, 1, onProgress);
+  return cached(options, path, upscalerSchema, async (work) => {
+    const job = new CompileJob(work, target, 1, onProgress);
     const weights = await job.openFile(path);
     const network = describeUpscaler(weights.table, path);
     const graph = await job.graph('upscaler', weights, async (builder, source) => buildUpscaler(builder, source, network.architecture));
-    const convolutions = options.target === 'cpu-fast' ? listUpscalerConvolutions(weights.table, network.architecture) : null;
-    return { identity: options.identity, ...network, graph, convolutions, report: job.report() };
+    const convolutions = target === 'cpu-fast' ? listUpscalerConvolutions(weights.table, network.architecture) : null;
+    return { identity, ...network, graph, convolutions, report: job.report() };
   });
+}
+
+function cached<S extends z.ZodType>(
+  { cacheDir, identity, target, onDamaged }: CompileOptions,
+  source: string,
+  schema: S,
+  compile: Parameters<typeof compiledOnce<S>>[3],
+): Promise<z.infer<S>> {
+  return compiledOnce(cacheDir, { identity, target, source }, schema, compile, (reason) =>
+    onDamaged?.(`The compiled graphs of ${source} were damaged (${reason}) and were compiled again.`),
+  );
 }
 
 async function realPathOf(path: string): Promise<string> {
@@ -92,8 +85,4 @@ async function realPathOf(path: string): Promise<string> {
   } catch (cause) {
     throw new AppError('checkpoint_missing', `${path} cannot be opened (${errnoCode(cause)}).`, { path }, { cause });
   }
-}
-
-function unsupported(path: string, reason: string): AppError<'checkpoint_unsupported'> {
-  return new AppError('checkpoint_unsupported', `${path} does not fit together: ${reason}.`, { path });
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { syncFile } from '#main/lib/sync-file.ts';
+import { diskError } from '#main/lib/write-file.ts';
 import type { FileData } from './graph/ir.ts';
 
 /** A weight that could not be used where it stands, and why. */
@@ -28,11 +29,15 @@ export class DerivedWeights {
 
   /** Appends `bytes` and tells where they are. */
   async append(bytes: Uint8Array, tensor: string, reason: string): Promise<FileData> {
-    this.#file ??= await open(this.#writePath, 'wx');
     const offset = Math.ceil(this.#size / ALIGNMENT) * ALIGNMENT;
-    for (let done = 0; done < bytes.byteLength; ) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.byteLength - done, offset + done);
-      done += bytesWritten;
+    try {
+      this.#file ??= await open(this.#writePath, 'wx');
+      for (let done = 0; done < bytes.byteLength; ) {
+        const { bytesWritten } = await this.#file.write(bytes, done, bytes.byteLength - done, offset + done);
+        done += bytesWritten;
+      }
+    } catch (cause) {
+      throw await diskError(cause, this.#writePath, bytes.byteLength);
     }
     this.#size = offset + bytes.byteLength;
     this.unpacked.push({ tensor, reason, bytes: bytes.byteLength });

@@ -9,7 +9,7 @@ import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/de
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
-import type { Accuracy } from './engine.ts';
+import { graphTarget } from './graph-target.ts';
 import type { RunHooks } from './model-runner.ts';
 
 type OnProgress = (done: number, total: number) => void;
@@ -74,7 +74,7 @@ export class ModelHost {
     const compileFor = (target: GraphTarget, onProgress: OnProgress) =>
       this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, target) }, onProgress);
     if (this.#textToImage === null) {
-      const compiled = await compileFor(targetOf(this.#config, accuracy), loadingHalf(hooks, 0));
+      const compiled = await compileFor(graphTarget(this.#config, accuracy), loadingHalf(hooks, 0));
       assertNotCancelled(signal);
       const decision = await this.#plan(compiled, order, hooks);
       let forCpu: Promise<CompiledCheckpoint> | null = null;
@@ -98,7 +98,7 @@ export class ModelHost {
     const device = onCpu ? 'cpu' : this.#config.device;
     const key = keyOf(`${accuracy} ${device}`, path, identity);
     if (this.#upscale === null) {
-      const target = targetOf({ ...this.#config, device }, accuracy);
+      const target = graphTarget({ ...this.#config, device }, accuracy);
       const compiled = await this.#loaders.compileUpscaler({ path, ...this.#compile(identity, target) }, loadingHalf(hooks, 0));
       assertNotCancelled(signal);
       // its tiles are as large as what is free allows
@@ -128,11 +128,6 @@ export class ModelHost {
     const { threads, binding = 'auto' } = this.#config;
     return { threads, provider: providerNamed(provider).ortName, card, binding, cuda };
   }
-}
-
-function targetOf({ device, gpuPrecision = 'fp16' }: WorkerConfig, accuracy: Accuracy): GraphTarget {
-  if (device === 'cpu') return `cpu-${accuracy}`;
-  return accuracy === 'exact' ? 'gpu-fp32' : `gpu-${gpuPrecision}`;
 }
 
 interface Held<Compiled, Model> {

@@ -1,8 +1,6 @@
 import { Template } from '@huggingface/jinja';
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers';
-
-/** The prompt is cut to this many tokens, chat template included. */
-export const MAX_PROMPT_TOKENS = 512;
+import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 
 export interface EncodedPrompt {
   /** At most `MAX_PROMPT_TOKENS`. */

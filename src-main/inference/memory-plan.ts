@@ -1,4 +1,4 @@
-import type { CompiledCheckpoint, GraphMemory } from '#main/lib/compiled.ts';
+import { type CompiledCheckpoint, type GraphMemory, MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import { memoryPlanSchema } from '#shared/domain/memory-plan.ts';
 
@@ -47,7 +47,6 @@ export interface FreeMemory {
  * at 1024 pixels and 2.6 times at 1536, which the reserve makes up for; `npm run bench -- fullsize` holds the whole to it.
  */
 const RUNNING_FACTOR = 2;
-const MAX_PROMPT_TOKENS = 512;
 /** Node.js, the pictures on their way to the disk, and a little for the others. */
 const RAM_RESERVE = 0.6e9;
 /** The context, cuBLAS and cuDNN. */

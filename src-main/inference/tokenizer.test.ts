@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
+import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { readGoldens } from '../../tests/support/read-goldens.ts';
 import { needsSharedFolder, sharedCheckpoints, sharedPath } from '../../tests/support/shared-folder.ts';
-import { MAX_PROMPT_TOKENS } from './create-tokenizer.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
 const bundled = join(resourcesDir, 'models/storybook-uint4/tokenizer');

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { floatTypes } from './widen-floats.ts';
 
-/** What the compiler leaves and inference loads: the only thing that the two rooms share. */
+/** What the compiler writes and inference loads: the only thing that the two rooms share. */
+
+/** Prompts are cut to this many tokens, chat template included; graphs and memory plans are made for it. */
+export const MAX_PROMPT_TOKENS = 512;
 
 /**
  * What graphs are made for. `cpu` ones are float32 around their quantized products, of which `fast` quantizes activations to int8. On a GPU `gpu-bf16` is
@@ -80,7 +83,6 @@ export const compiledCheckpointSchema = z.object({
   captionRefiner: graph,
   denoiser: graph,
   vaeDecoder: graph,
-  vaeEncoder: graph,
   tokenizerDir: z.string(),
   schedulerDir: z.string(),
   latentChannels: z.number(),

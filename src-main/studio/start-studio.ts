@@ -3,6 +3,7 @@ import { findCompilation } from '#main/compiler/find-compilation.ts';
 import type { Config } from '#main/config/config.ts';
 import { createEnginePool } from '#main/engine/engine-pool.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
+import { graphTarget } from '#main/engine/graph-target.ts';
 import type { DeviceProbes } from '#main/engine/probe-devices.ts';
 import { createEngine, type EngineConfig, type SupervisedEngine } from '#main/engine/supervisor.ts';
 import { createPromptMeter } from '#main/inference/prompt-meter.ts';
@@ -56,7 +57,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const engine = createEnginePool([engineOn(first), ...others.map(engineOn)]);
   const hub = createHubClient(config.hub);
   const { cacheDir } = config.hub;
-  const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity);
+  const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));
   const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
   const cudaPack = localCudaPack({
     config,

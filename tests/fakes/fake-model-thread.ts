@@ -15,7 +15,6 @@ serveModels({
       captionRefiner: graph,
       denoiser: graph,
       vaeDecoder: graph,
-      vaeEncoder: graph,
       tokenizerDir: '.',
       schedulerDir: '.',
       latentChannels: 16,

@@ -1,10 +1,8 @@
-import type { GraphMemory } from '#main/lib/compiled.ts';
+import { type GraphMemory, MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import { type Dim, ELEMENT_BYTES, type Graph, type GraphNode, type TensorType } from './ir.ts';
 
 /** Two sizes that a line is laid through, in units. */
 const [SMALL, LARGE] = [1024, 4096];
-/** The longest prompt; of an input with image and caption tokens only the image's are the unit. */
-const CAPTION_TOKENS = 512;
 
 /** Operators whose output is their input's bytes, and those that may write over an input that nobody else needs. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape']);
@@ -80,22 +78,16 @@ function sizeOf(types: Types, name: string, units: number): number {
   return type.shape.reduce<number>((product, dim) => product * evaluate(dim, units), ELEMENT_BYTES[type.type]);
 }
 
-/** `2*height`, `image_tokens+caption_tokens`, `height/2`: sums of products. A picture of `units` pixels is taken as square. */
+/** `2*height`, `image_tokens+caption_tokens`: sums of products. A picture of `units` pixels is taken as square. */
 function evaluate(dim: Dim, units: number): number {
   if (typeof dim === 'number') return dim;
-  return dim.split('+').reduce((sum, term) => sum + product(term, units), 0);
-}
-
-function product(term: string, units: number): number {
-  let value = 1;
-  for (const [, operator, name = ''] of `*${term}`.matchAll(/([*/])([^*/]+)/g)) {
-    value *= operator === '/' ? 1 / named(name, units) : named(name, units);
-  }
-  return value;
+  const product = (term: string): number => term.split('*').reduce((value, name) => value * named(name, units), 1);
+  return dim.split('+').reduce((sum, term) => sum + product(term), 0);
 }
 
 function named(name: string, units: number): number {
   if (/^\d+$/.test(name)) return Number(name);
   if (name === 'height' || name === 'width') return Math.sqrt(units);
-  return name === 'caption_tokens' ? CAPTION_TOKENS : units;
+  // in graphs with image and caption tokens the unit is an image token, and the prompt is the longest
+  return name === 'caption_tokens' ? MAX_PROMPT_TOKENS : units;
 }

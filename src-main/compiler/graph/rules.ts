@@ -280,12 +280,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     sameDim(x.shape[1], typeof weight.shape[1] === 'number' ? weight.shape[1] * groups : weight.shape[1], 'channels of input and weight');
     const bias = context.inputs[2];
     if (bias) sameDim(bias.shape[0], weight.shape[0], 'bias and output channels');
-    const stride = ints(context, 'strides')[0] ?? 1;
-    const side = (dim: Dim | undefined): Dim => {
-      if (dim === undefined) return refuse('input has no height or width');
-      return stride === 1 ? dim : typeof dim === 'number' ? Math.floor(dim / stride) : `${dim}/${stride}`;
-    };
-    return [{ type: x.type, shape: [x.shape[0] ?? 1, weight.shape[0] ?? 0, side(x.shape[2]), side(x.shape[3])] }];
+    if (ints(context, 'strides').some((stride) => stride !== 1)) refuse('strides must be 1');
+    return [{ type: x.type, shape: [x.shape[0] ?? 1, weight.shape[0] ?? 0, ...x.shape.slice(2)] }];
   },
   /** x [1, groups, elements], one scale and bias a group. */
   InstanceNormalization: (context) => {

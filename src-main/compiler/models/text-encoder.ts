@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { FloatType, Graph, Value } from '../graph/ir.ts';
 import { add, attention, cast, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
@@ -20,9 +21,6 @@ export interface TextEncoderConfig {
   ropeTheta: number;
   attentionBias: boolean;
 }
-
-/** Prompts are cut to this many tokens by the pipeline; the rotary tables hold as many positions. */
-const MAX_TOKENS = 512;
 
 const size = z.number().int().positive();
 const schema = z.object({
@@ -86,20 +84,20 @@ interface RotaryTables {
   sin: Value;
 }
 
-/** [MAX_TOKENS, head / 2] each, in float32 steps as `Qwen3RotaryEmbedding` computes them. */
+/** [MAX_PROMPT_TOKENS, head / 2] each, in float32 steps as `Qwen3RotaryEmbedding` computes them. */
 function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig, type: FloatType): RotaryTables {
   const half = config.headWidth / 2;
-  const cos = new Float32Array(MAX_TOKENS * half);
-  const sin = new Float32Array(MAX_TOKENS * half);
+  const cos = new Float32Array(MAX_PROMPT_TOKENS * half);
+  const sin = new Float32Array(MAX_PROMPT_TOKENS * half);
   for (let i = 0; i < half; i++) {
     const frequency = Math.fround(1 / Math.fround(config.ropeTheta ** Math.fround((2 * i) / config.headWidth)));
-    for (let position = 0; position < MAX_TOKENS; position++) {
+    for (let position = 0; position < MAX_PROMPT_TOKENS; position++) {
       const angle = Math.fround(position * frequency);
       cos[position * half + i] = Math.cos(angle);
       sin[position * half + i] = Math.sin(angle);
     }
   }
-  const table = (values: Float32Array): Value => cast(graph, graph.floats(values, [MAX_TOKENS, half]), type);
+  const table = (values: Float32Array): Value => cast(graph, graph.floats(values, [MAX_PROMPT_TOKENS, half]), type);
   return { cos: table(cos), sin: table(sin) };
 }
 

@@ -16,7 +16,6 @@ export interface VaeConfig {
   layersPerBlock: number;
   normGroups: number;
   midAttention: boolean;
-  quantConvolution: boolean;
   postQuantConvolution: boolean;
   scalingFactor: number;
   shiftFactor: number;
@@ -39,7 +38,6 @@ const schema = z.object({
   layers_per_block: size,
   norm_num_groups: size,
   mid_block_add_attention: z.boolean().default(true),
-  use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   scaling_factor: z.number().positive(),
   shift_factor: z.number().nullable().default(null),
@@ -59,7 +57,6 @@ export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
     layersPerBlock: value.layers_per_block,
     normGroups: value.norm_num_groups,
     midAttention: value.mid_block_add_attention,
-    quantConvolution: value.use_quant_conv,
     postQuantConvolution: value.use_post_quant_conv,
     scalingFactor: value.scaling_factor,
     shiftFactor: value.shift_factor ?? 0,
@@ -82,25 +79,6 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');
-  return graph.finish();
-}
-
-/** Input: `picture` [1, 3, scale * h, scale * w], -1 to 1. Output: `moments` [1, 2 * latent channels, h, w]: means, then log variances. */
-export async function buildVaeEncoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
-  let x = graph.input('picture', 'float32', [1, config.pictureChannels, 'height', 'width']);
-  x = convolution(graph, weights, 'encoder.conv_in', x, config.channels[0] ?? 0);
-  for (const [i, width] of config.channels.entries()) {
-    const name = `encoder.down_blocks.${i}`;
-    const block = graph.scope(name);
-    for (let j = 0; j < config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
-    // diffusers pads one row below and one column at the right, so that the size halves exactly
-    if (i < config.channels.length - 1) x = convolution(block, weights, `${name}.downsamplers.0.conv`, x, width, { stride: 2, pads: [0, 0, 1, 1] });
-  }
-  x = await midBlock(graph, config, weights, 'encoder.mid_block', x);
-  x = silu(graph, groupNorm(graph, weights, 'encoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
-  x = convolution(graph, weights, 'encoder.conv_out', x, 2 * config.latentChannels);
-  if (config.quantConvolution) x = convolution(graph, weights, 'quant_conv', x, 2 * config.latentChannels, { kernel: 1 });
-  graph.output(x, 'moments');
   return graph.finish();
 }
 

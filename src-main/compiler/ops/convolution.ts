@@ -6,21 +6,18 @@ import type { Weights } from './weights.ts';
 export interface ConvolutionOptions {
   /** Side of the square kernel. */
   kernel?: 1 | 3;
-  stride?: 1 | 2;
-  /** Top, left, bottom, right; so that the size stays where it is not given. */
-  pads?: readonly [number, number, number, number];
   /** [1, C, 1, 1] by which x still has to be multiplied; folded into the weight when the session loads. */
   inputScale?: Value | undefined;
 }
 
-/** `NAME.weight` [outChannels, C, k, k] and `NAME.bias` over x [1, C, h, w]. */
+/** `NAME.weight` [outChannels, C, k, k] and `NAME.bias` over x [1, C, h, w]; the size stays. */
 export function convolution(graph: GraphBuilder, weights: Weights, name: string, x: Value, outChannels: number, options: ConvolutionOptions = {}): Value {
-  const { kernel = 3, stride = 1 } = options;
+  const { kernel = 3 } = options;
   const edge = (kernel - 1) / 2;
   const stored = weights.float(graph, `${name}.weight`, [outChannels, Number(x.shape[1]), kernel, kernel]);
   const weight = options.inputScale ? multiply(graph, stored, options.inputScale) : stored;
   const bias = weights.float(graph, `${name}.bias`, [outChannels]);
-  const attributes = { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: options.pads ?? [edge, edge, edge, edge] };
+  const attributes = { kernel_shape: [kernel, kernel], strides: [1, 1], pads: [edge, edge, edge, edge] };
   return graph.add('Conv', [x, weight, bias], { attributes });
 }
 
