@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createEngine } from '#main/engine/create-engine.ts';
 import type { EngineHooks, TaskReport } from '#main/engine/engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
-import { createEngine } from '#main/engine/supervisor.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { engineConfig } from '#main/studio/engine-config.ts';
@@ -41,7 +41,7 @@ export async function withBenchEngine(work: (engine: BenchEngine) => Promise<voi
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: join(dataDir, 'hub'), log });
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env }),
-    config: engineConfig({ device: 'cpu', accuracy: 'fast', memory: 'resident', dataDir }),
+    devices: [engineConfig({ device: 'cpu', accuracy: 'fast', memory: 'resident', dataDir })],
     log,
   });
   const hooks: EngineHooks = { onProgress: () => {}, onModelDone: () => {} };

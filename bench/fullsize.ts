@@ -6,8 +6,8 @@ import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { childEnvironment } from '#main/config/child-environment.ts';
+import { createEngine } from '#main/engine/create-engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
-import { createEngine } from '#main/engine/supervisor.ts';
 import { type MemoryNeeds, memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
 import type { GraphTarget } from '#main/lib/compiled.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
@@ -164,7 +164,7 @@ async function readAll(paths: readonly string[]): Promise<number> {
 async function makePicture(dir: string, kind: Kind, work: string, memory: MemoryPlan, steps: number): Promise<Check[]> {
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
-    config: { ...engineConfig({ device: 'cpu', accuracy: 'fast', memory, dataDir: work }), cacheDir: join(work, 'compiled') },
+    devices: [{ ...engineConfig({ device: 'cpu', accuracy: 'fast', memory, dataDir: work }), cacheDir: join(work, 'compiled') }],
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });
   engine.warm();

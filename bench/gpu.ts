@@ -8,10 +8,10 @@ import { z } from 'zod';
 import { childEnvironment } from '#main/config/child-environment.ts';
 import { readCommandOptions } from '#main/config/command-options.ts';
 import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
+import { createEngine } from '#main/engine/create-engine.ts';
 import type { TaskReport } from '#main/engine/engine.ts';
 import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
-import { createEngine } from '#main/engine/supervisor.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { engineConfig } from '#main/studio/engine-config.ts';
@@ -118,7 +118,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
   const env = () => (libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform));
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env }),
-    config: engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'auto', dataDir: work }),
+    devices: [engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'auto', dataDir: work })],
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });
   const before = await usedBytes(device);

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { readCommandOptions } from '#main/config/command-options.ts';
 import { loadConfig } from '#main/config/config.ts';
+import { createEngine } from '#main/engine/create-engine.ts';
 import type { EngineHooks, PngText, TaskReport } from '#main/engine/engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
-import { createEngine } from '#main/engine/supervisor.ts';
 import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
 import { recipeTexts } from '#main/jobs/processor/recipe-texts.ts';
 import { jobIdOf } from '#main/jobs/queue/job-id.ts';
@@ -92,7 +92,7 @@ export async function generate(argv: readonly string[]): Promise<void> {
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
   const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', dataDir }, probes);
-  const engine = createEngine({ spawn, config, log });
+  const engine = createEngine({ spawn, devices: [config], log });
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   try {

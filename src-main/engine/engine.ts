@@ -25,6 +25,8 @@ export interface EnginePreview {
 }
 
 export interface EngineHooks {
+  /** A device has been given to the task; called again when it has to run again. */
+  onModelStart?(): void;
   onProgress(progress: EngineProgress): void;
   onPreview?(preview: EnginePreview): void;
   /** Model work is over: the next task may have the device while this one is encoded and written. Called exactly once before success. */
@@ -92,16 +94,21 @@ export interface EngineStatus {
 export type DeviceStatus = Pick<EngineStatus, 'state' | 'device' | 'deviceReason' | 'residentBytes'>;
 
 /**
- * What jobs see of the engine. As many tasks at a time have a device as there are places; callers take turns themselves by `onModelDone`.
+ * What jobs see of the engine. It takes any number of tasks; those that wait for a device run in the order in which they came, upscales before new images.
  * Rejections are `AppError`s; an abort rejects with code `cancelled` within one step of the model.
  */
 export interface Engine {
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
+  /** Continues a job that has begun, so it runs before waiting `generate` tasks. */
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   status(): EngineStatus;
-  /** Devices that can be worked on at the same time, at least 1; fewer once one was given up. */
-  places(): number;
-  /** So long after its last task the process ends and gives its memory back; null lets it stay. The next task starts another. */
+  /** Whether a new job should begin now. False while no device can run anything: its process keeps crashing and is not restarted yet. */
+  hasCapacity(): boolean;
+  /** Calls `listener` whenever `hasCapacity` may have become true. */
+  onCapacity(listener: () => void): void;
+  /** How many tasks can be on a device at the same time, at least 1; fewer once a device was given up. */
+  deviceCount(): number;
+  /** The process ends this long after its last task and frees its memory; null lets it stay. The next task starts another. */
   unloadAfter(idleMs: number | null): void;
   /** Ends the process; running tasks reject with `shutting_down`. */
   close(): Promise<void>;

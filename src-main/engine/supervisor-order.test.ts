@@ -3,8 +3,9 @@ import { describe, expect, test, vi } from 'vitest';
 import type { DeviceName } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
 import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts';
+import { createEngine, type SupervisedEngine } from './create-engine.ts';
 import type { GenerateTask, UpscaleTask } from './engine.ts';
-import { createEngine, type EngineLimits, type SupervisedEngine } from './supervisor.ts';
+import type { EngineLimits } from './supervisor.ts';
 
 /** The supervisor against a process whose every word the test chooses. */
 
@@ -18,7 +19,7 @@ function create(limits: Partial<EngineLimits> = {}, device: DeviceName = 'cpu'):
       lives.push(life);
       return life;
     },
-    config: { device, deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' },
+    devices: [{ device, deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' }],
     log: { info: () => {}, warn: () => {} },
     limits: { backoffMs: [0], ...limits },
   });

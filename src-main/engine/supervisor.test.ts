@@ -8,15 +8,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeEngineOptions, spawnFakeEngine } from '../../tests/fakes/fake-engine.ts';
 import { codeOf, describeEngine, isAlive, listen, never } from '../../tests/support/engine-conformance.ts';
+import { createEngine, type EngineOptions, type SupervisedEngine } from './create-engine.ts';
 import type { GenerateTask } from './engine.ts';
-import { createEngine, type EngineConfig, type EngineOptions, type SupervisedEngine } from './supervisor.ts';
+import type { EngineConfig } from './supervisor.ts';
 
 const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' };
 const log = { info: () => {}, warn: () => {} };
 const model = { checkpointDir: '/fake', checkpointIdentity: 'fake', upscalerPath: '/fake.safetensors', upscalerIdentity: 'fake' };
 
 describeEngine('the engine over the fake process', {
-  create: (options) => createEngine({ spawn: spawnFakeEngine({ stepMs: 20 }), config, log, ...options }),
+  create: (options) => createEngine({ spawn: spawnFakeEngine({ stepMs: 20 }), devices: [config], log, ...options }),
   ...model,
 });
 
@@ -32,7 +33,7 @@ afterEach(async () => {
 });
 
 function create(fake: FakeEngineOptions, options: Pick<EngineOptions, 'limits' | 'now'> = {}): SupervisedEngine {
-  const engine = createEngine({ spawn: spawnFakeEngine(fake), config, log, ...options });
+  const engine = createEngine({ spawn: spawnFakeEngine(fake), devices: [config], log, ...options });
   engines.push(engine);
   return engine;
 }
@@ -145,7 +146,7 @@ test('a process that cannot be started is a crash', async () => {
       onExit: (listener) => setImmediate(() => listener({ code: null, signal: null, error: new Error('ENOENT') })),
       kill: () => {},
     }),
-    config,
+    devices: [config],
     log,
     limits: { backoffMs: [0] },
   });

@@ -3,7 +3,7 @@ import { type BindingInUse, deviceParts } from '#shared/domain/device.ts';
 import type { MemoryChoice, MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { AppError, fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import { type EngineEvent, eventSchema, type GenerateOrder, type TaskOrder, type WorkerConfig } from './channel.ts';
-import type { Accuracy, Engine, EngineHooks, EngineStatus, GenerateTask, MemoryStatus, TaskReport, UpscaleTask } from './engine.ts';
+import type { Accuracy, EngineHooks, EngineStatus, GenerateTask, MemoryStatus, TaskReport, UpscaleTask } from './engine.ts';
 import type { EngineProcess, ProcessExit, SpawnEngine } from './engine-process.ts';
 import { RestartBudget, type RestartLimits } from './restart-budget.ts';
 
@@ -40,20 +40,15 @@ export interface EngineLog {
   warn(data: object, message: string): void;
 }
 
-export interface EngineOptions {
+export interface SupervisorOptions {
   spawn: SpawnEngine;
   config: EngineConfig;
   log: EngineLog;
   limits?: Partial<EngineLimits>;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
-}
-
-export interface SupervisedEngine extends Engine {
-  /** Starts the process before the first task asks for it. */
-  warm(): void;
-  /** The process that runs now, or null. */
-  pid(): number | null;
+  /** Called when its state has changed. */
+  onChange?: () => void;
 }
 
 /**
@@ -61,7 +56,7 @@ export interface SupervisedEngine extends Engine {
  * the one before is over. A task whose process died runs once more from its beginning, then rejects with `engine_crashed`, `engine_hung` or
  * `engine_out_of_memory`; a process that keeps dying is not started until the window of the limits has passed, and tasks reject with `engine_unavailable`.
  */
-export function createEngine(options: EngineOptions): SupervisedEngine {
+export function createSupervisor(options: SupervisorOptions): Supervisor {
   return new Supervisor(options);
 }
 
@@ -119,13 +114,14 @@ const NUMERIC_FAILURES: ReadonlySet<string> = new Set(['latents_not_finite', 'la
 /** What an upscaler may meet on a GPU and not on the CPU. */
 const DEVICE_FAILURES: ReadonlySet<string> = new Set(['engine_failed', 'engine_out_of_memory']);
 
-class Supervisor implements SupervisedEngine {
+export class Supervisor {
   readonly #spawn: SpawnEngine;
   readonly #config: EngineConfig;
   readonly #log: EngineLog;
   readonly #limits: EngineLimits;
   readonly #now: () => number;
   readonly #budget: RestartBudget;
+  readonly #onChange: () => void;
   /** In the order in which they came; one that has to run again keeps its place. */
   #tasks: Task[] = [];
   #life: Life | null = null;
@@ -144,13 +140,14 @@ class Supervisor implements SupervisedEngine {
   #closing: Promise<void> | null = null;
   #tellExit: (() => void) | null = null;
 
-  constructor(options: EngineOptions) {
+  constructor(options: SupervisorOptions) {
     this.#spawn = options.spawn;
     this.#config = options.config;
     this.#memory = { choice: options.config.memory, steppedDown: false, planned: null };
     this.#device = options.config;
     this.#log = options.log;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#onChange = options.onChange ?? (() => {});
     this.#now = options.now ?? (() => performance.now());
     this.#budget = new RestartBudget(this.#limits);
   }
@@ -186,10 +183,6 @@ class Supervisor implements SupervisedEngine {
     const residentBytes = this.#life?.residentBytes ?? 0;
     const devices = [{ state, device, deviceReason, residentBytes }];
     return { state, device, deviceReason, accuracy, memory: this.#memory, binding: this.#binding, residentBytes, restarts: this.#faults, devices };
-  }
-
-  places(): number {
-    return 1;
   }
 
   close(): Promise<void> {
@@ -451,6 +444,7 @@ class Supervisor implements SupervisedEngine {
     }
     this.#tellExit?.();
     this.#pump();
+    this.#onChange();
   }
 
   #mayGiveUpDevice(): boolean {

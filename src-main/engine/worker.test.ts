@@ -5,8 +5,9 @@ import { afterAll, describe, test } from 'vitest';
 import { entryFile } from '#main/lib/program-files.ts';
 import { describeEngine } from '../../tests/support/engine-conformance.ts';
 import { needsSharedFolder, sharedPath } from '../../tests/support/shared-folder.ts';
+import { createEngine } from './create-engine.ts';
 import { createNodeSpawn } from './spawn-node.ts';
-import { createEngine, type EngineConfig } from './supervisor.ts';
+import type { EngineConfig } from './supervisor.ts';
 
 const checkpointDir = sharedPath('models/storybook-uint4');
 const cacheDir = mkdtempSync(join(tmpdir(), 'compiled-'));
@@ -17,7 +18,8 @@ const log = { info: () => {}, warn: () => {} };
 
 if (existsSync(checkpointDir)) {
   describeEngine('the engine over the real process', {
-    create: (options) => createEngine({ spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env }), config, log, ...options }),
+    create: (options) =>
+      createEngine({ spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env }), devices: [config], log, ...options }),
     checkpointDir,
     checkpointIdentity: 'storybook-uint4',
     upscalerPath: sharedPath('models/real-esrgan/realesr-general-x4v3.safetensors'),

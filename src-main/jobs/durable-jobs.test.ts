@@ -333,7 +333,7 @@ describe('the queue', () => {
 
   test('with two devices the model work of two jobs goes on at once, and four run all the same', async () => {
     const room = createTestRoom();
-    const engine = new SteppedEngine({ places: 2 });
+    const engine = new SteppedEngine({ devices: 2 });
     const jobs = await room.open(engine);
     const client = new TestClient(jobs, 'a');
     const ids: string[] = [];

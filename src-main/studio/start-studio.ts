@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
 import type { Config } from '#main/config/config.ts';
-import { createEnginePool } from '#main/engine/engine-pool.ts';
+import { createEngine, type SupervisedEngine } from '#main/engine/create-engine.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { graphTarget } from '#main/engine/graph-target.ts';
 import type { DeviceProbes } from '#main/engine/probe-devices.ts';
-import { createEngine, type EngineConfig, type SupervisedEngine } from '#main/engine/supervisor.ts';
+import type { EngineConfig } from '#main/engine/supervisor.ts';
 import { createPromptMeter } from '#main/inference/prompt-meter.ts';
 import { createJobs, openSettings } from '#main/jobs/durable-jobs.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
@@ -52,9 +52,9 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
   const fixedDevice = fixedSettings.includes('device') ? config.device : undefined;
   const devices = deviceProbes({ spawn, dataDir, binding: config.binding, active: () => providersOf(engine), log });
-  const [first, ...others] = await enginesFor(config, devices, log);
-  const engineOn = (engineConfig: EngineConfig) => createEngine({ spawn, config: engineConfig, log });
-  const engine = createEnginePool([engineOn(first), ...others.map(engineOn)]);
+  const engineConfigs = await enginesFor(config, devices, log);
+  const [first] = engineConfigs;
+  const engine = createEngine({ spawn, devices: engineConfigs, log });
   const hub = createHubClient(config.hub);
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));

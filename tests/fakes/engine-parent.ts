@@ -1,11 +1,11 @@
-import { createEngine } from '#main/engine/supervisor.ts';
+import { createEngine } from '#main/engine/create-engine.ts';
 import { spawnFakeEngine } from './fake-engine.ts';
 
 /** A program that starts the engine on a task without end and prints the id of the engine's process, so that a test can kill this one. */
 
 const engine = createEngine({
   spawn: spawnFakeEngine({ always: 'stall@2' }),
-  config: { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' },
+  devices: [{ device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' }],
   log: { info: () => {}, warn: () => {} },
 });
 await engine.generate(

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { DeviceQueue, type QueueDevice, type QueuedTask } from '#main/engine/device-queue.ts';
 import type { Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -6,7 +7,10 @@ import { AppError } from '#shared/protocol/errors.ts';
 const pixels = { width: 2, height: 2, data: new Uint8Array(12).fill(128) };
 
 /** A task that the engine was given, taken further by the test. */
-export class SteppedTask {
+export class SteppedTask implements QueuedTask {
+  readonly id: number;
+  readonly turn: QueuedTask['turn'];
+  readonly checkpoint = null;
   readonly kind: 'generate' | 'upscale';
   readonly task: GenerateTask | UpscaleTask;
   readonly hooks: EngineHooks;
@@ -17,8 +21,11 @@ export class SteppedTask {
   readonly #resolve: (report: TaskReport) => void;
   readonly #reject: (reason: unknown) => void;
   #modelDone = false;
+  #onModelDone: () => void = () => {};
 
-  constructor(kind: 'generate' | 'upscale', task: GenerateTask | UpscaleTask, hooks: EngineHooks, signal: AbortSignal) {
+  constructor(id: number, kind: 'generate' | 'upscale', task: GenerateTask | UpscaleTask, hooks: EngineHooks, signal: AbortSignal) {
+    this.id = id;
+    this.turn = kind === 'generate' ? 'start' : 'continue';
     this.kind = kind;
     this.task = task;
     this.hooks = hooks;
@@ -46,6 +53,17 @@ export class SteppedTask {
     if (this.#modelDone) return;
     this.#modelDone = true;
     this.hooks.onModelDone();
+    this.#onModelDone();
+  }
+
+  /** Once the device is free for another task: the model is done, or the task has ended. */
+  whenModelDone(listener: () => void): void {
+    let isDone = false;
+    this.#onModelDone = () => {
+      if (!isDone) listener();
+      isDone = true;
+    };
+    this.report.finally(this.#onModelDone).catch(() => {}); // whoever asked for the task hears of its failure
   }
 
   /** Writes a small PNG with the texts that it was given. */
@@ -60,25 +78,57 @@ export class SteppedTask {
   }
 }
 
-/** An engine inside the test: it does nothing by itself unless it `runsAlone`. */
+class SteppedDevice implements QueueDevice<SteppedTask> {
+  availability: 'free' | 'busy' = 'free';
+  readonly isOnCpu = false;
+  readonly lastCheckpoint = null;
+  readonly #take: (task: SteppedTask) => void;
+  readonly #onFree: () => void;
+
+  constructor(take: (task: SteppedTask) => void, onFree: () => void) {
+    this.#take = take;
+    this.#onFree = onFree;
+  }
+
+  run(task: SteppedTask): void {
+    this.availability = 'busy';
+    task.whenModelDone(() => {
+      this.availability = 'free';
+      this.#onFree();
+    });
+    this.#take(task);
+  }
+}
+
+/** An engine inside the test: tasks reach `tasks` by the real queue, and then do nothing unless it `runsAlone`. */
 export class SteppedEngine implements Engine {
-  /** Every task ever given, in order. */
+  /** Every task that was given a device, in order. */
   readonly tasks: SteppedTask[] = [];
   readonly #runsAlone: boolean;
-  readonly #places: number;
+  readonly #devices: number;
+  readonly #queue: DeviceQueue<SteppedTask>;
+  readonly #listeners: (() => void)[] = [];
+  #nextId = 1;
   #waiters: (() => void)[] = [];
+  #hasCapacity = true;
 
-  constructor(options: { runsAlone?: boolean; places?: number } = {}) {
+  constructor(options: { runsAlone?: boolean; devices?: number } = {}) {
     this.#runsAlone = options.runsAlone ?? false;
-    this.#places = options.places ?? 1;
+    this.#devices = options.devices ?? 1;
+    const device = () =>
+      new SteppedDevice(
+        (task) => this.#take(task),
+        () => this.#queue.dispatch(),
+      );
+    this.#queue = new DeviceQueue(Array.from({ length: this.#devices }, device));
   }
 
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
-    return this.#take(new SteppedTask('generate', task, hooks, signal));
+    return this.#add(new SteppedTask(this.#nextId++, 'generate', task, hooks, signal));
   }
 
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
-    return this.#take(new SteppedTask('upscale', task, hooks, signal));
+    return this.#add(new SteppedTask(this.#nextId++, 'upscale', task, hooks, signal));
   }
 
   /** The task number `index`, as soon as there is one. */
@@ -111,19 +161,39 @@ export class SteppedEngine implements Engine {
     };
   }
 
-  places(): number {
-    return this.#places;
+  hasCapacity(): boolean {
+    return this.#hasCapacity;
+  }
+
+  setCapacity(hasCapacity: boolean): void {
+    this.#hasCapacity = hasCapacity;
+    if (hasCapacity) for (const listener of this.#listeners) listener();
+  }
+
+  onCapacity(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  deviceCount(): number {
+    return this.#devices;
   }
 
   async close(): Promise<void> {
-    for (const task of this.tasks) task.fail(new AppError('shutting_down', 'The engine was closed.', {}));
+    for (const task of [...this.#queue.takeAll(), ...this.tasks]) task.fail(new AppError('shutting_down', 'The engine was closed.', {}));
   }
 
-  #take(task: SteppedTask): Promise<TaskReport> {
+  #add(task: SteppedTask): Promise<TaskReport> {
+    this.#queue.add(task);
+    task.signal.addEventListener('abort', () => this.#queue.remove(task) && task.fail(new AppError('cancelled', 'The task was aborted.', {})));
+    this.#queue.dispatch();
+    return task.report;
+  }
+
+  #take(task: SteppedTask): void {
     this.tasks.push(task);
+    task.hooks.onModelStart?.();
     for (const wake of this.#waiters.splice(0)) wake();
     if (this.#runsAlone) this.#runAlone(task).catch((thrown: unknown) => task.fail(thrown));
-    return task.report;
   }
 
   async #runAlone(task: SteppedTask): Promise<void> {

@@ -14,7 +14,6 @@ import { type MeasuredWork, totalMs } from '../queue/estimate.ts';
 import { JobQueue } from '../queue/job-queue.ts';
 import { imageKindOf, type Store, type StoredJob } from '../store/store.ts';
 import type { UnitOfWork } from '../store/unit-of-work.ts';
-import { ModelLock, type ModelTurn } from './model-lock.ts';
 import { recipeTexts } from './recipe-texts.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
@@ -51,12 +50,11 @@ interface Run {
 }
 
 /**
- * Starts waiting jobs in their order, at most `runningLimit` at a time, and takes each to its end. Model work goes through one lock with a place a device,
- * given back as soon as the engine is done with the model, so that one job's picture is encoded and written while the next has the device.
+ * Starts waiting jobs in their order, at most `runningLimit` at a time and only while the engine has capacity, and takes each to its end. The engine decides
+ * which task has a device.
  */
 export class JobProcessor {
   readonly #parts: ProcessorParts;
-  readonly #lock: ModelLock;
   readonly #waiting: JobQueue;
   readonly #running = new Map<string, Run>();
   /** Runs that were cancelled and have not come back from the engine. */
@@ -69,9 +67,9 @@ export class JobProcessor {
 
   constructor(parts: ProcessorParts) {
     this.#parts = parts;
-    this.#lock = new ModelLock(() => parts.engine.places());
     this.#waiting = new JobQueue(parts.isOwnWindow, () => parts.settings.settings.window_jobs_first);
     this.#paused = parts.store.setting('paused') === 'true';
+    parts.engine.onCapacity(() => this.startWaiting());
   }
 
   get waitingCount(): number {
@@ -97,7 +95,7 @@ export class JobProcessor {
   }
 
   startWaiting(): void {
-    while (!this.#paused && !this.#closing && this.#running.size < this.#parts.runningLimit) {
+    while (!this.#paused && !this.#closing && this.#running.size < this.#parts.runningLimit && this.#parts.engine.hasCapacity()) {
       const [next] = this.#waiting.jobs;
       if (next === undefined || !this.#start(next)) return;
     }
@@ -164,7 +162,7 @@ export class JobProcessor {
   /** How long this model work takes on all devices together. */
   #sharedMs(parts: (number | null)[]): number | null {
     const ms = totalMs(parts);
-    return ms === null ? null : ms / this.#parts.engine.places();
+    return ms === null ? null : ms / this.#parts.engine.deviceCount();
   }
 
   /** Time until a place in the queue is free, or null where that was never measured. */
@@ -257,7 +255,7 @@ export class JobProcessor {
         outputPath,
         texts: this.#texts(job, 'original'),
       };
-      const { modelMs, setbacks } = await this.#withModel(run, meter, 'begin', (hooks) => engine.generate(task, hooks, run.controller.signal));
+      const { modelMs, setbacks } = await this.#withModel(run, meter, (hooks) => engine.generate(task, hooks, run.controller.signal));
       if (!(await this.#publish(run, outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }))) return false;
       store.addGenerateTime(imageKindOf(job), modelMs, clock.now());
       this.#forgetMeasured();
@@ -285,7 +283,7 @@ export class JobProcessor {
         outputPath,
         texts: this.#texts(job, 'upscaled'),
       };
-      const { modelMs, writeMs, setbacks } = await this.#withModel(run, meter, 'carry_on', (hooks) => engine.upscale(task, hooks, run.controller.signal));
+      const { modelMs, writeMs, setbacks } = await this.#withModel(run, meter, (hooks) => engine.upscale(task, hooks, run.controller.signal));
       if (!folders.has(job.filename)) throw originalGone(job);
       const done = await this.#publish(run, outputPath, upscaledFilename, {
         type: 'completed',
@@ -326,29 +324,26 @@ export class JobProcessor {
   async #withModel(
     run: Run,
     meter: ProgressMeter,
-    turn: ModelTurn,
     work: (hooks: EngineHooks) => Promise<TaskReport>,
   ): Promise<{ modelMs: number; writeMs: number; setbacks: string[] }> {
     const { clock } = this.#parts;
-    const release = await this.#lock.acquire(turn, run.controller.signal);
-    const sinceMs = clock.monotonicMs();
-    run.model = { sinceMs };
-    meter.modelTaken(sinceMs);
+    let sinceMs: number | null = null;
     let doneMs: number | null = null;
+    const onModelStart = () => {
+      // a task that runs again has started before
+      sinceMs ??= clock.monotonicMs();
+      run.model = { sinceMs };
+      meter.modelTaken(sinceMs);
+    };
     const onModelDone = () => {
       doneMs ??= clock.monotonicMs();
       run.model = 'done';
-      release();
     };
-    try {
-      const report = await work({ ...this.#hooks(run, meter), onModelDone });
-      onModelDone();
-      // loading happens once for many pictures and is no part of what one takes
-      const modelMs = Math.max(0, (doneMs ?? sinceMs) - sinceMs - (report.stagesMs.loading ?? 0));
-      return { modelMs, writeMs: clock.monotonicMs() - (doneMs ?? sinceMs), setbacks: report.setbacks };
-    } finally {
-      release();
-    }
+    const report = await work({ ...this.#hooks(run, meter), onModelStart, onModelDone });
+    const endMs = clock.monotonicMs();
+    // loading happens once for many pictures and is no part of what one takes
+    const modelMs = Math.max(0, (doneMs ?? endMs) - (sinceMs ?? endMs) - (report.stagesMs.loading ?? 0));
+    return { modelMs, writeMs: endMs - (doneMs ?? endMs), setbacks: report.setbacks };
   }
 
   #hooks(run: Run, meter: ProgressMeter): Pick<EngineHooks, 'onProgress' | 'onPreview'> {
