@@ -60,8 +60,9 @@ export default {
       NODE,
     ),
     ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
-    ...room('models', '^src-main/models/', [SHARED, ...main('lib'), ...packages('zod', 'undici')], NODE),
-    ...room('cuda-pack', '^src-main/cuda-pack/', [SHARED, ...main('lib', 'models/(fetch-file|hub-client|throttle|transfer).ts'), ...packages('zod')], NODE),
+    ...room('downloads', '^src-main/downloads/', [SHARED, ...main('lib'), ...packages('undici')], NODE),
+    ...room('models', '^src-main/models/', [SHARED, ...main('lib', 'downloads'), ...packages('zod')], NODE),
+    ...room('cuda-pack', '^src-main/cuda-pack/', [SHARED, ...main('lib', 'downloads'), ...packages('zod', 'yauzl')], NODE),
     ...room(
       'jobs',
       '^src-main/jobs/',

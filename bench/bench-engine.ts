@@ -47,8 +47,8 @@ export async function withBenchEngine(work: (engine: BenchEngine) => Promise<voi
   const hooks: EngineHooks = { onProgress: () => {}, onModelDone: () => {} };
   const { signal } = new AbortController();
   try {
-    const { dir: checkpointDir, identity: checkpointIdentity } = await registry.checkpointFor('uint4');
-    const { path: upscalerPath, identity: upscalerIdentity } = await registry.upscaler();
+    const { dir: checkpointDir, fingerprint: checkpointIdentity } = await registry.checkpointFor('uint4');
+    const { path: upscalerPath, fingerprint: upscalerIdentity } = await registry.upscaler();
     const pngPath = join(dataDir, 'original.png');
     const upscaledPath = join(dataDir, 'upscaled.png');
     await work({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
-import { createHubClient } from '#main/models/hub-client.ts';
+import { createHubClient } from '#main/models/hub/hub-client.ts';
 import { COMMIT, noiseRepository, REPOSITORY } from '../tests/support/hub-repository.ts';
 import { CDN_ADDRESS, type Fault, startHubServer } from '../tests/support/hub-server.ts';
 import { killDownloads } from '../tests/support/killed-download.ts';

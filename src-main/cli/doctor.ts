@@ -59,10 +59,10 @@ export async function doctor(argv: readonly string[]): Promise<void> {
 
   console.log('\nmodels');
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });
-  for (const { name, modelType, identity, sizeBytes } of await registry.list()) {
-    console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${identity.slice(0, 12)}`);
+  for (const { name, modelType, fingerprint, sizeBytes } of await registry.list()) {
+    console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${fingerprint.slice(0, 12)}`);
     for (const engine of chosen) {
-      const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), identity, graphTarget(engine, engine.accuracy));
+      const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), fingerprint, graphTarget(engine, engine.accuracy));
       const sentence =
         compiled === null ? `not compiled for ${engine.device} yet: its memory is planned before the first image` : await memorySentence(compiled, engine);
       console.log(`    ${sentence}`);

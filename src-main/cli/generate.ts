@@ -68,15 +68,15 @@ export async function generate(argv: readonly string[]): Promise<void> {
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir, log });
   const checkpoint = await registry.checkpointFor(params.model_type);
   const upscaler = await registry.upscaler();
-  const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
+  const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
   const createdAt = Date.now();
   const texts = (role: 'original' | 'upscaled'): PngText[] =>
     recipeTexts({
       role,
       job_id: jobId,
       params,
-      checkpoint,
-      upscaler,
+      checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
+      upscaler: { name: upscaler.name, identity: upscaler.fingerprint },
       programVersion: programVersion(),
       created_at: createdAt / 1000,
     });
@@ -98,7 +98,7 @@ export async function generate(argv: readonly string[]): Promise<void> {
   try {
     await published(original, (outputPath) =>
       engine.generate(
-        { params, checkpointDir: checkpoint.dir, checkpointIdentity: checkpoint.identity, outputPath, texts: texts('original') },
+        { params, checkpointDir: checkpoint.dir, checkpointIdentity: checkpoint.fingerprint, outputPath, texts: texts('original') },
         progressBar(),
         abort.signal,
       ),
@@ -106,7 +106,7 @@ export async function generate(argv: readonly string[]): Promise<void> {
     if (options['no-upscale']) return;
     await published(upscaledFileName(original), (outputPath) =>
       engine.upscale(
-        { inputPath: original, upscalerPath: upscaler.path, upscalerIdentity: upscaler.identity, outputPath, texts: texts('upscaled') },
+        { inputPath: original, upscalerPath: upscaler.path, upscalerIdentity: upscaler.fingerprint, outputPath, texts: texts('upscaled') },
         progressBar(),
         abort.signal,
       ),

@@ -7,7 +7,7 @@ import { loadConfig } from '#main/config/config.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
-import { createHubClient } from '#main/models/hub-client.ts';
+import { createHubClient } from '#main/models/hub/hub-client.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';

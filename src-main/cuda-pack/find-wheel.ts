@@ -1,10 +1,11 @@
+import { type HttpClient, unreachable } from '#main/downloads/http-client.ts';
+import { readText } from '#main/downloads/read-text.ts';
 import { isRecord } from '#main/lib/is-record.ts';
-import type { HubAnswer, HubClient } from '#main/models/hub-client.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 export interface FoundWheel {
   url: URL;
-  /** As the index tells it, or null. */
+  /** The hash in the index, or null. */
   sha256: string | null;
 }
 
@@ -13,15 +14,16 @@ const JSON_PAGE = 'application/vnd.pypi.simple.v1+json';
 const ATTEMPTS = 3;
 
 /**
- * Where a Python package index has a wheel. Sources: https://peps.python.org/pep-0503/ (HTML) and https://peps.python.org/pep-0691/ (JSON).
- * Throws `download_failed` where the index does not answer or has no such file, `download_refused`, or the signal's reason.
+ * Finds a wheel in a Python package index. Sources: https://peps.python.org/pep-0503/ (HTML) and https://peps.python.org/pep-0691/ (JSON).
+ * Throws `download_failed` if the index cannot be reached or lacks the file, `download_refused`, or the signal's reason.
  */
-export async function findWheel(server: Pick<HubClient, 'get'>, index: URL, project: string, name: string, signal: AbortSignal): Promise<FoundWheel> {
+export async function findWheel(http: Pick<HttpClient, 'get'>, index: URL, project: string, name: string, signal: AbortSignal): Promise<FoundWheel> {
   const page = new URL(`${index.pathname.replace(/\/$/, '')}/${project}/`, index);
-  const { text, type, url } = await readPage(server, page, signal);
+  const { text, type, url } = await readPage(http, page, signal);
   const found = type.includes('json') ? inJson(text, name, index) : inHtml(text, name);
-  if (found === null) throw new AppError('download_failed', `The index ${index.host} has no ${name} for ${project}; another index may.`, {});
-  if (!URL.canParse(found.href, url.href)) throw new AppError('download_failed', `The index ${index.host} names no address for ${name}.`, {});
+  if (found === null || !URL.canParse(found.href, url.href)) {
+    throw new AppError('download_failed', `The index ${index.host} has no ${name} for ${project}. Choose another index with --index.`, {});
+  }
   return { url: new URL(found.href, url), sha256: found.sha256 };
 }
 
@@ -31,7 +33,7 @@ interface Link {
 }
 
 function inJson(text: string, name: string, index: URL): Link | null {
-  const page = parsed(text, index);
+  const page = parseJson(text, index);
   const files: unknown[] = isRecord(page) && Array.isArray(page['files']) ? page['files'] : [];
   const file = files.find((candidate) => isRecord(candidate) && candidate['filename'] === name);
   if (!isRecord(file) || typeof file['url'] !== 'string') return null;
@@ -39,15 +41,15 @@ function inJson(text: string, name: string, index: URL): Link | null {
   return { href: file['url'], sha256: isRecord(hashes) && typeof hashes['sha256'] === 'string' ? hashes['sha256'].toLowerCase() : null };
 }
 
-function parsed(text: string, index: URL): unknown {
+function parseJson(text: string, index: URL): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new AppError('download_failed', `What the index ${index.host} calls JSON is none.`, {}, { cause });
+    throw new AppError('download_failed', `The package index ${index.host} returned invalid JSON. Check its address.`, {}, { cause });
   }
 }
 
-/** The link whose address ends with the file's name; its hash stands behind `#`. */
+/** The link whose address ends with the file name; the hash is in the fragment. */
 function inHtml(text: string, name: string): Link | null {
   for (const [, double, single] of text.matchAll(/<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi)) {
     const [href = '', fragment = ''] = (double ?? single ?? '').replaceAll('&amp;', '&').split('#');
@@ -58,39 +60,18 @@ function inHtml(text: string, name: string): Link | null {
   return null;
 }
 
-async function readPage(server: Pick<HubClient, 'get'>, page: URL, signal: AbortSignal): Promise<{ text: string; type: string; url: URL }> {
+async function readPage(http: Pick<HttpClient, 'get'>, page: URL, signal: AbortSignal): Promise<{ text: string; type: string; url: URL }> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const answer = await server.get(page, { accept: `${JSON_PAGE}, text/html;q=0.5` }, signal);
-      if (answer.status === 200) return { text: await textOf(answer, page), type: answer.header('content-type') ?? '', url: answer.url };
-      answer.discard();
-      if (answer.status < 500 || attempt === ATTEMPTS)
-        throw new AppError('download_failed', `The index answers HTTP ${answer.status} for ${page.href}; is its address right?`, {});
+      const response = await http.get(page, { accept: `${JSON_PAGE}, text/html;q=0.5` }, signal);
+      if (response.status === 200) return { text: await readText(response, MAX_PAGE_BYTES), type: response.header('content-type') ?? '', url: response.url };
+      response.discard();
+      if (response.status < 500 || attempt === ATTEMPTS)
+        throw new AppError('download_failed', `The index answers HTTP ${response.status} for ${page.href}. Check its address.`, {});
     } catch (cause) {
       signal.throwIfAborted();
-      if (cause instanceof AppError) throw cause;
-      if (cause instanceof Error && cause.cause instanceof AppError) throw cause.cause;
-      if (attempt === ATTEMPTS)
-        throw new AppError(
-          'download_failed',
-          `The index ${page.host} cannot be reached. Check its address and the network; HTTPS_PROXY names a proxy.`,
-          {},
-          { cause },
-        );
+      if (cause instanceof AppError || attempt === ATTEMPTS)
+        throw unreachable(page, cause, 'Check the address of the index, and HTTPS_PROXY if you need a proxy');
     }
   }
-}
-
-async function textOf(answer: HubAnswer, page: URL): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_PAGE_BYTES) {
-      answer.discard();
-      throw new AppError('download_failed', `The index's page ${page.href} is larger than ${MAX_PAGE_BYTES} bytes.`, {});
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

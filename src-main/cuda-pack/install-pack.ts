@@ -2,9 +2,9 @@ import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type FetchCounts, type FetchOptions, fetchFile } from '#main/downloads/fetch-file.ts';
+import { unreachable } from '#main/downloads/http-client.ts';
 import { freeBytesOf, renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import { type FetchCounts, type FetchParts, fetchFile } from '#main/models/fetch-file.ts';
-import { unreachable } from '#main/models/hub-client.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { findWheel } from './find-wheel.ts';
 import { cudaLicences } from './licences.ts';
@@ -21,7 +21,7 @@ export interface PackSource {
   vendors: Readonly<Record<Vendor, string>>;
 }
 
-export interface InstallParts extends Pick<FetchParts, 'hub' | 'throttle' | 'signal' | 'pause'> {
+export interface InstallParts extends Pick<FetchOptions, 'http' | 'throttle' | 'signal' | 'pause'> {
   plan: PackPlan;
   packsDir: string;
   /** The library of onnxruntime-node that goes into the pack. */
@@ -129,10 +129,10 @@ export function nameOfSource({ index, vendors }: PackSource): string {
   return [...new Set(Object.values(vendors).map((address) => new URL(address).host))].join(', ');
 }
 
-async function locate({ hub, source, signal }: InstallParts, { place, name, sha256 }: PackArchive): Promise<URL> {
+async function locate({ http, source, signal }: InstallParts, { place, name, sha256 }: PackArchive): Promise<URL> {
   if ('vendor' in place) return new URL(`${source.vendors[place.vendor]}/${place.path}`);
   if (source.index === null) throw new AppError('bad_option', `${name} is a wheel: name the index that has it with --index.`, { option: '--index' });
-  const found = await findWheel(hub, source.index, place.project, name, signal);
+  const found = await findWheel(http, source.index, place.project, name, signal);
   if (found.sha256 !== null && found.sha256 !== sha256) {
     const message = `The index ${source.index.host} tells the hash ${found.sha256} for ${name}; this program knows that file with ${sha256}. It is not fetched.`;
     throw new AppError('download_refused', message, {});
@@ -141,8 +141,8 @@ async function locate({ hub, source, signal }: InstallParts, { place, name, sha2
 }
 
 /** Of what was published without a size: one byte is asked for, and the answer tells the whole. */
-async function askSize({ hub, signal }: InstallParts, url: URL): Promise<number> {
-  const answer = await hub.get(url, { range: 'bytes=0-0' }, signal).catch((cause: unknown) => {
+async function askSize({ http, signal }: InstallParts, url: URL): Promise<number> {
+  const answer = await http.get(url, { range: 'bytes=0-0' }, signal).catch((cause: unknown) => {
     if (cause instanceof AppError || signal.aborted) throw cause;
     throw unreachable(url, cause, advice.unreachable);
   });

@@ -37,7 +37,7 @@ export interface GenerateTask {
   params: TextToImageParams;
   /** Checkpoint folder in Hugging Face layout. */
   checkpointDir: string;
-  /** `Checkpoint.identity` of that folder: compiled graphs are kept under it. */
+  /** `Checkpoint.fingerprint` of that folder: compiled graphs are kept under it. */
   checkpointIdentity: string;
   /** Where the PNG goes, complete and fsynced when the promise resolves. The caller gives it its final name, and removes it after a rejection. */
   outputPath: string;
@@ -49,7 +49,7 @@ export interface UpscaleTask {
   inputPath: string;
   /** safetensors file of the upscaler. */
   upscalerPath: string;
-  /** `Upscaler.identity` of that file. */
+  /** `Upscaler.fingerprint` of that file. */
   upscalerIdentity: string;
   outputPath: string;
   texts: PngText[];

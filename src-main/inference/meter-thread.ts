@@ -10,16 +10,16 @@ const tokenizers = new Map<string, Promise<Tokenizer>>();
 answerOrders(measure);
 
 /** With the checkpoint's tokenizer, which is read once for each content. */
-async function measure({ dir, identity, prompt }: MeterOrder): Promise<PromptLength> {
-  const tokenizer = tokenizers.get(identity) ?? loadTokenizer(join(dir, 'tokenizer'));
+async function measure({ dir, fingerprint, prompt }: MeterOrder): Promise<PromptLength> {
+  const tokenizer = tokenizers.get(fingerprint) ?? loadTokenizer(join(dir, 'tokenizer'));
   // set again at the end of the map, so that the first one is the one that was not used for longest
-  tokenizers.delete(identity);
-  tokenizers.set(identity, tokenizer);
+  tokenizers.delete(fingerprint);
+  tokenizers.set(fingerprint, tokenizer);
   for (const oldest of tokenizers.keys()) if (tokenizers.size > TOKENIZERS_KEPT) tokenizers.delete(oldest);
   try {
     return (await tokenizer).measurePrompt(prompt);
   } catch (thrown) {
-    tokenizers.delete(identity);
+    tokenizers.delete(fingerprint);
     throw thrown;
   }
 }

@@ -6,7 +6,7 @@ import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { createPromptMeter } from './prompt-meter.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
-const bundled = { dir: join(resourcesDir, 'models/storybook-uint4'), identity: 'bundled' };
+const bundled = { dir: join(resourcesDir, 'models/storybook-uint4'), fingerprint: 'bundled' };
 const entry = entryFile('inference/meter-thread.ts');
 let folder: string;
 beforeAll(() => {
@@ -29,7 +29,7 @@ test('the thread measures as the tokenizer does, many prompts at a time, and thi
 
 test('a tokenizer that is not there is told by its code, and the next one is measured', async () => {
   const meter = createPromptMeter(entry);
-  await expect(meter.measure({ dir: folder, identity: 'none' }, 'a cat')).rejects.toMatchObject({ code: 'checkpoint_missing' });
+  await expect(meter.measure({ dir: folder, fingerprint: 'none' }, 'a cat')).rejects.toMatchObject({ code: 'checkpoint_missing' });
   expect(await meter.measure(bundled, 'a cat')).toMatchObject({ cutAt: null });
   await meter.close();
 });

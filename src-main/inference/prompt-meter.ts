@@ -4,13 +4,13 @@ import type { PromptLength } from './create-tokenizer.ts';
 /** A prompt for the tokenizer of a checkpoint: its folder, and the hash of its content. */
 export interface MeterOrder {
   dir: string;
-  identity: string;
+  fingerprint: string;
   prompt: string;
 }
 
 export interface PromptMeter {
   /** Rejects as `loadTokenizer`. */
-  measure(checkpoint: { dir: string; identity: string }, prompt: string): Promise<PromptLength>;
+  measure(checkpoint: { dir: string; fingerprint: string }, prompt: string): Promise<PromptLength>;
   close(): Promise<void>;
 }
 
@@ -22,11 +22,11 @@ export interface PromptMeter {
 export function createPromptMeter(entry: string): PromptMeter {
   let running: AskingThread<MeterOrder, PromptLength> | null = null;
   return {
-    measure({ dir, identity }, prompt) {
+    measure({ dir, fingerprint }, prompt) {
       running ??= startAskingThread(entry, 'measures prompts', () => {
         running = null;
       });
-      return running.ask({ dir, identity, prompt });
+      return running.ask({ dir, fingerprint, prompt });
     },
     async close() {
       await running?.end();

@@ -294,7 +294,7 @@ describe('the queue', () => {
     const clients = ['a', 'b', 'c'].map((name) => new TestClient(jobs, name));
     const before = await Promise.all(clients.map((client) => client.create('x')));
     expect([looks, new Set(before).size]).toEqual([1, 1]);
-    for (const checkpoint of registry.checkpoints) checkpoint.identity += ' edited';
+    for (const checkpoint of registry.checkpoints) checkpoint.fingerprint += ' edited';
     expect(before).not.toContain(await new TestClient(jobs, 'd').create('x'));
     expect(looks).toBe(2);
   });

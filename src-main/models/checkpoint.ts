@@ -1,18 +1,18 @@
 import type { ModelType } from '#shared/domain/job.ts';
 
-/** A checkpoint that can run: where it is, what it is and who it is. */
+/** A checkpoint that can run. */
 export interface Checkpoint {
-  /** `storybook-uint4`, `Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32`, or a folder's name. */
+  /** `storybook-uint4`, `Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32`, or the name of a folder. */
   name: string;
   dir: string;
   modelType: ModelType;
-  /** True for those that come with the program. */
+  /** Whether it comes with the program. */
   bundled: boolean;
-  /** SHA-256 over the hashes of all its files; another content is another identity. */
-  identity: string;
+  /** SHA-256 over the hashes of all its files; `identity` in the API. */
+  fingerprint: string;
   sizeBytes: number;
   license: string;
-  /** Picture sides are multiples of this; other sizes are made at the next multiple and cropped. */
+  /** Image sides are multiples of this; other sizes are generated at the next multiple and cropped. */
   sizeUnitPx: number;
 }
 
@@ -20,15 +20,16 @@ export interface Checkpoint {
 export interface Upscaler {
   name: string;
   path: string;
-  identity: string;
+  fingerprint: string;
   sizeBytes: number;
   license: string;
 }
 
-/** What jobs ask of the registry. Rejections are `AppError`s (`model_not_installed`, `checkpoint_damaged` …). */
+/** The models that can run. Rejects with an `AppError`: `model_not_installed`, `checkpoint_damaged` … */
 export interface ModelRegistry {
-  /** The checkpoint that runs for this `model_type` now: an installed or chosen one before the bundled one. */
+  /** The active checkpoint of this `model_type`. */
   checkpointFor(modelType: ModelType): Promise<Checkpoint>;
   upscaler(): Promise<Upscaler>;
+  /** Every checkpoint that can run; broken ones are left out. */
   list(): Promise<Checkpoint[]>;
 }

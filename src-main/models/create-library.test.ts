@@ -10,7 +10,7 @@ import type { ModelEntry } from '#shared/domain/model.ts';
 import { bundledRepository, COMMIT, noiseRepository, REPOSITORY, type ServedRepository } from '../../tests/support/hub-repository.ts';
 import { CDN_ADDRESS, type Fault, HUB_ADDRESS, HUB_TOKEN, type HubServer, startHubServer, treeOf } from '../../tests/support/hub-server.ts';
 import { createModelLibrary } from './create-library.ts';
-import { createHubClient, type HubClient } from './hub-client.ts';
+import { createHubClient, type HubClient } from './hub/hub-client.ts';
 
 type Library = Awaited<ReturnType<typeof createModelLibrary>>;
 
@@ -131,7 +131,7 @@ describe('a download', () => {
     const chosen = await library.checkpointFor('uint4');
     expect(chosen).toMatchObject({ name: REPOSITORY, bundled: false, dir: cached('snapshots', COMMIT) });
     await library.act('storybook-uint4', 'use');
-    expect(await library.checkpointFor('uint4')).toMatchObject({ name: 'storybook-uint4', identity: chosen.identity });
+    expect(await library.checkpointFor('uint4')).toMatchObject({ name: 'storybook-uint4', fingerprint: chosen.fingerprint });
     expect((await library.checkpointFor('int8')).name).toBe('storybook-int8');
   });
 

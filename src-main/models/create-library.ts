@@ -1,5 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { type FetchCounts, noFetchCounts } from '#main/downloads/fetch-file.ts';
+import { createThrottle, type Pause } from '#main/downloads/throttle.ts';
+import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from '#main/downloads/transfer.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
 import type { ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
@@ -8,14 +11,11 @@ import { bundledUpscalers, type CatalogModel, catalog } from './catalog.ts';
 import type { Checkpoint, Upscaler } from './checkpoint.ts';
 import { assertWeights, describeCheckpoint, nameOf, relevantPaths } from './describe-checkpoint.ts';
 import { type DownloadParts, downloadModel, fetchConfigs, hasContent, type PinnedSource, pinSource } from './download-model.ts';
-import type { FetchCounts } from './fetch-file.ts';
 import type { ModelsLog } from './file-hashes.ts';
-import type { HubClient } from './hub-client.ts';
+import type { HubClient } from './hub/hub-client.ts';
 import type { ModelLibrary } from './library.ts';
-import type { ModelRecord } from './model-records.ts';
+import type { ModelRecord } from './records.ts';
 import { openModelRegistry, recordDir } from './registry.ts';
-import { createThrottle, type Pause } from './throttle.ts';
-import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from './transfer.ts';
 
 export interface ModelLibraryOptions {
   resourcesDir: string;
@@ -25,8 +25,8 @@ export interface ModelLibraryOptions {
   /** Where downloads go, in the layout of the Hugging Face cache. */
   cacheDir: string;
   hub: HubClient;
-  /** What the compiler made of the checkpoint with this identity, or null. */
-  compilationOf?: (identity: string) => Promise<ModelCompilation | null>;
+  /** The compilation of the checkpoint with this fingerprint, or null. */
+  compilationOf?: (fingerprint: string) => Promise<ModelCompilation | null>;
   log: ModelsLog;
   pause?: Pause;
 }
@@ -37,7 +37,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
   const compilationOf = options.compilationOf ?? (async () => null);
   const { registry, hashes, records, cache } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir, log });
   const throttle = createThrottle(records.current().limits.bytes_per_second, pause);
-  const counts: FetchCounts = { fetchedBytes: 0, retries: 0, rangesIgnored: 0, changes: 0, wrongHashes: 0, waits: 0 };
+  const counts = noFetchCounts();
   const listeners = new Set<(model: ModelEntry) => void>();
   /** What is being done to a model now. */
   const work = new Map<string, Work>();
@@ -137,16 +137,16 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
     const content = await contentOf(facts);
     if (facts instanceof AppError) return content;
     const license = record.source.type === 'hub' ? record.source.license : facts.license;
-    if (facts.identity === record.identity) return { ...content, license };
+    if (facts.fingerprint === record.identity) return { ...content, license };
     const advice = record.source.type === 'hub' ? 'install it again, only what changed is fetched' : 'verify it to take the folder as it is now';
     const message = `The files in ${dir} are not those that were there when the model was ${record.source.type === 'hub' ? 'downloaded' : 'added'}; ${advice}.`;
     return { ...content, license, state: 'damaged', error: { code: 'checkpoint_damaged', message } };
   }
 
-  async function contentOf(facts: Pick<Checkpoint, 'identity' | 'sizeBytes'> | AppError): Promise<Partial<ModelEntry> & Pick<ModelEntry, 'state'>> {
+  async function contentOf(facts: Pick<Checkpoint, 'fingerprint' | 'sizeBytes'> | AppError): Promise<Partial<ModelEntry> & Pick<ModelEntry, 'state'>> {
     if (facts instanceof AppError) return { state: 'damaged', error: { code: facts.code, message: facts.message } };
-    const { identity, sizeBytes } = facts;
-    return { state: 'installed', identity, bytes_done: sizeBytes, bytes_total: sizeBytes, compilation: await compilationOf(identity) };
+    const { fingerprint, sizeBytes } = facts;
+    return { state: 'installed', identity: fingerprint, bytes_done: sizeBytes, bytes_total: sizeBytes, compilation: await compilationOf(fingerprint) };
   }
 
   async function catalogEntry({ repository, kind, license, sizeBytes }: CatalogModel): Promise<ModelEntry> {
@@ -192,7 +192,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
     const parts = downloadParts(name, doing);
     const kind = await fetchConfigs(source, parts);
     await downloadModel(source, parts);
-    const { identity } = await describeCheckpoint(cache.snapshotDir(source.repository, source.commit), hashes);
+    const { fingerprint: identity } = await describeCheckpoint(cache.snapshotDir(source.repository, source.commit), hashes);
     await hashes.save();
     signal.throwIfAborted();
     await changeRecord(name, (record) => Object.assign(record, { kind, state: 'installed', error: null, identity }));
@@ -224,7 +224,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
     else await forgetFolder(source.dir);
     const dir = recordDir(record, cache);
     await assertWeights(dir);
-    const { identity, modelType } = await describeCheckpoint(dir, hashes);
+    const { fingerprint: identity, modelType } = await describeCheckpoint(dir, hashes);
     await hashes.save();
     // a download keeps the identity that its repository gave it: what differs now is damage
     await changeRecord(name, (changed) => Object.assign(changed, source.type === 'folder' ? { identity, kind: modelType } : {}));
@@ -374,7 +374,7 @@ export async function createModelLibrary(options: ModelLibraryOptions): Promise<
     const taken = new Set((await entries()).filter(({ state }) => state !== 'absent').map(({ name }) => name));
     const name = freeName(nameOf(dir), taken);
     await records.change(({ models }) => {
-      models.push({ name, kind: facts.modelType, source: { type: 'folder', dir }, state: 'installed', error: null, identity: facts.identity });
+      models.push({ name, kind: facts.modelType, source: { type: 'folder', dir }, state: 'installed', error: null, identity: facts.fingerprint });
     });
     tell(name);
     return name;
@@ -445,13 +445,13 @@ function blank(name: string, kind: ModelKind, active: ReadonlyMap<ModelKind, str
   };
 }
 
-function upscalerEntry({ name, path, identity, license, sizeBytes }: Upscaler, active: ReadonlyMap<ModelKind, string>): ModelEntry {
+function upscalerEntry({ name, path, fingerprint, license, sizeBytes }: Upscaler, active: ReadonlyMap<ModelKind, string>): ModelEntry {
   return {
     ...blank(name, 'upscaler', active),
     state: 'installed',
     license,
     source: { type: 'bundled', repository: null, revision: null, path },
-    identity,
+    identity: fingerprint,
     bytes_done: sizeBytes,
     bytes_total: sizeBytes,
   };

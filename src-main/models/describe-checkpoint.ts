@@ -18,8 +18,8 @@ export const relevantFile = /^[^.].*\.(json|safetensors|jinja)$/;
 
 export interface CheckpointFacts {
   modelType: ModelType;
-  /** SHA-256 over the hashes of all its files; another content is another identity. */
-  identity: string;
+  /** SHA-256 over the hashes of all its files. */
+  fingerprint: string;
   sizeBytes: number;
   license: string;
   /** Picture sides are multiples of this. */
@@ -36,20 +36,20 @@ export async function describeCheckpoint(dir: string, hashes: FileHashes): Promi
   const modelType = await modelTypeOf(dir);
   const paths = await relevantPaths(dir);
   const sizeUnitPx = await sizeUnitOf(dir);
-  const { identity, sizeBytes } = await identityOf(dir, paths, hashes);
-  return { modelType, identity, sizeBytes, license: await licenseOf(dir), sizeUnitPx };
+  const { fingerprint, sizeBytes } = await fingerprintOf(dir, paths, hashes);
+  return { modelType, fingerprint, sizeBytes, license: await licenseOf(dir), sizeUnitPx };
 }
 
 /** SHA-256 over path, size and content hash of each file, by path. */
-export async function identityOf(dir: string, paths: readonly string[], hashes: FileHashes): Promise<{ identity: string; sizeBytes: number }> {
-  const identity = createHash('sha256');
+export async function fingerprintOf(dir: string, paths: readonly string[], hashes: FileHashes): Promise<{ fingerprint: string; sizeBytes: number }> {
+  const fingerprint = createHash('sha256');
   let sizeBytes = 0;
   for (const path of [...paths].sort()) {
     const file = await hashes.hashOf(join(dir, path));
-    identity.update(`${path}\0${file.sizeBytes}\0${file.sha256}\n`);
+    fingerprint.update(`${path}\0${file.sizeBytes}\0${file.sha256}\n`);
     sizeBytes += file.sizeBytes;
   }
-  return { identity: identity.digest('hex'), sizeBytes };
+  return { fingerprint: fingerprint.digest('hex'), sizeBytes };
 }
 
 /** Relative, with `/` between folders. Throws `checkpoint_missing` where a part is not there. */

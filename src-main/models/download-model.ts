@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, rm, statfs } from 'node:fs/promises';
+import { type FetchCounts, fetchFile, type RemoteFile } from '#main/downloads/fetch-file.ts';
+import { unreachable } from '#main/downloads/http-client.ts';
+import { readText } from '#main/downloads/read-text.ts';
+import type { Pause, Throttle } from '#main/downloads/throttle.ts';
 import { diskError } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { chooseFiles } from './choose-files.ts';
 import { assertWeights, modelTypeOf } from './describe-checkpoint.ts';
-import { type FetchCounts, fetchFile } from './fetch-file.ts';
 import type { FileHashes } from './file-hashes.ts';
-import type { HubCache } from './hub-cache.ts';
-import type { HubClient, ListedFile, RepositoryListing } from './hub-client.ts';
-import type { HubFile, HubSource } from './model-records.ts';
-import type { Pause, Throttle } from './throttle.ts';
+import { chooseFiles } from './hub/choose-files.ts';
+import type { HubCache } from './hub/hub-cache.ts';
+import type { HubClient, ListedFile, RepositoryListing } from './hub/hub-client.ts';
+import type { HubSource } from './records.ts';
 
 export type PinnedSource = HubSource & { commit: string };
 
@@ -41,30 +43,19 @@ export async function pinSource(hub: HubClient, repository: string, revision: st
 async function refuseOtherArchitecture(hub: HubClient, repository: string, { commit, files }: RepositoryListing, signal: AbortSignal): Promise<void> {
   const config = files.find(({ path }) => path === 'config.json');
   if (config === undefined || config.sizeBytes > TEXT_BYTES || files.some(({ path }) => path === 'model_index.json')) return;
-  const architecture = /"architectures"\s*:\s*\[\s*"([\w.-]{1,100})"/.exec(await readText(hub, repository, commit, config, signal))?.[1];
+  const architecture = /"architectures"\s*:\s*\[\s*"([\w.-]{1,100})"/.exec(await fetchText(hub, repository, commit, config, signal))?.[1];
   if (architecture === undefined) return;
   const message = `${repository} is a ${architecture}; a ZImagePipeline with a model_index.json is needed.`;
   throw new AppError('checkpoint_unsupported', message, { path: repository });
 }
 
-async function readText(hub: HubClient, repository: string, commit: string, { path, sizeBytes }: ListedFile, signal: AbortSignal): Promise<string> {
+async function fetchText(hub: HubClient, repository: string, commit: string, { path, sizeBytes }: ListedFile, signal: AbortSignal): Promise<string> {
   const url = hub.fileUrl(repository, commit, path);
-  const answer = await hub.get(url, {}, signal).catch((cause: unknown) => {
-    if (cause instanceof AppError) throw cause;
-    throw new AppError('download_failed', `${url.host} did not give ${path}.`, {}, { cause });
+  const response = await hub.get(url, {}, signal).catch((cause: unknown) => {
+    if (signal.aborted) throw cause;
+    throw unreachable(url, cause);
   });
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of answer.body) {
-      chunks.push(chunk);
-      bytes += chunk.byteLength;
-      if (bytes > sizeBytes) break;
-    }
-  } finally {
-    answer.discard();
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return readText(response, sizeBytes);
 }
 
 /** Fetches the texts of a pinned source and tells which kind of checkpoint they describe. Throws `checkpoint_unsupported` and the like before a weight is fetched. */
@@ -76,7 +67,7 @@ export async function fetchConfigs(source: PinnedSource, parts: DownloadParts): 
   return modelTypeOf(parts.cache.snapshotDir(source.repository, source.commit));
 }
 
-function isText({ path }: HubFile): boolean {
+function isText({ path }: RemoteFile): boolean {
   return !path.endsWith('.safetensors');
 }
 
@@ -117,7 +108,7 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
-async function fetchBlob(source: PinnedSource, file: HubFile, parts: DownloadParts, doneBefore: number): Promise<void> {
+async function fetchBlob(source: PinnedSource, file: RemoteFile, parts: DownloadParts, doneBefore: number): Promise<void> {
   const { hub, cache, hashes, onBytes } = parts;
   const { repository, commit } = source;
   const blob = cache.blobPath(repository, file.hash);
@@ -126,7 +117,7 @@ async function fetchBlob(source: PinnedSource, file: HubFile, parts: DownloadPar
     await rm(part, { force: true });
     return;
   }
-  await fetchFile(hub.fileUrl(repository, commit, file.path), file, part, { ...parts, onBytes: (done) => onBytes(doneBefore + done) });
+  await fetchFile(hub.fileUrl(repository, commit, file.path), file, part, { ...parts, http: hub, onBytes: (done) => onBytes(doneBefore + done) });
   await rename(part, blob).catch(async (cause: unknown) => {
     throw await diskError(cause, blob, 0);
   });
@@ -134,7 +125,7 @@ async function fetchBlob(source: PinnedSource, file: HubFile, parts: DownloadPar
 }
 
 /** Whether the file at `path` has the content that `file` tells; read again only where it is not known by its time and size. */
-export async function hasContent(path: string, { hash, sizeBytes }: HubFile, hashes: FileHashes): Promise<boolean> {
+export async function hasContent(path: string, { hash, sizeBytes }: RemoteFile, hashes: FileHashes): Promise<boolean> {
   if (hash.length === 64) {
     const found = await hashes.hashOf(path).catch(absent);
     return found?.sizeBytes === sizeBytes && found.sha256 === hash;

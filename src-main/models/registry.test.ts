@@ -50,9 +50,9 @@ async function editJson(path: string, edit: (value: Record<string, unknown>) => 
 }
 
 test.each(['uint4', 'int8'] as const)('the bundled %s checkpoint runs where nothing else was chosen', async (type) => {
-  const { identity, sizeBytes, ...rest } = await registryOver().checkpointFor(type);
+  const { fingerprint, sizeBytes, ...rest } = await registryOver().checkpointFor(type);
   expect(rest).toEqual({ name: `storybook-${type}`, dir: bundled(type), modelType: type, bundled: true, license: 'Apache-2.0', sizeUnitPx: 32 });
-  expect(identity).toMatch(/^[0-9a-f]{64}$/);
+  expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
   expect(sizeBytes).toBeGreaterThan(20_000_000);
 });
 
@@ -66,7 +66,7 @@ test('the identity is the hash over path, size and hash of every file, by path',
     lines.push(`${relative}\0${bytes.length}\0${createHash('sha256').update(bytes).digest('hex')}\n`);
   }
   const expected = createHash('sha256').update(lines.sort().join('')).digest('hex');
-  expect((await registryOver().checkpointFor('uint4')).identity).toBe(expected);
+  expect((await registryOver().checkpointFor('uint4')).fingerprint).toBe(expected);
 });
 
 test('a chosen folder takes the place of the bundled checkpoint of its kind, the last one of two', async () => {
@@ -83,32 +83,32 @@ test('the same files in another folder have the same identity; readmes and hidde
   await writeFile(join(copy, 'README.md'), '---\nlicense: apache-2.0\ntags:\n- a\n---\n# A model\nlicense: none\n');
   await writeFile(join(copy, 'vae/.cache.json'), '{}');
   const chosen = await registryOver(copy).checkpointFor('uint4');
-  expect(chosen.identity).toBe((await registryOver().checkpointFor('uint4')).identity);
+  expect(chosen.fingerprint).toBe((await registryOver().checkpointFor('uint4')).fingerprint);
   expect(chosen.license).toBe('apache-2.0');
 });
 
 test('an edited, a new and a vanished file give another identity at the next request, and back', async () => {
   const copy = await copyOf('uint4');
   const registry = registryOver(copy);
-  const before = (await registry.checkpointFor('uint4')).identity;
+  const before = (await registry.checkpointFor('uint4')).fingerprint;
 
   const weights = join(copy, 'transformer/diffusion_pytorch_model.safetensors');
   const original = await readFile(weights);
   const edited = Buffer.from(original);
   edited[original.length - 1] = (original.at(-1) ?? 0) ^ 1;
   await writeFile(weights, edited);
-  const afterEdit = (await registry.checkpointFor('uint4')).identity;
+  const afterEdit = (await registry.checkpointFor('uint4')).fingerprint;
   expect(afterEdit).not.toBe(before);
   await writeFile(weights, original);
-  expect((await registry.checkpointFor('uint4')).identity).toBe(before);
+  expect((await registry.checkpointFor('uint4')).fingerprint).toBe(before);
 
   await writeFile(join(copy, 'tokenizer/added_tokens.json'), '{}');
-  expect((await registry.checkpointFor('uint4')).identity).not.toBe(before);
+  expect((await registry.checkpointFor('uint4')).fingerprint).not.toBe(before);
   await rm(join(copy, 'tokenizer/added_tokens.json'));
-  expect((await registry.checkpointFor('uint4')).identity).toBe(before);
+  expect((await registry.checkpointFor('uint4')).fingerprint).toBe(before);
 
   await rename(join(copy, 'tokenizer/chat_template.jinja'), join(copy, 'tokenizer/template.jinja'));
-  expect((await registry.checkpointFor('uint4')).identity).not.toBe(before);
+  expect((await registry.checkpointFor('uint4')).fingerprint).not.toBe(before);
 });
 
 test('a Hugging Face cache is used in place, under its name', async () => {
@@ -116,9 +116,9 @@ test('a Hugging Face cache is used in place, under its name', async () => {
   const snapshot = join(dir, 'models--Disty0--Z-Image-Turbo-SDNQ-uint4-svd-r32/snapshots/0123abc');
   await mkdir(snapshot, { recursive: true });
   for (const name of await readdir(copy)) await symlink(join(copy, name), join(snapshot, name));
-  const { name, identity } = await registryOver(snapshot).checkpointFor('uint4');
+  const { name, fingerprint } = await registryOver(snapshot).checkpointFor('uint4');
   expect(name).toBe('Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32');
-  expect(identity).toBe((await registryOver().checkpointFor('uint4')).identity);
+  expect(fingerprint).toBe((await registryOver().checkpointFor('uint4')).fingerprint);
 });
 
 test('hashes are remembered in the data folder, by real path', async () => {
@@ -126,9 +126,9 @@ test('hashes are remembered in the data folder, by real path', async () => {
   const memory = await readFile(join(dataDir, 'identities.json'), 'utf8');
   expect(memory).toContain(JSON.stringify(await realpath(join(bundled('uint4'), 'vae/config.json'))));
   await writeFile(join(dataDir, 'identities.json'), memory.replace(/"sha256": "[0-9a-f]{64}"/g, `"sha256": "${'0'.repeat(64)}"`));
-  const forged = (await registryOver().checkpointFor('uint4')).identity;
+  const forged = (await registryOver().checkpointFor('uint4')).fingerprint;
   await rm(dataDir, { recursive: true });
-  expect((await registryOver().checkpointFor('uint4')).identity).not.toBe(forged);
+  expect((await registryOver().checkpointFor('uint4')).fingerprint).not.toBe(forged);
 });
 
 test('the sizes of checkpoints with an 8-fold VAE come in units of 16', async (context) => {
@@ -150,13 +150,13 @@ test('the kind is also read from quantization_config.json beside the config', as
 });
 
 test('the upscaler is the small one, with the hash of its file in its identity', async () => {
-  const { identity, ...rest } = await registryOver().upscaler();
+  const { fingerprint, ...rest } = await registryOver().upscaler();
   const name = 'realesr-general-x4v3';
   const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
   const bytes = await readFile(path);
   const line = `${name}.safetensors\0${bytes.length}\0${createHash('sha256').update(bytes).digest('hex')}\n`;
   expect(rest).toEqual({ name, path, sizeBytes: bytes.length, license: 'BSD-3-Clause' });
-  expect(identity).toBe(createHash('sha256').update(line).digest('hex'));
+  expect(fingerprint).toBe(createHash('sha256').update(line).digest('hex'));
 });
 
 test('without bundled checkpoints the kind that is missing is named', async () => {

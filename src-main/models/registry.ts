@@ -3,10 +3,10 @@ import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
-import { describeCheckpoint, exists, identityOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
+import { describeCheckpoint, exists, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
 import { createFileHashes, type FileHashes, type ModelsLog } from './file-hashes.ts';
-import { createHubCache, type HubCache } from './hub-cache.ts';
-import { loadModelRecords, type ModelRecord, type ModelRecords } from './model-records.ts';
+import { createHubCache, type HubCache } from './hub/hub-cache.ts';
+import { loadModelRecords, type ModelRecord, type ModelRecords } from './records.ts';
 
 export interface ModelRegistryOptions {
   /** Holds `models/` and `upscalers/`, which come with the program. */
@@ -71,7 +71,7 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
 
   async function describe({ name, dir, bundled, record }: Choice): Promise<Checkpoint> {
     const facts = await describeCheckpoint(dir, hashes);
-    if (record?.source.type === 'hub' && record.identity !== facts.identity) throw editedDownload(name, dir);
+    if (record?.source.type === 'hub' && record.identity !== facts.fingerprint) throw editedDownload(name, dir);
     const license = bundled ? 'Apache-2.0' : record?.source.type === 'hub' ? record.source.license : facts.license;
     return { ...facts, license, name, dir, bundled };
   }
@@ -101,8 +101,8 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
   }
 
   async function upscalerAt(name: string, path: string): Promise<Upscaler> {
-    const { identity, sizeBytes } = await remembering(identityOf(dirname(path), [basename(path)], hashes));
-    return { name, path, identity, sizeBytes, license: UPSCALER_LICENSE };
+    const { fingerprint, sizeBytes } = await remembering(fingerprintOf(dirname(path), [basename(path)], hashes));
+    return { name, path, fingerprint, sizeBytes, license: UPSCALER_LICENSE };
   }
 
   async function upscalers(): Promise<Upscaler[]> {

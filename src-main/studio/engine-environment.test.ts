@@ -2,12 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { createCudaPack } from '#main/cuda-pack/create-cuda-pack.ts';
+import { createPackInstaller } from '#main/cuda-pack/pack-installer.ts';
+import { createHttpClient } from '#main/downloads/http-client.ts';
 import { createDeviceProbes } from '#main/engine/probe-devices.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, packagesDir } from '#main/lib/program-files.ts';
-import { createHubClient } from '#main/models/hub-client.ts';
 import { makeStandInPack, startPackServer } from '../../tests/support/stand-in-pack.ts';
 import { engineEnvironment, withLibraries } from './engine-environment.ts';
 
@@ -26,21 +26,21 @@ test('a real engine for CUDA loads the provider out of the installed pack, and o
   // of the right version by its mark, and noise to the loader
   const standIn = makeStandInPack('wheels', readFileSync(libraryPath), { onnxruntime: version, providerVersion: version, providerBytes: 100_000 });
   const server = await startPackServer(standIn.served);
-  const hub = createHubClient({ endpoint: server.origin, token: null, proxies: { http: '', https: '', none: '*' } });
-  const pack = createCudaPack({
+  const http = createHttpClient({ origin: server.origin, token: null, proxies: { http: '', https: '', none: '*' } });
+  const pack = createPackInstaller({
     dataDir,
     plan: standIn.plan,
     onnxruntime: version,
     libraryPath,
     source: { index: new URL(`${server.origin}/simple`), vendors: { onnxruntime: server.origin, cuda: server.origin, cudnn: server.origin } },
-    hub,
+    http,
     bytesPerSecond: () => null,
     isInUse: () => false,
     log: { warn: () => {} },
   });
   onTestFinished(async () => {
     await pack.close();
-    await hub.close();
+    await http.close();
     await server.close();
     rmSync(dataDir, { recursive: true });
   });

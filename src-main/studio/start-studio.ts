@@ -13,7 +13,7 @@ import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
-import { createHubClient } from '#main/models/hub-client.ts';
+import { createHubClient } from '#main/models/hub/hub-client.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts';
 import { listen } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';

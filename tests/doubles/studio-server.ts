@@ -94,7 +94,7 @@ const checkpoint = {
   dir: '/models/storybook-uint4',
   modelType: 'uint4' as const,
   bundled: true,
-  identity: 'a'.repeat(64),
+  fingerprint: 'a'.repeat(64),
   sizeBytes: 1,
   license: 'Apache-2.0',
   sizeUnitPx: 32,
@@ -124,7 +124,7 @@ const entry: ModelEntry = {
   active: true,
   license: 'Apache-2.0',
   source: { type: 'bundled', repository: null, revision: null, path: checkpoint.dir },
-  identity: checkpoint.identity,
+  identity: checkpoint.fingerprint,
   bytes_done: 1,
   bytes_total: 1,
   bytes_per_second: null,
@@ -140,7 +140,7 @@ const library: ModelLibrary = {
     if (modelType === 'uint4') return checkpoint;
     throw new AppError('model_not_installed', `No ${modelType} checkpoint is installed.`, { modelType });
   },
-  upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', identity: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
+  upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', fingerprint: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
   list: async () => [checkpoint],
   entries: async () => [entry],
   act: async (name, action) => {

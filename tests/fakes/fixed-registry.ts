@@ -7,7 +7,7 @@ export class FixedRegistry implements ModelRegistry {
     dir: `/checkpoints/${modelType}`,
     modelType,
     bundled: true,
-    identity: `identity-${modelType}`,
+    fingerprint: `identity-${modelType}`,
     sizeBytes: 1,
     license: 'Apache-2.0',
     sizeUnitPx: 16,
@@ -20,7 +20,7 @@ export class FixedRegistry implements ModelRegistry {
   }
 
   async upscaler(): Promise<Upscaler> {
-    return { name: 'general-x4v3', path: '/upscaler.safetensors', identity: 'identity-x4', sizeBytes: 1, license: 'BSD-3-Clause' };
+    return { name: 'general-x4v3', path: '/upscaler.safetensors', fingerprint: 'identity-x4', sizeBytes: 1, license: 'BSD-3-Clause' };
   }
 
   async list(): Promise<Checkpoint[]> {

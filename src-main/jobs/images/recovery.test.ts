@@ -249,7 +249,7 @@ test('a checkpoint that is gone fails the job by code', async () => {
   jobs.queue({ action: 'pause' });
   const client = new TestClient(jobs, 'a');
   await client.create('x');
-  room.registry.checkpoints = room.registry.checkpoints.map((checkpoint) => ({ ...checkpoint, identity: 'another' }));
+  room.registry.checkpoints = room.registry.checkpoints.map((checkpoint) => ({ ...checkpoint, fingerprint: 'another' }));
   jobs.queue({ action: 'resume' });
   await client.until('failed');
   expect(client.statuses().at(-1)).toMatchObject({ code: 'model_not_installed' });

@@ -244,14 +244,14 @@ export class JobProcessor {
   async #generate(run: Run, meter: ProgressMeter): Promise<boolean> {
     const { engine, folders, registry, store, clock } = this.#parts;
     const { job } = run;
-    const checkpoint = (await registry.list()).find(({ identity }) => identity === job.checkpoint.identity);
+    const checkpoint = (await registry.list()).find(({ fingerprint }) => fingerprint === job.checkpoint.identity);
     if (checkpoint === undefined) throw modelGone(job, `checkpoint ${job.checkpoint.name}`);
     const outputPath = folders.temporaryPath(job.jobId, 'original');
     try {
       const task = {
         params: job.params,
         checkpointDir: checkpoint.dir,
-        checkpointIdentity: checkpoint.identity,
+        checkpointIdentity: checkpoint.fingerprint,
         outputPath,
         texts: this.#texts(job, 'original'),
       };
@@ -272,14 +272,14 @@ export class JobProcessor {
     run.stage = 'upscale';
     run.model = 'to_come';
     const upscaler = await registry.upscaler();
-    if (upscaler.identity !== job.upscaler.identity) throw modelGone(job, `upscaler ${job.upscaler.name}`);
+    if (upscaler.fingerprint !== job.upscaler.identity) throw modelGone(job, `upscaler ${job.upscaler.name}`);
     const outputPath = folders.temporaryPath(job.jobId, 'upscaled', job.filename);
     const upscaledFilename = upscaledFileName(job.filename);
     try {
       const task = {
         inputPath: folders.path(job.filename),
         upscalerPath: upscaler.path,
-        upscalerIdentity: upscaler.identity,
+        upscalerIdentity: upscaler.fingerprint,
         outputPath,
         texts: this.#texts(job, 'upscaled'),
       };

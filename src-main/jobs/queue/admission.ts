@@ -1,4 +1,4 @@
-import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { Checkpoint, ModelRegistry } from '#main/models/checkpoint.ts';
 import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
@@ -227,8 +227,8 @@ export class Admission {
   }
 }
 
-function nameOf({ name, identity }: ModelName): ModelName {
-  return { name, identity };
+function nameOf({ name, fingerprint }: Pick<Checkpoint, 'name' | 'fingerprint'>): ModelName {
+  return { name, identity: fingerprint };
 }
 
 function megabytes(bytes: number): number {

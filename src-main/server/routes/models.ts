@@ -55,6 +55,6 @@ function noneCanRun(thrown: unknown): null {
   throw thrown;
 }
 
-function describe({ name, modelType, bundled, identity, sizeBytes, license, sizeUnitPx }: Checkpoint, active: boolean): Model {
-  return { name, model_type: modelType, bundled, identity, size_bytes: sizeBytes, license, size_unit_px: sizeUnitPx, active };
+function describe({ name, modelType, bundled, fingerprint, sizeBytes, license, sizeUnitPx }: Checkpoint, active: boolean): Model {
+  return { name, model_type: modelType, bundled, identity: fingerprint, size_bytes: sizeBytes, license, size_unit_px: sizeUnitPx, active };
 }

@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type FetchCounts, noFetchCounts } from '#main/downloads/fetch-file.ts';
+import type { HttpClient } from '#main/downloads/http-client.ts';
+import { createThrottle, type Pause } from '#main/downloads/throttle.ts';
+import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from '#main/downloads/transfer.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { diskError } from '#main/lib/write-file.ts';
-import type { FetchCounts } from '#main/models/fetch-file.ts';
-import type { HubClient } from '#main/models/hub-client.ts';
-
-import { createThrottle, type Pause } from '#main/models/throttle.ts';
-import { beginTransfer, progressOf, TOLD_EVERY_MS, type Transfer } from '#main/models/transfer.ts';
 import type { CudaPackAction, CudaPackEntry, CudaPackOrder } from '#shared/domain/cuda-pack.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import type { CudaPack } from './cuda-pack.ts';
@@ -17,7 +16,7 @@ import { assertHashes, condemnPack, draftDirOf, listPacks, packBytes, packsDirOf
 import type { PackPlan } from './pack-plan.ts';
 import { assertProviderVersion } from './provider-version.ts';
 
-export interface CudaPackOptions {
+export interface PackInstallerOptions {
   dataDir: string;
   /** Null where this system can have none. */
   plan: PackPlan | null;
@@ -26,7 +25,7 @@ export interface CudaPackOptions {
   /** The library of onnxruntime-node that goes into the pack. */
   libraryPath: string;
   source: PackSource;
-  hub: Pick<HubClient, 'get'>;
+  http: Pick<HttpClient, 'get'>;
   /** As fast as downloads may go; null without a limit. */
   bytesPerSecond: () => number | null;
   /** Whether a running process has the libraries loaded. */
@@ -38,11 +37,11 @@ export interface CudaPackOptions {
 
 type Work = Transfer<'downloading' | 'unpacking' | 'verifying'>;
 
-/** The CUDA pack of a data folder. Closing does not close `hub`. */
-export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: Readonly<FetchCounts> } {
+/** The CUDA pack of a data folder. Closing does not close `http`. */
+export function createPackInstaller(options: PackInstallerOptions): CudaPack & { counts: Readonly<FetchCounts> } {
   const { dataDir, plan, onnxruntime, source, isInUse, log } = options;
   const packsDir = packsDirOf(dataDir);
-  const counts: FetchCounts = { fetchedBytes: 0, retries: 0, rangesIgnored: 0, changes: 0, wrongHashes: 0, waits: 0 };
+  const counts = noFetchCounts();
   const listeners = new Set<(pack: CudaPackEntry) => void>();
   let work: Work | null = null;
   /** Why the last installation stopped. */
@@ -113,7 +112,7 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
     await mkdir(packsDir, { recursive: true }).catch(async (cause: unknown) => {
       throw await diskError(cause, join(packsDir, wanted.version), 0);
     });
-    const { libraryPath, hub, bytesPerSecond, freeBytes, pause: waiting } = options;
+    const { libraryPath, http, bytesPerSecond, freeBytes, pause: waiting } = options;
     begin('downloading', async (doing) => {
       await installPack(
         {
@@ -121,7 +120,7 @@ export function createCudaPack(options: CudaPackOptions): CudaPack & { counts: R
           packsDir,
           libraryPath,
           source,
-          hub,
+          http,
           counts,
           throttle: createThrottle(bytesPerSecond(), waiting),
           signal: doing.abort.signal,

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { AppError } from '#shared/protocol/errors.ts';
 
-/** Addresses that belong to this machine, its network or nobody. Sources: RFC 6890, https://www.iana.org/assignments/iana-ipv4-special-registry */
+/** Addresses of this machine, of private networks and of no host. Sources: RFC 6890, https://www.iana.org/assignments/iana-ipv4-special-registry */
 const notPublic = new BlockList();
 for (const [address, prefix] of [
   ['0.0.0.0', 8],
@@ -25,28 +25,27 @@ for (const [address, prefix] of [
 ] as const)
   notPublic.addSubnet(address, prefix, 'ipv6');
 
-/** Whether an IP address is one of the open internet; an IPv4 address inside an IPv6 one counts as itself. */
+/** Whether an IP address is on the public internet; an IPv4 address inside an IPv6 address is checked as IPv4. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /**
- * Where a redirect leads. A server may send us on to another host over https only, and never into a private network: what it names would be asked
- * from inside of that network. Names are looked up later and meet the same rule there.
- * Throws `download_refused`.
+ * The address of a redirect. Another host is reached over https only, and never in a private network, which a foreign server could otherwise probe
+ * through this machine. Host names are checked again when they are resolved. Throws `download_refused`.
  */
-export function redirectTarget(from: URL, location: string, endpoint: URL, isPublic: (address: string) => boolean = isPublicAddress): URL {
-  if (!URL.canParse(location, from.href)) throw refused(from, `an address that is none: ${JSON.stringify(location.slice(0, 200))}`);
+export function redirectTarget(from: URL, location: string, ownOrigin: string, isPublic: (address: string) => boolean = isPublicAddress): URL {
+  if (!URL.canParse(location, from.href)) throw refused(from, `an invalid address: ${JSON.stringify(location.slice(0, 200))}`);
   const to = new URL(location, from);
-  if (to.origin === endpoint.origin) return to;
+  if (to.origin === ownOrigin) return to;
   if (to.protocol !== 'https:') throw refused(from, `${to.origin}, which is not https`);
-  if (to.username !== '' || to.password !== '') throw refused(from, `${to.hostname} with a name and a password`);
+  if (to.username !== '' || to.password !== '') throw refused(from, `${to.hostname} with a user name or password`);
   const host = to.hostname.replace(/^\[|\]$/g, '');
   if (host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && !isPublic(host))) throw refused(from, `${to.host}, a private address`);
   return to;
 }
 
 function refused(from: URL, what: string): AppError<'download_refused'> {
-  return new AppError('download_refused', `${from.host} redirects to ${what}; that is not followed.`, {});
+  return new AppError('download_refused', `${from.host} redirects to ${what}. The redirect was not followed.`, {});
 }

@@ -5,15 +5,15 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createHttpClient } from '#main/downloads/http-client.ts';
 import { programDir } from '#main/lib/program-files.ts';
-import { createHubClient } from '#main/models/hub-client.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { needsMount, SmallDisk } from '../../tests/support/small-disk.ts';
 import { makeStandInPack, ORT_VERSION, type PackServer, PROVIDER, type StandInPack, startPackServer } from '../../tests/support/stand-in-pack.ts';
-import { type CudaPackOptions, createCudaPack } from './create-cuda-pack.ts';
 import type { CudaPack } from './cuda-pack.ts';
 import { findPack, packsDirOf } from './pack-folder.ts';
+import { createPackInstaller, type PackInstallerOptions } from './pack-installer.ts';
 import { packSystem, planPack } from './pack-plan.ts';
 
 const library = Buffer.from('the library of onnxruntime-node');
@@ -40,22 +40,22 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function packWith(change: Partial<CudaPackOptions> = {}): CudaPack {
-  const hub = createHubClient({ endpoint: server.origin, token: null, proxies: { http: '', https: '', none: '*' } });
-  const pack = createCudaPack({
+function packWith(change: Partial<PackInstallerOptions> = {}): CudaPack {
+  const http = createHttpClient({ origin: server.origin, token: null, proxies: { http: '', https: '', none: '*' } });
+  const pack = createPackInstaller({
     dataDir: folder,
     plan: standIn.plan,
     onnxruntime: ORT_VERSION,
     libraryPath: join(folder, 'library'),
     source: { index: new URL(`${server.origin}/simple/`), vendors: vendors() },
-    hub,
+    http,
     bytesPerSecond: () => null,
     isInUse: () => false,
     pause: async (_milliseconds, signal) => signal.throwIfAborted(),
     log: { warn: () => {} },
     ...change,
   });
-  closing.push(pack.close, hub.close);
+  closing.push(pack.close, http.close);
   return pack;
 }
 
@@ -242,7 +242,7 @@ test('packs of several versions lie side by side; each engine finds its own, and
     plan: older.plan,
     onnxruntime: '9.8.0',
     source: { index: new URL(`${olderServer.origin}/simple`), vendors: vendors() },
-    hub: createHubClient({ endpoint: olderServer.origin, token: null, proxies: { http: '', https: '', none: '*' } }),
+    http: createHttpClient({ origin: olderServer.origin, token: null, proxies: { http: '', https: '', none: '*' } }),
   });
   await settled(olderPack, olderPack.act('install', accepted));
   const pack = packWith({ isInUse: () => true });

@@ -1,8 +1,9 @@
 import { copyFile, link, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import type { RemoteFile } from '#main/downloads/fetch-file.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import type { HubFile, HubSource } from './model-records.ts';
+import type { HubSource } from '../records.ts';
 
 /**
  * The cache of downloaded repositories in the layout that Hugging Face's own tools use, so that they share it:
@@ -16,7 +17,7 @@ export interface HubCache {
   /** Where a blob grows. Not the name that other tools use for the same: they may run at the same time. */
   partPath(repository: string, hash: string): string;
   /** Bytes of the file that are here, in its blob or in the part of it. */
-  bytesOf(repository: string, file: HubFile): Promise<number>;
+  bytesOf(repository: string, file: RemoteFile): Promise<number>;
   /** Makes the folders of a repository. */
   prepare(repository: string): Promise<void>;
   /** Gives each file, whose blob must be there, its name in the snapshot. */

@@ -1,14 +1,14 @@
-/** Shares a rate among all who take from it. */
+/** A rate limit shared by all downloads. */
 export interface Throttle {
-  /** Resolves when `bytes` may be taken. Rejects with the signal's reason. */
+  /** Resolves when `bytes` more may be received. Rejects with the signal's reason. */
   take(bytes: number, signal: AbortSignal): Promise<void>;
-  /** Bytes a second; null lets everything through. */
+  /** Null removes the limit. */
   set(bytesPerSecond: number | null): void;
 }
 
 const MAX_WAIT_MS = 500;
 
-/** Each taker waits until what was taken before has been paid for by time; a change of the rate is felt within half a second. */
+/** Each call waits until the bytes taken before it fit the rate. A new rate applies within half a second. */
 export function createThrottle(bytesPerSecond: number | null, pause: Pause = pauseFor, now: () => number = () => performance.now()): Throttle {
   let rate = bytesPerSecond;
   let debt = 0;
@@ -32,7 +32,7 @@ export function createThrottle(bytesPerSecond: number | null, pause: Pause = pau
   };
 }
 
-/** Waits; rejects with the signal's reason as soon as it is aborted. */
+/** Waits; rejects with the signal's reason when it is aborted. */
 export type Pause = (milliseconds: number, signal: AbortSignal) => Promise<void>;
 
 export const pauseFor: Pause = (milliseconds, signal) =>

@@ -15,7 +15,6 @@ const hubFileSchema = z.object({
   /** SHA-256 of a large file, git's SHA-1 of a small one; also the name of its blob in the cache. */
   hash: z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/),
 });
-export type HubFile = z.infer<typeof hubFileSchema>;
 
 const hubSourceSchema = z.object({
   type: z.literal('hub'),

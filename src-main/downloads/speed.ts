@@ -1,8 +1,8 @@
-/** Bytes a second over the last few seconds, so that a pause shows and a short stall does not. */
+/** Bytes per second over the last few seconds: a pause shows, a short stall does not. */
 export interface Speed {
-  /** Where the count stands now; a count that fell begins anew. */
+  /** The total so far; a lower total than before starts over. */
   count(bytes: number): void;
-  /** Null until something can be told. */
+  /** Null in the first half second. */
   bytesPerSecond(): number | null;
 }
 

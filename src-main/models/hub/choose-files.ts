@@ -1,7 +1,7 @@
+import type { RemoteFile } from '#main/downloads/fetch-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { checkpointParts, pickleFile, relevantFile, weightParts } from './describe-checkpoint.ts';
+import { checkpointParts, pickleFile, relevantFile, weightParts } from '../describe-checkpoint.ts';
 import type { ListedFile } from './hub-client.ts';
-import type { HubFile } from './model-records.ts';
 
 /** Texts are read whole into memory; the largest that a checkpoint has is a tokenizer of 11 MB. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
@@ -11,7 +11,7 @@ const hashPattern = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
  * The files of a repository that make a checkpoint, small ones first. Throws `checkpoint_unsupported` for another kind of repository, `download_refused`
  * for names that lead out of their folder, pickles in place of weights, missing hashes and texts too large to be read.
  */
-export function chooseFiles(repository: string, listed: readonly ListedFile[]): HubFile[] {
+export function chooseFiles(repository: string, listed: readonly ListedFile[]): RemoteFile[] {
   for (const { path } of listed)
     if (!isInside(path)) throw refused(repository, `a file named ${JSON.stringify(path.slice(0, 200))}, which leads out of its folder`);
   const chosen = listed.filter(({ path }) => isRelevant(path));
