@@ -186,7 +186,7 @@ describe('a download', () => {
     server.fault = ({ path, start }) => (path === WEIGHTS && start === 0 ? 'flip' : null);
     const { state, error } = await install(await openLibrary());
     expect([state, error?.code]).toEqual(['failed', 'download_failed']);
-    expect(error?.message).toContain('has not the hash that it tells, 3 times');
+    expect(error?.message).toContain('failed hash verification 3 times');
     await expect(stat(cached('snapshots', COMMIT, WEIGHTS))).rejects.toThrow('ENOENT');
   });
 
@@ -387,11 +387,11 @@ describe('a repository that is not to be taken', () => {
   });
 
   test.each([
-    ['a list of 17 MB', { tree: `[${'{"type":"file","path":"a.txt","size":1,"oid":"x"},'.repeat(350_000)}{}]` }, 'download_failed', 'larger than'],
-    ['a web page in place of a list', { tree: '<html></html>' }, 'download_failed', 'is no JSON'],
-    ['a commit that is a path', { revision: { sha: '../../..' } }, 'download_failed', 'names no commit'],
+    ['a list of 17 MB', { tree: `[${'{"type":"file","path":"a.txt","size":1,"oid":"x"},'.repeat(350_000)}{}]` }, 'download_failed', 'has more than 16777216 bytes'],
+    ['a web page in place of a list', { tree: '<html></html>' }, 'download_failed', 'returned invalid JSON'],
+    ['a commit that is a path', { revision: { sha: '../../..' } }, 'download_failed', 'returned no commit'],
     ['nothing, for it wants an agreement', { status: 401 }, 'repository_unavailable', 'HF_TOKEN'],
-    ['nothing, for it is not there', { status: 404 }, 'repository_unavailable', 'There is no repository'],
+    ['nothing, for it is not there', { status: 404 }, 'repository_unavailable', 'does not exist'],
   ] as const)('answers with %s', async (_what, api, code, reason) => {
     server.api = api;
     expect(await failure()).toMatchObject({ code, message: expect.stringContaining(reason) });
