@@ -387,7 +387,12 @@ describe('a repository that is not to be taken', () => {
   });
 
   test.each([
-    ['a list of 17 MB', { tree: `[${'{"type":"file","path":"a.txt","size":1,"oid":"x"},'.repeat(350_000)}{}]` }, 'download_failed', 'has more than 16777216 bytes'],
+    [
+      'a list of 17 MB',
+      { tree: `[${'{"type":"file","path":"a.txt","size":1,"oid":"x"},'.repeat(350_000)}{}]` },
+      'download_failed',
+      'has more than 16777216 bytes',
+    ],
     ['a web page in place of a list', { tree: '<html></html>' }, 'download_failed', 'returned invalid JSON'],
     ['a commit that is a path', { revision: { sha: '../../..' } }, 'download_failed', 'returned no commit'],
     ['nothing, for it wants an agreement', { status: 401 }, 'repository_unavailable', 'HF_TOKEN'],
