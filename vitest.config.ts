@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           sequence: { groupOrder: 0 },
-          include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts', 'tests/{contract,faults}/**/*.test.ts'],
+          include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts', 'tests/{contract,faults,fuzz}/**/*.test.ts', 'bench/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
           expect: patience,

@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { ortBindings } from '#shared/domain/device.ts';
-import { openBundled } from './bundled-models.ts';
+import { openBundled } from './harness/bundled-models.ts';
 
-/** Started by `npm run bench -- binding`: one step and one picture decoded through a binding; the largest memory of the process goes to standard output. */
+/** A process of `npm run bench -- binding`: runs one step and one decode through a binding and prints its peak memory in bytes. */
 async function main(): Promise<void> {
   const [, , cacheDir = '', name] = process.argv;
   const binding = ortBindings.find((known) => known === name);
-  if (binding === undefined) throw new Error(`a binding is one of ${ortBindings.join(', ')}; met ${name}`);
+  if (binding === undefined) throw new Error(`The binding must be one of ${ortBindings.join(', ')}, not ${name}.`);
   const { step, decode } = await openBundled(cacheDir, { threads: availableParallelism(), binding });
   await step();
   await decode();

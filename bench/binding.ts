@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -11,50 +11,46 @@ import { createSession } from '#main/inference/ort.ts';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 import type { OrtBinding } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { openBundled } from './bundled-models.ts';
-import { type Comparison, publish, ROUNDS, type Run, takeTurns } from './comparison.ts';
-import { median } from './median.ts';
+import { openBundled } from './harness/bundled-models.ts';
+import { publish } from './harness/results.ts';
+import { ROUNDS, type Run, takeTurns, timeMs } from './harness/rounds.ts';
+import type { Row } from './harness/row.ts';
+import { median } from './harness/statistics.ts';
+import { withTemporaryFolder } from './harness/temporary-folder.ts';
 
 const TINY_RUNS = 2000;
 const PEER = 'onnxruntime-node';
-/** In as many places of a run. */
+/** Cancellations at different moments of a run. */
 const STOPS = 20;
 const STOP_LIMIT_MS = 50;
 const threads = availableParallelism();
 
 type Timed = (signal?: CancelSignal) => Promise<void>;
 
-/** ONNX Runtime called by its C API, ours, against `onnxruntime-node`: the same library under both. */
+/** Our calls of ONNX Runtime's C API beside `onnxruntime-node`; both load the same library. */
 export async function compareBindings(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-binding-'));
-  try {
+  await withTemporaryFolder(async (folder) => {
     const rows = [await compareTiny(folder)];
     const [ours, peer] = [await openBundled(folder, { threads, binding: 'c-api' }), await openBundled(folder, { threads, binding: 'node' })];
     for (const part of ['step', 'decode'] as const) {
       const label = `512 × 512, one ${part}`;
       const series = await takeTurns(ROUNDS, timed(ours[part]), timed(peer[part]));
       rows.push({ label, unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: 1.02, goal: 1 });
-      rows.push(await measureStop(`${label}, cancelled in its middle until it has stopped`, ours[part], median(series.ours)));
-      rows.push(await compareGaps(`${label}, longest time in which the thread hears nothing`, ours[part], peer[part]));
+      rows.push(await measureStop(`${label}, time from a cancellation to the stop`, ours[part], median(series.ours)));
+      rows.push(await compareGaps(`${label}, longest block of the calling thread`, ours[part], peer[part]));
     }
     await ours.release();
     await peer.release();
     rows.push(await comparePeaks(folder));
-    await publish({ name: 'binding', what: 'ONNX Runtime called by its C API, beside its npm package', versions: {}, rows });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+    await publish({ name: 'binding', what: 'ONNX Runtime called through its C API beside its npm package', rows });
+  });
 }
 
 function timed(work: Timed): Run {
-  return async () => {
-    const startedAt = performance.now();
-    await work();
-    return performance.now() - startedAt;
-  };
+  return () => timeMs(() => work());
 }
 
-async function compareTiny(folder: string): Promise<Comparison> {
+async function compareTiny(folder: string): Promise<Row> {
   const graph = await tinyGraph(folder);
   const input = { data: Float32Array.of(1, 2, 3, 4), shape: [1, 4] };
   const runs = async (binding: OrtBinding): Promise<Run> => {
@@ -65,7 +61,14 @@ async function compareTiny(folder: string): Promise<Comparison> {
     return async (round) => (await many(round)) / TINY_RUNS;
   };
   const series = await takeTurns(ROUNDS, await runs('c-api'), await runs('node'));
-  return { label: 'a graph of one small product, a run', unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: null, goal: null };
+  return {
+    label: 'one run of a graph with a single small product',
+    unit: 'ms',
+    ours: series.ours,
+    peer: { name: PEER, series: series.peer },
+    must: null,
+    goal: null,
+  };
 }
 
 async function tinyGraph(folder: string): Promise<GraphFiles> {
@@ -77,8 +80,8 @@ async function tinyGraph(folder: string): Promise<GraphFiles> {
   return { onnxPath, weightsDir: folder };
 }
 
-/** From setting the signal, somewhere in the first eight tenths of a run, to its rejection. A run that was over before it was heard of does not count. */
-async function measureStop(label: string, work: Timed, wholeMs: number): Promise<Comparison> {
+/** From setting the signal, within the first 80 % of a run, to its rejection. A run that ended first does not count. */
+async function measureStop(label: string, work: Timed, wholeMs: number): Promise<Row> {
   const ours: number[] = [];
   for (let round = 0; round < STOPS; round++) {
     const signal = { cancelled: false };
@@ -91,13 +94,13 @@ async function measureStop(label: string, work: Timed, wholeMs: number): Promise
     const cancelledAt = performance.now();
     const thrown = await stopped;
     if (thrown === null) continue;
-    if (!(thrown instanceof AppError) || thrown.code !== 'cancelled') throw new Error(`${label}: it was not cancelled but ended with ${thrown}`);
+    if (!(thrown instanceof AppError) || thrown.code !== 'cancelled') throw new Error(`${label}: expected a cancellation, got ${thrown}`);
     ours.push(performance.now() - cancelledAt);
   }
   return { label, unit: 'ms', ours, peer: null, must: STOP_LIMIT_MS, goal: null, note: `the slowest of ${ours.length}: ${Math.max(...ours).toFixed(0)} ms` };
 }
 
-async function compareGaps(label: string, ours: Timed, peer: Timed): Promise<Comparison> {
+async function compareGaps(label: string, ours: Timed, peer: Timed): Promise<Row> {
   const series = await takeTurns(ROUNDS, longestGap(ours), longestGap(peer));
   return { label, unit: 'ms', ours: series.ours, peer: { name: PEER, series: series.peer }, must: null, goal: null };
 }
@@ -117,8 +120,8 @@ function longestGap(work: Timed): Run {
   };
 }
 
-/** Of a process that loads the models, makes one step and decodes one picture. */
-async function comparePeaks(cacheDir: string): Promise<Comparison> {
+/** Peak memory of a process that loads the models, runs one step and decodes one image. */
+async function comparePeaks(cacheDir: string): Promise<Row> {
   const peak = (binding: OrtBinding): Run => {
     return async () => {
       const entry = join(import.meta.dirname, 'binding-process.ts');

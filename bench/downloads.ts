@@ -1,23 +1,42 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resourcesDir } from '#main/lib/program-files.ts';
-import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
 import { createHubClient } from '#main/models/hub/hub-client.ts';
 import { COMMIT, noiseRepository, REPOSITORY } from '../tests/support/hub-repository.ts';
 import { CDN_ADDRESS, type Fault, startHubServer } from '../tests/support/hub-server.ts';
 import { killDownloads } from '../tests/support/killed-download.ts';
-import { machineName } from './machine.ts';
-import type { DownloadResults } from './results.ts';
-import { resultsFile } from './results-file.ts';
+import { publish } from './harness/results.ts';
+import { figure, type Row } from './harness/row.ts';
 
 const KILLS = 50;
 const KILLED_BYTES = 400_000_000;
 const WEIGHTS = 'transformer/diffusion_pytorch_model.safetensors';
 const FAULTY_BYTES = 40_000_000;
 
-/** What goes wrong, and at how many answers in a row for the large file; redirects that lead astray do so always. */
+const descriptions: Readonly<Record<string, string>> = {
+  cut: 'the connection breaks in the middle',
+  flip: 'a bit is flipped',
+  short: 'fewer bytes than requested',
+  long: 'more bytes than requested',
+  'other-range': 'another range than requested',
+  'other-length': 'another file length than announced',
+  'ignore-range': 'the whole file instead of the range',
+  'new-etag': 'another ETag in the middle',
+  'error-500': 'HTTP 500',
+  'error-416': 'HTTP 416',
+  expired: 'HTTP 403, a signed address expired',
+  wait: 'HTTP 429 with Retry-After',
+  stall: 'silence in the middle',
+  html: 'a web page with HTTP 200',
+  'to-http': 'a redirect to http',
+  'to-private': 'a redirect to a private address',
+  'to-name-of-private': 'a redirect to a name of a private address',
+  loop: 'endless redirects',
+};
+
+/** What goes wrong, and for how many consecutive answers for the large file; redirects do so always. */
 const faults: [Fault, number][] = [
   ['cut', 10],
   ['flip', 1],
@@ -41,32 +60,23 @@ const faults: [Fault, number][] = [
 const FIRST_BAD_ANSWER = 12;
 const isRedirect = (fault: Fault): boolean => fault.startsWith('to-') || fault === 'loop';
 
-/** Downloads that are killed, and downloads from a server that misbehaves in every way: whether the right bytes are there in the end, and what it cost. */
+/** Downloads that are killed, and downloads from a server that misbehaves in every way: whether the right bytes arrive, and how many are fetched for them. */
 export async function measureDownloads(): Promise<void> {
-  console.log(`${KILLS} kills of a download of ${megabytes(KILLED_BYTES)}`);
   const kills = await killDownloads(KILLS, KILLED_BYTES);
-  console.log(
-    `  ${kills.isRight ? 'the right bytes' : 'WRONG BYTES'}; a kill cost ${megabytes(kills.mostLostBytes)} at most; ${kills.resumed} runs went on with a part`,
-  );
-  const results: DownloadResults = {
-    date: new Date().toISOString().slice(0, 10),
-    machine: machineName(),
-    version: programVersion(),
-    node: process.version,
-    kills,
-    faults: [],
-  };
-  for (const [fault, times] of faults) {
-    const row = await downloadWith(fault, times);
-    results.faults.push(row);
-    console.log(
-      `  ${fault}: ${row.times} times, ${row.state}${row.isRight ? ' with the right bytes' : ''}, ${megabytes(row.fetchedBytes)} fetched ${row.error ?? ''}`,
-    );
-  }
-  await writeFile(resultsFile('downloads'), `${JSON.stringify(results, null, 2)}\n`);
+  const size = (bytes: number) => ({ name: 'size', series: [bytes] });
+  const rows: Row[] = [
+    {
+      ...figure(`killed ${KILLS} times at random (SIGKILL)`, kills.sentBytes, 'bytes'),
+      peer: size(kills.sizeBytes),
+      note: `${kills.isRight ? 'right bytes' : '**wrong bytes**'}; ${kills.resumed} runs resumed a partial file`,
+    },
+    figure('most that one kill made it fetch again', kills.mostLostBytes, 'bytes', { most: 8e6 }),
+  ];
+  for (const [fault, times] of faults) rows.push(await downloadWith(fault, times));
+  await publish({ name: 'downloads', what: 'fetched bytes beside the size of the model, when the process is killed or the server answers badly', rows });
 }
 
-async function downloadWith(fault: Fault, times: number): Promise<DownloadResults['faults'][number]> {
+async function downloadWith(fault: Fault, times: number): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-downloads-'));
   const repository = noiseRepository(FAULTY_BYTES);
   const server = await startHubServer(repository);
@@ -91,14 +101,13 @@ async function downloadWith(fault: Fault, times: number): Promise<DownloadResult
     });
     await library.act(REPOSITORY, 'install');
     const { state, error } = await ended;
+    const isRight = state === 'installed' && (await isWhole(join(folder, 'hub'), repository.files));
+    const sizeBytes = [...repository.files.values()].reduce((sum, { length }) => sum + length, 0);
+    const outcome = isRight ? 'right bytes' : state === 'failed' ? `refused: ${withoutPlace(error?.message ?? '')}` : `**${state}**`;
     return {
-      fault,
-      times: server.faults.get(fault) ?? 0,
-      sizeBytes: [...repository.files.values()].reduce((sum, { length }) => sum + length, 0),
-      fetchedBytes: library.counts.fetchedBytes,
-      state,
-      error: error === null ? null : withoutPlace(error.message),
-      isRight: state === 'installed' && (await isWhole(join(folder, 'hub'), repository.files)),
+      ...figure(`${descriptions[fault] ?? fault}, ${server.faults.get(fault) ?? 0} times`, library.counts.fetchedBytes, 'bytes'),
+      peer: { name: 'size', series: [sizeBytes] },
+      note: outcome,
     };
   } finally {
     await library.close();
@@ -108,7 +117,7 @@ async function downloadWith(fault: Fault, times: number): Promise<DownloadResult
   }
 }
 
-/** A server's port and this machine's names say nothing about a download. */
+/** Removes ports and the names of this machine from an error message. */
 function withoutPlace(message: string): string {
   return message.replaceAll(/:\d{4,5}\b/g, '').replaceAll(hostname(), 'a name');
 }
@@ -117,8 +126,4 @@ async function isWhole(cacheDir: string, files: ReadonlyMap<string, Buffer>): Pr
   const [name = ''] = await readdir(cacheDir);
   const same = await Promise.all([...files].map(async ([path, bytes]) => (await readFile(join(cacheDir, name, 'snapshots', COMMIT, path))).equals(bytes)));
   return same.every((isSame) => isSame);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

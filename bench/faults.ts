@@ -1,24 +1,24 @@
 import { runKillRounds } from '../tests/faults/kill-rounds.ts';
-import type { Check } from './checks.ts';
-import { runParts } from './run-parts.ts';
+import { figure, type Row } from './harness/row.ts';
+import { runParts } from './harness/run-parts.ts';
 
 const ROUNDS = 200;
 const SEED = 1;
 
 /** `npm run faults`: kill -9 in 200 rounds; ends with 1 where anything acknowledged was lost. */
-await runParts('faults', { kill: { about: 'four minutes', measure: measureKills } });
+await runParts('faults', { kill: { duration: 'four minutes', measure: measureKills } });
 
-async function measureKills(): Promise<Check[]> {
+async function measureKills(): Promise<Row[]> {
   const report = await runKillRounds(ROUNDS, SEED, (line) => console.log(`  ${line}`));
   for (const line of [...report.violations, ...report.missed.map((round) => `${round}: the point was not reached`)]) console.error(line);
   return [
-    { what: 'rounds', value: ROUNDS, unit: '', least: 200 },
-    { what: 'promises broken', value: report.violations.length, unit: '', most: 0 },
-    { what: 'points that were not reached', value: report.missed.length, unit: '', most: 0 },
-    { what: 'jobs acknowledged', value: report.acknowledgedJobs, unit: '' },
-    { what: 'statuses that the clients heard', value: report.statusesHeard, unit: '' },
-    { what: 'of these, by `since` after a kill', value: report.replayed, unit: '' },
-    { what: 'pictures under a final name, each chunk and pixel read', value: report.wholeFiles, unit: '' },
-    ...report.kills.map(({ point, victims, count }) => ({ what: `killed at \`${point}\`: ${victims}`, value: count, unit: 'times' })),
+    figure('rounds', ROUNDS, '', { least: 200 }),
+    figure('promises broken', report.violations.length, '', { most: 0 }),
+    figure('kill points that were not reached', report.missed.length, '', { most: 0 }),
+    figure('jobs acknowledged', report.acknowledgedJobs),
+    figure('statuses that the clients received', report.statusesHeard),
+    figure('of these, replayed by `since` after a kill', report.replayed),
+    figure('images under a final name, every chunk and pixel read', report.wholeFiles),
+    ...report.kills.map(({ point, victims, count }) => figure(`killed at \`${point}\`: ${victims}`, count, 'times')),
   ];
 }

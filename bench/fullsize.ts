@@ -1,7 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
@@ -13,26 +12,28 @@ import type { GraphTarget } from '#main/lib/compiled.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
 import { engineConfig } from '#main/studio/engine-config.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
-import { type Check, checkLine, keepChecks } from './checks.ts';
-import { ensureFullCheckpoint, weightFilesOf } from './full-checkpoint.ts';
-import { median } from './median.ts';
-import { MemoryWatch } from './process-memory.ts';
-import type { Kind } from './random-checkpoint.ts';
+import { ensureFullCheckpoint, weightFilesOf } from './harness/full-checkpoint.ts';
+import { type MemoryPeak, MemoryWatch } from './harness/process-memory.ts';
+import type { Kind } from './harness/random-checkpoint.ts';
+import { publish } from './harness/results.ts';
+import { figure, type Row } from './harness/row.ts';
+import { median } from './harness/statistics.ts';
+import { withTemporaryFolder } from './harness/temporary-folder.ts';
 
 const SIDE_PX = 256;
 const PLANNED_PX = 1024;
 const CARDS_GB = [6, 8, 12, 16, 24];
-/** Of a card that also draws a desktop. */
+/** Share of a card's memory that a desktop leaves free. */
 const FREE_SHARE = 0.95;
 const RAM_GB = [8, 16, 32];
 const GRAPHS = ['textEncoder', 'captionRefiner', 'denoiser', 'vaeDecoder'] as const;
 
 interface Case {
-  /** Of reading all files and compiling them, in turns. */
+  /** Rounds of reading and of compiling all files, in turns. */
   rounds: number;
-  /** Largest ratio of the two times that is good enough, and the one to aim at. */
+  /** Limit and goal of compiling / reading. */
   compileRatio: { most: number; goal: number };
-  /** What a compilation may write. */
+  /** Limit of what a compilation writes. */
   writtenMegabytes?: number;
   steps: number;
 }
@@ -44,39 +45,32 @@ const cases: Record<Kind, Case> = {
 
 /**
  * `npm run bench -- fullsize [uint4|int8] [DIR]`: a checkpoint of Z-Image-Turbo's true sizes with random weights, written to DIR (`.cache/fullsize`) and used again
- * in later runs; compiled, loaded graph by graph, and taken to a picture of 256 x 256 through the real engine. Writes `bench/results/fullsize.json`.
+ * in later runs; compiled, loaded graph by graph, and run to an image of 256 x 256 by the real engine.
  */
 export async function measureFullSize(named: string | undefined = process.argv[3], where: string | undefined = process.argv[4]): Promise<void> {
   const kind = z.enum(['uint4', 'int8']).default('uint4').parse(named);
   const dir = resolve(where ?? join(programDir, '.cache/fullsize'), kind);
   await mkdir(join(dir, '..'), { recursive: true });
-  const startedAt = performance.now();
   await ensureFullCheckpoint(dir, kind);
-  const work = await mkdtemp(join(tmpdir(), 'bench-fullsize-'));
-  try {
-    const checks = await measure(dir, kind, work);
-    await keepChecks('fullsize', kind, checks, startedAt);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  const rows = await withTemporaryFolder((work) => measure(dir, kind, work));
+  await publish({ name: 'fullsize', part: kind, what: `random weights of the true sizes, ${kind}`, rows });
 }
 
-async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> {
+async function measure(dir: string, kind: Kind, work: string): Promise<Row[]> {
   const { rounds, compileRatio, writtenMegabytes, steps } = cases[kind];
   const files = await weightFilesOf(dir);
   const largest = Math.max(...files.map(({ bytes }) => bytes));
-  const checks: Check[] = [];
-  const add = (check: Check): void => {
-    checks.push(check);
-    console.log(checkLine(check));
+  const rows: Row[] = [];
+  const add = (...parts: Parameters<typeof figure>): void => {
+    rows.push(figure(...parts));
   };
-  const memory = (what: string, peak: Peak): void => {
-    add({ what: `${what}: own memory at its peak`, value: gigabytes(peak.anonymous), unit: 'GB' });
-    add({ what: `${what}: mapped file pages at their peak`, value: gigabytes(peak.file), unit: 'GB' });
-    add({ what: `${what}: own memory / largest file`, value: ratio(peak.anonymous, largest), unit: '', most: 1.15, goal: 0.3 });
+  const memory = (what: string, peak: MemoryPeak): void => {
+    add(`${what}: own memory, peak`, gigabytes(peak.anonymous), 'GB');
+    add(`${what}: mapped file pages, peak`, gigabytes(peak.file), 'GB');
+    add(`${what}: own memory / largest file`, ratio(peak.anonymous, largest), '', { most: 1.15, goal: 0.3 });
   };
-  add({ what: 'weight files', value: gigabytes(files.reduce((sum, { bytes }) => sum + bytes, 0)), unit: 'GB' });
-  add({ what: `largest file, ${basename(files.find(({ bytes }) => bytes === largest)?.path ?? '')}`, value: gigabytes(largest), unit: 'GB' });
+  add('weight files', gigabytes(files.reduce((sum, { bytes }) => sum + bytes, 0)), 'GB');
+  add(`largest file, ${basename(files.find(({ bytes }) => bytes === largest)?.path ?? '')}`, gigabytes(largest), 'GB');
 
   const [reading, compiling]: number[][] = [[], []];
   let compiled: Step<z.infer<typeof compiledSchema>> | undefined;
@@ -87,43 +81,38 @@ async function measure(dir: string, kind: Kind, work: string): Promise<Check[]> 
     compiling?.push(compiled.milliseconds);
   }
   if (compiled === undefined || reading === undefined || compiling === undefined) throw new Error('A case has at least one round.');
-  add({ what: 'reading all files once', value: seconds(median(reading)), unit: 's' });
-  add({ what: 'compiling', value: seconds(median(compiling)), unit: 's' });
-  add({ what: 'compiling / reading', value: ratio(median(compiling), median(reading)), unit: '', ...compileRatio });
-  add({ what: 'written by compiling', value: Math.ceil(compiled.writtenBytes / 1e6), unit: 'MB', ...(writtenMegabytes ? { most: writtenMegabytes } : {}) });
+  add('reading all files once', seconds(median(reading)), 's');
+  add('compiling', seconds(median(compiling)), 's');
+  add('compiling / reading', ratio(median(compiling), median(reading)), '', compileRatio);
+  add('written by compiling', Math.ceil(compiled.writtenBytes / 1e6), 'MB', writtenMegabytes === undefined ? {} : { most: writtenMegabytes });
   memory('compiling', compiled.peak);
 
   for (const graph of GRAPHS) {
     const { onnxPath, weightsDir } = compiled.graphs[graph];
     const loaded = await runStep(loadedSchema, ['load', onnxPath, weightsDir]);
-    add({ what: `loading ${graph}`, value: seconds(loaded.milliseconds), unit: 's' });
+    add(`loading ${graph}`, seconds(loaded.milliseconds), 's');
     memory(`loading ${graph}`, loaded.peak);
   }
-  for (const check of await plansFor(dir, kind, join(work, 'compiled'))) add(check);
-  for (const check of await makePicture(dir, kind, work, 'in_turn', steps)) add(check);
-  return checks;
+  rows.push(...(await plansFor(dir, kind, join(work, 'compiled'))), ...(await makeImage(dir, kind, work, 'in_turn', steps)));
+  return rows;
 }
 
-/** Which plan a card or RAM of each size gets for a picture of 1024 x 1024, and what that plan needs of it. */
-async function plansFor(checkpointDir: string, kind: Kind, cacheDir: string): Promise<Check[]> {
+/** The memory plan that each card or RAM size gets for an image of 1024 x 1024, with the memory that it needs. */
+async function plansFor(checkpointDir: string, kind: Kind, cacheDir: string): Promise<Row[]> {
   const needsOn = async (target: GraphTarget): Promise<MemoryNeeds> => {
     const compiled = await compileCheckpoint({ checkpointDir, cacheDir, identity: kind, target }, () => {});
     return memoryNeeds(compiled, { width: PLANNED_PX, height: PLANNED_PX });
   };
   const [onCard, onCpu] = [await needsOn('gpu-bf16'), await needsOn('cpu-fast')];
-  const check = (where: string, { plan, needBytes }: ReturnType<typeof planMemory>): Check => ({
-    what: `plan for ${PLANNED_PX} x ${PLANNED_PX} ${where}: ${plan}`,
-    value: gigabytes(needBytes),
-    unit: 'GB',
-  });
+  const planned = (where: string, { plan, needBytes }: ReturnType<typeof planMemory>): Row =>
+    figure(`plan for ${PLANNED_PX} x ${PLANNED_PX} ${where}: ${plan}`, gigabytes(needBytes), 'GB');
   return [
-    ...CARDS_GB.map((size) => check(`on a card of ${size} GB`, planMemory(onCard, { ramBytes: 32e9, cardBytes: size * FREE_SHARE * 1e9 }, true))),
-    ...RAM_GB.map((size) => check(`with ${size} GB of free RAM`, planMemory(onCpu, { ramBytes: size * 1e9, cardBytes: null }, false))),
+    ...CARDS_GB.map((size) => planned(`on a card of ${size} GB`, planMemory(onCard, { ramBytes: 32e9, cardBytes: size * FREE_SHARE * 1e9 }, true))),
+    ...RAM_GB.map((size) => planned(`with ${size} GB of free RAM`, planMemory(onCpu, { ramBytes: size * 1e9, cardBytes: null }, false))),
   ];
 }
 
-type Peak = ReturnType<MemoryWatch['take']>;
-type Step<Answer> = Answer & { peak: Peak };
+type Step<Answer> = Answer & { peak: MemoryPeak };
 
 const loadedSchema = z.object({ milliseconds: z.number() });
 const compiledSchema = loadedSchema.extend({
@@ -145,7 +134,7 @@ async function runStep<S extends z.ZodType<object>>(schema: S, args: readonly st
   }
 }
 
-/** Milliseconds that it takes to read these files from their beginning to their end. */
+/** Milliseconds to read these files once. */
 async function readAll(paths: readonly string[]): Promise<number> {
   const chunk = new Uint8Array(1 << 24);
   const startedAt = performance.now();
@@ -160,8 +149,8 @@ async function readAll(paths: readonly string[]): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** One picture as the server would make it, from a process that has loaded nothing yet. */
-async function makePicture(dir: string, kind: Kind, work: string, memory: MemoryPlan, steps: number): Promise<Check[]> {
+/** One image as the server makes it, by a process that has loaded nothing yet. */
+async function makeImage(dir: string, kind: Kind, work: string, memory: MemoryPlan, steps: number): Promise<Row[]> {
   const engine = createEngine({
     spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
     devices: [{ ...engineConfig({ device: 'cpu', accuracy: 'fast', memory, dataDir: work }), cacheDir: join(work, 'compiled') }],
@@ -177,7 +166,7 @@ async function makePicture(dir: string, kind: Kind, work: string, memory: Memory
         params: { prompt: 'an orange cat on a beach at sunset', width: SIDE_PX, height: SIDE_PX, steps, guidance_scale: 0, seed: 1, model_type: kind },
         checkpointDir: dir,
         checkpointIdentity: kind,
-        outputPath: join(work, 'picture.png'),
+        outputPath: join(work, 'image.png'),
         texts: [],
       },
       { onModelDone: () => {}, onProgress: ({ stage, done }) => void (stage === 'generating' && done > 0 && stepsAt.push(performance.now())) },
@@ -185,16 +174,16 @@ async function makePicture(dir: string, kind: Kind, work: string, memory: Memory
     );
     const peak = watch.take();
     const planned = engine.status().memory.planned?.needBytes ?? Number.NaN;
-    const what = `${SIDE_PX} x ${SIDE_PX} picture, ${memory}`;
+    const what = `${SIDE_PX} x ${SIDE_PX} image, ${memory}`;
     const lastStep = (stepsAt.at(-2) ?? Number.NaN) - (stepsAt.at(-3) ?? startedAt);
     return [
-      { what: `${what}: in all, ${steps} steps`, value: seconds(performance.now() - startedAt), unit: 's' },
-      ...Object.entries(stagesMs).map(([stage, ms]) => ({ what: `${what}: ${stage}`, value: seconds(ms), unit: 's' })),
-      { what: `${what}: last forward of the denoiser`, value: seconds(lastStep), unit: 's' },
-      { what: `${what}: own memory at its peak`, value: gigabytes(peak.anonymous), unit: 'GB' },
-      { what: `${what}: mapped file pages at their peak`, value: gigabytes(peak.file), unit: 'GB' },
-      { what: `${what}: both at their peak`, value: gigabytes(peak.total), unit: 'GB', most: 24 },
-      { what: `${what}: own memory / what the plan expected`, value: ratio(peak.anonymous, planned), unit: '', most: 1 },
+      figure(`${what}: total, ${steps} steps`, seconds(performance.now() - startedAt), 's'),
+      ...Object.entries(stagesMs).map(([stage, ms]) => figure(`${what}: ${stage}`, seconds(ms), 's')),
+      figure(`${what}: last forward of the denoiser`, seconds(lastStep), 's'),
+      figure(`${what}: own memory, peak`, gigabytes(peak.anonymous), 'GB'),
+      figure(`${what}: mapped file pages, peak`, gigabytes(peak.file), 'GB'),
+      figure(`${what}: both together, peak`, gigabytes(peak.total), 'GB', { most: 24 }),
+      figure(`${what}: own memory / what the plan expected`, ratio(peak.anonymous, planned), '', { most: 1 }),
     ];
   } finally {
     watch.stop();

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -17,13 +17,15 @@ import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts'
 import { engineConfig } from '#main/studio/engine-config.ts';
 import { withLibraries } from '#main/studio/engine-environment.ts';
 import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
-import { paramsOf } from './bench-engine.ts';
-import { type Check, keepChecks, limitText, verdict } from './checks.ts';
 import { stepFlops } from './flops.ts';
-import { ensureFullCheckpoint } from './full-checkpoint.ts';
-import { machineName } from './machine.ts';
-import { median } from './median.ts';
-import { startTorchPeer, type TorchPeer } from './torch-peer.ts';
+import { paramsOf } from './harness/bench-engine.ts';
+import { ensureFullCheckpoint } from './harness/full-checkpoint.ts';
+import { machineName } from './harness/machine.ts';
+import { publish } from './harness/results.ts';
+import { describeRow, figure, type Row } from './harness/row.ts';
+import { median, significant } from './harness/statistics.ts';
+import { withTemporaryFolder } from './harness/temporary-folder.ts';
+import { startTorchPeer, type TorchPeer } from './harness/torch-peer.ts';
 
 const usage = 'Usage: bash bench/gpu.sh --help';
 const flags = ['cpu', 'no-peer'] as const;
@@ -66,22 +68,22 @@ interface Figures {
 
 async function main(): Promise<void> {
   const options = readCommandOptions(optionsSchema, flags, usage);
-  const startedAt = performance.now();
-  const work = await mkdtemp(join(tmpdir(), 'bench-gpu-'));
-  try {
+  await withTemporaryFolder(async (work) => {
     const test = options.cpu ? cpuCase(options) : await gpuCase(options);
     console.log(`${test.device}, ${test.dtype}, ${test.sidePx} x ${test.sidePx}, ${STEPS} steps, ${test.checkpointDir}`);
     const ours = await measureOurs(test, work);
     const peer = options['no-peer'] ? null : await measurePeer(test, work, options.python);
-    const checks = await checksOf(test, ours, peer);
-    for (const check of checks) {
-      console.log(`${check.what}: ${`${check.value} ${check.unit}`.trimEnd()}${limitText(check) === '' ? '' : ` (${limitText(check)}: ${verdict(check)})`}`);
-    }
-    if (options.cpu) return;
-    await keepChecks('gpu', test.device, checks, startedAt, `${await cardName(test.device)}; ${machineName()}`);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+    const rows = await rowsOf(test, ours, peer);
+    if (options.cpu) for (const row of rows) console.log(describeRow(row));
+    else
+      await publish({
+        name: 'gpu',
+        part: test.device,
+        what: 'images of the true sizes on a card',
+        machine: `${await cardName(test.device)}; ${machineName()}`,
+        rows,
+      });
+  });
 }
 
 function cpuCase({ checkpoint }: z.infer<typeof optionsSchema>): Case {
@@ -194,41 +196,31 @@ async function measurePeer({ device, dtype, checkpointDir, sidePx, productSide }
   }
 }
 
-async function checksOf({ device, checkpointDir, sidePx }: Case, ours: Figures, peer: PeerFigures | null): Promise<Check[]> {
+async function rowsOf({ device, checkpointDir, sidePx }: Case, ours: Figures, peer: PeerFigures | null): Promise<Row[]> {
   const flops = await stepFlops(checkpointDir, sidePx, CAPTION_TOKENS);
-  const gigabytes = (bytes: number) => round(bytes / 1e9);
-  const own: Check[] = [
-    { what: 'a denoising step', value: round(median(ours.stepMs)), unit: 'ms' },
-    { what: 'a picture, prompt to PNG', value: round(median(ours.pictureMs)), unit: 'ms' },
-    { what: 'memory at the most', value: gigabytes(ours.peakBytes), unit: 'GB' },
-    { what: 'floating point operations of a step', value: round(flops / 1e12), unit: 'T' },
+  const gigabytes = (bytes: number) => significant(bytes / 1e9);
+  const own: Row[] = [
+    figure('a denoising step', significant(median(ours.stepMs)), 'ms'),
+    figure('an image, prompt to PNG', significant(median(ours.pictureMs)), 'ms'),
+    figure('peak memory', gigabytes(ours.peakBytes), 'GB'),
+    figure('floating point operations of a step', significant(flops / 1e12), 'T'),
   ];
   if (peer === null) return own;
   const floorMs = (flops / peer.productRate) * 1000;
   const isGpu = deviceParts(device).provider === 'cuda';
   return [
     ...own,
-    { what: `rate of the product on this device (${peer.name})`, value: round(peer.productRate / 1e12), unit: 'TFLOP/s' },
-    {
-      what: 'a step against what its operations take at that rate',
-      value: round(median(ours.stepMs) / floorMs),
-      unit: '',
-      ...(isGpu ? { most: 1.6, goal: 1.35 } : {}),
-    },
-    { what: `a step of ${peer.name}`, value: round(median(peer.stepMs)), unit: 'ms' },
-    { what: 'a step, ours by the peer', value: round(median(ours.stepMs) / median(peer.stepMs)), unit: '' },
-    { what: 'a picture of the peer', value: round(median(peer.pictureMs)), unit: 'ms' },
-    { what: "the peer's memory at the most", value: gigabytes(peer.peakBytes), unit: 'GB' },
+    figure(`rate of the product on this device (${peer.name})`, significant(peer.productRate / 1e12), 'TFLOP/s'),
+    figure('a step / the time of its operations at that rate', significant(median(ours.stepMs) / floorMs), '', isGpu ? { most: 1.6, goal: 1.35 } : {}),
+    figure(`a step of ${peer.name}`, significant(median(peer.stepMs)), 'ms'),
+    figure('a step, ours / the peer', significant(median(ours.stepMs) / median(peer.stepMs))),
+    figure('an image of the peer', significant(median(peer.pictureMs)), 'ms'),
+    figure("the peer's peak memory", gigabytes(peer.peakBytes), 'GB'),
   ];
 }
 
 /** The prompts' tokens, padded. */
 const CAPTION_TOKENS = 32;
-
-/** Three digits. */
-function round(value: number): number {
-  return Number(value.toPrecision(3));
-}
 
 function gaps(stamps: readonly number[]): number[] {
   return stamps.slice(1).map((stamp, i) => stamp - (stamps[i] ?? 0));

@@ -11,10 +11,12 @@ import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { createLog } from '#main/server/log.ts';
 import { startStudio } from '#main/studio/start-studio.ts';
-import { paramsOf } from './bench-engine.ts';
-import { type Comparison, publish, ROUNDS } from './comparison.ts';
-import { JobClient, type JobTimes } from './job-client.ts';
-import { median } from './median.ts';
+import { paramsOf } from './harness/bench-engine.ts';
+import { JobClient, type JobTimes } from './harness/job-client.ts';
+import { publish } from './harness/results.ts';
+import { ROUNDS } from './harness/rounds.ts';
+import type { Row } from './harness/row.ts';
+import { median } from './harness/statistics.ts';
 
 const SIDES_PX = [256, 512];
 /** A share of the whole, or this much where that is more. */
@@ -36,7 +38,7 @@ interface Drawn {
 export async function measureOverhead(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-overhead-'));
   try {
-    const rows: Comparison[] = [];
+    const rows: Row[] = [];
     const drawn = await drawThroughServer(dataDir);
     const inside = await measureInside(dataDir);
     for (const sidePx of SIDES_PX) {

@@ -1,22 +1,22 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resourcesDir } from '#main/lib/program-files.ts';
-import { paramsOf } from './bench-engine.ts';
-import { builtProgram } from './built-program.ts';
-import { type Comparison, publish, ROUNDS, takeTurns } from './comparison.ts';
-import { HeadlessServer } from './headless-server.ts';
-import { JobClient } from './job-client.ts';
-import { startPeerServer } from './peer-server.ts';
-import { PEER_FORMS, type PeerForm } from './torch-peer.ts';
+import { paramsOf } from './harness/bench-engine.ts';
+import { builtProgram } from './harness/built-program.ts';
+import { HeadlessServer } from './harness/headless-server.ts';
+import { JobClient } from './harness/job-client.ts';
+import { startPeerServer } from './harness/peer-server.ts';
+import { publish } from './harness/results.ts';
+import { ROUNDS, takeTurns } from './harness/rounds.ts';
+import type { Row } from './harness/row.ts';
+import { withTemporaryFolder } from './harness/temporary-folder.ts';
+import { PEER_FORMS, type PeerForm } from './harness/torch-peer.ts';
 
 const SIDE_PX = 256;
 const CHECKPOINT_DIR = join(resourcesDir, 'models/storybook-uint4');
 
-/** From the start of the process to the first 256 x 256 picture on the disk: the built program with and without graphs in its cache, beside a server of the original's shape. */
+/** From process start to the first 256 x 256 image on the disk: the built program with and without compiled graphs, beside FastAPI with diffusers. */
 export async function compareStarts(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-start-'));
-  try {
+  await withTemporaryFolder(async (folder) => {
     const entry = builtProgram();
     const ours = (dataDir: string, seed: number) =>
       untilFirstPicture(() => HeadlessServer.start(dataDir, { entry, env: { NODE_DISABLE_COMPILE_CACHE: '1' } }), seed, 'completed');
@@ -25,13 +25,13 @@ export async function compareStarts(): Promise<void> {
     const forms: { form: PeerForm; ms: number }[] = [];
     for (const form of PEER_FORMS) forms.push({ form, ms: await peerIn(form)(0) });
     const [best] = forms.toSorted((a, b) => a.ms - b.ms);
-    if (best === undefined) throw new Error('there is no form to start the peer in');
+    if (best === undefined) throw new Error('the peer has no form to start in');
     const peer = peerIn(best.form);
 
     const warmDir = join(folder, 'warm');
     const warm = await takeTurns(ROUNDS, (round) => ours(warmDir, round), peer);
     const cold = await takeTurns(ROUNDS, (round) => ours(join(folder, `cold-${round}`), round), peer);
-    const row = (label: string, series: { ours: number[]; peer: number[] }): Comparison => ({
+    const row = (label: string, series: { ours: number[]; peer: number[] }): Row => ({
       label,
       unit: 'ms',
       ours: series.ours,
@@ -41,16 +41,13 @@ export async function compareStarts(): Promise<void> {
     });
     await publish({
       name: 'start',
-      what: `process start to the first ${SIDE_PX} x ${SIDE_PX} picture, files in the page cache, beside FastAPI with diffusers and sdnq`,
-      versions: {},
-      rows: [row('graphs compiled before', warm), row('graphs compiled on the way, nothing kept', cold)],
+      what: `process start to the first ${SIDE_PX} x ${SIDE_PX} image, files in the page cache, beside FastAPI with diffusers and sdnq`,
+      rows: [row('graphs already compiled', warm), row('first start: graphs are compiled', cold)],
     });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
-/** Ours is let go on to `completed` before it ends, or its next start would begin with the enlargement that was left. */
+/** Our server is stopped only after `completed`, since its next start would begin with an unfinished upscale. */
 async function untilFirstPicture(
   start: () => Promise<{ url: string; stop(): Promise<void> }>,
   seed: number,

@@ -2,21 +2,23 @@ import { join } from 'node:path';
 import { buildTextEncoder, loadTextEncoderConfig } from '#main/compiler/models/text-encoder.ts';
 import type { Session } from '#main/inference/session.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
-import { type Comparison, parityText, publish, ROUNDS, takeTurns } from './comparison.ts';
-import { compiledSession } from './compiled-session.ts';
-import { writeRandomTextEncoder } from './random-checkpoint.ts';
-import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
+import { compiledSession } from './harness/compiled-session.ts';
+import { writeRandomTextEncoder } from './harness/random-checkpoint.ts';
+import { publish } from './harness/results.ts';
+import { ROUNDS, takeTurns, timeMs } from './harness/rounds.ts';
+import { parityText, type Row } from './harness/row.ts';
+import { fastestForm, readFloats, type TorchPeer, withTorchPeer } from './harness/torch-peer.ts';
 
 const LAYERS = 6;
 const TOKENS = [64, 512];
 
-/** Qwen3 of the real sizes with random uint4 + SVD weights and 6 layers, of which Z-Image takes 5, against transformers with sdnq in its fastest form. */
+/** Qwen3 at the real sizes with random uint4 + SVD weights and 6 layers, of which Z-Image uses 5, beside transformers with sdnq in its fastest form. */
 export async function compareText(): Promise<void> {
   await withTorchPeer(async ({ peer, folder, threads }) => {
     const dir = await writeRandomTextEncoder(folder, 'uint4', LAYERS);
     const config = await loadTextEncoderConfig(dir);
     const differences = new Map<string, number>();
-    const rows: Comparison[] = [];
+    const rows: Row[] = [];
     for (const target of ['cpu-exact', 'cpu-fast'] as const) {
       const session = await compiledSession({
         name: 'text_encoder',
@@ -53,7 +55,7 @@ async function compare(
   folder: string,
   peer: TorchPeer,
   isTimed: boolean,
-): Promise<{ difference: number; comparison: Comparison | null }> {
+): Promise<{ difference: number; comparison: Row | null }> {
   const ids = Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % 150_000);
   const out = join(folder, 'hidden.f32');
   await peer.ask('open_text', { dir, dtype: 'float32' });
@@ -64,12 +66,11 @@ async function compare(
   if (!isTimed) return { difference, comparison: null };
 
   const form = await fastestForm(peer, 'open_text', { dir }, 'encode', { ids });
-  const ours = async () => {
-    const startedAt = performance.now();
-    await run();
-    return performance.now() - startedAt;
-  };
-  const series = await takeTurns(ROUNDS, ours, () => peer.time('encode', { ids }));
+  const series = await takeTurns(
+    ROUNDS,
+    () => timeMs(run),
+    () => peer.time('encode', { ids }),
+  );
   return {
     difference,
     comparison: { label: `${tokens} tokens`, unit: 'ms', ours: series.ours, peer: { name: form.name, series: series.peer }, must: 0.6, goal: 0.4 },

@@ -4,10 +4,12 @@ import { buildVaeDecoder, loadVaeConfig, type VaeConfig } from '#main/compiler/m
 import { torchRandn } from '#main/inference/rng.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { psnr } from '#main/parity/comparison.ts';
-import { type Comparison, isWanted, publishRows, ROUNDS, takeTurns } from './comparison.ts';
-import { compiledSession } from './compiled-session.ts';
-import { writeRandomVae } from './random-checkpoint.ts';
-import { fastestForm, type PeerForm, readFloats, type TorchPeer, withTorchPeer } from './torch-peer.ts';
+import { compiledSession } from './harness/compiled-session.ts';
+import { writeRandomVae } from './harness/random-checkpoint.ts';
+import { publishMore } from './harness/results.ts';
+import { isWanted, ROUNDS, takeTurns, timeMs } from './harness/rounds.ts';
+import type { Row } from './harness/row.ts';
+import { fastestForm, type PeerForm, readFloats, type TorchPeer, withTorchPeer } from './harness/torch-peer.ts';
 
 const SIDES_PX = [512, 1024];
 const FORMS: PeerForm[] = [
@@ -16,8 +18,8 @@ const FORMS: PeerForm[] = [
 ];
 
 /**
- * The VAE's decoder, the bundled one and a random one of the real sizes, against diffusers in the form that is fastest at the first size. Each row is kept
- * when it is measured; a decode of the real sizes to 1024 x 1024 takes most of a minute and some gigabytes on each side.
+ * The bundled VAE decoder and a random one of the real sizes, beside diffusers in the form that is fastest at the first size. Each row is written as soon
+ * as it is measured, since a decode of the real sizes to 1024 x 1024 takes most of a minute and some gigabytes on each side.
  */
 export async function compareVae(): Promise<void> {
   await withTorchPeer(async ({ peer, folder, threads }) => {
@@ -35,7 +37,7 @@ export async function compareVae(): Promise<void> {
       const form = await fastestForm(peer, 'open_vae', { dir }, 'decode', { latents, shape }, FORMS);
       for (const row of wanted) {
         const compared = await compare({ ...row, decoder, form }, peer);
-        await publishRows({ name: 'vae', what: 'latents decoded to a picture, float32 in and out', versions: peer.versions, rows: [compared] });
+        await publishMore({ name: 'vae', what: 'latents decoded to an image, float32 in and out', versions: peer.versions, rows: [compared] });
       }
     }
   });
@@ -44,12 +46,12 @@ export async function compareVae(): Promise<void> {
 interface Decoder {
   dir: string;
   config: VaeConfig;
-  /** Where files between the two sides lie. */
+  /** For the files that both sides read. */
   folder: string;
   threads: number;
 }
 
-/** Random latents of a picture's size, [1, channels, height, width], as a file. */
+/** Random latents for an image size, [1, channels, height, width], written to a file. */
 async function writeLatents({ config, folder }: Decoder, sidePx: number): Promise<{ latents: string; shape: number[]; data: Float32Array }> {
   const side = sidePx / config.scale;
   const data = torchRandn(3, config.latentChannels * side * side);
@@ -58,10 +60,7 @@ async function writeLatents({ config, folder }: Decoder, sidePx: number): Promis
   return { latents, shape: [1, config.latentChannels, side, side], data };
 }
 
-async function compare(
-  { label, sidePx, decoder, form }: { label: string; sidePx: number; decoder: Decoder; form: PeerForm },
-  peer: TorchPeer,
-): Promise<Comparison> {
+async function compare({ label, sidePx, decoder, form }: { label: string; sidePx: number; decoder: Decoder; form: PeerForm }, peer: TorchPeer): Promise<Row> {
   const { dir, config, folder, threads } = decoder;
   const { latents, shape, data } = await writeLatents(decoder, sidePx);
   const request = { latents, shape, out: join(folder, 'decoded.f32') };
@@ -81,14 +80,16 @@ async function compare(
     build: (builder, weights) => buildVaeDecoder(builder, config, weights),
   });
   let decoded: Awaited<ReturnType<typeof session.run>> = {};
-  const ours = async () => {
-    const startedAt = performance.now();
+  const decode = async () => {
     decoded = await session.run({ latents: { data, shape } });
-    return performance.now() - startedAt;
   };
-  const series = await takeTurns(ROUNDS, ours, () => peer.time('decode', request));
+  const series = await takeTurns(
+    ROUNDS,
+    () => timeMs(decode),
+    () => peer.time('decode', request),
+  );
   const { picture = new Float32Array() } = decoded;
-  const peerPicture = eightBits(await readFloats(request.out));
+  const peerImage = eightBits(await readFloats(request.out));
   await session.release();
   return {
     label,
@@ -97,7 +98,7 @@ async function compare(
     peer: { name: form.name, series: series.peer },
     must: 0.8,
     goal: 0.6,
-    quality: { reference: 'diffusers float32', ours: psnr(eightBits(picture), reference, 255), peer: psnr(peerPicture, reference, 255) },
+    quality: { reference: 'diffusers float32', ours: psnr(eightBits(picture), reference, 255), peer: psnr(peerImage, reference, 255) },
   };
 }
 

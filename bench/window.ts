@@ -1,22 +1,19 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { programDir } from '#main/lib/program-files.ts';
-import { programVersion } from '#main/lib/program-version.ts';
 import { launchBrowser, noBrowser, prepareVisit, type Visit } from '../tests/e2e/browser.ts';
-import { HeadlessServer } from './headless-server.ts';
-import { fillGallery } from './large-gallery.ts';
-import { machineName } from './machine.ts';
-import type { WindowResults } from './results.ts';
-import { resultsFile } from './results-file.ts';
+import { HeadlessServer } from './harness/headless-server.ts';
+import { fillGallery } from './harness/large-gallery.ts';
+import { publish } from './harness/results.ts';
+import { ROUNDS } from './harness/rounds.ts';
+import { figure, type Row, verdictOf } from './harness/row.ts';
 import { inputTypes, installProbe, readInputs, readLoadTimes, timePicturesAt, watchRows } from './window-probe.ts';
-import { windowVerdicts } from './window-verdicts.ts';
 
-const PICTURES = 25_000;
+const IMAGES = 25_000;
 const SAMPLES = 12;
-const ROUNDS = 5;
 const WATCHED_MS = 10_000;
 const SCROLLED_MS = 10_000;
 /** What keeps both cores busy: pictures of this size, one after the other, each enlarged to 2048 x 2048. */
@@ -36,44 +33,35 @@ export async function measureWindow(): Promise<void> {
     const { prompt: _same, ...shape } = LOAD;
     await server.make(Array.from({ length: SAMPLES }, (_, seed) => ({ ...shape, width: 256, height: 256, seed, prompt: `${TYPED}number ${seed}` })));
     await server.stop();
-    await fillGallery(dataDir, join(dataDir, 'outputs'), PICTURES);
+    await fillGallery(dataDir, join(dataDir, 'outputs'), IMAGES);
     server = await HeadlessServer.start(dataDir);
     browser = await launchBrowser();
     const stopLoad = await server.keepBusy(LOAD, 2);
 
-    const results: WindowResults = {
-      date: new Date().toISOString().slice(0, 10),
-      machine: machineName(),
-      version: programVersion(),
-      browser: `Chromium ${browser.version()}`,
-      pictures: PICTURES,
-      firstPaintMs: [],
-      interactiveMs: [],
-      inputToPaintP95Ms: [],
-      longestProgressTaskMs: [],
-      longestBlankRowMs: [],
-      longestGalleryTaskMs: [],
-      picturesAfterJumpMs: [],
-      bundleGzipBytes: await bundleGzipBytes(),
-      policy: ((await fetch(server.url)).headers.get('content-security-policy') ?? '').replaceAll(/'nonce-[^']+'/g, "'nonce-…'"),
-      faults: [],
-    };
+    const results = emptySeries();
+    const faults: string[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const visit = await prepareVisit(browser, server.url);
       await measureLoading(visit.page, server.url, results);
       await measureProgress(visit.page, results);
       await measureInput(visit.page, results);
       await measureGallery(visit.page, results);
-      results.faults.push(...(await faultsOf(visit)));
+      faults.push(...(await faultsOf(visit)));
       await cancelRest(visit.page);
       await visit.page.context().close();
     }
     await stopLoad();
-    await mkdir(join(programDir, 'bench/results'), { recursive: true });
-    await writeFile(resultsFile('window'), `${JSON.stringify(results, null, 2)}\n`);
-    const verdicts = windowVerdicts(results);
-    for (const { measure, value, limit, isMet } of verdicts) console.log(`${isMet ? 'met  ' : 'SHORT'} ${measure}: ${value} (${limit})`);
-    if (verdicts.some(({ isMet }) => !isMet)) process.exitCode = 1;
+    const policy = (await fetch(server.url)).headers.get('content-security-policy') ?? '';
+    const isStrict = /script-src [^;]*'self'/.test(policy) && !policy.includes('unsafe');
+    for (const fault of faults) console.error(fault);
+    const rows: Row[] = [
+      ...seriesLimits.map(([name, label, must]): Row => ({ label, unit: 'ms', ours: results[name], peer: null, must, goal: null })),
+      figure('what the page loads at its start, gzipped', await bundleGzipBytes(), 'bytes', { most: 400_000 }),
+      figure('content security policies that are not strict', isStrict ? 0 : 1, '', { most: 0 }),
+      figure('console errors, policy reports, requests to other hosts', faults.length, '', { most: 0 }),
+    ];
+    await publish({ name: 'window', what: `the page with ${IMAGES} images while all cores are busy`, versions: { Chromium: browser.version() }, rows });
+    if (rows.some((row) => verdictOf(row) === 'missed')) process.exitCode = 1;
   } finally {
     await browser?.close();
     await server.stop();
@@ -81,7 +69,25 @@ export async function measureWindow(): Promise<void> {
   }
 }
 
-/** Everything that `index.html` names; what is loaded on demand is not. */
+type SeriesName = 'firstPaint' | 'interactive' | 'inputToPaintP95' | 'longestProgressTask' | 'longestBlankRow' | 'longestGalleryTask' | 'imagesAfterJump';
+type Series = Record<SeriesName, number[]>;
+
+/** Each series with its label and its limit in milliseconds. */
+const seriesLimits: readonly [SeriesName, string, number][] = [
+  ['firstPaint', 'first paint', 1000],
+  ['interactive', 'interactive', 1500],
+  ['inputToPaintP95', 'input to paint, 95th percentile', 50],
+  ['longestProgressTask', 'longest task while an image is generated', 50],
+  ['longestBlankRow', 'longest blank row while scrolling', 100],
+  ['longestGalleryTask', 'longest task while scrolling', 100],
+  ['imagesAfterJump', 'all images in view after a jump, thumbnails made for the first time', 2000],
+];
+
+function emptySeries(): Series {
+  return { firstPaint: [], interactive: [], inputToPaintP95: [], longestProgressTask: [], longestBlankRow: [], longestGalleryTask: [], imagesAfterJump: [] };
+}
+
+/** Everything that `index.html` names, without what is loaded on demand. */
 async function bundleGzipBytes(): Promise<number> {
   const folder = join(programDir, 'out/renderer');
   const html = await readFile(join(folder, 'index.html'), 'utf8');
@@ -91,29 +97,29 @@ async function bundleGzipBytes(): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function measureLoading(page: Page, url: string, results: WindowResults): Promise<void> {
+async function measureLoading(page: Page, url: string, results: Series): Promise<void> {
   await page.addInitScript(installProbe, inputTypes);
   await page.goto(url);
   await page.locator('form textarea').waitFor();
   // long enough for a long task after the form to show itself
   await page.waitForTimeout(1500);
   const { paintMs, interactiveMs } = await page.evaluate(readLoadTimes);
-  results.firstPaintMs.push(Math.round(paintMs));
-  results.interactiveMs.push(Math.round(interactiveMs));
+  results.firstPaint.push(Math.round(paintMs));
+  results.interactive.push(Math.round(interactiveMs));
 }
 
 /** Sixteen pictures ordered in the window itself, so that the stage shows how one after the other forms; then the page is left alone. */
-async function measureProgress(page: Page, results: WindowResults): Promise<void> {
+async function measureProgress(page: Page, results: Series): Promise<void> {
   await page.getByText(String(LOAD.width), { exact: true }).click();
   await page.getByLabel('Pictures', { exact: true }).fill('16');
   await page.locator('form textarea').fill(LOAD.prompt);
   await page.locator('form textarea').press('Control+Enter');
   await page.locator('section img[src^="data:image/"]').first().waitFor();
-  results.longestProgressTaskMs.push(await longestTaskDuring(page, () => page.waitForTimeout(WATCHED_MS)));
+  results.longestProgressTask.push(await longestTaskDuring(page, () => page.waitForTimeout(WATCHED_MS)));
 }
 
 /** Types, moves through options and goes from screen to screen, as fast as a quick person. */
-async function measureInput(page: Page, results: WindowResults): Promise<void> {
+async function measureInput(page: Page, results: Series): Promise<void> {
   const before = await page.evaluate(readInputs, inputTypes);
   await page.locator('form textarea').click();
   await page.keyboard.type(TYPED.repeat(3), { delay: 60 });
@@ -127,11 +133,11 @@ async function measureInput(page: Page, results: WindowResults): Promise<void> {
   const count = after.count - before.count;
   // those that are not told took less than the 16 ms from which on they are
   const allMs = [...Array.from({ length: Math.max(0, count - slowMs.length) }, () => 16), ...slowMs].sort((a, b) => a - b);
-  results.inputToPaintP95Ms.push(allMs[Math.ceil(allMs.length * 0.95) - 1] ?? Number.NaN);
+  results.inputToPaintP95.push(allMs[Math.ceil(allMs.length * 0.95) - 1] ?? Number.NaN);
 }
 
 /** The wheel turned as fast as a hand does, then the keys End and Home. */
-async function measureGallery(page: Page, results: WindowResults): Promise<void> {
+async function measureGallery(page: Page, results: Series): Promise<void> {
   await page.getByRole('navigation').getByRole('button', { name: 'Gallery' }).click();
   await page.locator('[data-index] img').first().waitFor();
   const task = longestTaskDuring(page, async () => {
@@ -147,10 +153,10 @@ async function measureGallery(page: Page, results: WindowResults): Promise<void>
       await page.keyboard.press(key);
       await page.waitForTimeout(400);
     }
-    results.longestBlankRowMs.push(Math.round(await watched));
+    results.longestBlankRow.push(Math.round(await watched));
   });
-  results.longestGalleryTaskMs.push(await task);
-  results.picturesAfterJumpMs.push(Math.round(await page.evaluate(timePicturesAt, (results.picturesAfterJumpMs.length + 1) / (ROUNDS + 2))));
+  results.longestGalleryTask.push(await task);
+  results.imagesAfterJump.push(Math.round(await page.evaluate(timePicturesAt, (results.imagesAfterJump.length + 1) / (ROUNDS + 2))));
 }
 
 /** The next round begins without what is left of this one's pictures. */

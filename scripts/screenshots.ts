@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import sharp from 'sharp';
-import { HeadlessServer } from '../bench/headless-server.ts';
+import { HeadlessServer } from '../bench/harness/headless-server.ts';
 import type { Translation } from '../src-renderer/i18n/en.ts';
 import { en } from '../src-renderer/i18n/en.ts';
 import { zh } from '../src-renderer/i18n/zh.ts';

@@ -1,15 +1,15 @@
 import type { WebSocket } from 'ws';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { median } from '../median.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { median } from '../harness/statistics.ts';
 import { closeSockets, createJob, openSockets, queue } from './sockets.ts';
 
 const SOCKETS = 500;
 const STEPS = 50;
 const ROUNDS = 6;
 
-/** How fast the progress of one job reaches 500 sockets that all asked for it, each with its own client id, from an engine that takes no time. */
-export async function measureFanOut(): Promise<Check[]> {
+/** Delivery rate of one job's progress to 500 sockets, each with its own client id, from an engine that takes no time. */
+export async function measureFanOut(): Promise<Row[]> {
   const studio = await StudioProcess.start({ engine: { stepMs: 0 } });
   const sockets = await openSockets(studio.port, SOCKETS, 'fan-out');
   const rounds: FannedOut[] = [];
@@ -19,10 +19,10 @@ export async function measureFanOut(): Promise<Check[]> {
   }
   closeSockets(sockets);
   await studio.dispose();
-  const told = rounds.reduce((sum, { messages }) => sum + messages, 0);
+  const delivered = rounds.reduce((sum, { messages }) => sum + messages, 0);
   return [
-    { what: `messages to ${SOCKETS} sockets`, value: Math.round(median(rounds.map(rate))), unit: '/s', least: 10_000, goal: 25_000 },
-    { what: `steps that were not told, of ${ROUNDS * STEPS * SOCKETS}`, value: ROUNDS * STEPS * SOCKETS - told, unit: '', most: 0 },
+    figure(`messages to ${SOCKETS} sockets`, Math.round(median(rounds.map(rate))), '/s', { least: 10_000, goal: 25_000 }),
+    figure(`steps that were not delivered, of ${ROUNDS * STEPS * SOCKETS}`, ROUNDS * STEPS * SOCKETS - delivered, '', { most: 0 }),
   ];
 }
 
@@ -62,7 +62,7 @@ function follow(socket: WebSocket, prompt: string, steps: number): { joined: Pro
     const message: { type: string; status?: string } = JSON.parse(data.toString());
     if (message.status === 'pending') joined.resolve();
     else if (message.status === 'completed') ended.resolve(times);
-    else if (message.type === 'error' || message.status === 'failed') ended.reject(new Error(`the job ended so: ${data.toString()}`));
+    else if (message.type === 'error' || message.status === 'failed') ended.reject(new Error(`the job ended with ${data.toString()}`));
   };
   socket.on('message', onMessage);
   socket.send(createJob(prompt, steps));

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { programDir } from '#main/lib/program-files.ts';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { median } from '../median.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { median } from '../harness/statistics.ts';
 import { fanOut, rate } from './fan-out.ts';
 import { closeSockets, openSockets, queue } from './sockets.ts';
 import { submit } from './submit.ts';
@@ -22,8 +22,8 @@ interface Rates {
   messages: number[];
 }
 
-/** Ours beside a FastAPI server of the original's shape with the same clients, taking turns: ours, dict, SQLite, SQLite, dict, ours. */
-export async function measurePeers(): Promise<Check[]> {
+/** Ours beside FastAPI servers with the same clients, in turns: ours, dict, SQLite, SQLite, dict, ours. */
+export async function measurePeers(): Promise<Row[]> {
   execFileSync('bash', [join(PEERS_DIR, 'setup.sh'), 'fastapi'], { stdio: ['ignore', 'inherit', 'inherit'] });
   const ours = await StudioProcess.start({ engine: { stepMs: 0 } });
   const dict = await startFastApi('memory');
@@ -44,14 +44,14 @@ export async function measurePeers(): Promise<Check[]> {
   if (own === undefined || inDict === undefined || inSqlite === undefined) throw new Error('three servers were measured');
   const ratio = (a: number, b: number): number => Math.round((a / b) * 100) / 100;
   return [
-    { what: 'submits, ours: SQLite, synchronous FULL', value: own.submits, unit: '/s' },
-    { what: 'submits, FastAPI: SQLite, synchronous FULL', value: inSqlite.submits, unit: '/s' },
-    { what: 'submits, FastAPI: a dict, nothing on the disk', value: inDict.submits, unit: '/s' },
-    { what: 'submits, ours to FastAPI with the same durability', value: ratio(own.submits, inSqlite.submits), unit: '×' },
-    { what: 'submits, ours to FastAPI with a dict', value: ratio(own.submits, inDict.submits), unit: '×' },
-    { what: `messages to ${SOCKETS} sockets, ours`, value: own.messages, unit: '/s' },
-    { what: `messages to ${SOCKETS} sockets, FastAPI`, value: inDict.messages, unit: '/s' },
-    { what: `messages to ${SOCKETS} sockets, ours to FastAPI`, value: ratio(own.messages, inDict.messages), unit: '×' },
+    figure('submits, ours: SQLite, synchronous FULL', own.submits, '/s'),
+    figure('submits, FastAPI: SQLite, synchronous FULL', inSqlite.submits, '/s'),
+    figure('submits, FastAPI: in a dict, nothing on the disk', inDict.submits, '/s'),
+    figure('submits, ours to FastAPI with the same durability', ratio(own.submits, inSqlite.submits), '×'),
+    figure('submits, ours to FastAPI with a dict', ratio(own.submits, inDict.submits), '×'),
+    figure(`messages to ${SOCKETS} sockets, ours`, own.messages, '/s'),
+    figure(`messages to ${SOCKETS} sockets, FastAPI`, inDict.messages, '/s'),
+    figure(`messages to ${SOCKETS} sockets, ours to FastAPI`, ratio(own.messages, inDict.messages), '×'),
   ];
 }
 

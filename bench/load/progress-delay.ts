@@ -3,16 +3,16 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { percentile } from '../percentile.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { percentile } from '../harness/statistics.ts';
 import { closeSockets, createJob, openSockets } from './sockets.ts';
 
 const SOCKETS = 20;
 const STEPS = 50;
 const JOBS = 8;
 
-/** How long the news of a step takes from the engine's process to its readers while that process keeps every core busy. */
-export async function measureProgressDelay(): Promise<Check[]> {
+/** Delay of progress from the engine's process to the clients while that process keeps all cores busy. */
+export async function measureProgressDelay(): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'delay-'));
   const traceFile = join(folder, 'trace');
   const studio = await StudioProcess.start({ engine: { stepMs: 20, busyThreads: availableParallelism(), traceFile } });
@@ -24,9 +24,9 @@ export async function measureProgressDelay(): Promise<Check[]> {
   await rm(folder, { recursive: true });
   const of = `of ${delaysMs.length} messages, ${availableParallelism()} cores busy`;
   return [
-    { what: `delay of progress, 99 % ${of}`, value: round(percentile(delaysMs, 0.99)), unit: 'ms', most: 20 },
-    { what: `delay of progress, half ${of}`, value: round(percentile(delaysMs, 0.5)), unit: 'ms' },
-    { what: `delay of progress, longest ${of}`, value: round(percentile(delaysMs, 1)), unit: 'ms' },
+    figure(`delay of progress, 99th percentile, ${of}`, round(percentile(delaysMs, 0.99)), 'ms', { most: 20 }),
+    figure(`delay of progress, median ${of}`, round(percentile(delaysMs, 0.5)), 'ms'),
+    figure(`delay of progress, longest ${of}`, round(percentile(delaysMs, 1)), 'ms'),
   ];
 }
 
@@ -34,12 +34,12 @@ function round(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** Delays in milliseconds of all steps at all sockets: the fake engine notes in `traceFile` when it tells a step, by the clock that all processes share. */
+/** Delays in milliseconds of all steps at all sockets: the fake engine writes the time of each step to `traceFile`, by the clock that all processes share. */
 async function progressDelays(sockets: readonly WebSocket[], prompt: string, steps: number, traceFile: string): Promise<number[]> {
   const received = await Promise.all(sockets.map((socket) => receiveSteps(socket, prompt, steps)));
   const lines = (await readFile(traceFile, 'utf8')).trim().split('\n').slice(-steps);
-  const toldAt = new Map(lines.map((line) => line.split(' ')).map(([step, at]) => [Number(step), BigInt(at ?? 0)]));
-  return received.flat().map(({ step, at }) => Number(at - (toldAt.get(step) ?? 0n)) / 1e6);
+  const sentAt = new Map(lines.map((line) => line.split(' ')).map(([step, at]) => [Number(step), BigInt(at ?? 0)]));
+  return received.flat().map(({ step, at }) => Number(at - (sentAt.get(step) ?? 0n)) / 1e6);
 }
 
 function receiveSteps(socket: WebSocket, prompt: string, steps: number): Promise<{ step: number; at: bigint }[]> {
@@ -49,9 +49,9 @@ function receiveSteps(socket: WebSocket, prompt: string, steps: number): Promise
     const at = process.hrtime.bigint();
     const message: { type: string; status?: string; progress?: { stage: string; current_step: number } } = JSON.parse(data.toString());
     if (message.progress?.stage === 'generating') received.push({ step: message.progress.current_step, at });
-    else if (message.type === 'error' || message.status === 'failed') reject(new Error(`the job ended so: ${data.toString()}`));
+    else if (message.type === 'error' || message.status === 'failed') reject(new Error(`the job ended with ${data.toString()}`));
     else if (message.status === 'completed' && received.length === steps) resolve(received);
-    else if (message.status === 'completed') reject(new Error(`${received.length} of ${steps} steps were told`));
+    else if (message.status === 'completed') reject(new Error(`${received.length} of ${steps} steps arrived`));
   };
   socket.on('message', onMessage);
   socket.send(createJob(prompt, steps));

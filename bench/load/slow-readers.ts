@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { percentile } from '../percentile.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { percentile } from '../harness/statistics.ts';
 import { closeSockets, openSocket, queue } from './sockets.ts';
 import { submit } from './submit.ts';
 
@@ -9,8 +9,8 @@ const READERS = 30;
 const JOBS = 200;
 const DEADLINE_MS = 60_000;
 
-/** Sockets that ask again and again for a long list and read nothing of it, beside one that goes on asking and reading; twice, to see what stays of the first time. */
-export async function measureSlowReaders(): Promise<Check[]> {
+/** Sockets that keep asking for a long list and never read, beside a client that does; run twice, so that memory kept from the first run shows. */
+export async function measureSlowReaders(): Promise<Row[]> {
   const studio = await StudioProcess.start();
   const first = await floodSlowReaders(studio, READERS, JOBS);
   const before = await studio.memory();
@@ -18,16 +18,11 @@ export async function measureSlowReaders(): Promise<Check[]> {
   const after = await studio.memory();
   await studio.dispose();
   return [
-    { what: `slow readers cut, of 2 times ${READERS}`, value: first.cut + second.cut, unit: '', least: 2 * READERS },
-    { what: 'memory of the server while they were not yet cut', value: megabytes(Math.max(first.peakBytes, second.peakBytes)), unit: 'MB', most: 512 },
-    { what: 'growth of resident memory by the second time', value: megabytes(after.rss - before.rss), unit: 'MB', most: 64 },
-    {
-      what: 'growth of live memory by the second time',
-      value: megabytes(after.heapUsed + after.external - before.heapUsed - before.external),
-      unit: 'MB',
-      most: 16,
-    },
-    { what: 'answer to the reader beside them, 99 %', value: Math.round(percentile([...first.answersMs, ...second.answersMs], 0.99)), unit: 'ms', most: 1000 },
+    figure(`slow readers disconnected, of 2 times ${READERS}`, first.cut + second.cut, '', { least: 2 * READERS }),
+    figure('memory of the server before they were disconnected', megabytes(Math.max(first.peakBytes, second.peakBytes)), 'MB', { most: 512 }),
+    figure('growth of resident memory in the second run', megabytes(after.rss - before.rss), 'MB', { most: 64 }),
+    figure('growth of live memory in the second run', megabytes(after.heapUsed + after.external - before.heapUsed - before.external), 'MB', { most: 16 }),
+    figure('answer to a client beside them, 99th percentile', Math.round(percentile([...first.answersMs, ...second.answersMs], 0.99)), 'ms', { most: 1000 }),
   ];
 }
 
@@ -36,11 +31,11 @@ function megabytes(bytes: number): number {
 }
 
 interface SlowReaders {
-  /** How many of those that read nothing were cut before the deadline. */
+  /** Slow readers that were disconnected before the deadline. */
   cut: number;
-  /** How long the reader beside them waited for each answer. */
+  /** Milliseconds that the client beside them waited for each answer. */
   answersMs: number[];
-  /** Largest resident size of the server on the way. */
+  /** Peak resident size of the server. */
   peakBytes: number;
 }
 
@@ -66,7 +61,7 @@ export async function floodSlowReaders(studio: StudioProcess, readers: number, j
     result.answersMs.push(performance.now() - askedAt);
     result.peakBytes = Math.max(result.peakBytes, studio.residentBytes());
   }
-  // now they read what the system had kept for them, and find that they were cut
+  // reading what the system buffered for them, they notice the disconnect
   for (const socket of slow) socket.resume();
   if (cutCount(studio) === cutBefore + readers) await Promise.all(closed);
   result.cut = slow.filter((socket) => socket.readyState === socket.CLOSED).length;
@@ -74,7 +69,7 @@ export async function floodSlowReaders(studio: StudioProcess, readers: number, j
   return result;
 }
 
-/** Since the server's start, by its log. */
+/** Disconnected slow readers since the server's start, from its log. */
 function cutCount(studio: StudioProcess): number {
   return studio.output.split('"slow_reader"').length - 1;
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { median } from '../median.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { median } from '../harness/statistics.ts';
 import { createJob, openSocket } from './sockets.ts';
 
 const MINUTES = 20;
@@ -10,8 +10,8 @@ const WARM_UP_MINUTES = 3;
 const VISIT_EVERY_MS = 500;
 const EMPTY_BIN_EVERY = 60;
 
-/** Twenty minutes of visitors, one every half a second; whether the server's memory grows with them. */
-export async function measureSoak(): Promise<Check[]> {
+/** Twenty minutes of visitors, one every half second: the server's memory must not grow with them. */
+export async function measureSoak(): Promise<Row[]> {
   const studio = await StudioProcess.start();
   const watcher = await openSocket(studio.port, '?client_id=watcher');
   watcher.send('{"type":"watch","all":true,"previews":true}');
@@ -38,11 +38,11 @@ export async function measureSoak(): Promise<Check[]> {
   watcher.terminate();
   await studio.dispose();
   return [
-    { what: `visits in ${MINUTES} minutes, each with a job to its end`, value: visits, unit: '' },
-    { what: 'visits that failed', value: failures.length, unit: '', most: 0 },
-    { what: 'messages heard by the one who watched all the time', value: heard, unit: '' },
-    { what: 'growth of resident memory', value: megabytes(growth(residentBytes)), unit: 'MB', most: 16 },
-    { what: 'growth of live memory', value: megabytes(growth(liveBytes)), unit: 'MB', most: 16 },
+    figure(`visits in ${MINUTES} minutes, each with a job to its end`, visits),
+    figure('visits that failed', failures.length, '', { most: 0 }),
+    figure('messages received by the client that watched throughout', heard),
+    figure('growth of resident memory', megabytes(growth(residentBytes)), 'MB', { most: 16 }),
+    figure('growth of live memory', megabytes(growth(liveBytes)), 'MB', { most: 16 }),
   ];
 }
 
@@ -55,7 +55,7 @@ function megabytes(bytes: number): number {
   return Math.round(bytes / 1e5) / 10;
 }
 
-/** Somebody new comes, has a picture made, leaves in the middle, comes back for what was missed, looks at the picture and the list, and deletes every other one. */
+/** A new client submits a job, disconnects in the middle, reconnects for what it missed, fetches the image and lists, and deletes every other job. */
 async function visit(port: number, number: number): Promise<void> {
   const base = `http://127.0.0.1:${port}`;
   const first = await openSocket(port, `?client_id=visitor-${number}`);
@@ -79,7 +79,7 @@ async function visit(port: number, number: number): Promise<void> {
 async function asked(url: string, method = 'GET'): Promise<void> {
   const answer = await fetch(url, { method });
   await answer.arrayBuffer();
-  if (!answer.ok) throw new Error(`${method} ${url} was answered with ${answer.status}`);
+  if (!answer.ok) throw new Error(`${method} ${url} answered ${answer.status}`);
 }
 
 interface Message {

@@ -1,21 +1,21 @@
 import type { WebSocket } from 'ws';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { median } from '../median.ts';
+import { figure, type Row } from '../harness/row.ts';
+import { median } from '../harness/statistics.ts';
 import { closeSockets, createJob, openSockets, queue } from './sockets.ts';
 
 const ROUNDS = 5;
 const JOBS = 1000;
 
-/** How many jobs a second are accepted, each on the disk before its `pending` is sent; and that none of them is gone after a kill. */
-export async function measureSubmits(): Promise<Check[]> {
+/** Jobs accepted per second, each on the disk before its `pending` is sent; none of them may be lost by a kill. */
+export async function measureSubmits(): Promise<Row[]> {
   const studio = await StudioProcess.start();
   await queue(studio.port, 'pause');
   const rates = new Map<string, number[]>();
   let accepted: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     for (const [what, sockets, inFlight, jobs] of [
-      ['one connection, each submit after the answer to the one before', 1, 1, 300],
+      ['one connection, each submit after the previous answer', 1, 1, 300],
       ['one connection', 1, 200, JOBS],
       ['50 connections', 50, 20, JOBS],
     ] as const) {
@@ -33,14 +33,9 @@ export async function measureSubmits(): Promise<Check[]> {
   await again.dispose();
   const lost = accepted.filter((id) => !there.has(id)).length;
   return [
-    ...[...rates].map(([what, series], i) => ({
-      what: `submits, ${what}`,
-      value: Math.round(median(series)),
-      unit: '/s',
-      // one at a time it is the disk's time for a sync, not the server's
-      ...(i === 0 ? {} : { least: 300, goal: 1000 }),
-    })),
-    { what: `acknowledged submits missing after SIGKILL, of ${accepted.length}`, value: lost, unit: '', most: 0 },
+    // one at a time measures the disk's sync, not the server, so it has no limit
+    ...[...rates].map(([what, series], i) => figure(`submits, ${what}`, Math.round(median(series)), '/s', i === 0 ? {} : { least: 300, goal: 1000 })),
+    figure(`acknowledged submits missing after SIGKILL, of ${accepted.length}`, lost, '', { most: 0 }),
   ];
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StudioProcess } from '../../tests/support/studio-process.ts';
-import type { Check } from '../checks.ts';
-import { fanOut } from '../load/fan-out.ts';
-import { closeSockets, openSockets, queue } from '../load/sockets.ts';
+import { figure, type Row } from '../../bench/harness/row.ts';
+import { fanOut } from '../../bench/load/fan-out.ts';
+import { closeSockets, openSockets, queue } from '../../bench/load/sockets.ts';
+import { StudioProcess } from '../support/studio-process.ts';
 import { fuzzFrames } from './frames.ts';
 import { fuzzHttp } from './http.ts';
 import { type Fuzzed, fuzzMessages } from './messages.ts';
@@ -17,10 +17,10 @@ const CLEAR_EVERY_MS = 500;
 const FINDINGS_SHOWN = 20;
 
 /**
- * `messages` WebSocket messages, nine of ten in whole frames and the rest as damaged frames, and a tenth as many HTTP requests, against one server that must
- * live through them, answer all, and hold no more memory at the end than after the second of five rounds. Jobs wait meanwhile; at the end one runs to its end.
+ * Sends `messages` WebSocket messages, 90 % in whole frames and the rest as damaged frames, and a tenth as many HTTP requests to one server. It must survive,
+ * answer all, and hold no more memory at the end than after the second of five rounds. The queue is paused meanwhile; afterwards one job runs to its end.
  */
-export async function fuzzServer(messages: number, seed: number): Promise<Check[]> {
+export async function fuzzServer(messages: number, seed: number): Promise<Row[]> {
   const studio = await StudioProcess.start();
   const { port } = studio;
   await queue(port, 'pause');
@@ -58,7 +58,7 @@ async function keepQueueOpen(port: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-function report(seed: number, all: Fuzzed[], memories: Memory[], server: { isRunning: boolean; serverErrors: number }): Check[] {
+function report(seed: number, all: Fuzzed[], memories: Memory[], server: { isRunning: boolean; serverErrors: number }): Row[] {
   const [messages, frames, http] = [0, 1, 2].map((kind) => all.filter((_, i) => i % 3 === kind));
   const sum = (of: Fuzzed[] | undefined, what: (fuzzed: Fuzzed) => number): number => (of ?? []).reduce((total, fuzzed) => total + what(fuzzed), 0);
   const findings = all.flatMap((fuzzed) => fuzzed.findings);
@@ -75,14 +75,33 @@ function report(seed: number, all: Fuzzed[], memories: Memory[], server: { isRun
     return megabytes((series.at(-1) ?? 0) - (series[WARM_UP_ROUNDS] ?? 0));
   };
   return [
-    { what: `messages sent with seed ${seed}, ${sum(messages, ({ valid }) => valid)} of them right ones`, value: sum(messages, ({ sent }) => sent), unit: '' },
-    { what: 'damaged WebSocket frames sent', value: sum(frames, ({ sent }) => sent), unit: '' },
-    { what: 'HTTP requests sent', value: sum(http, ({ sent }) => sent), unit: '' },
-    { what: 'not answered, wrongly answered, or answered with 5xx', value: findings.length, unit: '', most: 0 },
-    { what: 'errors in the log of the server', value: server.serverErrors, unit: '', most: 0 },
-    { what: 'server processes that ended', value: server.isRunning ? 0 : 1, unit: '', most: 0 },
-    { what: 'growth of live memory after the second of five rounds', value: growth(({ heapUsed, external }) => heapUsed + external), unit: 'MB', most: 16 },
-    { what: 'growth of resident memory after the second of five rounds', value: growth(({ rss }) => rss), unit: 'MB', most: 64 },
+    figure(
+      `messages sent with seed ${seed}, ${sum(messages, ({ valid }) => valid)} of them valid`,
+      sum(messages, ({ sent }) => sent),
+    ),
+    figure(
+      'damaged WebSocket frames sent',
+      sum(frames, ({ sent }) => sent),
+    ),
+    figure(
+      'HTTP requests sent',
+      sum(http, ({ sent }) => sent),
+    ),
+    figure('not answered, answered wrongly, or answered with 5xx', findings.length, '', { most: 0 }),
+    figure('errors in the log of the server', server.serverErrors, '', { most: 0 }),
+    figure('server processes that ended', server.isRunning ? 0 : 1, '', { most: 0 }),
+    figure(
+      'growth of live memory after the second of five rounds',
+      growth(({ heapUsed, external }) => heapUsed + external),
+      'MB',
+      { most: 16 },
+    ),
+    figure(
+      'growth of resident memory after the second of five rounds',
+      growth(({ rss }) => rss),
+      'MB',
+      { most: 64 },
+    ),
   ];
 }
 

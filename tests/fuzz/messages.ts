@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { type ClientMessage, clientMessageSchema, type RequestId, requestIdSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
-import { openSocket } from '../load/sockets.ts';
+import { openSocket } from '../../bench/load/sockets.ts';
 import { Dice } from './dice.ts';
 import { anyValue, type Json, mutateText, mutateTree } from './mutate.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import WebSocket from 'ws';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { serverMessageSchema } from '#shared/protocol/messages.ts';
-import { type HeadlessOptions, HeadlessProcess } from '../tests/support/headless-process.ts';
+import { type HeadlessOptions, HeadlessProcess } from '../../tests/support/headless-process.ts';
 import { JobClient } from './job-client.ts';
 
 /** The program as `start.sh` runs it, in a process of its own, on a free port of this machine. */

@@ -1,44 +1,44 @@
-import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { childrenOf } from '../tests/support/children-of.ts';
-import { paramsOf } from './bench-engine.ts';
-import { builtProgram } from './built-program.ts';
-import { type Comparison, publish } from './comparison.ts';
-import { HeadlessServer } from './headless-server.ts';
-import { JobClient } from './job-client.ts';
-import { startPeerServer } from './peer-server.ts';
-import { writeRandomTextEncoder, writeRandomTransformer, writeRandomVae } from './random-checkpoint.ts';
-import { anonymousBytes, peakBytes, proportionalBytes } from './resident-size.ts';
-import { PEER_FORMS, type PeerForm } from './torch-peer.ts';
+import { paramsOf } from './harness/bench-engine.ts';
+import { builtProgram } from './harness/built-program.ts';
+import { HeadlessServer } from './harness/headless-server.ts';
+import { JobClient } from './harness/job-client.ts';
+import { startPeerServer } from './harness/peer-server.ts';
+import { anonymousBytes, peakBytes, proportionalBytes } from './harness/process-memory.ts';
+import { writeRandomTextEncoder, writeRandomTransformer, writeRandomVae } from './harness/random-checkpoint.ts';
+import { publish } from './harness/results.ts';
+import type { Row } from './harness/row.ts';
+import { withTemporaryFolder } from './harness/temporary-folder.ts';
+import { PEER_FORMS, type PeerForm } from './harness/torch-peer.ts';
 
-/** A quarter of the real model or so: large beside the program itself, small enough for the peer in float32 on a machine with 16 GB. */
+/** About a quarter of the real model: large compared with the program itself, small enough for the peer in float32 on a machine with 16 GB. */
 const LAYERS = { transformer: 8, text: 8 };
-/** A picture so small that it is the weights that count. */
+/** Small, so that the weights dominate. */
 const PICTURE = { prompt: 'an orange cat on a beach', sidePx: 256, steps: 2 };
 
 interface Memory {
-  /** All processes together, after the first picture. */
+  /** All processes together, after the first image. */
   steadyBytes: number;
   anonymousBytes: number;
 }
 
 interface PeerMemory extends Memory {
   form: PeerForm;
-  /** Of the second picture. */
+  /** Time of the second image. */
   pictureMs: number;
 }
 
 interface OwnMemory extends Memory {
-  /** Of the engine's process, from its start to the first picture. */
+  /** Peak of the engine's process, from its start to the first image. */
   peakBytes: number;
 }
 
-/** Memory while a checkpoint of the real width is compiled and loaded, and when its first picture is done: server and engine together, beside FastAPI with diffusers and sdnq. */
-export async function compareLoading(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'bench-load-'));
-  try {
+/** Memory while a checkpoint of the real width is compiled and loaded, and after its first image: server and engine together, beside FastAPI with diffusers and sdnq. */
+export async function compareMemory(): Promise<void> {
+  await withTemporaryFolder(async (folder) => {
     const checkpointDir = join(folder, 'checkpoint');
     const fileBytes = await writeCheckpoint(checkpointDir);
     const largestFile = { name: 'largest file', series: [Math.max(...fileBytes)] };
@@ -50,9 +50,9 @@ export async function compareLoading(): Promise<void> {
     const peers: PeerMemory[] = [];
     for (const form of PEER_FORMS) peers.push(await theirs(checkpointDir, form, folder));
     const [fastest] = peers.toSorted((a, b) => a.pictureMs - b.pictureMs);
-    if (fastest === undefined) throw new Error('there is no form to start the peer in');
-    const steady = (label: string, memory: OwnMemory): Comparison => ({
-      label: `server and engine after the first picture, ${label}`,
+    if (fastest === undefined) throw new Error('the peer has no form to start in');
+    const steady = (label: string, memory: OwnMemory): Row => ({
+      label: `server and engine after the first image, ${label}`,
       unit: 'bytes',
       ours: [memory.steadyBytes],
       peer: { name: `${fastest.form.name}, its fastest form`, series: [fastest.steadyBytes] },
@@ -60,7 +60,7 @@ export async function compareLoading(): Promise<void> {
       goal: 0.4,
       note: `without mapped files ${megabytes(memory.anonymousBytes)}`,
     });
-    const peak = (label: string, { peakBytes }: OwnMemory, peer: Comparison['peer']): Comparison => ({
+    const peak = (label: string, { peakBytes }: OwnMemory, peer: Row['peer']): Row => ({
       label: `engine at its peak, ${label}`,
       unit: 'bytes',
       ours: [peakBytes],
@@ -69,23 +69,20 @@ export async function compareLoading(): Promise<void> {
       goal: 0.3,
     });
     await publish({
-      name: 'load',
+      name: 'memory',
       what: `memory with ${LAYERS.transformer} layers of the transformer and ${LAYERS.text} of the text encoder in the real width, uint4 with SVD, random weights`,
-      versions: {},
       rows: [
-        peak('one graph at a time, compiled on the way', compiling, largestFile),
-        peak('one graph at a time, compiled before', inTurn, largestFile),
-        peak('all graphs held', resident, allFiles),
+        peak('one graph at a time, being compiled', compiling, largestFile),
+        peak('one graph at a time, already compiled', inTurn, largestFile),
+        peak('all graphs loaded', resident, allFiles),
         steady('one graph at a time', inTurn),
-        { ...steady('all graphs held', resident), note: [resident, ...peers].map(describeMemory).join('; ') },
+        { ...steady('all graphs loaded', resident), note: [resident, ...peers].map(describeMemory).join('; ') },
       ],
     });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  });
 }
 
-/** The sizes of its files. */
+/** Writes the checkpoint and returns the sizes of its files. */
 async function writeCheckpoint(dir: string): Promise<number[]> {
   const pattern = join(resourcesDir, 'models/storybook-uint4');
   await mkdir(dir);
@@ -105,7 +102,7 @@ async function ours(checkpointDir: string, dataDir: string, memory: 'resident' |
   const args = ['--checkpoint', checkpointDir, '--device', 'cpu', '--memory', memory];
   const server = await HeadlessServer.start(dataDir, { entry: builtProgram(), args });
   try {
-    await draw(server.url, seed);
+    await generate(server.url, seed);
     const engines = childrenOf(server.pid);
     return { ...memoryOf([server.pid, ...engines]), peakBytes: Math.max(...engines.map(peakBytes)) };
   } finally {
@@ -113,7 +110,7 @@ async function ours(checkpointDir: string, dataDir: string, memory: 'resident' |
   }
 }
 
-/** Or the next server would go on with the last one's enlargement. */
+/** Otherwise the next server would continue the last one's upscale. */
 async function forgetJobs(dataDir: string): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   for (const name of await readdir(dataDir)) if (name.startsWith('jobs.db')) await rm(join(dataDir, name));
@@ -122,16 +119,16 @@ async function forgetJobs(dataDir: string): Promise<void> {
 async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<PeerMemory> {
   const server = await startPeerServer(checkpointDir, form, outputsDir);
   try {
-    await draw(server.url, 1);
+    await generate(server.url, 1);
     const memory = memoryOf([server.pid]);
-    return { ...memory, form, pictureMs: await draw(server.url, 2) };
+    return { ...memory, form, pictureMs: await generate(server.url, 2) };
   } finally {
     await server.stop();
   }
 }
 
-/** Milliseconds until the picture was there. */
-async function draw(url: string, seed: number): Promise<number> {
+/** Milliseconds until the image was generated. */
+async function generate(url: string, seed: number): Promise<number> {
   const client = await JobClient.connect(url);
   const [times] = await client.draw([paramsOf({ ...PICTURE, seed })], 'generated');
   await client.close();
