@@ -70,7 +70,7 @@ export default {
       NODE,
     ),
     ...room('settings', '^src-main/settings/', [SHARED, ...main('lib'), ...packages('zod')], NODE),
-    ...room('images', '^src-main/images/', [SHARED, ...main('lib')], NODE),
+    ...room('images', '^src-main/images/', [SHARED, ...main('lib'), ...packages('sharp', 'tinypool')], NODE),
     ...room(
       'server',
       '^src-main/server/',
@@ -113,6 +113,13 @@ export default {
       severity: 'error',
       from: { path: '^src-', pathNot: ['^src-main/jobs/store/sqlite\\.ts$'] },
       to: { path: [...packages('@photostructure/sqlite'), '^(node:)?sqlite$'] },
+    },
+    {
+      name: 'only-types-of-sharp',
+      comment: 'src-main/images/load-sharp.ts picks the build that works in this runtime; an import would load the native one.',
+      severity: 'error',
+      from: { path: '^src-', pathNot: [TEST_FILE] },
+      to: { path: packages('sharp'), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'no-import-of-entries',

@@ -11,6 +11,9 @@ if (Boolean(feedUrl) !== Boolean(feedKey)) throw new Error('UPDATE_FEED_URL and 
 // the native modules that are installed are those of this machine: a package for another kind is built on one of that kind
 const arch = [process.arch];
 
+// one build of sharp per package, the one that src-main/images/load-sharp.ts takes there
+const otherSharp = process.platform === 'linux' ? 'sharp-{linux,linuxmusl,libvips}*' : 'sharp-wasm32';
+
 /** Where a Linux package puts what no option of electron-builder names. */
 const linuxFiles = [
   'build/linux/z-image-turbo-studio.metainfo.xml=/usr/share/metainfo/z-image-turbo-studio.metainfo.xml',
@@ -67,12 +70,19 @@ export default {
     // Electron is built for glibc
     '!**/node_modules/@photostructure/sqlite/prebuilds/**/*.musl.node',
     '!**/node_modules/@koromix/**/musl_*/**',
+    `!**/node_modules/@img/${otherSharp}/**`,
+    '!**/node_modules/sharp/{src,install,lib}/**',
   ],
   // of Chromium's own words those that the window has too
   electronLanguages: ['en-US', 'en-GB', 'zh-CN', 'zh-TW'],
   asar: true,
   // the system's loader reads files, not archives: what is loaded as a shared library lies outside
-  asarUnpack: ['**/node_modules/onnxruntime-node/bin/**', '**/node_modules/@koromix/**', '**/node_modules/@photostructure/sqlite/prebuilds/**'],
+  asarUnpack: [
+    '**/node_modules/onnxruntime-node/bin/**',
+    '**/node_modules/@koromix/**',
+    '**/node_modules/@photostructure/sqlite/prebuilds/**',
+    '**/node_modules/@img/sharp-*/**',
+  ],
   extraResources: [{ from: 'resources', to: 'app-resources' }],
   electronFuses: {
     runAsNode: false,

@@ -17,7 +17,7 @@ const entries = [
   'engine/model-thread',
   'inference/meter-thread',
   'inference/convolutions/convolution-thread',
-  'images/image-thread',
+  'images/image-worker',
 ];
 
 /** Lays the two files of Swagger UI that `/docs` shows into `out/`, so that the rest of that package is not shipped. */

@@ -53,7 +53,7 @@ const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-main/settings/b.test.ts', '#main/jobs/target.ts', ['settings-tests']],
   ['src-main/images/a.ts', '#main/server/target.ts', ['images']],
   ['src-main/images/b.test.ts', '#main/server/target.ts', ['images-tests']],
-  ['src-main/server/codec.ts', 'sharp', ['no-dev-dependency', 'server']],
+  ['src-main/images/codec.ts', 'sharp', ['only-types-of-sharp']],
   ['src-main/jobs/a.ts', '#main/engine/target.ts', ['jobs']],
   ['src-main/jobs/b.test.ts', '#main/server/target.ts', ['jobs-tests']],
   ['src-main/jobs/c.ts', '@photostructure/sqlite', ['only-sqlite-imports-the-binding']],

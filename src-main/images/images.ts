@@ -1,53 +1,85 @@
-import { type AskingThread, startAskingThread } from '#main/lib/asking-thread.ts';
-import type { PictureDescription, PictureOrder } from './channel.ts';
+import { Tinypool } from 'tinypool';
+import { AppError, fromWireError } from '#shared/protocol/errors.ts';
+import type { DecodedImage, ImageDescription } from './decode-image.ts';
+import type { EncodeRequest } from './encode-image.ts';
+import type { WorkerAnswer } from './image-worker.ts';
 
-/** What needs pixels or a stranger's file read, away from the thread that answers requests. */
+/** Work on image files, in threads, so that the thread that answers requests stays free. */
 export interface Images {
-  /** Writes a JPEG of `width` pixels (fewer where the picture has fewer) of the PNG at `from` to the new file `to`. Rejects with `picture_damaged`. */
-  shrink(from: string, width: number, to: string): Promise<void>;
-  /** Reads size and texts out of a PNG, JPEG, WebP or GIF; `bytes` may be empty afterwards. Rejects with `picture_damaged`. */
-  describe(bytes: Uint8Array): Promise<PictureDescription>;
+  /** Reads size and texts of a file from outside; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
+  describe(bytes: Uint8Array): Promise<ImageDescription>;
+  /** Decodes a file from outside; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
+  decode(bytes: Uint8Array): Promise<DecodedImage>;
+  /** WebP, `width` pixels wide (or narrower if the image is), of the image file at `path`. Rejects with `picture_damaged`. */
+  thumbnail(path: string, width: number): Promise<Uint8Array>;
+  /** A file without metadata. Rejects with `bad_param` if the format cannot hold the image. */
+  encode(request: EncodeRequest): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** A second one starts while the first is busy; more would take the processor from the model. */
+type Worker = typeof import('./image-worker.ts');
+
+/** More threads would take the processor from the model. */
 const MAX_THREADS = 2;
+const IDLE_MS = 30_000;
+const TASK_TIMEOUT_MS = 60_000;
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256 };
 
-type PictureThread = AskingThread<PictureOrder, PictureDescription | null>;
-
 /**
- * Threads for images, started when needed. What they read is bounded in size and they hold rows, never whole enlargements. Should one end all the same,
- * what was asked of it is rejected and a later call starts another.
- * @param entry Their file, `picture-thread.ts` or what it is built to.
+ * Starts threads when they are needed and ends idle ones. A thread that crashes or takes longer than `timeoutMs` is replaced; only its own task fails.
+ * @param entry File of the threads: `image-worker.ts`, or what it is built to.
  */
-export function createImages(entry: string): Images {
-  const threads: PictureThread[] = [];
+export function createImages(entry: string, timeoutMs = TASK_TIMEOUT_MS): Images {
+  const pool = new Tinypool({
+    filename: entry,
+    minThreads: 0,
+    maxThreads: MAX_THREADS,
+    idleTimeout: IDLE_MS,
+    resourceLimits: RESOURCE_LIMITS,
+    execArgv: [],
+    // sharp's WebAssembly build needs its thread's event loop, which a waiting thread would block
+    useAtomics: false,
+  });
+  // of a thread that fails without a task; the next task gets another one
+  pool.on('error', () => {});
+  let running = 0;
+  const waiting: Array<() => void> = [];
 
-  const ask = (order: PictureOrder, transferred: ArrayBuffer[]): Promise<PictureDescription | null> => {
-    let chosen = threads.toSorted((one, other) => one.load() - other.load())[0];
-    if (chosen === undefined || (chosen.load() > 0 && threads.length < MAX_THREADS)) {
-      const started: PictureThread = startAskingThread(entry, 'works on pictures', () => threads.splice(threads.indexOf(started), 1), RESOURCE_LIMITS);
-      threads.push(started);
-      chosen = started;
+  /** The time limit begins when a thread is free, so tasks wait here and not in the pool. */
+  async function inThread<N extends keyof Worker>(name: N, input: Parameters<Worker[N]>[0], transferList: ArrayBuffer[] = []): Promise<ValueOf<N>> {
+    if (running < MAX_THREADS) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      const answer: WorkerAnswer<ValueOf<N>> = await pool.run(input, { name, transferList, signal: AbortSignal.timeout(timeoutMs) });
+      if ('error' in answer) throw fromWireError(answer.error);
+      return answer.value;
+    } catch (thrown) {
+      if (!(thrown instanceof Error) || thrown.name !== 'AbortError') throw thrown;
+      throw new AppError(
+        'picture_damaged',
+        `The image took longer than ${timeoutMs / 1000} s, so its work was ended. Use a smaller image.`,
+        {},
+        { cause: thrown },
+      );
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
     }
-    return chosen.ask(order, transferred);
-  };
+  }
 
   return {
-    shrink: async (from, width, to) => {
-      await ask({ type: 'shrink', from, to, width }, []);
-    },
-    describe: async (bytes) => {
-      // a buffer of its own moves over; one cut from Node's common pool is copied
-      const { buffer } = bytes;
-      const isWhole = buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength;
-      const description = await ask({ type: 'describe', bytes }, isWhole ? [buffer] : []);
-      if (description === null) throw new Error('The picture thread answered a question about a picture with nothing.');
-      return description;
-    },
-    close: async () => {
-      await Promise.all(threads.map((thread) => thread.end()));
-    },
+    describe: (bytes) => inThread('describe', bytes, movable(bytes)),
+    decode: (bytes) => inThread('decode', bytes, movable(bytes)),
+    thumbnail: (path, width) => inThread('thumbnail', { path, width }),
+    encode: (request) => inThread('encode', request),
+    close: () => pool.destroy(),
   };
+}
+
+type ValueOf<N extends keyof Worker> = Awaited<ReturnType<Worker[N]>> extends WorkerAnswer<infer T> ? T : never;
+
+/** A buffer of its own moves to the thread; one that is cut from Node's shared pool is copied. */
+function movable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }

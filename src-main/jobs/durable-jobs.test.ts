@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readPngTexts } from '#main/lib/png.ts';
+import { readPngTexts } from '#main/lib/png-texts.ts';
 import { recipeSchema } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';

@@ -95,8 +95,8 @@ describe('pictures', () => {
 
   test('?w= makes a smaller one, once', async () => {
     const small = await get(`${path}?w=256`);
-    expect([small.status, small.headers['content-type']]).toEqual([200, 'image/jpeg']);
-    expect(await sharp(small.body).metadata()).toMatchObject({ format: 'jpeg', width: 256, height: 128 });
+    expect([small.status, small.headers['content-type']]).toEqual([200, 'image/webp']);
+    expect(await sharp(small.body).metadata()).toMatchObject({ format: 'webp', width: 256, height: 128 });
     const again = await get(`${path}?w=256`, { 'if-none-match': String(small.headers.etag) });
     expect(again.status).toBe(304);
     const wide = await get(`${path}?w=1024`);
@@ -305,7 +305,7 @@ describe('uploads', () => {
     const bytes = await encodePng(picture, [{ keyword: RECIPE_KEYWORD, text: '{"version":99}' }]);
     expect((await put(Buffer.from(bytes), 'image/png')).json()).toMatchObject({ recipe: null, texts: [{ text: '{"version":99}' }] });
     const jpeg = await sharp(png).jpeg().toBuffer();
-    expect((await put(jpeg, 'image/jpeg')).json()).toEqual({ format: 'jpeg', width: 640, height: 320, texts: [], recipe: null });
+    expect((await put(jpeg, 'image/jpeg')).json()).toEqual({ format: 'jpeg', width: 640, height: 320, notices: [], texts: [], recipe: null });
   });
 
   test('what is no picture is refused', async () => {

@@ -120,11 +120,11 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(fastifyStatic, { serve: false });
   await registerOpenApi(app, version);
 
-  const images = createImages(entryFile('images/image-thread.ts'));
+  const images = createImages(entryFile('images/image-worker.ts'));
   app.addHook('onClose', () => images.close());
-  const thumbnails = createThumbnails(config.dataDir, images);
+  const thumbnails = createThumbnails(config.dataDir, images, log);
   jobs.onPicturesDeleted((filenames) => {
-    thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted pictures could not be removed'));
+    thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted images could not be removed'));
   });
 
   registerHealth(app);

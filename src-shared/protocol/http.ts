@@ -106,12 +106,17 @@ export const binSchema = z.object({
   removed: z.number().int(),
 });
 
-/** What an uploaded picture tells of itself: its texts as they stand in a PNG, and our own recipe where it holds one. */
+/** What of an uploaded file is not in its decoded image: only the first frame or page is read, CMYK becomes sRGB, 16 bits a channel become 8. */
+const imageNoticeSchema = z.enum(['first_frame_only', 'converted_from_cmyk', 'reduced_to_8_bits']);
+export type ImageNotice = z.infer<typeof imageNoticeSchema>;
+
+/** What an uploaded image holds: its size when shown upright, the texts of a PNG, and our own recipe if it has one. */
 export const uploadSchema = z.object({
-  /** `png`, `jpeg`, `webp` … */
+  /** `png`, `jpeg`, `webp`, `avif`, `tiff` or `gif`, by the file's first bytes. */
   format: z.string(),
   width: z.number().int(),
   height: z.number().int(),
+  notices: z.array(imageNoticeSchema),
   texts: z.array(z.object({ keyword: z.string(), text: z.string() })),
   recipe: recipeSchema.nullable(),
 });

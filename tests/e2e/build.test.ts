@@ -11,7 +11,7 @@ test.each([
   'main/cli/main.js',
   'main/engine/worker.js',
   'main/engine/model-thread.js',
-  'main/images/image-thread.js',
+  'main/images/image-worker.js',
   'preload/preload.cjs',
   'renderer/index.html',
   'swagger-ui/swagger-ui.css',

@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { readPngTexts } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 
 /** Looks at the folder of pictures from outside, between two lives of the server. */
@@ -31,7 +30,6 @@ export class OutputsAudit {
         const { mtimeMs } = statSync(path);
         if (this.#whole.get(name) === mtimeMs) continue;
         try {
-          readPngTexts(readFileSync(path));
           await decodePng(path);
           this.#whole.set(name, mtimeMs);
         } catch (thrown) {

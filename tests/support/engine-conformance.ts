@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EngineOptions, SupervisedEngine } from '#main/engine/create-engine.ts';
 import type { EngineHooks, EnginePreview, EngineProgress, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
-import { readPngTexts } from '#main/lib/png.ts';
+import { readPngTexts } from '#main/lib/png-texts.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import type { ErrorCode } from '#shared/protocol/errors.ts';
 import { AppError } from '#shared/protocol/errors.ts';

@@ -4,7 +4,7 @@ import { access, open, realpath, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
-import { readPngTexts } from '#main/lib/png.ts';
+import { readPngTexts } from '#main/lib/png-texts.ts';
 import { renameDurably } from '#main/lib/write-file.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';

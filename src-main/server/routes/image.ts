@@ -7,21 +7,21 @@ import { imageQuerySchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import type { Thumbnails } from '../thumbnails.ts';
 
-/** A name stands for one content, yet a picture may be moved to the bin: browsers keep it for a day. */
+/** The content of a name never changes, but the image may be moved to the bin: browsers keep it for a day. */
 const KEEP_S = 24 * 3600;
 
 const schema = {
   tags: ['pictures'],
-  summary: 'A picture, or with ?w= a smaller JPEG of it',
+  summary: 'An image, or with ?w= a smaller WebP of it',
   params: z.object({ filename: z.string() }),
   querystring: imageQuerySchema,
   response: {
-    200: { description: 'The picture', content: { 'image/png': { schema: z.string() }, 'image/jpeg': { schema: z.string() } } },
+    200: { description: 'The image', content: { 'image/png': { schema: z.string() }, 'image/webp': { schema: z.string() } } },
     ...errorAnswers,
   },
 };
 
-/** `ETag`, `Last-Modified`, `Range` and conditional requests are the static plugin's. */
+/** The static plugin handles `ETag`, `Last-Modified`, `Range` and conditional requests. */
 export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): void {
   app.get('/api/image/:filename', { schema }, async (request, reply) => {
     const { filename } = request.params;
@@ -31,13 +31,13 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): voi
     }
     const { w } = request.query;
     const path = w === undefined ? picture : await thumbnails.file(picture, w);
-    reply.header('content-disposition', contentDisposition(w === undefined ? filename : filename.replace(/\.png$/, '.jpg')));
+    reply.header('content-disposition', contentDisposition(path === picture ? filename : filename.replace(/\.png$/, '.webp')));
     reply.header('cache-control', `private, max-age=${KEEP_S}`);
     return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
   });
 }
 
-/** Shown in the page, saved under its own name. Source of the two forms: https://www.rfc-editor.org/rfc/rfc6266#section-4.3 */
+/** Shown in the page, saved under its own name. Source of both forms: https://www.rfc-editor.org/rfc/rfc6266#section-4.3 */
 function contentDisposition(filename: string): string {
   const plain = filename.replaceAll(/[^\w.-]/g, '_');
   const encoded = encodeURIComponent(filename).replaceAll(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);

@@ -8,27 +8,27 @@ import { type App, errorAnswers } from '../fastify-app.ts';
 
 export const MAX_UPLOAD_BYTES = 128 * 1024 * 1024;
 
-/** Takes a picture and tells its size, its texts and our recipe where it holds one. Nothing is kept. */
+/** Takes an image and answers its size, its texts and our recipe if it has one. The file is not kept. */
 export async function registerUploads(app: App, images: Images): Promise<void> {
-  // the parser for pictures must not be there for other routes, so they stand in a scope of their own
+  // a scope of its own: no other route may take images as a body
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(/^image\/[a-z0-9.+-]+(;|$)/i, { parseAs: 'buffer', bodyLimit: MAX_UPLOAD_BYTES }, (_request, body, done) => done(null, body));
     const schema = {
       tags: ['pictures'],
-      summary: 'Reads the recipe out of a picture; the body is the file, its content type image/*',
+      summary: 'Read the recipe of an image; the body is the file, its content type image/*',
       consumes: ['image/*'],
       body: z.instanceof(Buffer),
       response: { 200: uploadSchema, ...errorAnswers },
     };
     scope.withTypeProvider<ZodTypeProvider>().put('/api/uploads', { schema, bodyLimit: MAX_UPLOAD_BYTES }, async (request) => {
-      const { format, width, height, texts } = await images.describe(request.body);
-      return { format, width, height, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
+      const { format, width, height, notices, texts } = await images.describe(request.body);
+      return { format, width, height, notices, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
     });
   });
 }
 
-/** Null where there is none, or one that is not as we write it. */
+/** Null if there is no recipe, or one that is not as we write it. */
 function recipeOf(texts: readonly PngText[]): Recipe | null {
   const text = texts.find(({ keyword }) => keyword === RECIPE_KEYWORD)?.text;
   if (text === undefined) return null;

@@ -1,0 +1,19 @@
+import { toWireError, type WireError } from '#shared/protocol/errors.ts';
+import { decodeImage, describeImage, encodeThumbnail } from './decode-image.ts';
+import { encodeImage } from './encode-image.ts';
+
+/** The functions that the pool's threads run, by name. An error class does not survive the way between threads, so it travels as data. */
+export type WorkerAnswer<T> = { value: T } | { error: WireError };
+
+function answering<I, O>(work: (input: I) => Promise<O>): (input: I) => Promise<WorkerAnswer<O>> {
+  return (input) =>
+    work(input).then(
+      (value) => ({ value }),
+      (thrown: unknown) => ({ error: toWireError(thrown) }),
+    );
+}
+
+export const describe = answering(describeImage);
+export const decode = answering(decodeImage);
+export const thumbnail = answering(encodeThumbnail);
+export const encode = answering(encodeImage);
