@@ -5,13 +5,15 @@ import { Announcer } from './components/announcer.tsx';
 import { ConnectionBanner } from './components/connection-banner.tsx';
 import { DropRecipe } from './components/drop-recipe.tsx';
 import { Notices } from './components/notices.tsx';
+import { useAddress } from './components/use-address.ts';
 import { useStudio } from './components/use-studio.ts';
+import { useUndoKey } from './components/use-undo-key.ts';
 import { GalleryScreen } from './screens/gallery-screen.tsx';
 import { MakeScreen } from './screens/make-screen.tsx';
 import { SettingsScreen } from './screens/settings-screen.tsx';
 import { WelcomeDialog } from './screens/welcome-dialog.tsx';
+import type { Screen } from './store/screen.ts';
 import { shownLanguage } from './store/settings.ts';
-import type { Screen } from './store/view-slice.ts';
 import { isFirstRun } from './store/welcome-slice.ts';
 
 const screens = [
@@ -20,12 +22,14 @@ const screens = [
   { name: 'settings', Icon: Settings2 },
 ] as const satisfies ReadonlyArray<{ name: Screen; Icon: unknown }>;
 
-/** The window: its screens, and what stands over all of them. */
+/** The window: navigation, the current screen, and the layers above it. */
 export function App({ onRetry }: { onRetry: () => void }) {
   const { t } = useTranslation();
   const screen = useStudio((state) => state.screen);
   const show = useStudio((state) => state.show);
   useAppearance();
+  useAddress();
+  useUndoKey();
   return (
     <div className="flex h-full flex-col wide:flex-row">
       <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-40 focus:rounded-md focus:bg-surface focus:p-3">
@@ -44,7 +48,7 @@ export function App({ onRetry }: { onRetry: () => void }) {
             className="flex min-h-13 min-w-16 flex-col items-center justify-center gap-0.5 rounded-md px-1 text-xs text-muted transition-colors hover:bg-hover hover:text-ink aria-[current=page]:bg-accent-soft aria-[current=page]:font-medium aria-[current=page]:text-accent"
             onClick={() => show(name)}
           >
-            <Icon size={20} aria-hidden />
+            <Icon size="1.25rem" aria-hidden />
             {t(`nav.${name}`)}
           </button>
         ))}
@@ -66,7 +70,7 @@ export function App({ onRetry }: { onRetry: () => void }) {
   );
 }
 
-/** The first run's questions, where they were not answered yet. */
+/** Setup, which opens at the first run. */
 function Welcome() {
   const isOpen = useStudio((state) => state.isWelcomeOpen);
   const isFirst = useStudio(isFirstRun);
@@ -77,7 +81,7 @@ function Welcome() {
   return isOpen ? <WelcomeDialog /> : null;
 }
 
-/** Puts language and theme of the settings on the page. */
+/** Applies the language and theme from the settings. */
 function useAppearance(): void {
   const { i18n } = useTranslation();
   const { language, theme } = useStudio((state) => state.settings);

@@ -8,6 +8,7 @@ import { clientId } from './client/client-id.ts';
 import { desktopBridge } from './client/desktop.ts';
 import { createStudioHttp } from './client/http.ts';
 import { createStudioSocket, type StudioSocket, type Wire, type WireEvents } from './client/socket.ts';
+import { stopComposingKeys } from './client/stop-composing-keys.ts';
 import { browserStorage, readStored, writeStored } from './client/stored.ts';
 import { StudioContext } from './components/use-studio.ts';
 import { startI18n } from './i18n/i18n.ts';
@@ -23,18 +24,22 @@ const UNANSWERED_KEY = 'zimage.unanswered';
 const storage = browserStorage('localStorage');
 const windowStorage = browserStorage('sessionStorage');
 const desktop = desktopBridge();
-const address = new URL(`/api/ws?client_id=${clientId(storage)}`, window.location.href.replace(/^http/, 'ws'));
+const browserId = clientId(storage);
+const address = new URL(`/api/ws?client_id=${browserId}`, window.location.href.replace(/^http/, 'ws'));
 
 let socket: StudioSocket | null = null;
 const store = createStudioStore({
   send: (message) => socket?.send(message),
+  withdraw: (requestId) => socket?.withdraw(requestId),
   http: createStudioHttp((...request) => fetch(...request)),
   storage,
   windowStorage,
   desktop,
+  clientId: browserId,
   windowId: `w${randomInteger().toString(36)}`,
   randomSeed: randomInteger,
   now: Date.now,
+  pause: (durationMs) => new Promise((resolve) => setTimeout(resolve, durationMs)),
 });
 const { runCommand, receive, connectionChanged, foundOutdated, reloadSettings, reloadPrompts, reloadSaved, settings } = store.getState();
 
@@ -52,6 +57,7 @@ socket = createStudioSocket({
     return () => clearTimeout(timer);
   },
 });
+stopComposingKeys(window);
 desktop?.onCommand(runCommand);
 window.addEventListener('online', () => socket.retryNow());
 window.addEventListener('storage', (event) => {

@@ -1,6 +1,6 @@
 import type { DesktopBridge } from '#shared/protocol/desktop.ts';
 
-/** What the desktop window can do beyond a browser; null in a browser. */
+/** The bridge to the desktop app's main process; null in a browser. */
 export function desktopBridge(): DesktopBridge | null {
   const page: Window & { studioDesktop?: DesktopBridge } = window;
   return page.studioDesktop ?? null;

@@ -36,11 +36,11 @@ import {
 } from '#shared/protocol/http.ts';
 import { type SettingsAnswer, type SettingsChange, settingsAnswerSchema } from '#shared/protocol/settings.ts';
 
-/** A call that did not give what it should. `code` is the server's, `unreachable` where nobody answered, `unreadable` for an answer outside the contract. */
+/** A failed call. `code` is the server's, `unreachable` if there was no response, `unreadable` for a response that does not match the contract. */
 export class HttpFailure extends Error {
   override readonly name = 'HttpFailure';
   readonly code: string;
-  /** The field that the server found wrong, where it names one. */
+  /** The field that the server rejected, if it names one. */
   readonly field: string | undefined;
 
   constructor(code: string, message: string, options: { cause?: unknown; field?: string | undefined } = {}) {
@@ -50,23 +50,25 @@ export class HttpFailure extends Error {
   }
 }
 
-/** The documented calls that the window makes. Every promise rejects with `HttpFailure`. */
+/** The documented calls that the window uses. Every promise rejects with `HttpFailure`. */
 export interface StudioHttp {
   listJobs(query: Partial<JobQuery>): Promise<JobPage>;
   job(jobId: string): Promise<JobRecord>;
   star(jobId: string, starred: boolean): Promise<JobRecord>;
   remove(jobId: string): Promise<JobRecord>;
   restore(jobId: string): Promise<JobRecord>;
+  /** Deletes a job in the bin, with its files. */
+  removePermanently(jobId: string): Promise<{ removed: number }>;
   queue(action: QueueAction): Promise<QueueSummary>;
   info(): Promise<Info>;
   tokens(prompt: string, modelType: ModelType): Promise<Tokens>;
   settings(): Promise<SettingsAnswer>;
   changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
   network(): Promise<Network>;
-  /** What images can be made on; `again` tries every device anew. */
+  /** The devices that can make images; `again` tests each of them first. */
   devices(again: boolean): Promise<Devices>;
   cudaPack(): Promise<CudaPackEntry>;
-  /** Resolves with how the pack stands then; what takes long is told by `cuda_pack_progress`. */
+  /** Resolves with the new state of the pack; `cuda_pack_progress` messages report what takes longer. */
   actOnCudaPack(action: CudaPackAction, acceptLicences: boolean): Promise<CudaPackEntry>;
   clients(): Promise<Clients>;
   sizes(): Promise<Sizes>;
@@ -74,13 +76,13 @@ export interface StudioHttp {
   log(since: number): Promise<LogPage>;
   emptyBin(): Promise<{ removed: number }>;
   models(): Promise<Models>;
-  /** Resolves with how the model stands then; what takes long is told by `model_progress`. */
+  /** Resolves with the new state of the model; `model_progress` messages report what takes longer. */
   actOnModel(name: string, action: ModelAction): Promise<ModelEntry>;
   addModel(model: NewModel): Promise<ModelEntry>;
   limitDownloads(limits: ModelLimits): Promise<ModelLimits>;
   /** An image's file. */
   image(filename: string): Promise<Blob>;
-  /** What an image file tells of itself. */
+  /** Reads the metadata of an image file. */
   readImage(image: Blob): Promise<Upload>;
 }
 
@@ -90,7 +92,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     try {
       response = await fetcher(path, init);
     } catch (cause) {
-      throw new HttpFailure('unreachable', `No answer to ${path}`, { cause });
+      throw new HttpFailure('unreachable', `No response from ${path}`, { cause });
     }
     if (!response.ok) throw failureOf(response, await response.json().catch(() => null));
     return response;
@@ -100,7 +102,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     const response = await ask(path, init);
     const body: unknown = await response.json().catch(() => null);
     const parsed = schema.safeParse(body);
-    if (!parsed.success) throw new HttpFailure('unreadable', `The answer to ${path} is not what this page expects`, { cause: parsed.error });
+    if (!parsed.success) throw new HttpFailure('unreadable', `The response from ${path} does not match what this page expects`, { cause: parsed.error });
     return parsed.data;
   }
 
@@ -112,6 +114,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     star: (jobId, starred) => call(jobRecordSchema, `/api/jobs/${jobId}`, withBody('PATCH', { starred })),
     remove: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`, { method: 'DELETE' }),
     restore: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}/restore`, withBody('POST', {})),
+    removePermanently: (jobId) => call(binSchema, `/api/bin/${jobId}`, { method: 'DELETE' }),
     queue: (action) => call(queueSummarySchema, '/api/queue', withBody('POST', action)),
     info: () => call(infoSchema, '/api/info'),
     tokens: (prompt, model_type) => call(tokensSchema, '/api/tokens', withBody('POST', { prompt, model_type })),
@@ -145,7 +148,12 @@ function queryString(query: Partial<JobQuery>): URLSearchParams {
   return new URLSearchParams(Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])));
 }
 
-/** Address of an image, or of a small version of it. */
+/** Address of an image, or of its thumbnail of this width. */
 export function imageUrl(filename: string, width?: (typeof THUMBNAIL_WIDTHS)[number]): string {
   return `/api/image/${encodeURIComponent(filename)}${width === undefined ? '' : `?w=${width}`}`;
+}
+
+/** Address of the thumbnail of an image in the bin. */
+export function binImageUrl(filename: string, width: (typeof THUMBNAIL_WIDTHS)[number]): string {
+  return `/api/bin/image/${encodeURIComponent(filename)}?w=${width}`;
 }

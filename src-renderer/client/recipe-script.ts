@@ -1,11 +1,11 @@
 import type { TextToImageParams } from '#shared/domain/job.ts';
 
-/** Programs that make the same image again, to be pasted into a terminal; each fetches both files. */
+/** Scripts that make the same image again, to be pasted into a terminal; each downloads both files. */
 
 export interface ServerAddress {
   /** `http://name:port`, or `https:` behind a proxy. */
   origin: string;
-  /** The access key, where the program has to bring it; null where the server asks for none. */
+  /** The access key, or null if the server needs none. */
   key: string | null;
 }
 
@@ -34,7 +34,7 @@ ws.onmessage = ({ data }) => {
 `;
 }
 
-/** For Python 3.8 and later with nothing installed: the few lines at the top are all that is needed of a WebSocket. */
+/** For Python 3.8 and later without packages: its first lines are a minimal WebSocket client. */
 export function pythonProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
   const { protocol, hostname, port, host } = new URL(origin);
   const isSecure = protocol === 'https:';
@@ -97,7 +97,7 @@ for name in (message["result"]["filename"], message["result"]["upscaled_filename
 `;
 }
 
-/** Jobs are made over a WebSocket, which curl does not speak in scripts: these commands fetch the two files of a finished image. */
+/** Downloads the two files of a finished image. Creating a job needs a WebSocket, which curl cannot use in scripts. */
 export function curlCommands({ origin, key }: ServerAddress, filenames: readonly string[]): string {
   const authorization = key === null ? '' : `-H ${shellString(`Authorization: Bearer ${key}`)} `;
   return filenames
@@ -105,7 +105,7 @@ export function curlCommands({ origin, key }: ServerAddress, filenames: readonly
     .join('');
 }
 
-/** A JSON string literal means the same in Python, but for the escapes of surrogate pairs, which JSON.stringify leaves out. */
+/** A JSON string literal is valid Python. Escaped surrogate pairs would differ, but JSON.stringify does not write them. */
 function pythonString(text: string): string {
   return JSON.stringify(text);
 }

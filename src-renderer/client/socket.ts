@@ -1,12 +1,12 @@
 import { type ClientMessage, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 
-/** What is used of a WebSocket. */
+/** The part of a WebSocket that the client uses. */
 export interface Wire {
   send(text: string): void;
   close(): void;
 }
 
-/** What a wire tells; never before `open` has returned it. */
+/** Events of a wire; none is fired before `open` has returned. */
 export interface WireEvents {
   onOpen(): void;
   onFrame(data: unknown): void;
@@ -16,44 +16,46 @@ export interface WireEvents {
 export type Connection = { state: 'connecting' } | { state: 'open' } | { state: 'waiting'; retryAtMs: number };
 
 export interface StudioSocketOptions {
-  /** What an earlier page of this window had sent without an answer: sent again. */
+  /** Messages that an earlier page of this window sent without an answer; they are sent again. */
   unanswered: readonly ClientMessage[];
-  /** Keeps what has no answer yet, for after a reload. */
+  /** Saves the unanswered messages for the page after a reload. */
   keepUnanswered(messages: readonly ClientMessage[]): void;
   open(events: WireEvents): Wire;
   onMessage(message: ServerMessage): void;
   onConnection(connection: Connection): void;
-  /** A frame that does not fit the contract: another version of the server, or a fault. */
+  /** A frame that does not match the contract, for example from another version of the server. */
   onUnreadable(frame: unknown): void;
   now(): number;
-  /** Runs `action` once after `delayMs`; the result takes it back. */
+  /** Runs `action` once after `delayMs`; the returned function cancels it. */
   schedule(action: () => void, delayMs: number): () => void;
 }
 
 export interface StudioSocket {
   /**
-   * Sends now, or as soon as the connection stands again. A message with a `request_id` is kept until it is answered and sent again after a broken connection:
-   * the server takes the same job or cancellation twice without harm.
+   * Sends now, or as soon as the connection is open. A message with a `request_id` is kept until it is answered and sent again after a reconnect:
+   * the server accepts the same job or cancellation twice.
    */
   send(message: ClientMessage): void;
-  /** Tries to connect at once; an open connection has to show that it still carries. */
+  /** Drops an unanswered message, so a reconnect does not send it again. */
+  withdraw(requestId: string): void;
+  /** Connects at once; an open connection is checked instead. */
   retryNow(): void;
   close(): void;
 }
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
-/** After so long without a word the server is asked for one: a network that goes away, or a server that hangs, closes nothing. */
+/** After this long without a message the server is asked for one: a lost network or a hung server closes no connection. */
 const SILENCE_MS = 15_000;
-/** A connection that has not answered for so long, to that or to being opened, is none. */
+/** A connection that has not answered or opened for this long is given up. */
 const ANSWER_MS = 10_000;
 
-/** Delay before the attempt after `failures` failed ones: doubling, up to ten seconds. */
+/** Delay before the next attempt after `failures` failed ones: doubles up to ten seconds. */
 export function retryDelayMs(failures: number): number {
   return Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 16));
 }
 
-/** A WebSocket client of the server that reconnects by itself, watches all jobs with previews and asks for the events that it missed. */
+/** A WebSocket client that reconnects, watches all jobs with previews, and asks for the events it missed. */
 export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   const unanswered = new Map(options.unanswered.map((message) => [String(message.request_id), message]));
   let wire: Wire | null = null;
@@ -67,7 +69,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   function connect(): void {
     cancelRetry = null;
     options.onConnection({ state: 'connecting' });
-    // a wire that was given up says what it has left to say later, and is not heard
+    // late events of a wire that was given up are ignored
     const opened: Wire = options.open({
       onOpen: () => opened === wire && onOpen(),
       onFrame: (frame) => opened === wire && onFrame(frame),
@@ -82,7 +84,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
     cancelCheck = options.schedule(check, delayMs);
   }
 
-  function askForAWord(): void {
+  function checkConnection(): void {
     write({ type: 'watch' });
     checkAfter(ANSWER_MS, giveUp);
   }
@@ -96,7 +98,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   function onOpen(): void {
     isOpen = true;
     failures = 0;
-    checkAfter(SILENCE_MS, askForAWord);
+    checkAfter(SILENCE_MS, checkConnection);
     write({ type: 'watch', all: true, previews: true, models: true, ...(newestSeq === null ? {} : { since: newestSeq }) });
     for (const message of unanswered.values()) write(message);
     options.onConnection({ state: 'open' });
@@ -115,7 +117,7 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
   }
 
   function onFrame(frame: unknown): void {
-    checkAfter(SILENCE_MS, askForAWord);
+    checkAfter(SILENCE_MS, checkConnection);
     const message = parseFrame(frame);
     if (message === null) {
       options.onUnreadable(frame);
@@ -143,8 +145,11 @@ export function createStudioSocket(options: StudioSocketOptions): StudioSocket {
       }
       if (isOpen) write(message);
     },
+    withdraw(requestId) {
+      if (unanswered.delete(requestId)) keep();
+    },
     retryNow() {
-      if (isOpen) askForAWord();
+      if (isOpen) checkConnection();
       else if (cancelRetry !== null) {
         cancelRetry();
         connect();

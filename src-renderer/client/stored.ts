@@ -1,16 +1,17 @@
 import type { z } from 'zod';
 
-/** What is used of `localStorage` and `sessionStorage`; a test passes a Map-like of its own. */
+/** The part of `localStorage` and `sessionStorage` that the window uses. */
 export interface KeyValueStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
 }
 
-/** The browser may refuse storage (private windows, blocked cookies): the window then works and forgets. */
-export function browserStorage(kind: 'localStorage' | 'sessionStorage'): KeyValueStorage {
+/** Browsers may deny storage by throwing or by a null object (blocked cookies, some web views). The window works without it and forgets on reload. */
+export function browserStorage(kind: 'localStorage' | 'sessionStorage', page: Partial<Record<typeof kind, KeyValueStorage | null>> = window): KeyValueStorage {
   try {
-    return window[kind];
+    return page[kind] ?? memoryStorage();
   } catch {
+    // access to the property itself is denied
     return memoryStorage();
   }
 }
@@ -20,11 +21,11 @@ export function memoryStorage(): KeyValueStorage {
   return { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value) };
 }
 
-/** The stored value, or `fallback` where there is none or one that an older version wrote. */
+/** The stored value; `fallback` if there is none, if an older version wrote it, or if the browser denies access. */
 export function readStored<T>(storage: KeyValueStorage, key: string, schema: z.ZodType<T>, fallback: T): T {
-  const text = storage.getItem(key);
-  if (text === null) return fallback;
   try {
+    const text = storage.getItem(key);
+    if (text === null) return fallback;
     const parsed = schema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : fallback;
   } catch {
@@ -32,7 +33,7 @@ export function readStored<T>(storage: KeyValueStorage, key: string, schema: z.Z
   }
 }
 
-/** False where the browser has no room or no permission; what the person typed stays in the window all the same. */
+/** False if the browser has no space or denies access; the window still has the value in memory. */
 export function writeStored(storage: KeyValueStorage, key: string, value: unknown): boolean {
   try {
     storage.setItem(key, JSON.stringify(value));

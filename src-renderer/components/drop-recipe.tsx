@@ -38,7 +38,7 @@ export function DropRecipe() {
   return (
     <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-veil p-6">
       <div className="flex flex-col items-center gap-2 rounded-lg bg-surface p-8 text-center">
-        <ImageDown size={32} aria-hidden className="text-accent" />
+        <ImageDown size="2rem" aria-hidden className="text-accent" />
         <p className="text-lg font-semibold">{t('drop.title')}</p>
         <p className="text-sm text-muted">{t('drop.help')}</p>
       </div>

@@ -43,7 +43,7 @@ export function Field({ label, help, problem = null, children, aside }: FieldPro
             onClick={() => setOpen(!isOpen)}
             className="inline-flex size-6 items-center justify-center rounded-full text-muted hover:text-ink"
           >
-            <CircleHelp size={14} aria-hidden />
+            <CircleHelp size="0.875rem" aria-hidden />
           </button>
         )}
         {aside !== undefined && <div className="ml-auto">{aside}</div>}

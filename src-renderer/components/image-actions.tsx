@@ -13,8 +13,16 @@ import { RecipeDialog } from './recipe-dialog.tsx';
 import { useCopy } from './use-copy.ts';
 import { useStudio } from './use-studio.ts';
 
-/** What can be done with a finished image. */
-export function ImageActions({ job, params, onReuse }: { job: Job; params: TextToImageParams; onReuse?: () => void }) {
+interface ImageActionsProps {
+  job: Job;
+  params: TextToImageParams;
+  onReuse?: () => void;
+  /** Called before the image moves to the bin. */
+  onRemove?: () => void;
+}
+
+/** The actions for a finished image. */
+export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsProps) {
   const { t } = useTranslation();
   const star = useStudio((state) => state.star);
   const remove = useStudio((state) => state.remove);
@@ -59,28 +67,34 @@ export function ImageActions({ job, params, onReuse }: { job: Job; params: TextT
           onReuse?.();
         }}
       >
-        <RotateCcw size={16} aria-hidden />
+        <RotateCcw size="1rem" aria-hidden />
         {t('view.reuse')}
       </Button>
       <div className="ml-auto flex items-center gap-0.5 wide:gap-1">
         <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
-          <Star size={18} aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
+          <Star size="1.125rem" aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
         </IconButton>
         <IconButton label={t('recipe.open')} onClick={() => setRecipeOpen(true)}>
-          <ScrollText size={18} aria-hidden />
+          <ScrollText size="1.125rem" aria-hidden />
         </IconButton>
         {isDesktop && (
           <IconButton label={t('view.showInFolder')} onClick={() => showInFolder(upscaledFilename ?? filename)}>
-            <FolderOpen size={18} aria-hidden />
+            <FolderOpen size="1.125rem" aria-hidden />
           </IconButton>
         )}
-        <IconButton label={t('view.remove')} onClick={() => remove([job.id])}>
-          <Trash2 size={18} aria-hidden />
+        <IconButton
+          label={t('view.remove')}
+          onClick={() => {
+            onRemove?.();
+            remove([job.id]);
+          }}
+        >
+          <Trash2 size="1.125rem" aria-hidden />
         </IconButton>
         <Menu
           label={
             <>
-              <Copy size={16} aria-hidden />
+              <Copy size="1rem" aria-hidden />
               <span className="sr-only wide:not-sr-only">{t('view.copy')}</span>
             </>
           }
@@ -89,7 +103,7 @@ export function ImageActions({ job, params, onReuse }: { job: Job; params: TextT
         <Menu
           label={
             <>
-              <Download size={16} aria-hidden />
+              <Download size="1rem" aria-hidden />
               <span className="sr-only wide:not-sr-only">{t('view.download')}</span>
             </>
           }

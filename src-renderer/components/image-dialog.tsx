@@ -1,11 +1,14 @@
-import { ChevronLeft, ChevronRight, X } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { ChevronLeft, ChevronRight, Trash2, Undo2, X } from 'lucide-react';
+import { type KeyboardEvent, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { binImageUrl } from '../client/http.ts';
 import type { Job } from '../store/jobs.ts';
 import { Button, IconButton } from './button.tsx';
+import { ConfirmButton } from './confirm-button.tsx';
+import { DeletedAgo } from './deleted-ago.tsx';
 import { ImageActions } from './image-actions.tsx';
 import { ImageView } from './image-view.tsx';
-import { useStudio } from './use-studio.ts';
+import { useStudio, useStudioStore } from './use-studio.ts';
 
 interface ImageDialogProps {
   job: Job;
@@ -15,28 +18,39 @@ interface ImageDialogProps {
   onNext: (() => void) | null;
 }
 
-/** One image of the gallery over the whole window; arrow keys go on to the next. */
+/** One image of the gallery in a full-size dialog; the arrow keys show the next one. */
 export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogProps) {
   const { t, i18n } = useTranslation();
-  const restore = useStudio((state) => state.restore);
-  const show = useStudio((state) => state.show);
+  const { show, openImage, star, remove } = useStudioStore().getState();
   const dialog = useRef<HTMLDialogElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
+    // the image rather than the first button: its keys work at once
+    frame.current?.focus();
   }, []);
   const { params } = job;
   if (params === null) return null;
+
+  const goOn = () => (onNext ?? onPrevious ?? onClose)();
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 'ArrowLeft') onPrevious?.();
+    if (event.key === 'ArrowRight') onNext?.();
+    if (job.isDeleted) return;
+    if (event.key === 's') star(job.id, !job.isStarred);
+    if (event.key === 'Delete') {
+      goOn();
+      remove([job.id]);
+    }
+  };
   return (
     <dialog
       ref={dialog}
       aria-label={t('view.alt', { prompt: params.prompt })}
       className="m-0 size-full max-h-none max-w-none bg-canvas p-3 backdrop:bg-veil wide:p-5"
       onClose={onClose}
-      onKeyDown={(event) => {
-        if (event.target instanceof HTMLInputElement) return;
-        if (event.key === 'ArrowLeft') onPrevious?.();
-        if (event.key === 'ArrowRight') onNext?.();
-      }}
+      onKeyDown={onKeyDown}
     >
       <div className="flex h-full flex-col gap-3">
         <div className="flex items-start gap-2">
@@ -56,40 +70,80 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
               </span>
               <span>{job.checkpoint}</span>
               <span>{new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeStyle: 'short' }).format(job.createdAtMs)}</span>
+              {job.isDeleted && <DeletedAgo atMs={job.deletedAtMs} />}
             </p>
           </div>
           <IconButton label={t('view.previous')} disabled={onPrevious === null} onClick={() => onPrevious?.()}>
-            <ChevronLeft size={20} aria-hidden />
+            <ChevronLeft aria-hidden className="size-5" />
           </IconButton>
           <IconButton label={t('view.next')} disabled={onNext === null} onClick={() => onNext?.()}>
-            <ChevronRight size={20} aria-hidden />
+            <ChevronRight aria-hidden className="size-5" />
           </IconButton>
           <IconButton label={t('view.close')} onClick={() => dialog.current?.close()}>
-            <X size={20} aria-hidden />
+            <X aria-hidden className="size-5" />
           </IconButton>
         </div>
-        <div className="min-h-0 flex-1">
-          {job.isDeleted || job.filename === null ? (
-            <div className="flex h-full items-center justify-center rounded-lg bg-sunken text-muted">{t('stage.deleted')}</div>
+        <div ref={frame} tabIndex={-1} className="min-h-0 flex-1 outline-none">
+          {job.filename === null ? null : job.isDeleted ? (
+            <BinnedImage filename={job.filename} prompt={params.prompt} />
           ) : (
             <ImageView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
           )}
         </div>
         {job.isDeleted ? (
-          <Button className="self-center" onClick={() => restore([job.id])}>
-            {t('stage.restore')}
-          </Button>
+          <BinActions job={job} onDone={goOn} />
         ) : (
           <ImageActions
             job={job}
             params={params}
             onReuse={() => {
-              dialog.current?.close();
               show('make');
+              openImage(null);
             }}
+            onRemove={goOn}
           />
         )}
       </div>
     </dialog>
+  );
+}
+
+/** An image in the bin, at preview size. */
+function BinnedImage({ filename, prompt }: { filename: string; prompt: string }) {
+  const { t } = useTranslation();
+  return (
+    <div className="flex h-full flex-col items-center justify-center gap-2 rounded-lg bg-sunken p-3 text-muted">
+      <img src={binImageUrl(filename, 1024)} alt={t('view.alt', { prompt })} className="min-h-0 max-w-full flex-1 object-contain" />
+      <p className="text-sm">{t('stage.deleted')}</p>
+    </div>
+  );
+}
+
+function BinActions({ job, onDone }: { job: Job; onDone: () => void }) {
+  const { t } = useTranslation();
+  const restore = useStudio((state) => state.restore);
+  const removePermanently = useStudio((state) => state.removePermanently);
+  return (
+    <div className="flex flex-wrap justify-center gap-2">
+      <Button
+        onClick={() => {
+          onDone();
+          restore([job.id]);
+        }}
+      >
+        <Undo2 aria-hidden className="size-4" />
+        {t('stage.restore')}
+      </Button>
+      <ConfirmButton
+        label={t('view.removePermanently')}
+        question={t('view.removePermanentlySure')}
+        onConfirm={() => {
+          onDone();
+          removePermanently([job.id]);
+        }}
+      >
+        <Trash2 aria-hidden className="size-4" />
+      </ConfirmButton>
+    </div>
   );
 }

@@ -1,9 +1,10 @@
-import { ChevronsLeftRight, Expand, Minus, Plus, Search } from 'lucide-react';
+import { ChevronsLeftRight, Columns2, Expand, Minus, Plus, Search } from 'lucide-react';
 import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { imageUrl } from '../client/http.ts';
 import { type BoxSize, fitInto, useBoxSize } from './box-size.ts';
 import { IconButton } from './button.tsx';
+import { useStudio } from './use-studio.ts';
 import { centered, clampView, type View, zoomAt } from './view-transform.ts';
 
 export const UPSCALE = 4;
@@ -24,11 +25,13 @@ interface Point {
 }
 
 /**
- * A finished image: original left of a line, its upscaled image right of it. Zoom by wheel, pinch, keys or buttons, pan by dragging;
- * the line keeps its place in the box while the image moves under it.
+ * A finished image: the upscaled version, or both versions divided by a line while comparing. Zooms by wheel, pinch, keys and buttons, pans by dragging.
+ * The line stays in place while the image moves under it.
  */
 export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageViewProps) {
   const { t } = useTranslation();
+  const wantsCompare = useStudio((state) => state.isComparing);
+  const setComparing = useStudio((state) => state.setComparing);
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const [view, setView] = useState<View>(centered);
   const [line, setLine] = useState(0.5);
@@ -36,11 +39,10 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
   const [isLensOn, setLensOn] = useState(false);
   const [pointer, setPointer] = useState<Point | null>(null);
   const [placed, setPlaced] = useState(filename);
-  // the frame stays when another image comes into it, so that a full screen stays one
+  // the element stays when the image changes, so full screen mode does too
   if (placed !== filename) {
     setPlaced(filename);
     setView(centered);
-    setLine(0.5);
   }
 
   const fit = fitInto(box, shape);
@@ -50,23 +52,35 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
   const corner = { x: (box.width - shown.width) / 2 + view.x, y: (box.height - shown.height) / 2 + view.y };
   const split = Math.min(1, Math.max(0, (line * box.width - corner.x) / Math.max(1, shown.width)));
   const hasBoth = upscaledFilename !== null && loaded === upscaledFilename;
+  const isComparing = hasBoth && wantsCompare;
 
   const zoom = (factor: number, at: Point = { x: 0, y: 0 }) => setView((before) => clampView(zoomAt(before, factor, at, maxScale), fit, box));
   const toggleFull = () => setView(view.scale > 1 ? centered : { ...centered, scale: fullScale });
   const pan = usePan((by) => setView((before) => clampView({ ...before, x: before.x + by.x, y: before.y + by.y }, fit, box)), zoom);
-  useWheel(ref, zoom);
+  useWheel(ref, view.scale > 1, zoom);
 
   const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === '+' || event.key === '=') zoom(ZOOM_STEP);
     else if (event.key === '-') zoom(1 / ZOOM_STEP);
     else if (event.key === '0') setView(centered);
+    else if (event.key === 'c' && hasBoth) setComparing(!isComparing);
   };
   const imageClass = 'absolute top-1/2 left-1/2 max-w-none select-none';
   const imageStyle = { ...fit, transform: `translate(-50%, -50%) translate(${view.x}px, ${view.y}px) scale(${view.scale})` };
   const alt = t('view.alt', { prompt });
+  // at the fitted size there is nothing to pan, so a drag takes the image out of the window
+  const isDraggable = view.scale <= 1 && !isComparing;
+  const originalClip = isComparing ? `inset(0 ${(1 - split) * 100}% 0 0)` : hasBoth ? 'inset(0 100% 0 0)' : 'none';
 
   return (
-    <figure ref={ref} tabIndex={-1} aria-label={alt} className="relative size-full overflow-hidden rounded-lg bg-sunken" onKeyDown={onKeyDown}>
+    <figure
+      ref={ref}
+      tabIndex={-1}
+      aria-label={alt}
+      className="relative size-full overflow-hidden rounded-lg bg-sunken outline-none [&:fullscreen]:rounded-none [&:fullscreen]:bg-black"
+      onKeyDown={onKeyDown}
+    >
       {/* biome-ignore lint/a11y/noStaticElementInteractions: panning and the magnifier are for pointers; zoom has keys and buttons */}
       <div
         className={`absolute inset-0 ${view.scale > 1 ? 'cursor-grab touch-none active:cursor-grabbing' : 'touch-pan-y'}`}
@@ -83,7 +97,7 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
             key={upscaledFilename}
             src={imageUrl(upscaledFilename)}
             alt={alt}
-            draggable={false}
+            draggable={isDraggable}
             decoding="async"
             className={imageClass}
             style={imageStyle}
@@ -94,12 +108,12 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
           key={filename}
           src={imageUrl(filename)}
           alt={upscaledFilename === null ? alt : ''}
-          draggable={false}
+          draggable={isDraggable}
           className={imageClass}
-          style={{ ...imageStyle, clipPath: hasBoth ? `inset(0 ${(1 - split) * 100}% 0 0)` : 'none' }}
+          style={{ ...imageStyle, clipPath: originalClip }}
         />
       </div>
-      {hasBoth && <SplitLine leftPx={corner.x + shown.width * split} corner={corner} shown={shown} box={box} line={line} onMove={setLine} />}
+      {isComparing && <SplitLine leftPx={corner.x + shown.width * split} corner={corner} shown={shown} box={box} line={line} onMove={setLine} />}
       {hasBoth && isLensOn && pointer !== null && (
         <Lens
           at={pointer}
@@ -110,11 +124,16 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
         />
       )}
       <div className="absolute right-2 bottom-2 flex gap-0.5 rounded-md bg-surface/90 p-0.5">
+        {upscaledFilename !== null && (
+          <IconButton label={t('view.compare')} isOn={isComparing} disabled={!hasBoth} onClick={() => setComparing(!isComparing)}>
+            <Columns2 aria-hidden className="size-4.5" />
+          </IconButton>
+        )}
         <IconButton label={t('view.zoomOut')} disabled={view.scale <= 1} onClick={() => zoom(1 / ZOOM_STEP)}>
-          <Minus size={18} aria-hidden />
+          <Minus aria-hidden className="size-4.5" />
         </IconButton>
         <IconButton label={t('view.zoomIn')} disabled={view.scale >= maxScale} onClick={() => zoom(ZOOM_STEP)}>
-          <Plus size={18} aria-hidden />
+          <Plus aria-hidden className="size-4.5" />
         </IconButton>
         <IconButton label={t('view.actual')} isOn={view.scale > 1} onClick={toggleFull}>
           <span aria-hidden className="text-xs font-semibold">
@@ -123,15 +142,17 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
         </IconButton>
         {upscaledFilename !== null && (
           <IconButton label={t('view.lens')} isOn={isLensOn} onClick={() => setLensOn(!isLensOn)}>
-            <Search size={18} aria-hidden />
+            <Search aria-hidden className="size-4.5" />
           </IconButton>
         )}
-        <IconButton
-          label={t('view.fullscreen')}
-          onClick={() => void (document.fullscreenElement === null ? ref.current?.requestFullscreen() : document.exitFullscreen())}
-        >
-          <Expand size={18} aria-hidden />
-        </IconButton>
+        {document.fullscreenEnabled && (
+          <IconButton
+            label={t('view.fullscreen')}
+            onClick={() => void (document.fullscreenElement === null ? ref.current?.requestFullscreen() : document.exitFullscreen())}
+          >
+            <Expand aria-hidden className="size-4.5" />
+          </IconButton>
+        )}
       </div>
     </figure>
   );
@@ -161,7 +182,7 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
       <input
         type="range"
         className="peer sr-only"
-        aria-label={t('view.compare')}
+        aria-label={t('view.compareLine')}
         aria-description={t('view.compareHelp')}
         min={firstLine}
         max={lastLine}
@@ -184,14 +205,14 @@ function SplitLine({ leftPx, corner, shown, box, line, onMove }: SplitLineProps)
         }}
       >
         <span className="flex size-9 items-center justify-center rounded-full bg-on-image text-[#191c1b] shadow-float">
-          <ChevronsLeftRight size={18} aria-hidden />
+          <ChevronsLeftRight aria-hidden className="size-4.5" />
         </span>
       </div>
     </div>
   );
 }
 
-/** The upscaled image at one pixel to one, around the pointer. */
+/** The part of the upscaled image around the pointer, at one image pixel per device pixel. */
 function Lens({ at, url, corner, shown, full }: { at: Point; url: string; corner: Point; shown: BoxSize; full: BoxSize }) {
   const inImage = { x: (at.x - corner.x) / shown.width, y: (at.y - corner.y) / shown.height };
   if (inImage.x < 0 || inImage.x > 1 || inImage.y < 0 || inImage.y > 1) return null;
@@ -218,13 +239,16 @@ function pointIn(event: PointerEvent): Point {
   return { x: event.clientX - frame.left, y: event.clientY - frame.top };
 }
 
-/** Dragging with one pointer moves, two fingers zoom. */
+/** One pointer pans, two fingers zoom. */
 function usePan(onMove: (by: Point) => void, onZoom: (factor: number, at: Point) => void) {
   const down = useRef(new Map<number, Point>());
   return {
     onPointerDown(event: PointerEvent) {
       if (event.button !== 0) return;
-      event.currentTarget.setPointerCapture(event.pointerId);
+      // a captured mouse pointer could not start the drag that takes the image out of the window
+      if (event.pointerType !== 'mouse' || !(event.target instanceof HTMLImageElement) || !event.target.draggable) {
+        event.currentTarget.setPointerCapture(event.pointerId);
+      }
       down.current.set(event.pointerId, pointIn(event));
     },
     onPointerMove(event: PointerEvent) {
@@ -243,22 +267,32 @@ function usePan(onMove: (by: Point) => void, onZoom: (factor: number, at: Point)
   };
 }
 
-/** React listens to the wheel passively; here the page must not scroll or zoom along. */
-function useWheel(ref: { readonly current: HTMLElement | null }, zoom: (factor: number, at: Point) => void): void {
-  const latest = useRef(zoom);
+/** Zooms by wheel. At the fitted size a page that can scroll gets the event, unless Ctrl is held. React's own wheel listeners are passive. */
+function useWheel(ref: { readonly current: HTMLElement | null }, isZoomed: boolean, zoom: (factor: number, at: Point) => void): void {
+  const latest = useRef({ isZoomed, zoom });
   useEffect(() => {
-    latest.current = zoom;
+    latest.current = { isZoomed, zoom };
   });
   useEffect(() => {
     const element = ref.current;
     if (element === null) return;
     const onWheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !latest.current.isZoomed && (event.deltaY > 0 || canScroll(element))) return;
       event.preventDefault();
       const frame = element.getBoundingClientRect();
       const at = { x: event.clientX - frame.left - frame.width / 2, y: event.clientY - frame.top - frame.height / 2 };
-      latest.current(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), at);
+      latest.current.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), at);
     };
     element.addEventListener('wheel', onWheel, { passive: false });
     return () => element.removeEventListener('wheel', onWheel);
   }, [ref]);
+}
+
+/** Whether a box around the element can be scrolled. */
+function canScroll(element: HTMLElement): boolean {
+  if (document.fullscreenElement !== null || element.closest('dialog') !== null) return false;
+  for (let box = element.parentElement; box !== null; box = box.parentElement) {
+    if (box.scrollHeight > box.clientHeight + 1 && getComputedStyle(box).overflowY !== 'visible') return true;
+  }
+  return false;
 }

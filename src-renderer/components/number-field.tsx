@@ -1,24 +1,38 @@
+import { numberOf } from '../store/draft.ts';
 import { controlClass, Field } from './field.tsx';
 
 interface NumberFieldProps {
   label: string;
   help?: string;
   value: string;
+  placeholder?: string;
   problem?: string | null;
   isDecimal?: boolean;
   isDisabled?: boolean;
   onChange(value: string): void;
-  /** The value is as it shall be: the place to check it. */
+  /** Called when the field loses focus, to check the value. */
   onLeave(): void;
-  /** Arrow up and down change the value by this, within `range`. */
+  /** The arrow keys change the value by this amount, within `range`. */
   step?: number;
   range?: { min: number; max: number };
 }
 
-/** A number as text, so that a wrong one stays visible and can be explained. */
-export function NumberField({ label, help, value, problem, isDecimal = false, isDisabled = false, onChange, onLeave, step = 1, range }: NumberFieldProps) {
+/** A number kept as text, so an invalid one stays visible and can be explained. */
+export function NumberField({
+  label,
+  help,
+  value,
+  placeholder,
+  problem,
+  isDecimal = false,
+  isDisabled = false,
+  onChange,
+  onLeave,
+  step = 1,
+  range,
+}: NumberFieldProps) {
   const change = (by: number) => {
-    const number = Number(value);
+    const number = numberOf(value);
     if (range === undefined || Number.isNaN(number)) return;
     onChange(String(Math.min(range.max, Math.max(range.min, number + by))));
   };
@@ -31,6 +45,7 @@ export function NumberField({ label, help, value, problem, isDecimal = false, is
           inputMode={isDecimal ? 'decimal' : 'numeric'}
           autoComplete="off"
           value={value}
+          placeholder={placeholder}
           disabled={isDisabled}
           aria-describedby={describedBy}
           aria-invalid={isWrong}

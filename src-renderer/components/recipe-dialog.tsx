@@ -46,7 +46,7 @@ export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDial
         <div className="flex items-center gap-2">
           <h2 className="mr-auto font-semibold">{t('recipe.title')}</h2>
           <IconButton label={t('view.close')} onClick={() => dialog.current?.close()}>
-            <X size={18} aria-hidden />
+            <X size="1.125rem" aria-hidden />
           </IconButton>
         </div>
         {upscaledFilename !== null && (

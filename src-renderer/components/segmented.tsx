@@ -2,7 +2,7 @@ import { type ReactNode, useId } from 'react';
 
 interface SegmentedProps<T extends string> {
   label: string;
-  /** Null where none of the options is the present value. */
+  /** Null if none of the options is current. */
   value: T | null;
   options: ReadonlyArray<{ value: T; label: ReactNode; title?: string }>;
   onChange(value: T): void;

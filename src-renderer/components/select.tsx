@@ -1,17 +1,19 @@
 interface SelectProps<T extends string> {
-  /** Its name; the chosen option stands for itself on the screen. */
+  /** The accessible name. */
   label: string;
   value: T;
   options: ReadonlyArray<{ value: T; label: string }>;
   onChange(value: T): void;
+  /** Shows long options in full instead of limiting the width. */
+  isWide?: boolean;
 }
 
-/** One of several in a list that opens. */
-export function Select<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
+/** A dropdown list. */
+export function Select<T extends string>({ label, value, options, onChange, isWide = false }: SelectProps<T>) {
   return (
     <select
       aria-label={label}
-      className="min-h-9 min-w-0 rounded-md wide:max-w-48 border border-control bg-surface px-2 text-sm hover:border-ink"
+      className={`min-h-9 min-w-0 max-w-full rounded-md border border-control bg-surface px-2 text-sm hover:border-ink ${isWide ? '' : 'wide:max-w-48'}`}
       value={value}
       onChange={(event) => {
         const chosen = options.find((option) => option.value === event.target.value);

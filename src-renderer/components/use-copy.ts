@@ -1,29 +1,32 @@
 import { HttpFailure } from '../client/http.ts';
 import { useStudio } from './use-studio.ts';
 
-/** Puts something on the clipboard and says so, or says why not. */
+/** Copies to the clipboard and reports the result. */
 export function useCopy(): { copyText: (text: string) => void; copyImage: (url: string) => void } {
   const notify = useStudio((state) => state.notify);
-  const told = (work: Promise<void>) => {
+  const report = (work: Promise<void>) => {
     work.then(
       () => notify({ tone: 'info', text: 'copied' }),
       (failure: unknown) => notify({ tone: 'error', code: 'clipboard', message: failure instanceof Error ? failure.message : String(failure) }),
     );
   };
-  return { copyText: (text) => told(writeText(text)), copyImage: (url) => told(writeImage(url)) };
+  return { copyText: (text) => report(writeText(text)), copyImage: (url) => report(writeImage(url)) };
 }
 
-/** A page that came over plain http from another machine has no clipboard API: the older way is taken there. */
+/** Over plain http from another machine there is no clipboard API, only the old copy command. */
 async function writeText(text: string): Promise<void> {
   if (window.isSecureContext) return navigator.clipboard.writeText(text);
-  const area = document.createElement('textarea');
-  area.value = text;
-  area.className = 'fixed top-0 opacity-0';
-  document.body.append(area);
-  area.select();
-  const isDone = document.execCommand('copy');
-  area.remove();
-  if (!isDone) throw new Error('The browser does not let this page copy.');
+  let isWritten = false;
+  const onCopy = (event: ClipboardEvent) => {
+    event.preventDefault();
+    event.clipboardData?.setData('text/plain', text);
+    isWritten = event.clipboardData !== null;
+  };
+  // setting the data in the event works inside a modal dialog, where a selection outside the dialog is inert
+  document.addEventListener('copy', onCopy, { once: true, capture: true });
+  const isAllowed = document.execCommand('copy');
+  document.removeEventListener('copy', onCopy, { capture: true });
+  if (!isAllowed || !isWritten) throw new Error('The browser does not allow this page to use the clipboard.');
 }
 
 async function writeImage(url: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { createContext, useContext } from 'react';
 import { useStore } from 'zustand';
-import type { StudioState, StudioStore } from '../store/studio-store.ts';
+import type { StudioState } from '../store/state.ts';
+import type { StudioStore } from '../store/studio-store.ts';
 
 export const StudioContext = createContext<StudioStore | null>(null);
 
@@ -10,7 +11,7 @@ export function useStudioStore(): StudioStore {
   return store;
 }
 
-/** A part of the state; the component renders again only when that part changes. */
+/** A part of the state; the component re-renders only when that part changes. */
 export function useStudio<T>(selector: (state: StudioState) => T): T {
   return useStore(useStudioStore(), selector);
 }

@@ -14,10 +14,10 @@ const examples: ReadonlyArray<{ name: ExampleName; scene: Scene }> = [
   { name: 'balloon', scene: { sky: '#9ad6f7', ground: '#e0b872', light: '#fff3b0', subject: '#ef7d2d' } },
 ];
 
-/** What the empty stage offers: one click writes the prompt and makes the image. */
+/** Example prompts on the empty stage; a click fills in the prompt and makes the image. */
 export function Examples() {
   const { t } = useTranslation();
-  const editDraft = useStudio((state) => state.editDraft);
+  const replaceDraft = useStudio((state) => state.replaceDraft);
   const make = useStudio((state) => state.make);
   return (
     <div className="flex min-h-full flex-col items-center justify-center gap-6 py-4">
@@ -33,7 +33,7 @@ export function Examples() {
               type="button"
               className="flex h-full w-full items-center gap-3 rounded-lg border border-line bg-surface p-2.5 text-left text-sm transition-colors hover:border-accent hover:bg-accent-soft"
               onClick={() => {
-                editDraft({ prompt: t(`example.${name}`) });
+                replaceDraft({ prompt: t(`example.${name}`) });
                 make();
               }}
             >

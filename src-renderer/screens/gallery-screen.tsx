@@ -1,57 +1,64 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { Check, Star } from 'lucide-react';
+import { ArrowUp, Check, Star } from 'lucide-react';
 import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { imageUrl } from '../client/http.ts';
+import { binImageUrl, imageUrl } from '../client/http.ts';
 import { useBoxSize } from '../components/box-size.ts';
 import { Button } from '../components/button.tsx';
+import { DeletedAgo } from '../components/deleted-ago.tsx';
 import { ImageDialog } from '../components/image-dialog.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
-import { everything } from '../store/gallery-slice.ts';
+import { noFilter } from '../store/gallery-filter.ts';
 import type { Job } from '../store/jobs.ts';
 import { GalleryToolbar } from './gallery-toolbar.tsx';
 import { createRowsAhead } from './rows-ahead.ts';
 
-const SMALLEST_TILE_PX = 168;
+const MIN_TILE_PX = 168;
 const GAP_PX = 8;
-/** Between the pages that nobody waits for yet; none comes while the list moves, which would change its length under the scroll bar. */
+const PADDING_PX = 16;
+/** Pause between pages that are loaded ahead. None is loaded during scrolling, because a longer list moves the scroll bar. */
 const LOAD_PAUSE_MS = 60;
-/** A tile that is scrolled past sooner is its words alone: no image is asked for, and no button made that nobody could hit. */
+/** A tile that is scrolled past faster shows only its text: it requests no image and has no select button. */
 const PASSING_MS = 80;
 
-/** Everything that was made on this machine. */
+/** All images on this computer. */
 export function GalleryScreen() {
   const { t } = useTranslation();
   const gallery = useStudio((state) => state.gallery);
-  const [openId, setOpenId] = useState<string | null>(null);
+  const openId = useStudio((state) => state.openImageId);
+  // an image that is not in the list, for example because of a filter, still opens
+  const unlisted = useStudio((state) => (state.openImageId === null ? undefined : state.jobs[state.openImageId]));
+  const openImage = useStudio((state) => state.openImage);
   const openIndex = gallery.findIndex((job) => job.id === openId);
-  const open = gallery[openIndex];
+  const open = gallery[openIndex] ?? unlisted;
   const goTo = (index: number) => {
-    const job = gallery[index];
-    return job === undefined ? null : () => setOpenId(job.id);
+    const job = openIndex === -1 ? undefined : gallery[index];
+    return job === undefined ? null : () => openImage(job.id);
   };
   return (
     <section aria-label={t('gallery.label')} className="flex h-full flex-col">
       <GalleryToolbar />
-      <Grid onOpen={setOpenId} />
-      {open !== undefined && <ImageDialog job={open} onClose={() => setOpenId(null)} onPrevious={goTo(openIndex - 1)} onNext={goTo(openIndex + 1)} />}
+      <Grid onOpen={openImage} />
+      {open !== undefined && <ImageDialog job={open} onClose={() => openImage(null)} onPrevious={goTo(openIndex - 1)} onNext={goTo(openIndex + 1)} />}
     </section>
   );
 }
 
-/** Only the rows on the screen exist. The list itself is loaded page by page to its end, so that the scroll bar and the End key reach the oldest image. */
+/** Only visible rows are rendered. The whole list is loaded page by page, so the scroll bar and the End key reach the oldest image. */
 function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const { t } = useTranslation();
   const gallery = useStudio((state) => state.gallery);
-  const loadMore = useStudio((state) => state.loadMoreGallery);
-  const setSelection = useStudio((state) => state.setSelection);
   const state = useStudio((studio) => studio.galleryState);
+  const store = useStudioStore();
+  const { loadMoreGallery, setSelection, setGalleryPlace } = store.getState();
   const { ref, box } = useBoxSize<HTMLDivElement>();
-  const [focused, setFocused] = useState(0);
+  const [place] = useState(store.getState().galleryPlace);
+  // by id: an index would mean another image as soon as one is added or removed
+  const [focusedId, setFocusedId] = useState(place.focusedId);
   const [rowsAhead] = useState(createRowsAhead);
   const [shownBefore] = useState(() => new Set<string>());
-  const width = box.width - 32;
-  const columns = Math.max(2, Math.floor((width + GAP_PX) / (SMALLEST_TILE_PX + GAP_PX)));
+  const width = box.width - 2 * PADDING_PX;
+  const columns = Math.max(2, Math.floor((width + GAP_PX) / (MIN_TILE_PX + GAP_PX)));
   const tilePx = (width - GAP_PX * (columns - 1)) / columns;
   const rowCount = Math.ceil(gallery.length / columns);
   const rows = useVirtualizer({
@@ -59,23 +66,29 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     getScrollElement: () => ref.current,
     estimateSize: () => tilePx + GAP_PX,
     rangeExtractor: rowsAhead,
-    paddingStart: 16,
-    paddingEnd: 16,
+    paddingStart: PADDING_PX,
+    paddingEnd: PADDING_PX,
+    initialOffset: place.scrollTopPx,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another tile size needs new row heights
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a different tile size needs new row heights
   useEffect(() => rows.measure(), [tilePx, rows]);
+  useEffect(() => () => setGalleryPlace({ focusedId }), [focusedId, setGalleryPlace]);
 
+  const focused = Math.max(
+    0,
+    gallery.findIndex((job) => job.id === focusedId),
+  );
   const shownRows = rows.getVirtualItems();
-  // a tile that was scrolled away cannot take the focus: the first one in view does then
+  // if the focused tile is scrolled out of view, the first visible one is the Tab stop
   const isFocusShown = shownRows.some((row) => row.index === Math.floor(focused / columns));
   const reachable = isFocusShown ? focused : (rows.range?.startIndex ?? 0) * columns;
   const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= rowCount - 6;
   const isLoadingDue = state === 'idle' && (isNearEnd || !rows.isScrolling);
   useEffect(() => {
     if (!isLoadingDue) return;
-    const timer = setTimeout(loadMore, isNearEnd ? 0 : LOAD_PAUSE_MS);
+    const timer = setTimeout(loadMoreGallery, isNearEnd ? 0 : LOAD_PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [isNearEnd, isLoadingDue, loadMore]);
+  }, [isNearEnd, isLoadingDue, loadMoreGallery]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'a' && (event.ctrlKey || event.metaKey)) {
@@ -88,50 +101,79 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     if (step === undefined) return;
     event.preventDefault();
     const next = Math.min(gallery.length - 1, Math.max(0, focused + step));
-    setFocused(next);
+    setFocusedId(gallery[next]?.id ?? null);
     rows.scrollToIndex(Math.floor(next / columns));
     requestAnimationFrame(() => ref.current?.querySelector<HTMLButtonElement>(`[data-index="${next}"]`)?.focus());
   };
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: arrow keys go from image to image
-    <div ref={ref} className="relative min-h-0 flex-1 overflow-y-auto px-4" onKeyDown={onKeyDown}>
-      {gallery.length === 0 ? (
-        <Empty />
-      ) : (
-        <ul aria-label={t('gallery.label')} className="relative" style={{ height: rows.getTotalSize() }}>
-          {shownRows.flatMap((row) =>
-            gallery.slice(row.index * columns, (row.index + 1) * columns).map((job, column) => {
-              const index = row.index * columns + column;
-              return (
-                <li
-                  key={job.id}
-                  className="absolute contain-layout contain-size"
-                  style={{ width: tilePx, height: tilePx, left: column * (tilePx + GAP_PX), top: row.start }}
-                >
-                  <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocused} onOpen={onOpen} />
-                </li>
-              );
-            }),
-          )}
-        </ul>
-      )}
+    <div className="relative flex min-h-0 flex-1 flex-col">
+      <NewImages onShow={() => rows.scrollToOffset(0)} />
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: arrow keys move between the images */}
+      <div
+        ref={ref}
+        className="relative min-h-0 flex-1 overflow-y-auto px-4"
+        onKeyDown={onKeyDown}
+        onScroll={(event) => setGalleryPlace({ scrollTopPx: event.currentTarget.scrollTop })}
+      >
+        {gallery.length === 0 ? (
+          <Empty />
+        ) : (
+          <ul aria-label={t('gallery.label')} className="relative" style={{ height: rows.getTotalSize() }}>
+            {shownRows.flatMap((row) =>
+              gallery.slice(row.index * columns, (row.index + 1) * columns).map((job, column) => {
+                const index = row.index * columns + column;
+                return (
+                  <li
+                    key={job.id}
+                    className="absolute contain-layout contain-size"
+                    style={{ width: tilePx, height: tilePx, left: column * (tilePx + GAP_PX), top: row.start }}
+                  >
+                    <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocusedId} onOpen={onOpen} />
+                  </li>
+                );
+              }),
+            )}
+          </ul>
+        )}
+      </div>
     </div>
+  );
+}
+
+/** Images that arrived while the list was scrolled down wait here, so that the visible tiles stay where they are. */
+function NewImages({ onShow }: { onShow: () => void }) {
+  const { t } = useTranslation();
+  const count = useStudio((state) => state.galleryArrivals.length);
+  const showArrivals = useStudio((state) => state.showArrivals);
+  if (count === 0) return null;
+  return (
+    <Button
+      tone="primary"
+      className="absolute top-3 left-1/2 z-10 -translate-x-1/2 shadow-float"
+      onClick={() => {
+        showArrivals();
+        onShow();
+      }}
+    >
+      <ArrowUp size="1rem" aria-hidden />
+      {t('gallery.arrivals', { count })}
+    </Button>
   );
 }
 
 interface TileProps {
   job: Job;
   index: number;
-  /** Only one tile is a stop of the Tab key; arrow keys go on from there. */
+  /** Only one tile is a Tab stop; the arrow keys reach the others. */
   isReachable: boolean;
-  /** Images that the gallery has shown. */
+  /** Ids of the images that the gallery has already shown. */
   shownBefore: Set<string>;
-  onFocus: (index: number) => void;
+  onFocus: (id: string) => void;
   onOpen: (id: string) => void;
 }
 
-/** Whether it is time to show all of this tile; one that was shown before comes back whole. */
+/** Whether to render the whole tile: once it has stayed on the screen, or if it was shown before. */
 function useIsStaying(id: string, shownBefore: Set<string>): boolean {
   const [isStaying, setStaying] = useState(shownBefore.has(id));
   useEffect(() => {
@@ -145,8 +187,8 @@ function useIsStaying(id: string, shownBefore: Set<string>): boolean {
   return isStaying;
 }
 
-/** Its loading ends with it: browsers go on loading an image that has left the page, and those in view would wait behind all that were scrolled past. */
-function TileImage({ url }: { url: string }) {
+/** Cancels its download when it is unmounted: browsers would finish it, and the visible images would wait behind all that were scrolled past. */
+function TileImage({ url, className }: { url: string; className: string }) {
   const load = useCallback(
     (image: HTMLImageElement) => {
       image.src = url;
@@ -154,10 +196,10 @@ function TileImage({ url }: { url: string }) {
     },
     [url],
   );
-  return <img ref={load} alt="" decoding="async" className="absolute inset-0 size-full object-cover" />;
+  return <img ref={load} alt="" decoding="async" className={`absolute inset-0 size-full object-cover ${className}`} />;
 }
 
-/** Scrolling renders the grid again, but not the tiles that stay. */
+/** Memoised: scrolling renders the grid, but not the tiles that stay. */
 const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen }: TileProps) {
   const { t } = useTranslation();
   const isSelected = useStudio((state) => state.selection.has(job.id));
@@ -166,7 +208,8 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
   const prompt = job.params?.prompt ?? '';
   const toggle = () => toggleSelected(job.id);
   const tabIndex = isReachable ? 0 : -1;
-  const url = job.filename === null || job.isDeleted ? null : imageUrl(job.filename, window.devicePixelRatio > 1 ? 384 : 256);
+  const thumbnailPx = window.devicePixelRatio > 1 ? 384 : 256;
+  const url = job.filename === null ? null : job.isDeleted ? binImageUrl(job.filename, thumbnailPx) : imageUrl(job.filename, thumbnailPx);
   const isStaying = useIsStaying(job.id, shownBefore);
   return (
     <div className={`group relative size-full overflow-hidden rounded-md bg-sunken ${isSelected ? 'ring-3 ring-accent' : ''}`}>
@@ -176,7 +219,7 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         tabIndex={tabIndex}
         aria-label={t('gallery.open', { prompt })}
         className="size-full -outline-offset-2"
-        onFocus={() => onFocus(index)}
+        onFocus={() => onFocus(job.id)}
         onClick={(event) => {
           if (event.shiftKey) selectTo(job.id);
           else if (event.ctrlKey || event.metaKey || store.getState().selection.size > 0) toggle();
@@ -189,27 +232,33 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         }}
       >
         <span className="absolute inset-x-3 top-3 line-clamp-5 break-words text-left text-xs text-muted">{prompt}</span>
-        {url !== null && isStaying && <TileImage url={url} />}
+        {url !== null && isStaying && <TileImage url={url} className={job.isDeleted ? 'opacity-60' : ''} />}
       </button>
-      {isStaying && !job.isDeleted && (
-        <p className="pointer-events-none absolute inset-x-0 bottom-0 bg-over-image px-2 py-1 text-xs text-on-image opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
-          <span className="line-clamp-2 break-words">{prompt}</span>
+      {isStaying && (
+        <p
+          className={`pointer-events-none absolute inset-x-0 bottom-0 bg-over-image px-2 py-1 text-xs text-on-image transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 ${job.isDeleted ? '' : 'opacity-0'}`}
+        >
+          <span className="line-clamp-2 break-words">{job.isDeleted && job.deletedAtMs !== null ? <DeletedAgo atMs={job.deletedAtMs} /> : prompt}</span>
         </p>
       )}
-      {job.isStarred && <Star size={16} aria-hidden fill="currentColor" className="absolute top-2 right-2 text-on-image drop-shadow-[0_0_2px_#000]" />}
+      {job.isStarred && (
+        <span className="pointer-events-none absolute top-1.5 right-1.5 rounded-full bg-over-image p-1 text-on-image">
+          <Star size="0.875rem" aria-hidden fill="currentColor" />
+        </span>
+      )}
       {(isStaying || isSelected) && (
         <button
           type="button"
           tabIndex={tabIndex}
           aria-label={t('gallery.pick', { prompt })}
           aria-pressed={isSelected}
-          className="absolute top-1 left-1 flex size-8 items-center justify-center opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 aria-pressed:opacity-100"
+          className="absolute top-1 left-1 flex size-8 items-center justify-center opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 aria-pressed:opacity-100 [@media(hover:none)]:size-11 [@media(hover:none)]:opacity-100"
           onClick={(event) => (event.shiftKey ? selectTo(job.id) : toggle())}
         >
           <span
             className={`flex size-5 items-center justify-center rounded-full border-2 border-on-image ${isSelected ? 'bg-accent text-on-accent' : 'bg-over-image'}`}
           >
-            {isSelected && <Check size={12} strokeWidth={3} aria-hidden />}
+            {isSelected && <Check size="0.75rem" strokeWidth={3} aria-hidden />}
           </span>
         </button>
       )}
@@ -226,7 +275,7 @@ function Empty() {
   if (state === 'failed') return <EmptyText title={t('gallery.failed')} action={<Button onClick={refreshGallery}>{t('gallery.again')}</Button>} />;
   const { deleted, ...narrowing } = filter;
   if (Object.values(narrowing).some((value) => value !== undefined)) {
-    const showAll = () => filterGallery(everything);
+    const showAll = () => filterGallery(noFilter);
     return (
       <EmptyText title={t('gallery.nothingFound')} lead={t('gallery.nothingFoundLead')} action={<Button onClick={showAll}>{t('gallery.showAll')}</Button>} />
     );

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { modelTypeSchema } from '#shared/domain/job.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { Button, IconButton } from '../components/button.tsx';
+import { ConfirmButton } from '../components/confirm-button.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { Select } from '../components/select.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
@@ -11,13 +12,13 @@ import { anyDates, type Dates } from '../store/date-range.ts';
 
 const SEARCH_DELAY_MS = 200;
 
-/** What the gallery shows, or what to do with the images that were selection in it. */
+/** The filters of the gallery, or the actions for the selected images. */
 export function GalleryToolbar() {
   const isSelecting = useStudio((state) => state.selection.size > 0);
   return isSelecting ? <SelectionBar /> : <Filters />;
 }
 
-/** Where there is little room the filters are folded away behind a button. */
+/** On narrow screens the filters are behind a button. */
 function Filters() {
   const { t } = useTranslation();
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
@@ -29,7 +30,7 @@ function Filters() {
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-surface px-4 py-3">
       <PromptSearch />
       <IconButton className="wide:hidden" label={t('gallery.filters')} aria-expanded={isOpen} aria-controls="gallery-filters" onClick={() => setOpen(!isOpen)}>
-        <SlidersHorizontal size={18} aria-hidden className={isFiltered ? 'text-accent' : ''} />
+        <SlidersHorizontal size="1.125rem" aria-hidden className={isFiltered ? 'text-accent' : ''} />
       </IconButton>
       <Part />
       <div id="gallery-filters" className={`${isOpen ? 'grid w-full grid-cols-2 gap-2' : 'hidden'} wide:contents`}>
@@ -50,7 +51,7 @@ function PromptSearch() {
   const [query, setQuery] = useState(asked);
   const latest = useRef(asked);
   useEffect(() => {
-    // taken away from elsewhere: all images are to be shown again
+    // the search was cleared elsewhere
     if (asked === '' && latest.current !== '') setQuery('');
     latest.current = asked;
   }, [asked]);
@@ -64,7 +65,7 @@ function PromptSearch() {
   return (
     <label className="relative min-w-52 flex-1 wide:max-w-80">
       <span className="sr-only">{t('gallery.search')}</span>
-      <Search size={16} aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-muted" />
+      <Search size="1rem" aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-muted" />
       <input
         type="search"
         value={query}
@@ -132,7 +133,7 @@ function SizeFilter() {
   );
 }
 
-/** Who asked for an image; hidden where the server does not tell who its clients are, or has only one. */
+/** Filters by client; hidden if the server does not reveal its clients or has only one. */
 function ClientFilter() {
   const { t } = useTranslation();
   const client = useStudio((state) => state.galleryFilter.client);
@@ -194,54 +195,52 @@ function DateFilter() {
   );
 }
 
-/** Deletes for good, so it is asked for twice. */
 function EmptyBin() {
   const { t } = useTranslation();
   const hasImages = useStudio((state) => state.gallery.length > 0);
   const emptyBin = useStudio((state) => state.emptyBin);
-  const [isSure, setSure] = useState(false);
   if (!hasImages) return null;
   return (
-    <Button
-      tone="danger"
-      onBlur={() => setSure(false)}
-      onClick={() => {
-        setSure(!isSure);
-        if (isSure) emptyBin();
-      }}
-    >
-      <Trash2 size={16} aria-hidden />
-      {isSure ? t('gallery.emptyBinSure') : t('gallery.emptyBinNow')}
-    </Button>
+    <ConfirmButton label={t('gallery.emptyBinNow')} question={t('gallery.emptyBinSure')} onConfirm={emptyBin}>
+      <Trash2 size="1rem" aria-hidden />
+    </ConfirmButton>
   );
 }
 
+/** The actions for the selected images. */
 function SelectionBar() {
   const { t } = useTranslation();
   const selection = useStudio((state) => state.selection);
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
-  const { star, remove, restore, setSelection } = useStudioStore().getState();
+  // Ctrl+A selects what is loaded, which may be less than the gallery
+  const isPartOfAll = useStudio((state) => state.galleryNext !== null && state.selection.size === state.gallery.length);
+  const { star, remove, restore, removePermanently, setSelection } = useStudioStore().getState();
   const ids = [...selection];
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-3">
-      <p className="mr-auto text-sm font-medium">{t('gallery.picked', { count: selection.size })}</p>
+      <p className="mr-auto text-sm font-medium">
+        {t('gallery.picked', { count: selection.size })} {isPartOfAll && t('gallery.selectedLoaded')}
+      </p>
       {isBin ? (
-        <Button
-          onClick={() => {
-            restore(ids);
-            setSelection([]);
-          }}
-        >
-          <Undo2 size={16} aria-hidden />
-          {t('stage.restore')}
-        </Button>
+        <>
+          <Button
+            onClick={() => {
+              restore(ids);
+              setSelection([]);
+            }}
+          >
+            <Undo2 size="1rem" aria-hidden />
+            {t('stage.restore')}
+          </Button>
+          <ConfirmButton label={t('view.removePermanently')} question={t('view.removePermanentlySure')} onConfirm={() => removePermanently(ids)}>
+            <Trash2 size="1rem" aria-hidden />
+          </ConfirmButton>
+        </>
       ) : (
         <>
-          <IconButton label={t('view.star')} onClick={() => ids.forEach((id) => void star(id, true))}>
-            <Star size={18} aria-hidden />
-          </IconButton>
+          <StarSelection ids={ids} onStar={star} />
           <Button tone="danger" onClick={() => remove(ids)}>
-            <Trash2 size={16} aria-hidden />
+            <Trash2 size="1rem" aria-hidden />
             {t('view.remove')}
           </Button>
         </>
@@ -250,5 +249,18 @@ function SelectionBar() {
         {t('gallery.unpick')}
       </Button>
     </div>
+  );
+}
+
+/** Stars the selected images, or unstars them if all have a star. */
+function StarSelection({ ids, onStar }: { ids: readonly string[]; onStar: (id: string, isStarred: boolean) => void }) {
+  const { t } = useTranslation();
+  const unstarred = useStudio((state) => state.gallery).filter((job) => ids.includes(job.id) && !job.isStarred);
+  const areAllStarred = unstarred.length === 0;
+  const changed = areAllStarred ? ids : unstarred.map((job) => job.id);
+  return (
+    <IconButton label={t(areAllStarred ? 'view.unstar' : 'view.star')} onClick={() => changed.forEach((id) => void onStar(id, !areAllStarred))}>
+      <Star size="1.125rem" aria-hidden {...(areAllStarred ? { fill: 'currentColor' } : {})} />
+    </IconButton>
   );
 }

@@ -3,7 +3,7 @@ import { PromptBox } from './prompt-box.tsx';
 import { QueuePanel } from './queue-panel.tsx';
 import { Stage } from './stage.tsx';
 
-/** Write and make at the left, the image in the middle, what waits at the right; one below the other where there is no room. */
+/** Form, stage and queue side by side, or stacked on narrow screens. */
 export function MakeScreen() {
   return (
     <div className="grid min-h-full grid-cols-[minmax(0,1fr)] gap-4 p-4 wide:h-full wide:grid-cols-[22rem_minmax(0,1fr)] wide:grid-rows-[minmax(0,1fr)_auto] wide:gap-0 wide:p-0 full:grid-cols-[22rem_minmax(0,1fr)_19rem] full:grid-rows-1">

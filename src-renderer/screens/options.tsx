@@ -9,14 +9,14 @@ import { Segmented } from '../components/segmented.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio } from '../components/use-studio.ts';
 import { problemText } from '../i18n/problem-text.ts';
-import { limits } from '../store/draft.ts';
+import { limits, numberOf } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/image-size.ts';
 
 const UPSCALE = 4;
-/** Side of the squares that the bundled checkpoints draw best. */
+/** The size at which the bundled checkpoints draw best. */
 const CLEAREST_PX = 256;
 
-/** Everything about the image but its words. */
+/** All settings of the image except the prompt. */
 export function Options() {
   const { t } = useTranslation();
   return (
@@ -72,21 +72,22 @@ function SizeOptions() {
   const height = useStudio((state) => state.draft.height);
   const editDraft = useStudio((state) => state.editDraft);
   const model = useChosenModel();
-  const preset = presetOf({ width: Number(width), height: Number(height) });
+  const size = { width: numberOf(width), height: numberOf(height) };
+  const preset = presetOf(size);
   const [isFree, setFree] = useState(preset === null);
   const isFreeShown = isFree || preset === null;
 
   const choose = (ratio: Ratio, baseSidePx: number) => {
-    const size = sizeFor(ratio, baseSidePx);
+    const chosen = sizeFor(ratio, baseSidePx);
     setFree(false);
-    editDraft({ width: String(size.width), height: String(size.height) });
+    editDraft({ width: String(chosen.width), height: String(chosen.height) });
   };
   return (
     <div className="flex flex-col gap-3">
       <Segmented
         label={t('options.shape')}
         value={isFreeShown ? null : preset.ratio}
-        options={ratios.map((ratio) => ({ value: ratio, label: <RatioIcon ratio={ratio} />, title: ratio }))}
+        options={ratios.map((ratio) => ({ value: ratio, label: <RatioIcon ratio={ratio} /> }))}
         onChange={(ratio) => choose(ratio, preset?.baseSidePx ?? baseSidesPx[0])}
       />
       <Segmented
@@ -95,7 +96,7 @@ function SizeOptions() {
         options={[...baseSidesPx.map((side) => ({ value: String(side), label: String(side) })), { value: 'free', label: t('options.freeSize') }]}
         onChange={(value) => (value === 'free' ? setFree(true) : choose(preset?.ratio ?? '1:1', Number(value)))}
       />
-      {isFreeShown ? (
+      {isFreeShown && (
         <>
           <div className="grid grid-cols-2 gap-3">
             <DraftNumber field="width" label={t('options.width')} range={limits.sidePx} step={limits.sideUnitPx} />
@@ -103,33 +104,35 @@ function SizeOptions() {
           </div>
           <p className="text-xs text-muted">{t('options.sizeHelpFree', { unit: limits.sideUnitPx, min: limits.sidePx.min, max: limits.sidePx.max })}</p>
         </>
-      ) : (
+      )}
+      {Number.isFinite(size.width * size.height) && (
         <p className="text-xs text-muted">
           <span className="font-medium text-ink tabular-nums">
-            {width} × {height}
+            {size.width} × {size.height}
           </span>
           {' · '}
-          {t('options.sizeHelp', { width: Number(width) * UPSCALE, height: Number(height) * UPSCALE })}
-          {model?.bundled === true && Number(width) * Number(height) > CLEAREST_PX ** 2 && ` ${t('options.sizeHelpBundled', { side: CLEAREST_PX })}`}
+          {t('options.sizeHelp', { width: size.width * UPSCALE, height: size.height * UPSCALE })}
+          {model?.bundled === true && size.width * size.height > CLEAREST_PX ** 2 && ` ${t('options.sizeHelpBundled', { side: CLEAREST_PX })}`}
         </p>
       )}
     </div>
   );
 }
 
-/** The shape itself, drawn small, and its name for screen readers. */
+/** The shape as a small drawing with its name. */
 function RatioIcon({ ratio }: { ratio: Ratio }) {
   const [across = 1, down = 1] = ratio.split(':').map(Number);
   const longest = Math.max(across, down);
   return (
-    <>
-      <span
-        aria-hidden
-        className="rounded-[2px] border-[1.5px] border-current"
-        style={{ width: `${(across / longest) * 1.125}rem`, height: `${(down / longest) * 1.125}rem` }}
-      />
-      <span className="sr-only">{ratio}</span>
-    </>
+    <span className="flex flex-col items-center gap-0.5 py-1 text-xs">
+      <span aria-hidden className="flex size-4.5 items-center justify-center">
+        <span
+          className="rounded-[2px] border-[1.5px] border-current"
+          style={{ width: `${(across / longest) * 1.125}rem`, height: `${(down / longest) * 1.125}rem` }}
+        />
+      </span>
+      {ratio}
+    </span>
   );
 }
 
@@ -140,12 +143,15 @@ function SeedOption() {
   const lastSeed = useStudio((state) => state.lastSeed);
   const editDraft = useStudio((state) => state.editDraft);
   const checkOnLeave = useCheckOnLeave();
+  // the seed of the last image, so that it can be kept after a look at it
+  const fixedSeed = String(lastSeed ?? seed);
   return (
     <div className="grid grid-cols-[minmax(0,1fr)_auto] items-start gap-3">
       <NumberField
         label={t('options.seed')}
         help={t('options.seedHelp')}
-        value={seed}
+        value={seedMode === 'random' ? '' : seed}
+        placeholder={t('options.seedPlaceholder')}
         problem={problemText(t, problem)}
         range={limits.seed}
         onChange={(text) => editDraft({ seed: text, seedMode: 'fixed' })}
@@ -153,14 +159,14 @@ function SeedOption() {
       />
       <div className="flex items-center gap-1 pt-7">
         <IconButton label={t('options.seedRandom')} isOn={seedMode === 'random'} onClick={() => editDraft({ seedMode: 'random' })}>
-          <Dices size={18} aria-hidden />
+          <Dices size="1.125rem" aria-hidden />
         </IconButton>
-        <IconButton label={t('options.seedFixed')} isOn={seedMode === 'fixed'} onClick={() => editDraft({ seedMode: 'fixed' })}>
-          <Lock size={18} aria-hidden />
+        <IconButton label={t('options.seedFixed')} isOn={seedMode === 'fixed'} onClick={() => editDraft({ seedMode: 'fixed', seed: fixedSeed })}>
+          <Lock size="1.125rem" aria-hidden />
         </IconButton>
-        {lastSeed !== null && String(lastSeed) !== seed && (
+        {lastSeed !== null && (seedMode === 'random' || String(lastSeed) !== seed) && (
           <IconButton label={t('options.seedPrevious', { seed: lastSeed })} onClick={() => editDraft({ seed: String(lastSeed), seedMode: 'fixed' })}>
-            <Undo2 size={18} aria-hidden />
+            <Undo2 size="1.125rem" aria-hidden />
           </IconButton>
         )}
       </div>
@@ -168,7 +174,7 @@ function SeedOption() {
   );
 }
 
-/** The checkpoint that would run; undefined where none of the chosen type is installed, or before the server has told. */
+/** The checkpoint that would run; undefined if none of this type is installed or the server has not answered yet. */
 function useChosenModel(): Info['models'][number] | undefined {
   return useStudio(({ info, draft }) => info?.models.find((one) => one.model_type === draft.modelType && one.active));
 }
@@ -215,13 +221,13 @@ function ModelOption() {
   );
 }
 
-/** What an image of this size took here, or the last one of another size. */
+/** Measured time for an image of this size, otherwise for the last one of another size. */
 function MeasuredTime({ checkpoint, measured }: { checkpoint: string; measured: Info['queue']['measured'] }) {
   const { t, i18n } = useTranslation();
   const draft = useStudio((state) => state.draft);
   const ofModel = measured.filter((one) => one.checkpoint === checkpoint);
-  const sameSize = ofModel.filter((one) => one.width === Number(draft.width) && one.height === Number(draft.height));
-  const found = sameSize.find((one) => one.steps === Number(draft.steps)) ?? sameSize[0] ?? ofModel[0];
+  const sameSize = ofModel.filter((one) => one.width === numberOf(draft.width) && one.height === numberOf(draft.height));
+  const found = sameSize.find((one) => one.steps === numberOf(draft.steps)) ?? sameSize[0] ?? ofModel[0];
   if (found === undefined) return null;
   const seconds = new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 2 }).format((found.generate_ms + (found.upscale_ms ?? 0)) / 1000);
   return <> · {t('model.measured', { seconds, width: found.width, height: found.height, steps: found.steps })}</>;

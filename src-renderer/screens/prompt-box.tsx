@@ -5,20 +5,22 @@ import { Button, IconButton } from '../components/button.tsx';
 import { Field } from '../components/field.tsx';
 import { MarkedTextarea } from '../components/marked-textarea.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
+import { usePromptUndo } from '../components/use-prompt-undo.ts';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { problemText } from '../i18n/problem-text.ts';
-import { cutOf } from '../store/tokens-slice.ts';
+import { numberOf } from '../store/draft.ts';
+import { cutOf } from '../store/prompt-cut.ts';
 import { StyleChips } from './style-chips.tsx';
 
 const COUNT_DELAY_MS = 150;
 
-/** The prompt and the button that makes it an image. */
+/** The prompt and the Make button. */
 export function PromptBox() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
-  const count = useStudio((state) => Number(state.draft.count));
+  const count = useStudio((state) => numberOf(state.draft.count));
   const problem = useStudio((state) => state.problems.prompt);
-  const editDraft = useStudio((state) => state.editDraft);
+  const typePrompt = useStudio((state) => state.typePrompt);
   const checkOnLeave = useCheckOnLeave();
   const make = useStudio((state) => state.make);
   const isConnected = useStudio((state) => state.connection.state === 'open');
@@ -27,6 +29,7 @@ export function PromptBox() {
   const box = useRef<HTMLTextAreaElement>(null);
   const tokensId = useId();
   const cutAt = useStudio((state) => cutOf(state.draft.prompt, state.tokens));
+  usePromptUndo(box);
 
   const send = () => {
     if (!make()) box.current?.focus();
@@ -54,7 +57,7 @@ export function PromptBox() {
             onBlur={checkOnLeave}
             onChange={(event) => {
               recall.reset();
-              editDraft({ prompt: event.target.value });
+              typePrompt(event.target.value);
             }}
             onKeyDown={(event) => {
               if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
@@ -68,7 +71,7 @@ export function PromptBox() {
       <TokenCount id={tokensId} cutAt={cutAt} />
       <StyleChips />
       <Button type="submit" tone="primary" className="min-h-11 text-base">
-        <Sparkles size={18} aria-hidden />
+        <Sparkles size="1.125rem" aria-hidden />
         {isSending && isConnected ? t('make.sending') : count > 1 ? t('make.many', { count }) : t('make.one')}
       </Button>
       <Templates />
@@ -77,7 +80,7 @@ export function PromptBox() {
   );
 }
 
-/** How much of what the model reads at most is written, and what to do about the rest. */
+/** The prompt's tokens out of the model's limit, with a way to remove what is over it. */
 function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
@@ -86,7 +89,7 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
   const tokens = useStudio((state) => state.tokens);
   const countTokens = useStudio((state) => state.countTokens);
   const editDraft = useStudio((state) => state.editDraft);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another prompt, another model or a server that is back is a reason to count
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a different prompt, another model or a new connection needs a new count
   useEffect(() => {
     if (!isConnected) return;
     const timer = setTimeout(countTokens, COUNT_DELAY_MS);
@@ -104,7 +107,7 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
       )}
       {tokens !== null && prompt !== '' && (
         <span className={`ml-auto tabular-nums ${cutAt === null ? '' : 'font-medium text-danger'}`}>
-          {/* where no word is cut, what is over the limit is the end of the chat template around them */}
+          {/* if no word is cut, only the end of the chat template is over the limit */}
           {t('prompt.tokens', { count: tokens.cut_at === null ? Math.min(tokens.count, tokens.limit) : tokens.count, limit: tokens.limit })}
         </span>
       )}
@@ -112,7 +115,7 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
   );
 }
 
-/** Keeping a prompt, and taking one from an image file. */
+/** Saves the prompt as a template, or loads one from an image file. */
 function PromptTools() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
@@ -128,10 +131,10 @@ function PromptTools() {
         disabled={prompt.trim() === ''}
         onClick={() => (isSaved ? forgetTemplate(prompt) : saveTemplate())}
       >
-        <Bookmark size={16} aria-hidden {...(isSaved ? { fill: 'currentColor' } : {})} />
+        <Bookmark size="1rem" aria-hidden {...(isSaved ? { fill: 'currentColor' } : {})} />
       </IconButton>
       <IconButton className="size-7" label={t('prompt.fromFile')} onClick={() => file.current?.click()}>
-        <FileInput size={16} aria-hidden />
+        <FileInput size="1rem" aria-hidden />
       </IconButton>
       <input
         ref={file}
@@ -148,11 +151,11 @@ function PromptTools() {
   );
 }
 
-/** What was kept: a click fills the form with it, all but seed and count. */
+/** The saved templates; a click fills the form, except for seed and count. */
 function Templates() {
   const { t } = useTranslation();
   const templates = useStudio((state) => state.templates);
-  const { editDraft, forgetTemplate } = useStudioStore().getState();
+  const { replaceDraft, forgetTemplate } = useStudioStore().getState();
   if (templates.length === 0) return null;
   return (
     <details>
@@ -160,14 +163,14 @@ function Templates() {
       <ul className="flex max-h-48 flex-col overflow-y-auto">
         {templates.map((template) => (
           <li key={template.prompt} className="flex items-center rounded-sm hover:bg-hover">
-            <button type="button" className="min-w-0 flex-1 px-2 py-1.5 text-left text-sm" onClick={() => editDraft(template)}>
+            <button type="button" className="min-w-0 flex-1 px-2 py-1.5 text-left text-sm" onClick={() => replaceDraft(template)}>
               <span className="line-clamp-2 break-words">{template.prompt}</span>
               <span className="block text-xs text-muted tabular-nums">
                 {template.width} × {template.height} · {t('detail.steps')} {template.steps} · {template.modelType}
               </span>
             </button>
             <IconButton className="size-8" label={t('prompt.forgetTemplate', { prompt: template.prompt })} onClick={() => forgetTemplate(template.prompt)}>
-              <X size={14} aria-hidden />
+              <X size="0.875rem" aria-hidden />
             </IconButton>
           </li>
         ))}
@@ -176,7 +179,7 @@ function Templates() {
   );
 }
 
-/** Up and down through earlier prompts, from an empty box or while one of them stands in it unchanged. */
+/** Arrow up and down go through earlier prompts, from an empty box or while it shows one of them unchanged. */
 function usePromptRecall() {
   const store = useStudioStore();
   const [index, setIndex] = useState(-1);

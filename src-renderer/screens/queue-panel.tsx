@@ -1,67 +1,114 @@
 import { ChevronDown, ChevronUp, Pause, Play, TriangleAlert, X } from 'lucide-react';
 import { type DragEvent, type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { TextToImageParams } from '#shared/domain/job.ts';
 import { imageUrl } from '../client/http.ts';
 import { Button, IconButton } from '../components/button.tsx';
+import { ConfirmButton } from '../components/confirm-button.tsx';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { useStudio } from '../components/use-studio.ts';
 import { phaseText } from '../i18n/phase-text.ts';
 import { activeJobs, isCancellable, isOfWindow, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 
-const RECENT = 24;
-/** More rows than one can oversee help nobody; the rest is told in a number. */
-const SHOWN_ACTIVE = 40;
+const MAX_RECENT = 24;
+const MAX_ACTIVE = 40;
 
-/** What runs and waits, and what was made last. */
+/** Running and queued jobs, and the latest results. */
 export function QueuePanel() {
   const { t } = useTranslation();
   const jobs = useStudio((state) => state.jobs);
+  const requests = useStudio((state) => state.requests);
+  const isConnected = useStudio((state) => state.connection.state === 'open');
   const isPaused = useStudio((state) => state.info?.queue.paused ?? false);
-  const order = useStudio((state) => state.info?.queue.order);
+  const order = useStudio((state) => state.info?.queue.order) ?? noOrder;
   const changeQueue = useStudio((state) => state.changeQueue);
-  const cancelAll = useStudio((state) => state.cancelAll);
-  const active = useMemo(() => activeJobs(jobs, order ?? []), [jobs, order]);
-  const inWork = useStudio((state) => (state.info === null ? 0 : state.info.queue.waiting + state.info.queue.running));
-  const more = Math.max(active.length, inWork) - Math.min(active.length, SHOWN_ACTIVE);
-  const past = useMemo(() => pastJobs(jobs).slice(0, RECENT), [jobs]);
+  const active = useMemo(() => activeJobs(jobs, order), [jobs, order]);
+  const past = useMemo(() => pastJobs(jobs).filter(({ status }) => status !== 'cancelled'), [jobs]);
+  // the window may not know all jobs of a long queue
+  const unlisted = order.filter((id) => jobs[id] === undefined).length + Math.max(0, active.length - MAX_ACTIVE);
+  const unsent = isConnected ? [] : Object.entries(requests);
+  const isEmpty = active.length === 0 && past.length === 0 && unsent.length === 0;
   return (
     <section aria-label={t('queue.label')} className="flex min-h-0 flex-col gap-3">
-      <div className="flex min-h-9 items-center gap-1">
+      <div className="flex min-h-9 flex-wrap items-center gap-1">
         <h2 className="mr-auto text-sm font-semibold">{t('queue.label')}</h2>
-        {(active.length > 1 || inWork > 1) && (
-          <Button tone="quiet" className="text-muted" onClick={cancelAll}>
-            {t('queue.clear')}
-          </Button>
-        )}
+        <CancelButtons active={active} />
         <IconButton
           label={isPaused ? t('queue.resume') : t('queue.pause')}
           isOn={isPaused}
           onClick={() => changeQueue({ action: isPaused ? 'resume' : 'pause' })}
         >
-          {isPaused ? <Play size={18} aria-hidden /> : <Pause size={18} aria-hidden />}
+          {isPaused ? <Play size="1.125rem" aria-hidden /> : <Pause size="1.125rem" aria-hidden />}
         </IconButton>
       </div>
       {isPaused && <p className="rounded-md bg-accent-soft px-3 py-2 text-xs">{t('queue.paused')}</p>}
-      {active.length === 0 && past.length === 0 && <p className="text-sm text-muted">{t('queue.empty')}</p>}
+      {isEmpty && <p className="text-sm text-muted">{t('queue.empty')}</p>}
       <ul className="flex flex-col gap-1">
+        {unsent.map(([requestId, params]) => (
+          <UnsentRow key={requestId} requestId={requestId} params={params} />
+        ))}
         {active
-          .slice(0, SHOWN_ACTIVE)
-          .map((job) => (job.status === 'pending' ? <WaitingRow key={job.id} job={job} order={order ?? []} /> : <ActiveRow key={job.id} job={job} />))}
+          .slice(0, MAX_ACTIVE)
+          .map((job) => (job.status === 'pending' ? <WaitingRow key={job.id} job={job} order={order} /> : <ActiveRow key={job.id} job={job} />))}
       </ul>
-      {more > 0 && <p className="text-xs text-muted">{t('queue.more', { count: more })}</p>}
-      {past.length > 0 && (
-        <>
-          <h3 className="text-xs font-medium text-muted">{t('queue.recent')}</h3>
-          <ul className="grid grid-cols-[repeat(auto-fill,minmax(4.5rem,1fr))] gap-1.5">
-            {past.map((job) => (
-              <PastTile key={job.id} job={job} />
-            ))}
-          </ul>
-        </>
-      )}
+      {unlisted > 0 && <p className="text-xs text-muted">{t('queue.more', { count: unlisted })}</p>}
+      <RecentImages past={past.slice(0, MAX_RECENT)} />
     </section>
   );
+}
+
+const noOrder: readonly string[] = [];
+
+/** Cancels this browser's jobs; the jobs of other clients are a second, confirmed choice. */
+function CancelButtons({ active }: { active: readonly Job[] }) {
+  const { t } = useTranslation();
+  const isMine = useIsMine();
+  const cancelMine = useStudio((state) => state.cancelMine);
+  const cancelEverything = useStudio((state) => state.cancelEverything);
+  const waiting = useStudio((state) => state.info?.queue.waiting ?? 0);
+  const mine = active.filter((job) => isCancellable(job) && isMine(job));
+  const myWaiting = mine.filter(({ status }) => status === 'pending').length;
+  const othersWait = waiting > myWaiting;
+  return (
+    <>
+      {mine.length > 1 && (
+        <Button tone="quiet" className="text-muted" onClick={cancelMine}>
+          {t(othersWait ? 'queue.clearMine' : 'queue.clear')}
+        </Button>
+      )}
+      {othersWait && <ConfirmButton label={t('queue.clearEverything')} question={t('queue.clearEverythingSure')} onConfirm={cancelEverything} />}
+    </>
+  );
+}
+
+function useIsMine(): (job: Job) => boolean {
+  const clientId = useStudio((state) => state.clientId);
+  return (job) => job.clients.includes(clientId);
+}
+
+/** A request that waits for the connection. */
+function UnsentRow({ requestId, params }: { requestId: string; params: TextToImageParams }) {
+  const { t } = useTranslation();
+  const withdraw = useStudio((state) => state.withdrawRequest);
+  return (
+    <li className="flex items-center gap-2 rounded-md p-1.5 pr-0.5">
+      <div className="min-w-0 flex-1">
+        <p className="line-clamp-1 text-sm break-all">{params.prompt}</p>
+        <p className="truncate text-xs text-muted">
+          {t('queue.notSent')} · <Details params={params} />
+        </p>
+      </div>
+      <IconButton label={t('queue.cancelOne', { prompt: params.prompt })} onClick={() => withdraw(requestId)}>
+        <X size="1rem" aria-hidden />
+      </IconButton>
+    </li>
+  );
+}
+
+function Details({ params }: { params: TextToImageParams }) {
+  const { t } = useTranslation();
+  return <span className="tabular-nums">{t('queue.details', { width: params.width, height: params.height, seed: params.seed })}</span>;
 }
 
 function ActiveRow({ job }: { job: Job }) {
@@ -79,7 +126,7 @@ function ActiveRow({ job }: { job: Job }) {
 
 const DRAGGED_JOB = 'application/x-zimage-job';
 
-/** A waiting job can be put elsewhere in the queue: by dragging it onto another one, or with its two buttons. */
+/** A queued job. It can be moved by dragging it onto another one, with its buttons, or with Alt and the arrow keys. */
 function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
   const { t } = useTranslation();
   const changeQueue = useStudio((state) => state.changeQueue);
@@ -109,12 +156,13 @@ function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
       }}
     >
       <Row job={job} words={phaseText(t, job, overallProgress(job))}>
-        <div className="relative -ml-1.5 flex h-0 items-center opacity-0 group-focus-within:h-6 group-focus-within:opacity-100 group-hover:h-6 group-hover:opacity-100">
-          <IconButton className="size-6" label={t('queue.moveUp', { prompt })} disabled={place <= 0} onClick={moveUp}>
-            <ChevronUp size={16} aria-hidden />
+        {/* over the thumbnail, so the rows below stay where they are */}
+        <div className="absolute inset-y-1.5 left-1.5 flex w-11 flex-col items-center justify-center rounded-sm bg-surface/90 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100">
+          <IconButton className="h-5.5 w-9" label={t('queue.moveUp', { prompt })} disabled={place <= 0} onClick={moveUp}>
+            <ChevronUp size="1rem" aria-hidden />
           </IconButton>
-          <IconButton className="size-6" label={t('queue.moveDown', { prompt })} disabled={place === -1 || place === order.length - 1} onClick={moveDown}>
-            <ChevronDown size={16} aria-hidden />
+          <IconButton className="h-5.5 w-9" label={t('queue.moveDown', { prompt })} disabled={place === -1 || place === order.length - 1} onClick={moveDown}>
+            <ChevronDown size="1rem" aria-hidden />
           </IconButton>
         </div>
       </Row>
@@ -122,14 +170,14 @@ function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
   );
 }
 
-/** What all jobs that are not over look like; `children` stand under the words. */
+/** The common parts of an unfinished job; `children` follow the text. */
 function Row({ job, words, children }: { job: Job; words: string; children: ReactNode }) {
   const { t } = useTranslation();
   const isSelected = useStudio((state) => state.selectedId === job.id);
   const select = useStudio((state) => state.select);
   const cancel = useStudio((state) => state.cancel);
   const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
-  const script = isOfWindow(job) ? null : job.client;
+  const script = isOfWindow(job) ? null : job.clients[0];
   return (
     <div className={`group relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
       <Thumbnail job={job} />
@@ -143,14 +191,20 @@ function Row({ job, words, children }: { job: Job; words: string; children: Reac
           {prompt}
         </button>
         <p className="truncate text-xs text-muted">
-          {words}
-          {script !== null && ` · ${t('queue.byClient', { client: script })}`}
+          <span>{words}</span>
+          {job.params !== null && (
+            <>
+              {' · '}
+              <Details params={job.params} />
+            </>
+          )}
+          {script != null && ` · ${t('queue.byClient', { client: script })}`}
         </p>
         {children}
       </div>
       {isCancellable(job) && (
         <IconButton className="relative" label={t('queue.cancelOne', { prompt })} onClick={() => cancel(job.id)}>
-          <X size={16} aria-hidden />
+          <X size="1rem" aria-hidden />
         </IconButton>
       )}
     </div>
@@ -161,6 +215,21 @@ function Thumbnail({ job }: { job: Job }) {
   const src = job.filename === null ? job.preview : imageUrl(job.filename, 128);
   return (
     <div className="size-11 shrink-0 overflow-hidden rounded-sm bg-sunken">{src !== null && <img src={src} alt="" className="size-full object-cover" />}</div>
+  );
+}
+
+function RecentImages({ past }: { past: readonly Job[] }) {
+  const { t } = useTranslation();
+  if (past.length === 0) return null;
+  return (
+    <>
+      <h3 className="text-xs font-medium text-muted">{t('queue.recent')}</h3>
+      <ul className="grid grid-cols-[repeat(auto-fill,minmax(4.5rem,1fr))] gap-1.5">
+        {past.map((job) => (
+          <PastTile key={job.id} job={job} />
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -181,10 +250,8 @@ function PastTile({ job }: { job: Job }) {
       >
         {job.filename !== null ? (
           <img src={imageUrl(job.filename, 256)} alt="" loading="lazy" className="size-full object-cover" />
-        ) : job.status === 'failed' ? (
-          <TriangleAlert size={18} aria-hidden className="text-danger" />
         ) : (
-          <X size={18} aria-hidden />
+          <TriangleAlert size="1.125rem" aria-hidden className="text-danger" />
         )}
       </button>
     </li>

@@ -1,13 +1,13 @@
 import type { Range } from '@tanstack/react-virtual';
 
-/** What a strong flick moves while one slow frame is drawn. */
+/** Rows that a strong flick passes during one slow frame. */
 const AHEAD = 6;
-/** What the first frame of a flick the other way needs. */
+/** Rows that the first frame of a flick in the other direction needs. */
 const BEHIND = 3;
-/** After a jump, where no row stays: the sooner those in view are there. */
+/** After a jump no row is reused; few rows make the visible ones appear sooner. */
 const AROUND = 1;
 
-/** Which rows of a list shall exist: those in view, more of those that scrolling goes to, and fewer of those that it leaves. */
+/** The rows of a list to render: the visible ones, more in the direction of scrolling, and fewer behind it. */
 export function createRowsAhead(): (view: Pick<Range, 'startIndex' | 'endIndex' | 'count'>) => number[] {
   let startBefore = 0;
   return ({ startIndex, endIndex, count }) => {

@@ -5,7 +5,7 @@ export interface Scene {
   subject: string;
 }
 
-/** A scene in four colours: sky, ground, sun or moon, and the subject. An image of what an example will be about, so its colours are not the theme's. */
+/** A scene in four colours: sky, ground, sun or moon, and the subject. It depicts an example, so its colours are not the theme's. */
 export function SceneIcon({ scene }: { scene: Scene }) {
   return (
     <svg viewBox="0 0 40 40" aria-hidden className="size-12 shrink-0 rounded-md">

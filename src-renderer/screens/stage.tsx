@@ -14,7 +14,7 @@ import { isCancellable, isOver, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { Examples } from './examples.tsx';
 
-/** The image on show, from its first preview to its upscaled image, always in the same frame. */
+/** The selected job, from its first preview to the upscaled image, always in the same frame. */
 export function Stage() {
   const { t } = useTranslation();
   const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
@@ -24,7 +24,8 @@ export function Stage() {
   return (
     <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
       <div className="min-h-0 flex-1">{job === undefined ? <div className="h-full rounded-lg bg-sunken" /> : <StageImage job={job} />}</div>
-      <div className="flex min-h-24 flex-col justify-center gap-2">
+      {/* on a phone progress and Cancel are above the image, where they are visible; the height is that of the tallest content */}
+      <div className={`flex min-h-28 flex-col justify-center gap-2 ${job !== undefined && !isOver(job) ? 'max-wide:order-first' : ''}`}>
         {job !== undefined && (
           <>
             <Caption job={job} />
@@ -36,7 +37,7 @@ export function Stage() {
   );
 }
 
-/** Left and right go to the image made after and before the one on the stage, wherever the focus is that does not use these keys itself. */
+/** The left and right arrow keys show the next and previous image, unless the focused element uses these keys itself. */
 function useArrowKeys(): void {
   const store = useStudioStore();
   useEffect(() => {
@@ -63,7 +64,7 @@ function StageImage({ job }: { job: Job }) {
   if (job.failure !== null) {
     return (
       <Message>
-        <TriangleAlert size={28} aria-hidden className="text-danger" />
+        <TriangleAlert size="1.75rem" aria-hidden className="text-danger" />
         <p className="font-medium text-ink">{t('stage.failed')}</p>
         <p className="max-w-prose text-center text-balance">{errorText(t, job.failure)}</p>
       </Message>
@@ -80,7 +81,7 @@ function Message({ children }: { children: ReactNode }) {
   return <div className="flex h-full flex-col items-center justify-center gap-2 rounded-lg bg-sunken p-6 text-muted">{children}</div>;
 }
 
-/** The frame of an image that does not exist yet, with what can be seen of it so far. */
+/** The frame of an unfinished image, with its latest preview. */
 function Forming({ job }: { job: Job }) {
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const shape = job.params ?? { width: 1, height: 1 };
@@ -121,7 +122,7 @@ function Caption({ job }: { job: Job }) {
   );
 }
 
-/** Under the image: how far it is, or what can be done with it. */
+/** Progress of the job, or the actions for its image. */
 function Below({ job }: { job: Job }) {
   const { t } = useTranslation();
   const cancel = useStudio((state) => state.cancel);
@@ -150,7 +151,7 @@ function Below({ job }: { job: Job }) {
         </div>
         {isCancellable(job) && (
           <Button onClick={() => cancel(job.id)}>
-            <X size={16} aria-hidden />
+            <X size="1rem" aria-hidden />
             {t('stage.cancel')}
           </Button>
         )}

@@ -10,7 +10,7 @@ const names = ['digitalArt', 'watercolor', 'pixelArt', 'pencil'] as const satisf
 const chipClass =
   'inline-flex min-h-7 items-center rounded-full border border-line text-xs text-muted transition-colors hover:border-control hover:text-ink has-aria-pressed:border-accent has-aria-pressed:bg-accent-soft has-aria-pressed:text-accent';
 
-/** Styles that the models know, and one's own; one click writes it at the prompt's end, another takes it away. */
+/** Styles that the models know and the user's own; a click adds or removes one at the end of the prompt. */
 export function StyleChips() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
@@ -39,7 +39,7 @@ export function StyleChips() {
               className="mr-0.5 -ml-1.5 inline-flex size-6 items-center justify-center rounded-full"
               onClick={() => forgetStyle(style)}
             >
-              <X size={12} aria-hidden />
+              <X size="0.75rem" aria-hidden />
             </button>
           )}
         </span>
@@ -49,7 +49,7 @@ export function StyleChips() {
   );
 }
 
-/** Opens a small field for a style of one's own. */
+/** Opens a field for a style of the user's own. */
 function NewStyle() {
   const { t } = useTranslation();
   const addStyle = useStudio((state) => state.addStyle);
@@ -57,7 +57,7 @@ function NewStyle() {
   if (words === null) {
     return (
       <button type="button" aria-label={t('prompt.newStyle')} title={t('prompt.newStyle')} className={`${chipClass} px-2`} onClick={() => setWords('')}>
-        <Plus size={14} aria-hidden />
+        <Plus size="0.875rem" aria-hidden />
       </button>
     );
   }
@@ -67,7 +67,7 @@ function NewStyle() {
   };
   return (
     <input
-      // biome-ignore lint/a11y/noAutofocus: the field opens because somebody asked for it
+      // biome-ignore lint/a11y/noAutofocus: the user has just opened this field
       autoFocus
       aria-label={t('prompt.newStyle')}
       placeholder={t('prompt.newStyle')}
@@ -75,7 +75,10 @@ function NewStyle() {
       className="min-h-7 w-40 rounded-full border border-control bg-surface px-2 text-xs"
       value={words}
       onChange={(event) => setWords(event.target.value)}
-      onBlur={done}
+      // leaving the field neither saves a half-typed style nor loses it
+      onBlur={() => {
+        if (words.trim() === '') setWords(null);
+      }}
       onKeyDown={(event) => {
         if (event.key === 'Escape') setWords(null);
         if (event.key !== 'Enter') return;

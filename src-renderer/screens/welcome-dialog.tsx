@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { imageUrl } from '../client/http.ts';
 import { Button } from '../components/button.tsx';
 import { useBytes } from '../components/bytes.tsx';
 import { Fact, Facts } from '../components/facts.tsx';
@@ -16,7 +17,7 @@ import { providerText } from './settings/machine-section.tsx';
 import { ModelRow } from './settings/models-section.tsx';
 import { FolderSetting } from './settings/storage-section.tsx';
 
-/** The first run on one page: language, where images go, what the machine can do, and which model. Closing it in any way is an answer too. */
+/** Setup on one page: language, image folder, this computer, and models. Closing it keeps the defaults. */
 export function WelcomeDialog() {
   const { t } = useTranslation();
   const close = useStudio((state) => state.closeWelcome);
@@ -42,9 +43,6 @@ export function WelcomeDialog() {
         <Machine />
         <Model />
         <div className="sticky -bottom-6 -mx-6 -mb-6 flex justify-end gap-2 border-t border-line bg-surface px-6 py-4">
-          <Button tone="quiet" onClick={() => dialog.current?.close()}>
-            {t('welcome.skip')}
-          </Button>
           <Button tone="primary" onClick={() => dialog.current?.close()}>
             {t('welcome.start')}
           </Button>
@@ -92,9 +90,9 @@ function Folder() {
   return <Part title={t('welcome.folder')}>{settings === null ? <KeyNeeded /> : <FolderSetting settings={settings} />}</Part>;
 }
 
-/** Device, memory and disk as the server has them, and the seconds that one small image took. */
+/** Device, memory and disk of the server, and a speed test. */
 function Machine() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const devices = useStudio((state) => state.devices);
   const refreshDevices = useStudio((state) => state.refreshDevices);
   useEffect(() => refreshDevices(false), [refreshDevices]);
@@ -107,7 +105,10 @@ function Machine() {
       <Facts>
         <Fact name={t('machine.device')}>
           {providerText(t, engine.device)}
-          {i18n.language === 'en' && <span className="text-muted"> · {engine.device_reason}</span>}
+          <span className="text-muted" lang="en">
+            {' '}
+            · {engine.device_reason}
+          </span>
         </Fact>
         {devices?.gpus.map(({ name, driver }) => (
           <Fact key={name} name={t('welcome.gpu')}>
@@ -128,7 +129,7 @@ function Machine() {
   );
 }
 
-/** Makes a small image and tells how long it took, measured by the server. */
+/** Makes a small image, shows it, and shows the time that the server measured. */
 function Trial() {
   const { t, i18n } = useTranslation();
   const start = useStudio((state) => state.startTrial);
@@ -147,9 +148,16 @@ function Trial() {
         </p>
       )}
       {isRunning && <TrialProgress />}
+      {job?.filename != null && (
+        <img
+          src={imageUrl(job.upscaledFilename ?? job.filename, 512)}
+          alt={t('view.alt', { prompt: job.params?.prompt ?? '' })}
+          className="size-40 rounded-md object-cover"
+        />
+      )}
       {job?.failure != null && <p className="font-medium text-danger">{errorText(t, job.failure)}</p>}
       {!isRunning && (
-        <Button className="self-start py-1.5 text-left whitespace-normal!" onClick={() => start(t('welcome.prompt'))}>
+        <Button className="self-start py-1.5 text-left whitespace-normal!" onClick={() => start(t('example.sailboat'))}>
           {t(measured === undefined ? 'welcome.measure' : 'welcome.measureAgain')}
         </Button>
       )}
@@ -171,7 +179,7 @@ function TrialProgress() {
   );
 }
 
-/** Go on with what came with the program, or install another one: what is not there yet is downloaded while the window is used. */
+/** The models to choose from. A download continues while the window is used. */
 function Model() {
   const { t } = useTranslation();
   const models = useStudio((state) => state.models);

@@ -1,25 +1,9 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
+import type { DesktopSlice, StudioDeps, StudioState } from './state.ts';
 
-export interface DesktopSlice {
-  /** True in the desktop window, false in a browser. */
-  isDesktop: boolean;
-  /** What the tray, the start and notifications do; null in a browser and until the main process has told. */
-  desktopSettings: DesktopSettings | null;
-  refreshDesktopSettings(): void;
-  changeDesktopSettings(change: Partial<DesktopSettings>): void;
-  /** How far an update of the program is; null in a browser and until the main process has told. */
-  update: UpdateState | null;
-  askUpdate(call: UpdateCall): void;
-  showInFolder(filename: string): void;
-  /** Opens the system's folder chooser; null when nothing was chosen. */
-  chooseFolder(): Promise<string | null>;
-  /** Does what a menu item, a link, a dropped file or a clicked notification asks for. */
-  runCommand(command: DesktopCommand): void;
-}
+type Needs = DesktopSlice & Pick<StudioState, 'notify' | 'show' | 'fill' | 'reuseFile' | 'openJob'>;
 
-export function createDesktopSlice({ desktop }: StudioDeps): StateCreator<StudioState, [], [], DesktopSlice> {
+export function createDesktopSlice({ desktop }: Pick<StudioDeps, 'desktop'>): StateCreator<Needs, [], [], DesktopSlice> {
   return (set, get) => {
     function notifyRefusal(thrown: unknown): null {
       get().notify({ tone: 'error', code: 'desktop', message: thrown instanceof Error ? thrown.message : String(thrown) });

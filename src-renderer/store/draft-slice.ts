@@ -1,45 +1,45 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
-import type { TextToImageParams } from '#shared/domain/job.ts';
-import type { Upload } from '#shared/protocol/http.ts';
 import { recipeOf } from '../client/image-recipe.ts';
 import { readStored, writeStored } from '../client/stored.ts';
-import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, type Problems, seedsFrom } from './draft.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
+import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, seedsFrom } from './draft.ts';
+import { createDraftHistory } from './draft-history.ts';
+import type { DraftSlice, StudioDeps, StudioState } from './state.ts';
 
 const DRAFT_KEY = 'zimage.draft';
 export const PROMPTS_KEY = 'zimage.prompts';
-const KEPT_PROMPTS = 100;
+const MAX_PROMPTS = 100;
 
-export interface DraftSlice {
-  draft: Draft;
-  problems: Problems;
-  /** Prompts that were made, newest first, each once. */
-  prompts: readonly string[];
-  /** The seed of the last image asked for, to go back to. */
-  lastSeed: number | null;
-  /** Changes fields; what was wrong with them is forgotten until the next check. */
-  editDraft(change: Partial<Draft>): void;
-  /** Checks what was typed so far, so that a wrong value is told at its field before anything is sent. */
-  checkFields(): void;
-  /** Takes over the prompts that another window of this browser has made. */
-  reloadPrompts(): void;
-  /** Fills the form with a recipe, or with as much of one as is known. */
-  reuse(params: Partial<TextToImageParams>): void;
-  /** Writes values into the form as if they were typed, and checks them: from a link, by the names of the contract. */
-  fill(params: Readonly<Record<string, string | number>>): void;
-  /** Fills the form with the recipe in an image file, or tells that there is none. */
-  reuseFile(image: Blob): void;
-  /** What one of the server's image files tells of itself; null, and told, where it cannot be read. */
-  readFile(filename: string): Promise<Upload | null>;
-  /** Sends the jobs of the form; false, with `problems` filled in, where a field is wrong. */
-  make(): boolean;
-}
+type Needs = DraftSlice & Pick<StudioState, 'show' | 'notify' | 'notifyFailure' | 'submit'>;
 
-export function createDraftSlice({ storage, windowStorage, http, randomSeed }: StudioDeps): StateCreator<StudioState, [], [], DraftSlice> {
+export function createDraftSlice({
+  storage,
+  windowStorage,
+  http,
+  randomSeed,
+  now,
+}: Pick<StudioDeps, 'storage' | 'windowStorage' | 'http' | 'randomSeed' | 'now'>): StateCreator<Needs, [], [], DraftSlice> {
   const storedPrompts = () => readStored(storage, PROMPTS_KEY, z.array(z.string()), []);
+  const history = createDraftHistory(now);
 
   return (set, get) => {
+    function write(change: Partial<Draft>): void {
+      const draft = { ...get().draft, ...change };
+      const problems = { ...get().problems };
+      for (const field of Object.keys(change)) if (field in problems) delete problems[field as keyof typeof problems];
+      set({ draft, problems });
+      // after a reload this window gets its own draft back; a new window starts from the latest of all windows
+      writeStored(windowStorage, DRAFT_KEY, draft);
+      writeStored(storage, DRAFT_KEY, draft);
+    }
+
+    function rememberPrompt(prompt: string): void {
+      if (prompt.trim() === '') return;
+      const prompts = [prompt, ...get().prompts.filter((known) => known !== prompt)].slice(0, MAX_PROMPTS);
+      set({ prompts });
+      writeStored(storage, PROMPTS_KEY, prompts);
+    }
+
     return {
       draft: readStored(windowStorage, DRAFT_KEY, draftSchema, readStored(storage, DRAFT_KEY, draftSchema, firstDraft)),
       problems: {},
@@ -47,19 +47,40 @@ export function createDraftSlice({ storage, windowStorage, http, randomSeed }: S
       lastSeed: null,
 
       editDraft(change) {
-        const draft = { ...get().draft, ...change };
-        const problems = { ...get().problems };
-        for (const field of Object.keys(change)) if (field in problems) delete problems[field as keyof Problems];
-        set({ draft, problems });
-        // this window's own comes first after a reload; a new window begins with the latest of all
-        writeStored(windowStorage, DRAFT_KEY, draft);
-        writeStored(storage, DRAFT_KEY, draft);
+        if (change.prompt !== undefined) history.add(get().draft, change);
+        write(change);
+      },
+
+      typePrompt(prompt) {
+        history.addTyping(get().draft, { prompt });
+        write({ prompt });
+      },
+
+      replaceDraft(change) {
+        const { draft } = get();
+        history.add(draft, change);
+        write(change);
+        if (change.prompt === undefined || change.prompt === draft.prompt || draft.prompt.trim() === '') return;
+        rememberPrompt(draft.prompt);
+        get().notify({ tone: 'undo', text: 'draftReplaced', count: 1, undo: () => get().replaceDraft(draft) });
+      },
+
+      undoDraft() {
+        const change = history.undo(get().draft);
+        if (change !== null) write(change);
+        return change !== null;
+      },
+
+      redoDraft() {
+        const change = history.redo(get().draft);
+        if (change !== null) write(change);
+        return change !== null;
       },
 
       checkFields() {
         const checked = checkDraft(get().draft);
         const problems = checked.ok ? {} : checked.problems;
-        // that nothing is written yet is told when it is sent, not while somebody fills in the rest; once told it stays until something is written
+        // an empty prompt is reported when the form is sent, not while other fields are filled in; once reported it stays until text is typed
         if (problems.prompt?.kind === 'promptEmpty' && get().problems.prompt?.kind !== 'promptEmpty') delete problems.prompt;
         set({ problems });
       },
@@ -69,11 +90,11 @@ export function createDraftSlice({ storage, windowStorage, http, randomSeed }: S
       },
 
       reuse(params) {
-        get().editDraft(draftFromParams(params));
+        get().replaceDraft(draftFromParams(params));
       },
 
       fill(params) {
-        get().editDraft(draftFromTyped(params));
+        get().replaceDraft(draftFromTyped(params));
         get().show('make');
         get().checkFields();
       },
@@ -98,17 +119,16 @@ export function createDraftSlice({ storage, windowStorage, http, randomSeed }: S
       },
 
       make() {
-        const { draft, prompts } = get();
+        const { draft } = get();
         const checked = checkDraft(draft);
         if (!checked.ok) {
           set({ problems: checked.problems });
           return false;
         }
         const firstSeed = draft.seedMode === 'random' ? randomSeed() : checked.params.seed;
-        const kept = [draft.prompt, ...prompts.filter((prompt) => prompt !== draft.prompt)].slice(0, KEPT_PROMPTS);
-        set({ problems: {}, prompts: kept, lastSeed: firstSeed });
-        writeStored(storage, PROMPTS_KEY, kept);
-        get().editDraft({ seed: String(firstSeed) });
+        set({ problems: {}, lastSeed: firstSeed });
+        rememberPrompt(draft.prompt);
+        write({ seed: String(firstSeed) });
         get().submit(seedsFrom(firstSeed, checked.count).map((seed) => ({ ...checked.params, seed })));
         return true;
       },

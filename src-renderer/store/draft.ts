@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX, textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { plainNumber } from './plain-number.ts';
 
-/** What stands in the form. Numbers are kept as typed, so that a wrong one can be shown and explained. */
+/** The contents of the form. Numbers are kept as typed, so an invalid one stays visible and can be explained. */
 export const draftSchema = z.object({
   prompt: z.string(),
   width: z.string(),
@@ -16,7 +17,7 @@ export const draftSchema = z.object({
 });
 export type Draft = z.infer<typeof draftSchema>;
 
-/** The first image is 256 x 256: the bundled checkpoint draws its subjects most clearly at that size. */
+/** 256 x 256 is the size at which the bundled checkpoint draws its subjects most clearly. */
 export const firstDraft: Draft = {
   prompt: '',
   width: '256',
@@ -36,7 +37,7 @@ export interface NumberRange {
 
 const { shape } = textToImageParamsSchema;
 
-/** The contract's limits, read off its schema. */
+/** The contract's limits, taken from its schema. */
 export const limits = {
   promptCharacters: shape.prompt.maxLength ?? Number.POSITIVE_INFINITY,
   sidePx: rangeOf(shape.width.unwrap()),
@@ -48,14 +49,14 @@ export const limits = {
   count: { min: 1, max: 16 },
 };
 
-/** The limits that a schema sets; infinite where it sets none. */
+/** The limits of a schema; infinite if it has none. */
 export function rangeOf(schema: { minValue: number | null; maxValue: number | null }): NumberRange {
   return { min: schema.minValue ?? Number.NEGATIVE_INFINITY, max: schema.maxValue ?? Number.POSITIVE_INFINITY };
 }
 
 export type DraftField = 'prompt' | 'width' | 'height' | 'steps' | 'guidanceScale' | 'seed' | 'count';
 
-/** Why a field cannot be sent; each has a sentence in every language. */
+/** Why a field is invalid; each language has a message for it. */
 export type Problem =
   | { kind: 'promptEmpty' }
   | { kind: 'promptLong'; max: number; length: number }
@@ -66,7 +67,7 @@ export type Problem =
 
 export type Problems = Partial<Record<DraftField, Problem>>;
 
-/** The values to send, or what is wrong with each field. */
+/** The values to send, or the problem of each invalid field. */
 export type CheckedDraft = { ok: true; params: TextToImageParams; count: number } | { ok: false; problems: Problems };
 
 export function checkDraft(draft: Draft): CheckedDraft {
@@ -86,8 +87,8 @@ export function checkDraft(draft: Draft): CheckedDraft {
   note('guidanceScale', decimalProblem(draft.guidanceScale, limits.guidanceScale));
   if (draft.seedMode === 'fixed') note('seed', wholeProblem(draft.seed, limits.seed));
 
-  const width = Number(draft.width);
-  const height = Number(draft.height);
+  const width = numberOf(draft.width);
+  const height = numberOf(draft.height);
   if (!problems.width && !problems.height && width * height > limits.pixels) note('width', { kind: 'tooManyPixels', max: limits.pixels });
   if (Object.keys(problems).length > 0) return { ok: false, problems };
 
@@ -95,34 +96,40 @@ export function checkDraft(draft: Draft): CheckedDraft {
     prompt: draft.prompt,
     width,
     height,
-    steps: Number(draft.steps),
-    guidance_scale: Number(draft.guidanceScale),
-    seed: draft.seedMode === 'fixed' ? Number(draft.seed) : 0,
+    steps: numberOf(draft.steps),
+    guidance_scale: numberOf(draft.guidanceScale),
+    seed: draft.seedMode === 'fixed' ? numberOf(draft.seed) : 0,
     model_type: draft.modelType,
   };
-  return { ok: true, params, count: Number(draft.count) };
+  return { ok: true, params, count: numberOf(draft.count) };
+}
+
+/** NaN for anything but a plain decimal number. */
+export function numberOf(text: string): number {
+  const plain = plainNumber(text);
+  return /^\d+(\.\d+)?$/.test(plain) ? Number(plain) : Number.NaN;
 }
 
 function wholeProblem(text: string, range: NumberRange): Problem | null {
-  const value = Number(text);
-  return /^\d+$/.test(text.trim()) && value >= range.min && value <= range.max ? null : { kind: 'notWhole', ...range };
+  const value = numberOf(text);
+  return Number.isInteger(value) && value >= range.min && value <= range.max ? null : { kind: 'notWhole', ...range };
 }
 
 function decimalProblem(text: string, range: NumberRange): Problem | null {
-  const value = Number(text);
-  return /^\d+(\.\d+)?$/.test(text.trim()) && value >= range.min && value <= range.max ? null : { kind: 'notNumber', ...range };
+  const value = numberOf(text);
+  return value >= range.min && value <= range.max ? null : { kind: 'notNumber', ...range };
 }
 
 function sideProblem(text: string): Problem | null {
   const outside = wholeProblem(text, limits.sidePx);
   if (outside !== null) return outside;
-  const value = Number(text);
+  const value = numberOf(text);
   const unit = limits.sideUnitPx;
   const below = Math.floor(value / unit) * unit;
   return value === below ? null : { kind: 'notMultiple', unit, below, above: below + unit };
 }
 
-/** The form's fields for a known recipe; what the recipe leaves open keeps its value. Sides of other tools go to the nearest size that can be made. */
+/** The form's fields for known parameters; the other fields keep their values. Sides are rounded to the nearest allowed size. */
 export function draftFromParams(params: Partial<TextToImageParams>): Partial<Draft> {
   const { prompt, width, height, steps, guidance_scale, seed, model_type } = params;
   return {
@@ -137,7 +144,7 @@ export function draftFromParams(params: Partial<TextToImageParams>): Partial<Dra
   };
 }
 
-/** The form's fields for values that nobody has checked, named as in the contract; what is no field is left out. */
+/** The form's fields for unchecked values, named as in the contract; unknown names are ignored. */
 export function draftFromTyped(params: Readonly<Record<string, string | number>>): Partial<Draft> {
   const typed = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, String(value)]));
   const { prompt, width, height, steps, guidance_scale, seed } = typed;
@@ -157,7 +164,7 @@ function nearestSide(sidePx: number): number {
   return Math.min(limits.sidePx.max, Math.max(limits.sidePx.min, Math.round(sidePx / limits.sideUnitPx) * limits.sideUnitPx));
 }
 
-/** `count` seeds from `first` on; past the largest seed they go on at 0. */
+/** `count` consecutive seeds from `first`; the largest seed is followed by 0. */
 export function seedsFrom(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => (limits.seed.max - first >= index ? first + index : index - (limits.seed.max - first) - 1));
 }

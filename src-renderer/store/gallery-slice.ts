@@ -1,98 +1,117 @@
-import type { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
-import { jobQuerySchema } from '#shared/domain/job-record.ts';
-import type { Sizes } from '#shared/protocol/http.ts';
+import type { JobPage } from '#shared/domain/job-record.ts';
 import { readStored, writeStored } from '../client/stored.ts';
-import { anyDates, datesSchema, rangeOf } from './date-range.ts';
+import { anyDates, rangeOf } from './date-range.ts';
+import { galleryFilterSchema } from './gallery-filter.ts';
+import { createGallerySelection } from './gallery-selection.ts';
 import { type Job, jobFromRecord } from './jobs.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
-
-/** What the gallery shows; every part narrows. */
-const galleryFilterSchema = jobQuerySchema
-  .pick({ query: true, model: true, starred: true, deleted: true, client: true, width: true, height: true })
-  .extend({ dates: datesSchema.optional() });
-export type GalleryFilter = z.infer<typeof galleryFilterSchema>;
-
-/** Takes every narrowing away, but for whether the bin is shown. */
-export const everything = {
-  query: undefined,
-  model: undefined,
-  starred: undefined,
-  client: undefined,
-  dates: undefined,
-  width: undefined,
-  height: undefined,
-} satisfies GalleryFilter;
-
-export interface GallerySlice {
-  gallery: readonly Job[];
-  galleryFilter: GalleryFilter;
-  /** Cursor of the next page; null at the end. */
-  galleryNext: number | null;
-  galleryState: 'idle' | 'loading' | 'failed';
-  /** Images selection for an action on all of them. */
-  selection: ReadonlySet<string>;
-  /** Sizes that images of the gallery have, the most frequent first. */
-  gallerySizes: Sizes['sizes'];
-  /** Asks what there is to filter by: sizes and clients. */
-  refreshGalleryChoices(): void;
-  filterGallery(change: GalleryFilter): void;
-  refreshGallery(): void;
-  loadMoreGallery(): void;
-  star(id: string, starred: boolean): void;
-  /** Somebody gave a star or took it, here or elsewhere. */
-  starred(id: string, starred: boolean): void;
-  /** Moves to the bin; a notice offers to take it back. */
-  remove(ids: string[]): void;
-  restore(ids: string[]): void;
-  /** Deletes what lies in the bin for good. */
-  emptyBin(): void;
-  setSelection(ids: Iterable<string>): void;
-  /** Picks an image, or unpicks it. */
-  toggleSelected(id: string): void;
-  /** Picks everything between the image that was selection last and this one. */
-  selectTo(id: string): void;
-  /** A job has another status now: a finished image belongs in the gallery, a deleted one does not. */
-  jobChanged(job: Job): void;
-}
+import { createStarChanges } from './star-changes.ts';
+import type { GallerySlice, StudioDeps, StudioState } from './state.ts';
 
 const PAGE_SIZE = 200;
+const MAX_PAGE_SIZE = 500;
+/** A refresh loads at most this many images anew; the rest of the list stays as it is. */
+const MAX_REFRESHED = 2000;
 const FILTER_KEY = 'zimage.gallery-filter';
 
-export function createGallerySlice({ http, now, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], GallerySlice> {
-  /** Answers to an older question than the last one asked are of no use. */
-  let asked = 0;
-  let anchorId: string | null = null;
+type Needs = GallerySlice & Pick<StudioState, 'jobs' | 'refreshClients' | 'notify' | 'notifyFailure'>;
+
+export function createGallerySlice({
+  http,
+  now,
+  windowStorage,
+}: Pick<StudioDeps, 'http' | 'now' | 'windowStorage'>): StateCreator<Needs, [], [], GallerySlice> {
+  /** Responses to any but the latest question are dropped. */
+  let latestQuestion = 0;
 
   return (set, get) => {
-    async function load(before: number | null): Promise<void> {
-      const question = ++asked;
+    const list = (before: number | null, limit: number): Promise<JobPage> => {
+      const { dates = anyDates, ...query } = get().galleryFilter;
+      return http.listJobs({ ...query, ...rangeOf(dates, now()), status: 'completed', limit, ...(before === null ? {} : { before }) });
+    };
+
+    /** Runs `work` as the latest question; its result is dropped if another one was asked meanwhile. */
+    async function ask(work: () => Promise<Pick<GallerySlice, 'gallery' | 'galleryNext'> & Partial<Pick<GallerySlice, 'galleryArrivals'>>>): Promise<void> {
+      const question = ++latestQuestion;
       set({ galleryState: 'loading' });
       try {
-        const { dates = anyDates, ...query } = get().galleryFilter;
-        const page = await http.listJobs({
-          ...query,
-          ...rangeOf(dates, now()),
-          status: 'completed',
-          limit: PAGE_SIZE,
-          ...(before === null ? {} : { before }),
-        });
-        if (question !== asked) return;
-        const listed = page.jobs.map(jobFromRecord);
-        set({ gallery: before === null ? listed : [...get().gallery, ...listed], galleryNext: page.next, galleryState: 'idle' });
+        const loaded = await work();
+        if (question === latestQuestion) set({ ...selection.within(loaded.gallery), ...loaded, galleryState: 'idle' });
       } catch (failure) {
-        if (question !== asked) return;
+        if (question !== latestQuestion) return;
         set({ galleryState: 'failed' });
         get().notifyFailure(failure);
       }
     }
 
-    /** Changes one image wherever it is shown. */
-    function update(id: string, change: (job: Job) => Job): void {
-      const known = get().jobs[id];
-      set({ gallery: get().gallery.map((job) => (job.id === id ? change(job) : job)) });
-      if (known !== undefined) set({ jobs: { ...get().jobs, [id]: change(known) } });
+    async function firstPage() {
+      const page = await list(null, PAGE_SIZE);
+      return { gallery: page.jobs.map(jobFromRecord), galleryNext: page.next };
     }
+
+    async function reloaded() {
+      const wanted = Math.min(MAX_REFRESHED, Math.max(PAGE_SIZE, get().gallery.length));
+      const fresh: Job[] = [];
+      let next: number | null = null;
+      do {
+        const page: JobPage = await list(next, Math.min(MAX_PAGE_SIZE, wanted - fresh.length));
+        fresh.push(...page.jobs.map(jobFromRecord));
+        next = page.next;
+      } while (next !== null && fresh.length < wanted);
+      const { gallery, galleryNext, galleryPlace } = get();
+      const lastKnownAt = next === null ? -1 : gallery.findIndex(({ id }) => id === fresh.at(-1)?.id);
+      const freshIds = new Set(fresh.map(({ id }) => id));
+      const rest = lastKnownAt === -1 ? [] : gallery.slice(lastKnownAt + 1).filter(({ id }) => !freshIds.has(id));
+      const knownIds = new Set(gallery.map(({ id }) => id));
+      const firstKnownAt =
+        galleryPlace.scrollTopPx > 0
+          ? Math.max(
+              0,
+              fresh.findIndex(({ id }) => knownIds.has(id)),
+            )
+          : 0;
+      return {
+        gallery: [...fresh.slice(firstKnownAt), ...rest],
+        galleryArrivals: fresh.slice(0, firstKnownAt),
+        galleryNext: lastKnownAt === -1 ? next : galleryNext,
+      };
+    }
+
+    /** Changes one image wherever it is shown. */
+    function update(id: string, change: Partial<Job>): void {
+      const known = get().jobs[id];
+      set({ gallery: get().gallery.map((job) => (job.id === id ? { ...job, ...change } : job)) });
+      if (known !== undefined) set({ jobs: { ...get().jobs, [id]: { ...known, ...change } } });
+    }
+
+    /** Takes images out of the list and out of the selection. */
+    function takeOut(ids: ReadonlySet<string>): void {
+      const gallery = get().gallery.filter((job) => !ids.has(job.id));
+      set({ ...selection.within(gallery), gallery, galleryArrivals: get().galleryArrivals.filter((job) => !ids.has(job.id)) });
+    }
+
+    /** Calls the server for every id. Returns the ids that it accepted; one notice reports the rest. */
+    async function callForEach(ids: readonly string[], call: (id: string) => Promise<unknown>): Promise<string[]> {
+      const results = await Promise.allSettled(ids.map(call));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed !== undefined) get().notifyFailure(failed.reason);
+      return ids.filter((_, index) => results[index]?.status === 'fulfilled');
+    }
+
+    /** Puts new images at the top, or holds them back while the grid is scrolled down. */
+    function arrive(jobs: readonly Job[]): void {
+      const { gallery, galleryArrivals, galleryPlace } = get();
+      if (galleryPlace.scrollTopPx > 0) set({ galleryArrivals: [...jobs, ...galleryArrivals] });
+      else set({ gallery: [...jobs, ...gallery] });
+    }
+
+    const selection = createGallerySelection(get);
+    const stars = createStarChanges({
+      call: http.star,
+      current: (id) => (get().gallery.find((job) => job.id === id) ?? get().jobs[id])?.isStarred ?? false,
+      show: (id, isStarred) => update(id, { isStarred }),
+      notifyFailure: (failure) => get().notifyFailure(failure),
+    });
 
     return {
       gallery: [],
@@ -101,6 +120,31 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
       galleryState: 'loading',
       selection: new Set(),
       gallerySizes: [],
+      openImageId: null,
+      galleryPlace: { scrollTopPx: 0, focusedId: null },
+      galleryArrivals: [],
+
+      openImage(id) {
+        set({ openImageId: id });
+        if (id === null || get().jobs[id] !== undefined || get().gallery.some((job) => job.id === id)) return;
+        http.job(id).then(
+          (record) => set({ jobs: { ...get().jobs, [id]: jobFromRecord(record) } }),
+          (failure: unknown) => {
+            set({ openImageId: null });
+            get().notifyFailure(failure);
+          },
+        );
+      },
+
+      setGalleryPlace(change) {
+        set({ galleryPlace: { ...get().galleryPlace, ...change } });
+        if (change.scrollTopPx === 0) get().showArrivals();
+      },
+
+      showArrivals() {
+        const { gallery, galleryArrivals } = get();
+        if (galleryArrivals.length > 0) set({ gallery: [...galleryArrivals, ...gallery], galleryArrivals: [] });
+      },
 
       refreshGalleryChoices() {
         http.sizes().then(({ sizes }) => set({ gallerySizes: sizes }), get().notifyFailure);
@@ -109,89 +153,71 @@ export function createGallerySlice({ http, now, windowStorage }: StudioDeps): St
 
       filterGallery(change) {
         const galleryFilter = { ...get().galleryFilter, ...change };
-        set({ galleryFilter, selection: new Set() });
+        set({ galleryFilter, ...selection.set([]), galleryArrivals: [], galleryPlace: { scrollTopPx: 0, focusedId: null } });
         writeStored(windowStorage, FILTER_KEY, galleryFilter);
-        void load(null);
+        void ask(firstPage);
       },
 
       refreshGallery() {
-        void load(null);
+        void ask(reloaded);
       },
 
       loadMoreGallery() {
         const { galleryNext, galleryState } = get();
-        if (galleryNext !== null && galleryState === 'idle') void load(galleryNext);
-      },
-
-      starred(id, starred) {
-        update(id, (job) => ({ ...job, isStarred: starred }));
-      },
-
-      star(id, starred) {
-        get().starred(id, starred);
-        http.star(id, starred).catch((failure: unknown) => {
-          get().starred(id, !starred);
-          get().notifyFailure(failure);
+        if (galleryNext === null || galleryState !== 'idle') return;
+        void ask(async () => {
+          const page = await list(galleryNext, PAGE_SIZE);
+          return { gallery: [...get().gallery, ...page.jobs.map(jobFromRecord)], galleryNext: page.next };
         });
       },
 
-      remove(ids) {
-        set({ selection: new Set() });
-        Promise.all(ids.map((id) => http.remove(id))).then(
-          () => {
-            for (const id of ids) update(id, (job) => ({ ...job, isDeleted: true }));
-            set({ gallery: get().gallery.filter((job) => !ids.includes(job.id)) });
-            get().notify({ tone: 'undo', deletedIds: ids });
-          },
-          (failure: unknown) => {
-            get().notifyFailure(failure);
-            get().refreshGallery();
-          },
-        );
+      starred: (id, isStarred) => stars.confirmed(id, isStarred),
+      star: (id, isStarred) => stars.change(id, isStarred),
+
+      async remove(ids) {
+        set(selection.set([]));
+        const deleted = await callForEach(ids, http.remove);
+        if (deleted.length === 0) return;
+        for (const id of deleted) update(id, { isDeleted: true });
+        takeOut(new Set(deleted));
+        get().notify({ tone: 'undo', text: 'deleted', count: deleted.length, undo: () => get().restore(deleted) });
       },
 
-      restore(ids) {
-        Promise.all(ids.map((id) => http.restore(id)))
-          .then(() => {
-            for (const id of ids) update(id, (job) => ({ ...job, isDeleted: false }));
-          }, get().notifyFailure)
-          .finally(() => get().refreshGallery());
+      async restore(ids) {
+        const restored = await callForEach(ids, http.restore);
+        for (const id of restored) update(id, { isDeleted: false });
+        get().refreshGallery();
+      },
+
+      async removePermanently(ids) {
+        set(selection.set([]));
+        const deleted = await callForEach(ids, http.removePermanently);
+        if (deleted.length === 0) return;
+        takeOut(new Set(deleted));
+        get().notify({ tone: 'info', text: 'permanentlyDeleted', count: deleted.length });
       },
 
       emptyBin() {
         http.emptyBin().then(({ removed }) => {
-          get().notify({ tone: 'info', text: 'binEmptied', count: removed });
+          get().notify({ tone: 'info', text: 'permanentlyDeleted', count: removed });
           get().refreshGallery();
         }, get().notifyFailure);
       },
 
-      setSelection(ids) {
-        set({ selection: new Set(ids) });
-      },
-
-      toggleSelected(id) {
-        anchorId = id;
-        const { selection } = get();
-        get().setSelection(selection.has(id) ? [...selection].filter((one) => one !== id) : [...selection, id]);
-      },
-
-      selectTo(id) {
-        const { gallery, selection } = get();
-        const places = [anchorId ?? id, id].map((one) => gallery.findIndex((job) => job.id === one)).sort((a, b) => a - b);
-        const [first = 0, last = 0] = places;
-        anchorId = id;
-        get().setSelection([...selection, ...gallery.slice(Math.max(0, first), last + 1).map((job) => job.id)]);
-      },
+      setSelection: (ids) => set(selection.set(ids)),
+      toggleSelected: (id) => set(selection.toggle(id)),
+      selectTo: (id) => set(selection.extendTo(id)),
 
       jobChanged(job) {
         const { gallery, galleryFilter } = get();
-        const isPlain = Object.values(galleryFilter).every((value) => value === undefined);
-        const isListed = gallery.some((listed) => listed.id === job.id);
-        if (job.isDeleted && galleryFilter.deleted !== true) set({ gallery: gallery.filter((listed) => listed.id !== job.id) });
-        else if (job.status !== 'completed' || isListed || job.params === null) return;
-        else if (isPlain) set({ gallery: [job, ...gallery] });
-        // whether it belongs there is for the server to say; who has scrolled on is not thrown back
-        else if (gallery.length <= PAGE_SIZE) get().refreshGallery();
+        const isUnfiltered = Object.values(galleryFilter).every((value) => value === undefined);
+        const isListed = [...get().galleryArrivals, ...gallery].some((listed) => listed.id === job.id);
+        if (job.isDeleted !== (galleryFilter.deleted === true)) {
+          if (isListed) takeOut(new Set([job.id]));
+        } else if (job.status !== 'completed' || isListed || job.params === null) return;
+        else if (isUnfiltered) arrive([job]);
+        // only the server knows whether the image passes the filter
+        else get().refreshGallery();
       },
     };
   };

@@ -1,73 +1,95 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
-import type { TextToImageParams } from '#shared/domain/job.ts';
-import type { ErrorMessage, JobStatusMessage, ServerMessage } from '#shared/protocol/messages.ts';
+import type { ErrorMessage, JobStatusMessage } from '#shared/protocol/messages.ts';
 import { readStored } from '../client/stored.ts';
-import { applyPreview, applyProgress, applyStatus, isOfWindow, isOver, type Job, type Jobs, jobFromRecord, newJob, withoutOldest } from './jobs.ts';
+import {
+  applyPreview,
+  applyProgress,
+  applyStatus,
+  isCancellable,
+  type Job,
+  jobFromRecord,
+  neighbourOf,
+  newJob,
+  shouldTakeStage,
+  withoutOldest,
+} from './jobs.ts';
 import { oneAtATime } from './one-at-a-time.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
+import type { JobsSlice, StudioDeps, StudioState } from './state.ts';
 
-/** How many of the newest jobs stand beside the stage; the gallery has the rest. */
-const SHOWN_JOBS = 60;
+/** Number of the newest jobs that are loaded for the queue panel; the gallery has all of them. */
+const LISTED_JOBS = 60;
 
-/** So many of the next jobs are asked for by id where the list of the newest does not have them. */
-const LOOKED_UP = 20;
+/** How many of the next jobs are loaded one by one if the list above does not include them. */
+const MAX_LOOKUPS = 20;
 
-/** Where the window keeps which job is on the stage. */
+/** Largest page of the job list. */
+const MAX_PAGE_SIZE = 500;
+
+/** The server accepts 500 messages at once and 50 a second after that. */
+const MAX_BURST = 400;
+const PAUSE_MS = 10_000;
+
 export const STAGE_KEY = 'zimage.stage';
 
-export interface JobsSlice {
-  jobs: Jobs;
-  /** Jobs asked for that the server has not answered yet, by `request_id`. */
-  requests: Readonly<Record<string, TextToImageParams>>;
-  /** The job on the stage. */
-  selectedId: string | null;
-  /** True while the stage goes along with the jobs that were asked for here; a choice by hand ends it. */
-  isFollowing: boolean;
-  submit(paramsOfEach: TextToImageParams[]): void;
-  receive(message: ServerMessage): void;
-  select(id: string | null): void;
-  /** Puts a job on the stage, whatever its age. */
-  openJob(id: string): void;
-  cancel(id: string): void;
-  cancelAll(): void;
-  retry(id: string): void;
-  /** Asks the server for the newest jobs: after a reload, a reconnect, or when a script's job turns up. */
-  refreshJobs(): void;
-  /** Takes over the server's order of the waiting jobs, and asks for those of the next ones whose params are not known yet. */
-  takeOrder(ids: readonly string[]): void;
-  /** Takes over what the server's list says; what only the live messages tell stays. */
-  mergeJobs(jobs: Job[]): void;
-}
+type Needs = JobsSlice &
+  Pick<
+    StudioState,
+    | 'isDiskFull'
+    | 'show'
+    | 'notify'
+    | 'notifyFailure'
+    | 'jobChanged'
+    | 'starred'
+    | 'changeQueue'
+    | 'refreshInfo'
+    | 'refreshServerSettings'
+    | 'receiveModel'
+    | 'receiveCudaPack'
+  >;
 
-export function createJobsSlice({ send, now, windowId, http, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], JobsSlice> {
+type Deps = Pick<StudioDeps, 'send' | 'withdraw' | 'now' | 'pause' | 'clientId' | 'windowId' | 'http' | 'windowStorage'>;
+
+export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId, http, windowStorage }: Deps): StateCreator<Needs, [], [], JobsSlice> {
   let requestCount = 0;
   const nextRequestId = () => `${windowId}-${++requestCount}`;
+  const isMine = (job: Job) => job.clients.includes(clientId);
 
   return (set, get) => {
     function update(id: string, change: (job: Job) => Job): void {
       const before = get().jobs;
       const job = before[id];
-      if (job !== undefined) set({ jobs: { ...before, [id]: change(job) } });
+      if (job === undefined) return;
+      const changed = change(job);
+      set({ jobs: { ...before, [id]: changed }, ...stageFor(changed) });
+    }
+
+    /** Moves the stage to `job` if this window follows its jobs and the stage has less to show. */
+    function stageFor(job: Job): Partial<Pick<JobsSlice, 'selectedId'>> {
+      const { isFollowing, selectedId, jobs } = get();
+      const onStage = selectedId === null ? undefined : jobs[selectedId];
+      return isFollowing && job.id !== selectedId && isMine(job) && shouldTakeStage(job, onStage) ? { selectedId: job.id } : {};
+    }
+
+    function withoutRequest(requestId: string): JobsSlice['requests'] {
+      const { [requestId]: _answered, ...rest } = get().requests;
+      return rest;
     }
 
     function receiveStatus(message: JobStatusMessage): void {
-      const { jobs, requests, selectedId, isFollowing } = get();
-      const asked = message.request_id === undefined ? undefined : requests[message.request_id];
+      const { jobs, requests } = get();
+      const requestId = message.request_id === undefined ? undefined : String(message.request_id);
+      const asked = requestId === undefined ? undefined : requests[requestId];
       const known = jobs[message.job_id] ?? newJob(message.job_id, now());
       const job = { ...applyStatus(known, message, now()), params: known.params ?? asked ?? null };
-      const changed: Partial<StudioState> = { jobs: { ...jobs, [job.id]: job } };
       if (asked !== undefined) {
-        const { [String(message.request_id)]: _answered, ...rest } = requests;
-        changed.requests = rest;
         job.createdAtMs = now();
+        if (!isMine(job)) job.clients = [...job.clients, clientId];
       }
-      const onStage = selectedId === null ? undefined : jobs[selectedId];
-      const stageIsFree = onStage === undefined || isOver(onStage);
-      if (isFollowing && stageIsFree && (asked !== undefined || (job.status === 'processing' && job.params !== null))) changed.selectedId = job.id;
-      if (job.failure?.code === 'disk_full') changed.isDiskFull = true;
-      else if (job.status === 'pending' || job.status === 'generated') changed.isDiskFull = false;
-      set(changed);
+      set({ jobs: { ...jobs, [job.id]: job }, ...(asked === undefined ? {} : { requests: withoutRequest(String(requestId)) }), ...stageFor(job) });
+      if (job.isDeleted && get().selectedId === job.id) set({ selectedId: neighbourOf(job.id, get().jobs) });
+      if (job.failure?.code === 'disk_full') set({ isDiskFull: true });
+      else if (job.status === 'pending' || job.status === 'generated') set({ isDiskFull: false });
       if (job.params === null) get().refreshJobs();
       if (jobs[job.id]?.status !== job.status || known.isDeleted !== job.isDeleted) {
         get().jobChanged(job);
@@ -76,15 +98,12 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
     }
 
     function receiveError(message: ErrorMessage): void {
-      if (message.request_id !== undefined) {
-        const { [String(message.request_id)]: _answered, ...rest } = get().requests;
-        set({ requests: rest });
-      }
+      if (message.request_id !== undefined) set({ requests: withoutRequest(String(message.request_id)) });
       if (message.code === 'disk_full') set({ isDiskFull: true });
       else get().notify({ tone: 'error', code: message.code, message: message.message });
     }
 
-    /** The job on the stage may be older than all that were listed, or be gone with another database. */
+    /** The job on the stage may be older than all listed ones, or missing from a new database. */
     async function findOnStage(): Promise<void> {
       const { selectedId, jobs } = get();
       if (selectedId === null || jobs[selectedId]?.params) return;
@@ -96,8 +115,32 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       }
     }
 
+    /** Jobs of this browser that can be cancelled, in the order of the queue. The server knows more of them than the window does. */
+    async function findCancellable(): Promise<Job[]> {
+      const found = new Map(Object.values(get().jobs).flatMap((job) => (isMine(job) && isCancellable(job) ? [[job.id, job] as const] : [])));
+      let before: number | null = null;
+      do {
+        const page = await http.listJobs({ client: clientId, status: 'pending', limit: MAX_PAGE_SIZE, ...(before === null ? {} : { before }) });
+        for (const record of page.jobs) if (!found.has(record.job_id)) found.set(record.job_id, jobFromRecord(record));
+        before = page.next;
+      } while (before !== null);
+      return [...found.values()].sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
+    }
+
+    async function cancelAllOfMine(): Promise<void> {
+      for (const requestId of Object.keys(get().requests)) get().withdrawRequest(requestId);
+      const cancelled = await findCancellable();
+      for (const [index, job] of cancelled.entries()) {
+        if (index > 0 && index % MAX_BURST === 0) await pause(PAUSE_MS);
+        get().cancel(job.id);
+      }
+      const params = cancelled.flatMap((job) => job.params ?? []);
+      if (params.length > 0) get().notify({ tone: 'undo', text: 'cancelled', count: params.length, undo: () => get().submit(params) });
+    }
+
     return {
       jobs: {},
+      clientId,
       requests: {},
       selectedId: readStored(windowStorage, STAGE_KEY, z.string().nullable(), null),
       isFollowing: true,
@@ -109,6 +152,11 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
           set({ requests: { ...get().requests, [request_id]: params } });
           send({ type: 'create_job', task_type: 'text_to_image', request_id, params });
         }
+      },
+
+      withdrawRequest(requestId) {
+        withdraw(requestId);
+        set({ requests: withoutRequest(requestId) });
       },
 
       receive(message) {
@@ -149,11 +197,13 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         send({ type: 'cancel_job', job_id: id, request_id: nextRequestId() });
       },
 
-      cancelAll() {
-        // what another program has at work is its own to cancel; what waits can be cleared
-        const running = Object.values(get().jobs).filter((job) => job.status === 'processing' && isOfWindow(job));
-        for (const job of running) get().cancel(job.id);
-        get().changeQueue({ action: 'clear' });
+      cancelMine() {
+        cancelAllOfMine().catch(get().notifyFailure);
+      },
+
+      cancelEverything() {
+        // own jobs first, so that their undo knows them
+        cancelAllOfMine().then(() => get().changeQueue({ action: 'clear' }), get().notifyFailure);
       },
 
       retry(id) {
@@ -162,7 +212,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
       },
 
       refreshJobs: oneAtATime(() =>
-        http.listJobs({ limit: SHOWN_JOBS }).then(
+        http.listJobs({ limit: LISTED_JOBS }).then(
           (page) => {
             get().mergeJobs(page.jobs.map(jobFromRecord));
             void findOnStage();
@@ -179,7 +229,7 @@ export function createJobsSlice({ send, now, windowId, http, windowStorage }: St
         });
         const jobs = { ...known, ...Object.fromEntries(moved) };
         if (moved.length > 0) set({ jobs });
-        const unknown = ids.slice(0, LOOKED_UP).filter((id) => !jobs[id]?.params);
+        const unknown = ids.slice(0, MAX_LOOKUPS).filter((id) => !jobs[id]?.params);
         if (unknown.length === 0) return;
         Promise.all(unknown.map((id) => http.job(id))).then((records) => get().mergeJobs(records.map(jobFromRecord)), get().notifyFailure);
       },

@@ -1,35 +1,20 @@
 import type { StateCreator } from 'zustand/vanilla';
 import { HttpFailure } from '../client/http.ts';
-import type { StudioState } from './studio-store.ts';
+import type { NewNotice, Notice } from './notice.ts';
+import type { NoticesSlice, StudioState } from './state.ts';
 
-/** A short message at the edge of the window. An error has the server's code, for which every language has a sentence, and the server's own words. */
-export type Notice =
-  | { id: number; tone: 'error'; code: string; message: string }
-  | { id: number; tone: 'undo'; deletedIds: string[] }
-  | { id: number; tone: 'info'; text: 'copied' | 'recipeRead' | 'saved' }
-  | { id: number; tone: 'info'; text: 'binEmptied'; count: number };
+const MAX_SHOWN = 3;
 
-type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+type Needs = NoticesSlice & Pick<StudioState, 'foundOutdated'>;
 
-export interface NoticesSlice {
-  notices: readonly Notice[];
-  notify(notice: WithoutId<Notice>): void;
-  /** For the failure of a call; a server that does not answer is told by the connection already. */
-  notifyFailure(failure: unknown): void;
-  dismiss(id: number): void;
-}
-
-const SHOWN_AT_ONCE = 3;
-
-export const createNoticesSlice: StateCreator<StudioState, [], [], NoticesSlice> = (set, get) => {
+export const createNoticesSlice: StateCreator<Needs, [], [], NoticesSlice> = (set, get) => {
   let count = 0;
   return {
     notices: [],
     notify(notice) {
       count += 1;
-      // the same again takes the place of the first
-      const others = get().notices.filter((shown) => notice.tone !== 'info' || shown.tone !== 'info' || shown.text !== notice.text);
-      set({ notices: [...others, { ...notice, id: count }].slice(-SHOWN_AT_ONCE) });
+      const others = get().notices.filter((shown) => !isRepeatedBy(shown, notice));
+      set({ notices: [...others, { ...notice, id: count }].slice(-MAX_SHOWN) });
     },
     notifyFailure(failure) {
       if (!(failure instanceof HttpFailure)) throw failure;
@@ -39,5 +24,18 @@ export const createNoticesSlice: StateCreator<StudioState, [], [], NoticesSlice>
     dismiss(id) {
       set({ notices: get().notices.filter((notice) => notice.id !== id) });
     },
+    undoLast() {
+      const last = get().notices.findLast((notice) => notice.tone === 'undo');
+      if (last === undefined) return false;
+      get().dismiss(last.id);
+      last.undo();
+      return true;
+    },
   };
 };
+
+/** An undo is never replaced: each one brings back something else. */
+function isRepeatedBy(shown: Notice, next: NewNotice): boolean {
+  if (shown.tone === 'error') return next.tone === 'error' && next.code === shown.code;
+  return shown.tone === 'info' && next.tone === 'info' && next.text === shown.text;
+}

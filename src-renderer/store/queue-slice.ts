@@ -1,17 +1,11 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
-import type { Info } from '#shared/protocol/http.ts';
+import type { QueueSummary } from '#shared/domain/job-record.ts';
 import { oneAtATime } from './one-at-a-time.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
+import type { QueueSlice, StudioDeps, StudioState } from './state.ts';
 
-export interface QueueSlice {
-  /** What the machine has and does; null until the server has told. */
-  info: Info | null;
-  refreshInfo(): void;
-  changeQueue(action: QueueAction): void;
-}
+type Needs = QueueSlice & Pick<StudioState, 'takeOrder' | 'foundOutdated' | 'network' | 'refreshNetwork' | 'notifyFailure'>;
 
-export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState, [], [], QueueSlice> {
+export function createQueueSlice({ http }: Pick<StudioDeps, 'http'>): StateCreator<Needs, [], [], QueueSlice> {
   return (set, get) => ({
     info: null,
     refreshInfo: oneAtATime(() =>
@@ -21,7 +15,7 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
           set({ info });
           get().takeOrder(info.queue.order);
           if (before !== null && before.version !== info.version) get().foundOutdated();
-          // the programs that are copied from here need the key then
+          // the scripts that the window copies to the clipboard need the access key in this case
           if (!info.access.from_this_machine && !info.access.open && get().network === null) get().refreshNetwork();
         },
         (failure: unknown) => get().notifyFailure(failure),
@@ -29,12 +23,12 @@ export function createQueueSlice({ http }: StudioDeps): StateCreator<StudioState
     ),
 
     changeQueue(action) {
-      const take = (queue: QueueSummary) => {
+      const apply = (queue: QueueSummary) => {
         const { info } = get();
         if (info !== null) set({ info: { ...info, queue } });
         get().takeOrder(queue.order);
       };
-      http.queue(action).then(take, get().notifyFailure);
+      http.queue(action).then(apply, get().notifyFailure);
     },
   });
 }

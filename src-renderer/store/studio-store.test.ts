@@ -8,11 +8,12 @@ import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts'
 import { HttpFailure, type StudioHttp } from '../client/http.ts';
 import { memoryStorage } from '../client/stored.ts';
 import { activeJobs, jobFromRecord } from './jobs.ts';
+import { cutOf } from './prompt-cut.ts';
 import { createStudioStore } from './studio-store.ts';
-import { cutOf } from './tokens-slice.ts';
 
 const ID = 'a'.repeat(64);
 const OTHER = 'b'.repeat(64);
+const MINE = 'studio-00000000000000ff';
 
 function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
   return {
@@ -68,25 +69,30 @@ const cudaPack: CudaPackEntry = {
   others: [],
 };
 
-/** A server that lists `records`, 200 a page, and refuses the calls named in `refused`. */
-function fakeHttp(records: JobRecord[], refused: ReadonlySet<keyof StudioHttp>, calls: string[], logged: LogLine[]): StudioHttp {
-  function answer<T>(call: keyof StudioHttp, value: () => T): Promise<T> {
+/** A server that lists `records` and fails the calls named in `refused`. */
+function fakeHttp(records: JobRecord[], refused: ReadonlySet<string>, calls: string[], logged: LogLine[]): StudioHttp {
+  function answer<T>(call: keyof StudioHttp, value: () => T, id = ''): Promise<T> {
     calls.push(call);
-    return refused.has(call) ? Promise.reject(new HttpFailure('internal', 'it broke')) : Promise.resolve(value());
+    return refused.has(call) || refused.has(`${call} ${id}`) ? Promise.reject(new HttpFailure('internal', 'it broke')) : Promise.resolve(value());
   }
   const one = (id: string, change: Partial<JobRecord>) => record(id, change);
   return {
     listJobs: (query) =>
       answer('listJobs', () => {
         const start = query.before ?? 0;
-        const found = records.filter((job) => query.query === undefined || job.params.prompt.includes(query.query));
+        const found = records.filter(
+          (job) =>
+            (query.query === undefined || job.params.prompt.includes(query.query)) &&
+            (query.client === undefined || (job.clients.includes(query.client) && job.status === query.status)),
+        );
         const end = start + (query.limit ?? 50);
         return { jobs: found.slice(start, end), next: end < found.length ? end : null };
       }),
     job: (id) => answer('job', () => one(id, {})),
-    star: (id, starred) => answer('star', () => one(id, { starred })),
-    remove: (id) => answer('remove', () => one(id, { deleted: true })),
-    restore: (id) => answer('restore', () => one(id, { deleted: false })),
+    star: (id, starred) => answer('star', () => one(id, { starred }), id),
+    remove: (id) => answer('remove', () => one(id, { deleted: true }), id),
+    restore: (id) => answer('restore', () => one(id, { deleted: false }), id),
+    removePermanently: () => answer('removePermanently', () => ({ removed: 1 })),
     queue: ({ action }) => {
       calls.push(`queue ${action}`);
       return Promise.reject(new HttpFailure('unreachable', 'not in this test'));
@@ -126,7 +132,8 @@ function setUp({
   desktop = null,
 }: {
   records?: JobRecord[];
-  refused?: Array<keyof StudioHttp>;
+  /** Calls that fail, such as `remove`, or `remove ID` for one image. */
+  refused?: string[];
   desktop?: DesktopBridge | null;
 } = {}) {
   const sent: ClientMessage[] = [];
@@ -134,20 +141,25 @@ function setUp({
   const logged: LogLine[] = [];
   const storage = memoryStorage();
   const windowStorage = memoryStorage();
+  const withdrawn: string[] = [];
+  const clock = { nowMs: 5000 };
   const build = () =>
     createStudioStore({
       send: (message) => sent.push(message),
+      withdraw: (requestId) => withdrawn.push(requestId),
       http: fakeHttp(records, new Set(refused), calls, logged),
       storage,
       windowStorage,
       desktop,
+      clientId: MINE,
       windowId: 'w1',
       randomSeed: () => 1000,
-      now: () => 5000,
+      now: () => clock.nowMs,
+      pause: () => Promise.resolve(),
     });
   const store = build();
   const state = () => store.getState();
-  return { state, sent, calls, logged, build };
+  return { state, sent, calls, logged, build, withdrawn, clock };
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -160,7 +172,7 @@ function makeOne(change: object = {}) {
   return world;
 }
 
-test('an image is asked for with every param of the form, at the random seed', () => {
+test('Make sends every parameter of the form, with a random seed', () => {
   const { sent, state } = makeOne();
   expect(sent).toEqual([
     {
@@ -173,12 +185,12 @@ test('an image is asked for with every param of the form, at the random seed', (
   expect(state().draft.seed).toBe('1000');
 });
 
-test('several images take the seeds that follow, a fixed seed stays', () => {
+test('several images get consecutive seeds, a fixed seed stays', () => {
   const { sent } = makeOne({ count: '3', seedMode: 'fixed', seed: '7' });
   expect(sent.map((message) => message.type === 'create_job' && message.params.seed)).toEqual([7, 8, 9]);
 });
 
-test('nothing is sent while a field is wrong, and the field is named', () => {
+test('nothing is sent while a field is invalid, and the field is named', () => {
   const { state, sent } = setUp();
   state().editDraft({ prompt: '  ', width: '250', steps: '51' });
   expect(state().make()).toBe(false);
@@ -209,7 +221,7 @@ test('the stage follows a job from its request to both images', () => {
   expect(state().gallery.map((job) => job.id)).toEqual([ID]);
 });
 
-test('the stage stays on an image that was chosen by hand', () => {
+test('the stage stays on an image that was selected by hand', () => {
   const { state } = makeOne();
   state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
   state().select(null);
@@ -217,7 +229,7 @@ test('the stage stays on an image that was chosen by hand', () => {
   expect(state().selectedId).toBeNull();
 });
 
-test('a failed job tells its code; asked for again it starts anew without the old failure', () => {
+test('a failed job keeps its code; a retry starts without the old failure', () => {
   const { state, sent } = makeOne();
   state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
   state().receive(status(ID, 'failed', { error: 'no memory', code: 'engine_out_of_memory' }));
@@ -228,23 +240,23 @@ test('a failed job tells its code; asked for again it starts anew without the ol
   expect(state().jobs[ID]).toMatchObject({ status: 'pending', failure: null });
 });
 
-test('a refused request is told and no longer waited for', () => {
+test('a refused request is reported and no longer pending', () => {
   const { state } = makeOne();
   state().receive({ type: 'error', code: 'queue_full', message: 'full', request_id: 'w1-1' });
   expect(state().requests).toEqual({});
   expect(state().notices).toMatchObject([{ tone: 'error', code: 'queue_full' }]);
 });
 
-test("a script's job is looked up, so that its prompt can be shown", async () => {
+test("a script's job is loaded to show its prompt", async () => {
   const { state, calls } = setUp({ records: [record(OTHER, { status: 'processing', result: null, clients: ['my-script'] })] });
   state().receive(status(OTHER, 'processing'));
   expect(state().jobs[OTHER]?.params).toBeNull();
   await settled();
   expect(calls).toContain('listJobs');
-  expect(state().jobs[OTHER]).toMatchObject({ params: { prompt: 'a fox' }, client: 'my-script' });
+  expect(state().jobs[OTHER]).toMatchObject({ params: { prompt: 'a fox' }, clients: ['my-script'] });
 });
 
-test("progress of a job that the window sees is not lost when the server's list comes in", () => {
+test("live progress is not lost when the server's list arrives", () => {
   const { state } = makeOne();
   state().receive(status(ID, 'processing', { request_id: 'w1-1' }));
   const progress = {
@@ -262,18 +274,133 @@ test("progress of a job that the window sees is not lost when the server's list 
   expect(state().jobs[ID]?.progress).toEqual(progress);
 });
 
-test("cancel all clears what waits and cancels what runs for a window, not a script's work", async () => {
-  const { state, sent, calls } = setUp();
-  const params = record(ID).params;
-  state().submit([params]);
+test("Cancel all cancels this browser's jobs only, and Undo queues them again in their order", async () => {
+  const queued = (digit: string, seed: number, clients: string[], position: number) =>
+    record(digit.repeat(64), { status: 'pending', result: null, clients, position, params: { ...record(ID).params, seed } });
+  const { state, sent, calls } = setUp({ records: [queued('3', 3, [MINE], 2), queued('2', 2, [MINE], 1), queued('4', 4, ['my-script'], 3)] });
+  state().submit([record(ID).params]);
   state().receive(status(ID, 'processing', { request_id: 'w1-1' }));
   state().mergeJobs([jobFromRecord(record(OTHER, { status: 'processing', result: null, clients: ['my-script'] }))]);
-  state().cancelAll();
-  expect(sent.filter((message) => message.type === 'cancel_job').map((message) => message.job_id)).toEqual([ID]);
+  state().cancelMine();
+  await settled();
+  const cancelled = sent.flatMap((message) => (message.type === 'cancel_job' ? [message.job_id] : []));
+  expect(cancelled).toEqual([ID, '2'.repeat(64), '3'.repeat(64)]);
+  expect(calls).not.toContain('queue clear');
+  expect(state().notices).toMatchObject([{ tone: 'undo', text: 'cancelled', count: 3 }]);
+  expect(state().undoLast()).toBe(true);
+  expect(sent.slice(-3).map((message) => message.type === 'create_job' && message.params.seed)).toEqual([1, 2, 3]);
+  expect(state().notices).toEqual([]);
+  state().cancelEverything();
+  await settled();
   expect(calls).toContain('queue clear');
 });
 
-test('what was typed is there again after a reload, and so are settings and earlier prompts', () => {
+test('a request that was not sent yet can be taken back', () => {
+  const { state, withdrawn } = makeOne();
+  state().withdrawRequest('w1-1');
+  expect(withdrawn).toEqual(['w1-1']);
+  expect(state().requests).toEqual({});
+});
+
+test('the stage moves to the job that is drawn while its own job waits', () => {
+  const { state } = setUp();
+  const params = record(ID).params;
+  const progress = {
+    stage: 'generating',
+    percentage: 10,
+    current_step: 1,
+    total_steps: 9,
+    elapsed: '00:01',
+    remaining: '00:02',
+    speed: '1it/s',
+    type: 'progress',
+  } as const;
+  state().submit([params, { ...params, seed: 2 }]);
+  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
+  state().receive(status(OTHER, 'pending', { request_id: 'w1-2' }));
+  expect(state().selectedId).toBe(ID);
+  state().receive(status(OTHER, 'processing'));
+  expect(state().selectedId).toBe(OTHER);
+  state().receive(status(ID, 'processing'));
+  expect(state().selectedId).toBe(OTHER);
+  state().receive({ type: 'job_progress', job_id: ID, progress });
+  expect(state().selectedId).toBe(ID);
+  state().receive({ type: 'job_progress', job_id: OTHER, progress });
+  expect(state().selectedId).toBe(ID);
+  state().receive(status(ID, 'completed', { result: { filename: 'f.png', path: 'outputs/f.png', upscaled_filename: 'f-upscaled.png' } }));
+  state().receive({ type: 'job_progress', job_id: OTHER, progress });
+  expect(state().selectedId).toBe(OTHER);
+});
+
+test("the stage does not follow another client's jobs, and leaves a deleted image for the next one", () => {
+  const { state } = setUp();
+  state().mergeJobs([ID, OTHER].map((id, index) => jobFromRecord(record(id, { created_at: 200 - index }))));
+  state().select(ID);
+  state().receive(status(ID, 'completed', { deleted: true }));
+  expect(state().selectedId).toBe(OTHER);
+  state().submit([]);
+  state().mergeJobs([jobFromRecord(record('c'.repeat(64), { status: 'pending', result: null, clients: ['my-script'] }))]);
+  state().receive(status('c'.repeat(64), 'processing'));
+  expect(state().selectedId).toBeNull();
+});
+
+test('a replaced prompt comes back by Undo, by Ctrl+Z and from the history', () => {
+  const { state } = setUp();
+  state().typePrompt('half a sentence');
+  state().editDraft({ width: '512' });
+  state().reuse({ prompt: 'a fox', width: 768, seed: 7 });
+  expect(state().draft).toMatchObject({ prompt: 'a fox', width: '768', seedMode: 'fixed' });
+  expect(state().prompts).toEqual(['half a sentence']);
+  expect(state().undoLast()).toBe(true);
+  expect(state().draft).toMatchObject({ prompt: 'half a sentence', width: '512', seedMode: 'random' });
+  expect(state().undoDraft()).toBe(true);
+  expect(state().draft).toMatchObject({ prompt: 'a fox', width: '768' });
+  expect(state().undoDraft()).toBe(true);
+  expect(state().draft).toMatchObject({ prompt: 'half a sentence', width: '512' });
+  expect(state().redoDraft()).toBe(true);
+  expect(state().draft).toMatchObject({ prompt: 'a fox', width: '768' });
+});
+
+test('every way to replace the prompt keeps what was typed', async () => {
+  const { state } = setUp();
+  const replacements = [
+    () => state().reuse({ prompt: 'reused' }),
+    () => state().fill({ prompt: 'from a link' }),
+    () => state().reuseFile(new Blob()),
+    () => state().replaceDraft({ prompt: 'an example' }),
+  ];
+  for (const [index, replace] of replacements.entries()) {
+    state().typePrompt(`typed ${index}`);
+    replace();
+    await settled();
+    expect(state().draft.prompt).not.toBe(`typed ${index}`);
+    expect(state().prompts[0]).toBe(`typed ${index}`);
+    expect(state().undoLast()).toBe(true);
+    expect(state().draft.prompt).toBe(`typed ${index}`);
+  }
+});
+
+test('typing is undone in steps, one for each pause', () => {
+  const { state, clock } = setUp();
+  for (const [text, pauseMs] of [
+    ['a', 0],
+    ['a f', 100],
+    ['a fox', 100],
+    ['a fox in', 5000],
+    ['a fox in snow', 100],
+  ] as const) {
+    clock.nowMs += pauseMs;
+    state().typePrompt(text);
+  }
+  state().editDraft({ prompt: 'a fox in snow, pixel art' });
+  const undone = [];
+  while (state().undoDraft()) undone.push(state().draft.prompt);
+  expect(undone).toEqual(['a fox in snow', 'a fox', '']);
+  state().typePrompt('new');
+  expect(state().redoDraft()).toBe(false);
+});
+
+test('a reload keeps the draft, settings and earlier prompts', () => {
   const { state, build } = makeOne({ height: '512' });
   state().changeSettings({ theme: 'dark', language: 'zh' });
   state().saveTemplate();
@@ -286,7 +413,7 @@ test('what was typed is there again after a reload, and so are settings and earl
   expect(again.ownStyles).toEqual(['linocut']);
 });
 
-test('waiting jobs stand in the order of the server', () => {
+test('queued jobs are listed in the order of the server', () => {
   const { state } = setUp();
   const params = record(ID).params;
   state().submit([params, { ...params, seed: 2 }, { ...params, seed: 3 }]);
@@ -295,7 +422,7 @@ test('waiting jobs stand in the order of the server', () => {
   expect(activeJobs(state().jobs, [ids[1] ?? '', ids[0] ?? '']).map((job) => job.id[0])).toEqual(['3', '2', '1']);
 });
 
-test('the gallery goes on page by page and never asks twice for the same one', async () => {
+test('the gallery loads page by page and never loads one twice', async () => {
   const records = Array.from({ length: 250 }, (_, index) => record(String(index).padStart(64, '0')));
   const { state, calls } = setUp({ records });
   state().refreshGallery();
@@ -309,7 +436,7 @@ test('the gallery goes on page by page and never asks twice for the same one', a
   expect(calls).toEqual(['listJobs', 'listJobs']);
 });
 
-test('an answer to an earlier search does not overwrite a later one', async () => {
+test('the result of an earlier search does not replace a later one', async () => {
   const { state } = setUp({ records: [record(ID), record(OTHER, { params: { ...record(OTHER).params, prompt: 'a dog' } })] });
   state().filterGallery({ query: 'fox' });
   state().filterGallery({ query: 'dog' });
@@ -317,32 +444,104 @@ test('an answer to an earlier search does not overwrite a later one', async () =
   expect(state().gallery.map((job) => job.params?.prompt)).toEqual(['a dog']);
 });
 
-test('a deleted image leaves the gallery and the notice brings it back', async () => {
+test('a deleted image leaves the gallery and Undo restores it', async () => {
   const { state, calls } = setUp({ records: [record(ID)] });
   state().refreshGallery();
   await settled();
   state().remove([ID]);
   await settled();
   expect(state().gallery).toEqual([]);
-  expect(state().notices).toMatchObject([{ tone: 'undo', deletedIds: [ID] }]);
-  state().restore([ID]);
+  expect(state().notices).toMatchObject([{ tone: 'undo', text: 'deleted', count: 1 }]);
+  state().undoLast();
   await settled();
   expect(calls).toEqual(['listJobs', 'remove', 'restore', 'listJobs']);
   expect(state().gallery).toHaveLength(1);
 });
 
-test('a star that the server does not take is taken back and told', async () => {
-  const { state } = setUp({ records: [record(ID)], refused: ['star'] });
+const many = (count: number) => Array.from({ length: count }, (_, index) => record(String(index).padStart(64, '0')));
+
+test('if one of many deletions fails, the others can be undone and the list keeps its length', async () => {
+  const records = many(250);
+  const ids = records.slice(0, 3).map(({ job_id }) => job_id);
+  const { state, calls } = setUp({ records, refused: [`remove ${ids[1]}`] });
   state().refreshGallery();
   await settled();
-  state().star(ID, true);
-  expect(state().gallery[0]?.isStarred).toBe(true);
+  state().loadMoreGallery();
   await settled();
-  expect(state().gallery[0]?.isStarred).toBe(false);
-  expect(state().notices).toMatchObject([{ tone: 'error', code: 'internal' }]);
+  state().remove(ids);
+  await settled();
+  expect(state().gallery).toHaveLength(248);
+  expect(state().gallery[0]?.id).toBe(ids[1]);
+  expect(state().notices).toMatchObject([
+    { tone: 'error', code: 'internal' },
+    { tone: 'undo', count: 2 },
+  ]);
+  state().undoLast();
+  await settled();
+  expect(calls.filter((call) => call === 'restore')).toHaveLength(2);
+  expect(state().gallery).toHaveLength(250);
 });
 
-test("another tool's image fills what means the same here, sizes at the nearest that can be made", async () => {
+test('images in the bin are deleted permanently one by one, and a failure keeps the image in the list', async () => {
+  const { state, calls } = setUp({ records: [record(ID, { deleted: true })], refused: ['removePermanently'] });
+  state().filterGallery({ deleted: true });
+  await settled();
+  state().removePermanently([ID]);
+  await settled();
+  expect(calls).toContain('removePermanently');
+  expect(state().gallery).toHaveLength(1);
+  expect(state().notices).toMatchObject([{ tone: 'error' }]);
+});
+
+test('a star that fails is taken back and reported; an image that was starred stays starred', async () => {
+  const { state } = setUp({ records: [record(ID), record(OTHER, { starred: true })], refused: ['star'] });
+  state().refreshGallery();
+  await settled();
+  const stars = () => state().gallery.map((job) => job.isStarred);
+  state().star(ID, true);
+  state().star(OTHER, true);
+  expect(stars()).toEqual([true, true]);
+  await settled();
+  expect(stars()).toEqual([false, true]);
+  expect(state().notices).toMatchObject([{ tone: 'error', code: 'internal' }]);
+  // twice at once: the last confirmed state counts
+  state().star(ID, true);
+  state().star(ID, false);
+  state().receive({ type: 'job_starred', job_id: ID, starred: true });
+  await settled();
+  expect(stars()).toEqual([true, true]);
+});
+
+test('a reconnect and a new image keep the place in a long list', async () => {
+  const records = many(450);
+  const { state } = setUp({ records });
+  state().refreshGallery();
+  await settled();
+  state().loadMoreGallery();
+  await settled();
+  state().setGalleryPlace({ scrollTopPx: 9000 });
+  const before = state().gallery.map(({ id }) => id);
+  records.unshift(record(ID));
+  state().connectionChanged({ state: 'open' });
+  await settled();
+  expect(
+    state()
+      .gallery.map(({ id }) => id)
+      .slice(0, 400),
+  ).toEqual(before.slice(0, 400));
+  state().mergeJobs([jobFromRecord(record(OTHER, { status: 'generated' }))]);
+  state().receive(status(OTHER, 'completed'));
+  expect(state().gallery[0]?.id).toBe(before[0]);
+  expect(state().galleryArrivals.map(({ id }) => id)).toEqual([OTHER, ID]);
+  state().setGalleryPlace({ scrollTopPx: 0 });
+  expect(
+    state()
+      .gallery.slice(0, 3)
+      .map(({ id }) => id),
+  ).toEqual([OTHER, ID, before[0]]);
+});
+
+test("another tool's image fills the form, with sides rounded to valid sizes", async () => {
   const { state } = setUp();
   state().show('gallery');
   state().reuseFile(new Blob());
@@ -351,7 +550,7 @@ test("another tool's image fills what means the same here, sizes at the nearest 
   expect(state().screen).toBe('make');
 });
 
-test('a reload finds the image on the stage again, also one older than the list', async () => {
+test('a reload keeps the image on the stage, even if it is older than the listed ones', async () => {
   const { state, build } = setUp({ records: [record(OTHER)] });
   state().openJob(ID);
   state().show('gallery');
@@ -364,7 +563,7 @@ test('a reload finds the image on the stage again, also one older than the list'
   expect(again().jobs[ID]?.params?.prompt).toBe('a fox');
 });
 
-test('menu, link, dropped file and notification of the desktop app reach the form and the stage', async () => {
+test('commands of the desktop app reach the form and the stage', async () => {
   const { state } = setUp();
   state().runCommand({ command: 'go', screen: 'settings' });
   expect(state().screen).toBe('settings');
@@ -380,7 +579,7 @@ test('menu, link, dropped file and notification of the desktop app reach the for
   expect(state().jobs[ID]?.filename).toBe('f.png');
 });
 
-test("an update's state comes with answers and with commands", async () => {
+test('the update state arrives with responses and with commands', async () => {
   const asked: unknown[] = [];
   const desktop: DesktopBridge = {
     ask: (call) => {
@@ -398,7 +597,7 @@ test("an update's state comes with answers and with commands", async () => {
   expect(state().update).toEqual({ state: 'checking' });
 });
 
-test('show in folder asks the desktop app, and a file that is gone is told', async () => {
+test('Show in folder calls the desktop app, and a missing file is reported', async () => {
   const asked: unknown[] = [];
   const desktop: DesktopBridge = {
     ask: (call) => {
@@ -415,7 +614,7 @@ test('show in folder asks the desktop app, and a file that is gone is told', asy
   expect(state().notices).toMatchObject([{ tone: 'error', code: 'unknown_image' }]);
 });
 
-test('tokens are counted for the prompt that stands there when the answer comes, and the cut follows what is typed behind it', async () => {
+test('the newest prompt is counted, and the cut stays while text is added after it', async () => {
   const { state, calls } = setUp();
   state().editDraft({ prompt: 'a fox' });
   state().countTokens();
@@ -429,7 +628,7 @@ test('tokens are counted for the prompt that stands there when the answer comes,
   expect(cutOf('a fo', state().tokens)).toBeNull();
 });
 
-test('the log grows by what is new, and begins again with a server that was started anew', async () => {
+test('the log grows by new lines and starts over with a restarted server', async () => {
   const { state, logged } = setUp();
   const line = (number: number): LogLine => ({ number, time: '2026-01-01T00:00:00.000Z', level: 'info', text: 'x', fields: {} });
   logged.push(line(1), line(2));
@@ -445,7 +644,7 @@ test('the log grows by what is new, and begins again with a server that was star
   expect(state().log?.map(({ number }) => number)).toEqual([1]);
 });
 
-test('a setting that the server refuses says at which field, a missing key is kept to where the answer would stand', async () => {
+test('a refused setting names its field, and a missing key is no notice', async () => {
   const { state } = setUp();
   expect(await state().changeServerSettings({ outputs_folder: '/nowhere' })).toMatchObject({ code: 'bad_param', field: 'outputs_folder' });
   state().refreshNetwork();
@@ -453,7 +652,7 @@ test('a setting that the server refuses says at which field, a missing key is ke
   expect(state()).toMatchObject({ isKeyMissing: true, notices: [] });
 });
 
-test('a full disk is told until a job is taken on again', () => {
+test('a full disk is reported until a job is accepted again', () => {
   const { state } = makeOne();
   state().receive({ type: 'error', code: 'disk_full', message: 'no room', request_id: 'w1-1' });
   expect(state()).toMatchObject({ isDiskFull: true, requests: {}, notices: [], draft: { prompt: 'a fox' } });
@@ -462,7 +661,7 @@ test('a full disk is told until a job is taken on again', () => {
   expect(state().isDiskFull).toBe(false);
 });
 
-test('a window that watches scripts for days forgets the oldest jobs, not the one on the stage and not what waits', () => {
+test('the oldest finished jobs are dropped, but not the one on the stage or queued ones', () => {
   const { state } = setUp();
   const id = (number: number) => String(number).padStart(64, '0');
   const old = Array.from({ length: 500 }, (_, number) => jobFromRecord(record(id(number), { created_at: number })));
@@ -474,20 +673,47 @@ test('a window that watches scripts for days forgets the oldest jobs, not the on
   expect(known).toEqual(expect.arrayContaining([id(3), id(499), OTHER]));
 });
 
-test('a range of the gallery is selection from the image that was selection last', async () => {
-  const records = Array.from({ length: 6 }, (_, index) => record(String(index).repeat(64)));
-  const { state } = setUp({ records });
+test('a range is selected from the image that was toggled last, and can shrink', async () => {
+  const ids = ['0', '1', '2', '3', '4', '5'].map((digit) => digit.repeat(64));
+  const { state } = setUp({ records: ids.map((id) => record(id)) });
   state().refreshGallery();
   await settled();
-  state().toggleSelected('4'.repeat(64));
-  state().selectTo('2'.repeat(64));
-  expect([...state().selection].map((id) => id[0]).sort()).toEqual(['2', '3', '4']);
+  const selected = () =>
+    [...state().selection]
+      .map((id) => id[0])
+      .sort()
+      .join('');
+  state().toggleSelected(ids[0] ?? '');
+  state().toggleSelected(ids[3] ?? '');
+  state().selectTo(ids[5] ?? '');
+  expect(selected()).toBe('0345');
+  state().selectTo(ids[2] ?? '');
+  expect(selected()).toBe('023');
 });
 
-test('models are kept as the server tells them: an action, progress, and one that came anew', async () => {
+test('a range without an anchor in the list is one image, and what leaves the list leaves the selection', async () => {
+  const records = many(300);
+  const { state } = setUp({ records });
+  const id = (index: number) => records[index]?.job_id ?? '';
+  state().refreshGallery();
+  await settled();
+  state().toggleSelected(id(150));
+  state().setSelection([]);
+  state().selectTo(id(50));
+  expect([...state().selection]).toEqual([id(50)]);
+  state().toggleSelected(id(60));
+  state().receive(status(id(60), 'completed', { deleted: true }));
+  expect([...state().selection]).toEqual([id(50)]);
+  state().selectTo(id(40));
+  expect([...state().selection].sort()).toEqual([id(40), id(50)]);
+  state().filterGallery({ query: 'fox' });
+  expect(state().selection.size).toBe(0);
+});
+
+test('models follow the messages of the server', async () => {
   const { state, calls } = setUp();
   state().receive({ type: 'model_progress', model });
-  expect(state().models).toBeNull(); // nobody has looked at them yet
+  expect(state().models).toBeNull(); // nothing has loaded them yet
   state().refreshModels();
   await settled();
   expect(state().models?.models).toEqual([model]);
@@ -498,13 +724,13 @@ test('models are kept as the server tells them: an action, progress, and one tha
   expect(state().models?.models[0]?.state).toBe('paused');
   state().receive({ type: 'model_progress', model: { ...model, name: 'a folder', state: 'verifying' } });
   expect(state().models?.models.map(({ name }) => name)).toEqual(['a folder', 'OWNER/NAME']);
-  // which one runs is the server's to say
+  // the server decides which one is active
   const asked = calls.filter((call) => call === 'models').length;
   state().receive({ type: 'model_progress', model: { ...model, state: 'installed' } });
   expect(calls.filter((call) => call === 'models').length).toBe(asked + 1);
 });
 
-test('the answer to a click that comes after the message of its end changes nothing', async () => {
+test('a response that arrives after the message of its result is ignored', async () => {
   const { state } = setUp();
   state().refreshCudaPack();
   await settled();
@@ -517,7 +743,7 @@ test('the answer to a click that comes after the message of its end changes noth
   expect(state().cudaPack?.state).toBe('downloading');
 });
 
-test('a model that cannot be added says why, and one that cannot be acted on is told', async () => {
+test('a model that cannot be added or changed is reported', async () => {
   const { state } = setUp({ refused: ['actOnModel'] });
   expect((await state().addModel({ dir: '/llama' }))?.message).toBe('this folder is a LlamaForCausalLM');
   state().actOnModel('OWNER/NAME', 'install');

@@ -1,55 +1,23 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { DesktopBridge } from '#shared/protocol/desktop.ts';
-import type { ClientMessage } from '#shared/protocol/messages.ts';
-import type { StudioHttp } from '../client/http.ts';
-import { type KeyValueStorage, writeStored } from '../client/stored.ts';
-import { type ConnectionSlice, createConnectionSlice } from './connection-slice.ts';
-import { createDesktopSlice, type DesktopSlice } from './desktop-slice.ts';
-import { createDraftSlice, type DraftSlice } from './draft-slice.ts';
-import { createGallerySlice, type GallerySlice } from './gallery-slice.ts';
-import { createJobsSlice, type JobsSlice, STAGE_KEY } from './jobs-slice.ts';
-import { createModelsSlice, type ModelsSlice } from './models-slice.ts';
-import { createNoticesSlice, type NoticesSlice } from './notices-slice.ts';
-import { createQueueSlice, type QueueSlice } from './queue-slice.ts';
-import { createSavedSlice, type SavedSlice } from './saved-slice.ts';
-import { createServerSlice, type ServerSlice } from './server-slice.ts';
-import { createTokensSlice, type TokensSlice } from './tokens-slice.ts';
-import { createViewSlice, type ViewSlice } from './view-slice.ts';
-import { createWelcomeSlice, type WelcomeSlice } from './welcome-slice.ts';
+import { writeStored } from '../client/stored.ts';
+import { createConnectionSlice } from './connection-slice.ts';
+import { createDesktopSlice } from './desktop-slice.ts';
+import { createDraftSlice } from './draft-slice.ts';
+import { createGallerySlice } from './gallery-slice.ts';
+import { createJobsSlice, STAGE_KEY } from './jobs-slice.ts';
+import { createModelsSlice } from './models-slice.ts';
+import { createNoticesSlice } from './notices-slice.ts';
+import { createQueueSlice } from './queue-slice.ts';
+import { createSavedSlice } from './saved-slice.ts';
+import { createServerSlice } from './server-slice.ts';
+import type { StudioDeps, StudioState } from './state.ts';
+import { createTokensSlice } from './tokens-slice.ts';
+import { createViewSlice } from './view-slice.ts';
+import { createWelcomeSlice } from './welcome-slice.ts';
 
-/** What the store needs of the world. */
-export interface StudioDeps {
-  send(message: ClientMessage): void;
-  http: StudioHttp;
-  /** Shared by all windows of this browser. */
-  storage: KeyValueStorage;
-  /** This window's own, kept over a reload. */
-  windowStorage: KeyValueStorage;
-  /** Null in a browser. */
-  desktop: DesktopBridge | null;
-  /** Tells this window's requests from those of another window with the same client id. */
-  windowId: string;
-  /** A whole number that fits a seed's 32 bits. */
-  randomSeed(): number;
-  now(): number;
-}
-
-export type StudioState = ConnectionSlice &
-  DraftSlice &
-  JobsSlice &
-  QueueSlice &
-  GallerySlice &
-  NoticesSlice &
-  ViewSlice &
-  DesktopSlice &
-  ServerSlice &
-  TokensSlice &
-  SavedSlice &
-  ModelsSlice &
-  WelcomeSlice;
 export type StudioStore = StoreApi<StudioState>;
 
-/** Everything that the window knows and can do, without React and without a browser. */
+/** The state of the window and its actions, without React and without a browser. */
 export function createStudioStore(deps: StudioDeps): StudioStore {
   const store = createStore<StudioState>()((...api) => ({
     ...createConnectionSlice(...api),

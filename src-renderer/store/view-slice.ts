@@ -1,30 +1,27 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import { readStored, writeStored } from '../client/stored.ts';
-import { firstSettings, type Settings, settingsSchema } from './settings.ts';
-import type { StudioDeps, StudioState } from './studio-store.ts';
+import { screenSchema } from './screen.ts';
+import { firstSettings, settingsSchema } from './settings.ts';
+import type { StudioDeps, StudioState, ViewSlice } from './state.ts';
 
 export const SETTINGS_KEY = 'zimage.settings';
 
 const SCREEN_KEY = 'zimage.screen';
+const COMPARING_KEY = 'zimage.comparing';
 
-const screenSchema = z.enum(['make', 'gallery', 'settings']);
-export type Screen = z.infer<typeof screenSchema>;
+type Needs = ViewSlice & Pick<StudioState, 'changeDesktopSettings'>;
 
-export interface ViewSlice {
-  screen: Screen;
-  settings: Settings;
-  show(screen: Screen): void;
-  changeSettings(change: Partial<Settings>): void;
-  /** Takes over what another window of this browser has changed. */
-  reloadSettings(): void;
-}
-
-export function createViewSlice({ storage, windowStorage }: StudioDeps): StateCreator<StudioState, [], [], ViewSlice> {
+export function createViewSlice({ storage, windowStorage }: Pick<StudioDeps, 'storage' | 'windowStorage'>): StateCreator<Needs, [], [], ViewSlice> {
   const stored = () => readStored(storage, SETTINGS_KEY, settingsSchema, firstSettings);
   return (set, get) => ({
     screen: readStored(windowStorage, SCREEN_KEY, screenSchema, 'make'),
     settings: stored(),
+    isComparing: readStored(storage, COMPARING_KEY, z.boolean(), false),
+    setComparing(isComparing) {
+      set({ isComparing });
+      writeStored(storage, COMPARING_KEY, isComparing);
+    },
     show(screen) {
       set({ screen });
       writeStored(windowStorage, SCREEN_KEY, screen);

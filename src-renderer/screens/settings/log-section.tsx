@@ -67,7 +67,7 @@ export function LogSection() {
               href="/api/log?format=text&limit=2000"
               download
             >
-              <Download size={16} aria-hidden />
+              <Download size="1rem" aria-hidden />
               {t('log.save')}
             </a>
           </div>

@@ -19,7 +19,7 @@ import { CudaPack } from './cuda-pack.tsx';
 
 const REFRESH_MS = 2000;
 
-/** What the machine is doing right now: device, memory, queue. */
+/** Device, engine, memory and queue of the server's machine. */
 export function MachineSection() {
   const { t } = useTranslation();
   const info = useStudio((state) => state.info);
@@ -65,9 +65,9 @@ export function MachineSection() {
   );
 }
 
-/** Every device that there could be, and why it is used or not. The server's own sentences are in English; other languages have the state in words. */
+/** All possible devices and whether they are used. The server gives its reasons in English only. */
 function DeviceList() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const devices = useStudio((state) => state.devices);
   const isProbing = useStudio((state) => state.isProbing);
   const refresh = useStudio((state) => state.refreshDevices);
@@ -91,7 +91,9 @@ function DeviceList() {
             {device.milliseconds !== null && (
               <span className="text-xs text-muted tabular-nums">{t('device.time', { milliseconds: Math.round(device.milliseconds) })}</span>
             )}
-            {i18n.language === 'en' && <p className="w-full text-xs text-muted">{device.reason}</p>}
+            <p className="w-full text-xs text-muted" lang="en">
+              {device.reason}
+            </p>
           </li>
         ))}
       </ul>
@@ -105,7 +107,7 @@ function DeviceList() {
   );
 }
 
-/** What images are made on from the next start on: what works here, and what is chosen already. */
+/** The device to use after the next restart: the available ones and the current choice. */
 function DeviceChoice() {
   const { t } = useTranslation();
   const devices = useStudio((state) => state.devices);
@@ -124,7 +126,7 @@ function DeviceChoice() {
       {settings.fixed.includes('device') ? (
         <span className="text-muted">{t('storage.fixed')}</span>
       ) : (
-        <Select label={t('device.choice')} value={settings.device} options={options} onChange={(device) => void change({ device })} />
+        <Select isWide label={t('device.choice')} value={settings.device} options={options} onChange={(device) => void change({ device })} />
       )}
     </div>
   );
@@ -133,7 +135,7 @@ function DeviceChoice() {
 const providers = { cpu: 'CPU', cuda: 'NVIDIA CUDA', webgpu: 'WebGPU', dml: 'DirectML', coreml: 'Core ML' };
 const isProvider = (name: string): name is keyof typeof providers => name in providers;
 
-/** A device's name for people; a card's number follows, as in `NVIDIA CUDA 1`. */
+/** A device's display name, followed by the number of the GPU if there are several. */
 export function providerText(t: TFunction, name: string): string {
   if (name === 'cpu') return t('device.cpu');
   const [provider = '', card] = name.split(':');
@@ -147,7 +149,7 @@ function deviceText(t: TFunction, name: string, gpus: Devices['gpus']): string {
   return gpu === undefined ? providerText(t, name) : `${providerText(t, name)}: ${gpu.name}`;
 }
 
-/** Which parts of the model are in memory at once, and what that takes. */
+/** Which parts of the model are in memory, and how much they need. */
 function PlanText({ planned, steppedDown }: { planned: NonNullable<Info['engine']['memory']['planned']>; steppedDown: boolean }) {
   const { t } = useTranslation();
   const bytes = useBytes();
@@ -171,7 +173,7 @@ interface MemoryBarProps {
   totalBytes: number;
 }
 
-/** The machine's memory: the engine's part, the server's, everybody else's, and what is free. */
+/** Memory used by the engine, the server and other apps, and what is free. */
 function MemoryBar({ engineBytes, serverBytes, freeBytes, totalBytes }: MemoryBarProps) {
   const { t } = useTranslation();
   const othersBytes = Math.max(0, totalBytes - freeBytes - engineBytes - serverBytes);

@@ -230,7 +230,7 @@ function AddModel() {
                   })
                 }
               >
-                <FolderOpen size={16} aria-hidden />
+                <FolderOpen size="1rem" aria-hidden />
                 {t('storage.choose')}
               </Button>
             )}

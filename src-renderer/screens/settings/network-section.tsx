@@ -75,7 +75,7 @@ function Reach({ network }: { network: Network }) {
                 </span>
               </label>
               <IconButton label={t('network.copy', { address })} onClick={() => copyText(url)}>
-                <Copy size={16} aria-hidden />
+                <Copy size="1rem" aria-hidden />
               </IconButton>
             </li>
           ))}
@@ -85,10 +85,10 @@ function Reach({ network }: { network: Network }) {
             <span className="text-muted">{t('network.key')}</span>
             <code className="min-w-0 flex-1 text-xs break-all">{isKeyShown ? key : '•'.repeat(16)}</code>
             <IconButton label={t(isKeyShown ? 'network.hideKey' : 'network.showKey')} onClick={() => setKeyShown(!isKeyShown)}>
-              {isKeyShown ? <EyeOff size={16} aria-hidden /> : <Eye size={16} aria-hidden />}
+              {isKeyShown ? <EyeOff size="1rem" aria-hidden /> : <Eye size={16} aria-hidden />}
             </IconButton>
             <IconButton label={t('network.copyKey')} onClick={() => copyText(key)}>
-              <Copy size={16} aria-hidden />
+              <Copy size="1rem" aria-hidden />
             </IconButton>
           </div>
         )}

@@ -8,7 +8,7 @@ import { controlClass, Field, type FieldIds } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useStudio, useStudioStore } from '../../components/use-studio.ts';
 import { errorText } from '../../i18n/error-text.ts';
-import { rangeOf } from '../../store/draft.ts';
+import { numberOf, rangeOf } from '../../store/draft.ts';
 import { KeyNeeded } from './key-needed.tsx';
 
 /** Where images go, how much room they may take, and whose jobs come first. */
@@ -135,7 +135,7 @@ export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
                 })
               }
             >
-              <FolderOpen size={16} aria-hidden />
+              <FolderOpen size="1rem" aria-hidden />
               {t('storage.choose')}
             </Button>
           )}
@@ -161,7 +161,7 @@ function NumberSetting({ settings, name, label, help, placeholder }: NumberSetti
   const wrong = name === 'disk_limit_gb' ? t('problem.notNumber', { ...range }) : t('problem.notWhole', { ...range });
   const setting = useSetting(
     settings[name] === null ? '' : String(settings[name]),
-    (value) => (value.trim() === '' ? { [name]: null } : /^\d+(\.\d+)?$/.test(value.trim()) ? { [name]: Number(value) } : null),
+    (value) => (value.trim() === '' ? { [name]: null } : Number.isNaN(numberOf(value)) ? null : { [name]: numberOf(value) }),
     wrong,
   );
   return (

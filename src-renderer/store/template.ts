@@ -1,0 +1,6 @@
+import type { z } from 'zod';
+import { draftSchema } from './draft.ts';
+
+/** A prompt and the settings that belong to it; seed and count are not part of it. */
+export const templateSchema = draftSchema.pick({ prompt: true, width: true, height: true, steps: true, guidanceScale: true, modelType: true });
+export type Template = z.infer<typeof templateSchema>;
