@@ -111,7 +111,7 @@ async function measureLoading(page: Page, url: string, results: Series): Promise
 /** Sixteen pictures ordered in the window itself, so that the stage shows how one after the other forms; then the page is left alone. */
 async function measureProgress(page: Page, results: Series): Promise<void> {
   await page.getByText(String(LOAD.width), { exact: true }).click();
-  await page.getByLabel('Pictures', { exact: true }).fill('16');
+  await page.getByLabel('Images', { exact: true }).fill('16');
   await page.locator('form textarea').fill(LOAD.prompt);
   await page.locator('form textarea').press('Control+Enter');
   await page.locator('section img[src^="data:image/"]').first().waitFor();

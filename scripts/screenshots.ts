@@ -93,7 +93,7 @@ function field(page: Page, name: string): Locator {
 }
 
 async function isFinished(page: Page, texts: Translation): Promise<void> {
-  await page.getByRole('slider', { name: texts.view.compare }).waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: texts.view.compare, disabled: false }).waitFor();
 }
 
 /** Until every tile of the gallery has its picture. */
@@ -159,7 +159,7 @@ async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promi
   await tiles.nth(2).press('x');
   await tiles.first().press('s');
   await tiles.first().press('Enter');
-  await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+  await page.getByRole('dialog').getByRole('button', { name: texts.view.compare, disabled: false }).waitFor();
   await page.waitForLoadState('networkidle');
   await shoot('picture');
   await page.keyboard.press('Escape');

@@ -723,19 +723,29 @@ describe('gallery', () => {
     expect(jobs.remove(jobId).deleted).toBe(true);
     expect(client.statuses().at(-1)).toMatchObject({ status: 'completed', deleted: true, request_id: 'r1' });
     expect(await jobs.imageFile(filename)).toBeNull();
+    expect(await jobs.binnedImageFile(filename)).toBe(join(room.outputsDir, '.bin', filename));
+    expect(jobs.get(jobId)?.deleted_at).toBeGreaterThan(0);
     expect(jobs.list({ limit: 10 }).jobs).toEqual([]);
     expect(jobs.list({ limit: 10, deleted: true }).jobs).toHaveLength(1);
     expect(jobs.restore(jobId).deleted).toBe(false);
     expect(await jobs.imageFile(filename)).not.toBeNull();
+    expect(await jobs.binnedImageFile(filename)).toBeNull();
+    expect(() => jobs.removePermanently(jobId)).toThrow(expect.objectContaining({ code: 'unknown_job' }));
     jobs.remove(jobId);
     await client.create('x', 'r2');
     expect(client.statuses().at(-1)).toMatchObject({ status: 'completed', cached: true });
     expect(jobs.get(jobId)?.deleted).toBe(false);
     jobs.remove(jobId);
+    jobs.removePermanently(jobId);
+    expect(jobs.get(jobId)).toBeNull();
+    expect(() => jobs.removePermanently(jobId)).toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await client.create('x', 'r3');
+    await client.until('completed');
+    jobs.remove(jobId);
     expect(jobs.emptyBin()).toBe(1);
     expect(jobs.get(jobId)).toBeNull();
     expect(readdirSync(join(room.outputsDir, '.bin'))).toEqual([]);
-    expect(engine.tasks).toHaveLength(2);
+    expect(engine.tasks).toHaveLength(4);
   });
 
   test('a running job cannot be deleted', async () => {

@@ -221,6 +221,12 @@ class DurableJobs implements Jobs {
     return this.#record(job.deletedAtMs === null ? job : this.#parts.bin.restore(job));
   }
 
+  removePermanently(jobId: string): void {
+    const job = this.#known(jobId);
+    if (job.deletedAtMs === null) throw new AppError('unknown_job', `Job ${jobId} is not in the bin; DELETE /api/jobs/${jobId} moves it there.`, {});
+    this.#parts.bin.deleteForGood([job]);
+  }
+
   emptyBin(): number {
     const { store, bin } = this.#parts;
     const binned = store.binnedJobs();
@@ -310,13 +316,21 @@ class DurableJobs implements Jobs {
     return this.settings();
   }
 
-  async imageFile(filename: string): Promise<string | null> {
+  imageFile(filename: string): Promise<string | null> {
+    return this.#imageFile(filename, false);
+  }
+
+  binnedImageFile(filename: string): Promise<string | null> {
+    return this.#imageFile(filename, true);
+  }
+
+  async #imageFile(filename: string, isBinned: boolean): Promise<string | null> {
     const { store, folders } = this.#parts;
     const original = originalFileName(filename);
     const job = original === null ? null : store.jobByFilename(original);
-    if (job === null || job.deletedAtMs !== null) return null;
+    if (job === null || (job.deletedAtMs !== null) !== isBinned) return null;
     const result = wireResult(job.state);
-    return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename) : null;
+    return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename, isBinned) : null;
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
@@ -418,6 +432,7 @@ class DurableJobs implements Jobs {
       clients: this.#parts.store.interests(job.jobId).map(({ clientId }) => clientId),
       starred: job.starred,
       deleted: job.deletedAtMs !== null,
+      deleted_at: job.deletedAtMs === null ? null : job.deletedAtMs / 1000,
       position: this.#parts.processor.times(job.jobId).position ?? null,
     };
   }

@@ -105,6 +105,8 @@ export interface Jobs {
   remove(jobId: string): JobRecord;
   /** Throws `unknown_job`. */
   restore(jobId: string): JobRecord;
+  /** Deletes one job in the bin and its files. Throws `unknown_job`, also for a job outside the bin. */
+  removePermanently(jobId: string): void;
   /** Deletes what lies in the bin for good. Returns how many jobs that were. */
   emptyBin(): number;
   /** Called with the names of pictures, enlargements included, whose files were deleted for good. */
@@ -126,6 +128,8 @@ export interface Jobs {
 
   /** The real path of a published picture inside the outputs folder, or null. Any string may be asked for. */
   imageFile(filename: string): Promise<string | null>;
+  /** The same for an image in the bin. */
+  binnedImageFile(filename: string): Promise<string | null>;
 
   /**
    * `park` lets a picture whose model work is over be written, stops everything else at the next step and leaves it `processing` or `generated`

@@ -178,6 +178,7 @@ describe('jobs, queue, models and info', () => {
       clients: [],
       starred: false,
       deleted: false,
+      deleted_at: null,
       position: 1,
     };
     server.jobs.records.set(JOB, { job_id: JOB, task_type: 'text_to_image', status: 'pending', params, ...rest });
@@ -193,6 +194,11 @@ describe('jobs, queue, models and info', () => {
     expect((await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' })).json()).toMatchObject({ deleted: true });
     expect((await ask(server.port, `/api/jobs/${JOB}/restore`, { method: 'POST' })).json()).toMatchObject({ deleted: false });
     expect((await ask(server.port, '/api/bin', { method: 'DELETE' })).json()).toEqual({ removed: 0 });
+    const removal = () => ask(server.port, `/api/bin/${JOB}`, { method: 'DELETE' });
+    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
+    await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' });
+    expect((await removal()).json()).toEqual({ removed: 1 });
+    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
   });
 
   test('the queue is paused and told', async () => {

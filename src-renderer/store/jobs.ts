@@ -71,6 +71,7 @@ export function jobFromRecord(record: JobRecord): Job {
     clients: record.clients,
     isStarred: record.starred,
     isDeleted: record.deleted,
+    deletedAtMs: record.deleted_at === null ? null : record.deleted_at * 1000,
   };
 }
 

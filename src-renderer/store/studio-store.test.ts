@@ -31,6 +31,7 @@ function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
     clients: ['studio-1'],
     starred: false,
     deleted: false,
+    deleted_at: null,
     position: null,
     ...change,
   };

@@ -20,8 +20,10 @@ export const jobRecordSchema = z.object({
   /** Client ids that ever asked for it. */
   clients: z.array(z.string()),
   starred: z.boolean(),
-  /** True while it lies in the bin: its pictures are not served, `restore` brings them back. */
+  /** True while it is in the bin: its images are served only as previews, and `restore` brings them back. */
   deleted: z.boolean(),
+  /** When it was moved to the bin, in Unix seconds. */
+  deleted_at: z.number().nullable(),
   /** Of a waiting job: 1 is next. */
   position: z.number().int().nullable(),
 });

@@ -84,6 +84,11 @@ export class JobsDouble implements Jobs {
     return Object.assign(this.#known(jobId), { deleted: false });
   }
 
+  removePermanently(jobId: string): void {
+    if (!this.#known(jobId).deleted) throw new AppError('unknown_job', `Job ${jobId} is not in the bin.`, {});
+    this.records.delete(jobId);
+  }
+
   emptyBin(): number {
     const deleted = [...this.records.values()].filter((job) => job.deleted);
     for (const { job_id } of deleted) this.records.delete(job_id);
@@ -143,6 +148,10 @@ export class JobsDouble implements Jobs {
     return this.settings();
   }
 
+  binnedImageFile(filename: string): Promise<string | null> {
+    return this.imageFile(filename);
+  }
+
   async imageFile(filename: string): Promise<string | null> {
     const path = join(this.#outputsDir, filename);
     return /^[\p{L}\p{N}-]+\.png$/u.test(filename) && existsSync(path) ? realpath(path) : null;
@@ -175,6 +184,7 @@ function record(job_id: string, params: JobRecord['params'], { clientId }: Calle
     clients: clientId === null ? [] : [clientId],
     starred: false,
     deleted: false,
+    deleted_at: null,
     position: 1,
   };
 }

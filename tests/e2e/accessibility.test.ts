@@ -35,7 +35,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
   const visit = async (options: BrowserContextOptions = {}): Promise<Page> => (await studio.visit({ reducedMotion: 'reduce', ...options })).page;
 
   const prompt = (page: Page) => page.locator('form textarea');
-  const isFinished = (page: Page) => page.getByRole('slider', { name: /^Compare/ }).waitFor({ state: 'attached' });
+  const isFinished = (page: Page) => page.getByRole('button', { name: /^Compare/, disabled: false }).waitFor();
   const isFinishedAfter = async (page: Page, words: string) => {
     await prompt(page).fill(words);
     await prompt(page).press('Control+Enter');
@@ -61,27 +61,27 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await look('make, empty');
     await page.getByLabel('Steps', { exact: true }).fill('99');
     await page.getByRole('button', { name: 'About: Steps' }).click();
-    await page.getByRole('button', { name: 'Make picture' }).click();
+    await page.getByRole('button', { name: 'Make image' }).click();
     await look('make, wrong values');
     await page.getByLabel('Steps', { exact: true }).fill(String(STEPS));
     await prompt(page).fill('a picture that fails');
     await prompt(page).press('Control+Enter');
-    await page.getByText('This picture could not be made').waitFor();
+    await page.getByText('This image could not be made').waitFor();
     await look('make, failed');
 
-    await page.getByLabel('Pictures', { exact: true }).fill('6');
+    await page.getByLabel('Images', { exact: true }).fill('6');
     await prompt(page).fill(LONG);
     await prompt(page).press('Control+Enter');
     await page.getByRole('button', { name: 'Pause the queue' }).click();
     await page.locator('figure, section').getByRole('progressbar').first().waitFor();
     await page
-      .getByText(/in line$/)
+      .getByText(/^(Next|Position \d+)$/)
       .first()
       .waitFor();
     await look('make, under way, queue paused');
     await page.getByRole('button', { name: 'Cancel all' }).click();
-    await page.getByRole('button', { name: 'Go on' }).click();
-    await page.getByLabel('Pictures', { exact: true }).fill('1');
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByLabel('Images', { exact: true }).fill('1');
     await isFinishedAfter(page, 'a picture for everybody');
     await look('make, finished');
     for (const menu of ['Copy', 'Download']) {
@@ -100,28 +100,31 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await look('gallery, picked');
     await tiles.first().press('x');
     await tiles.first().press('Enter');
-    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^Compare/, disabled: false })
+      .waitFor();
     await look('picture');
-    await page.getByRole('dialog').getByRole('button', { name: 'Recipe in the file' }).click();
-    await page.getByRole('dialog', { name: 'What stands in the file' }).getByText('a picture for everybody').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Details' }).click();
+    await page.getByRole('dialog', { name: 'Image details' }).getByText('a picture for everybody').waitFor();
     await look('recipe');
     await page.keyboard.press('Escape');
     await page.keyboard.press('Escape');
     await tiles.first().press('Delete');
-    await page.getByText('Picture moved to the bin.').waitFor();
+    await page.getByText('Image moved to the bin.').waitFor();
     await look('gallery, empty, with a notice');
     await page.getByText('Bin', { exact: true }).click();
     await tiles.first().waitFor();
     await look('bin');
-    await page.getByPlaceholder('Search in prompts').fill('zzz');
-    await page.getByText('Nothing found.').waitFor();
+    await page.getByPlaceholder('Search prompts').fill('zzz');
+    await page.getByText('No results.').waitFor();
     await look('gallery, nothing found');
 
     await go(page, 'Settings');
     await page.getByText('RealESRGAN_x4plus').waitFor();
     await look('settings');
     await studio.stop();
-    await page.getByText('The server does not answer.').waitFor();
+    await page.getByText('Can’t reach the server.').waitFor();
     await look('server away');
     await studio.start();
     expect(found).toEqual([]);
@@ -156,7 +159,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       .getByRole('button', { name: /^Open: / })
       .first()
       .press('Enter');
-    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^Compare/, disabled: false })
+      .waitFor();
     await through('picture');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');
@@ -185,14 +191,16 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog');
     await dialog.waitFor();
-    await dialog.getByRole('slider').waitFor({ state: 'attached' });
+    await dialog.getByRole('button', { name: /^Compare/, disabled: false }).waitFor();
     await tabTo(/Compare original/);
+    await page.keyboard.press('Enter');
+    await tabTo(/Position of the dividing line/);
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     expect((await page.evaluate(focusNow))?.name).toMatch(/Open: made by keys alone/);
     await page.keyboard.press('Delete');
-    await page.getByText('Picture moved to the bin.').waitFor();
+    await page.getByText('Image moved to the bin.').waitFor();
     await tabTo(/Undo/);
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: /^Open: made by keys/ }).waitFor();
@@ -211,7 +219,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
     await isFinishedAfter(page, 'a picture to be heard');
-    expect(await page.evaluate(() => window.said)).toEqual(['Started: a picture to be heard', 'Picture drawn, now enlarging.', 'Picture finished.']);
+    expect(await page.evaluate(() => window.said)).toEqual(['Started: a picture to be heard', 'Image drawn, now upscaling.', 'Image finished.']);
   });
 
   test('nothing moves for those who asked for less motion', async () => {
@@ -250,7 +258,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await tiles.first().waitFor();
     await look('gallery');
     await tiles.first().press('Enter');
-    await page.getByRole('dialog').getByRole('slider').waitFor({ state: 'attached' });
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^Compare/, disabled: false })
+      .waitFor();
     await look('picture');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');

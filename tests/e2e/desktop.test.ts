@@ -8,7 +8,7 @@ import type { DesktopBridge, DesktopCommand } from '#shared/protocol/desktop.ts'
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { HeadlessProcess } from '../support/headless-process.ts';
 import { type DesktopMachine, DesktopUser, desktopMachine, pageOf } from './desktop-app.ts';
-import { isFinished, make, shownPictures } from './window-page.ts';
+import { isFinished, make, shownImages } from './window-page.ts';
 
 declare global {
   interface Window {
@@ -87,7 +87,7 @@ test('a picture is made in the window, by an engine in a process of its own; sle
   });
   const blockers = (): Promise<number> => app.evaluate(({ powerSaveBlocker }) => [0, 1, 2, 3, 4, 5].filter((id) => powerSaveBlocker.isStarted(id)).length);
   expect(await blockers()).toBe(0);
-  await page.getByRole('button', { name: 'Skip', exact: true }).click();
+  await page.getByRole('button', { name: 'Start', exact: true }).click();
   await make(page, small.prompt, { size: '256' });
   await expect.poll(blockers).toBe(1);
   const engines = (): Promise<number> =>
@@ -100,7 +100,7 @@ test('a picture is made in the window, by an engine in a process of its own; sle
   // a picture library with a GLib of its own would share names with Electron's: docs/decisions/own-picture-codecs.md
   const pids = await app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().map(({ pid }) => pid));
   for (const pid of pids) expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).not.toMatch(/vips|sharp/);
-  expect(await shownPictures(page)).toEqual([1024, 256]);
+  expect(await shownImages(page)).toEqual([1024, 256]);
 });
 
 test("the engine's process dies in the middle of a job: the job completes and the window hears of no error", async () => {

@@ -58,8 +58,8 @@ test('npm run dev: a change of the page reaches the window, a change of the main
   };
 
   await waitForStart(1);
-  await shownIn(addresses[0], 'Describe your picture');
-  edit('src-renderer/i18n/en.ts', 'Describe your picture', 'Tell what you want to see');
+  await shownIn(addresses[0], 'Describe your image');
+  edit('src-renderer/i18n/en.ts', 'Describe your image', 'Tell what you want to see');
   await shownIn(addresses[0], 'Tell what you want to see');
   expect(addresses).toHaveLength(1);
 

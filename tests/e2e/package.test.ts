@@ -29,7 +29,7 @@ import {
 } from './installed-deb.ts';
 import { buildPackages, makePicture, type PackagedApp, root, startPackaged } from './packaged-app.ts';
 import { type Offer, UpdateFeed } from './update-feed.ts';
-import { isFinished, make, shownPictures } from './window-page.ts';
+import { isFinished, make, shownImages } from './window-page.ts';
 
 declare global {
   interface Window {
@@ -167,7 +167,7 @@ test('the packaged server serves the page to a browser, which makes a picture wi
     expect(await page.evaluate(() => typeof Reflect.get(window, 'studioDesktop'))).toBe('undefined');
     await make(page, 'a robot with a scarf in the snow', { size: '256' });
     await isFinished(page);
-    expect(await shownPictures(page)).toEqual([1024, 256]);
+    expect(await shownImages(page)).toEqual([1024, 256]);
     const jobs = await server.page.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs);
     expect(jobs, 'the window of the app is another client of the same server').toMatchObject([{ status: 'completed', params: { width: 256, height: 256 } }]);
     expect(faults).toEqual([]);
@@ -285,20 +285,20 @@ test('a good update waits for the job in work, then takes the place of the versi
   try {
     const next = nextAppImage(join(home, 'started'));
     feed.offer(next);
-    await page.getByRole('button', { name: 'Skip', exact: true }).click();
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
     await page.getByRole('button', { name: 'Settings', exact: true }).click();
     const section = page.getByRole('region', { name: 'Updates', exact: true });
     await section.getByRole('button', { name: 'Check now' }).click();
     await section.getByText('Version 99.0.0, 0.2 MB').waitFor();
-    expect(await section.getByRole('region', { name: 'What is new' }).textContent()).toBe(next.notes);
+    expect(await section.getByRole('region', { name: 'What’s new' }).textContent()).toBe(next.notes);
     await section.getByRole('button', { name: 'Download', exact: true }).click();
     await section.getByText('It is installed when you quit, or now.').waitFor();
     expect(await ask(page, 'getUpdate')).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
 
     const picture = makePicture(page, { steps: 20 });
     await expect.poll(() => page.evaluate(async () => (await (await fetch('/api/info')).json()).queue.running), { timeout: 30_000 }).toBe(1);
-    await section.getByRole('button', { name: 'Install and start anew' }).click();
-    await section.getByText('Installed as soon as no picture is in work.').waitFor();
+    await section.getByRole('button', { name: 'Install and restart' }).click();
+    await section.getByText('Will be installed when all images are finished.').waitFor();
     expect(readFileSync(appImage, 'utf8')).toBe('the version that is there\n');
     expect(await picture).toContain('completed');
 

@@ -39,8 +39,8 @@ describe.skipIf(noBrowser !== null)('the first run', () => {
     await page.getByRole('dialog', { name: '欢迎使用 Z-Image-Turbo Studio' }).waitFor();
     await page.getByText('English').click();
 
-    await dialog.getByRole('button', { name: 'Make one small picture and take the time' }).press('Enter');
-    await dialog.getByText(/^[\d.]+ s, and [\d.]+ s for its enlargement$/).waitFor();
+    await dialog.getByRole('button', { name: 'Make a test image' }).press('Enter');
+    await dialog.getByText(/^[\d.]+ s, plus [\d.]+ s for upscaling$/).waitFor();
     const jobs = await page.evaluate(async () => (await (await fetch('/api/jobs')).json()).jobs);
     expect(jobs).toHaveLength(1);
     expect(jobs[0]).toMatchObject({ status: 'completed', params: { width: 256, height: 256 } });
@@ -52,9 +52,9 @@ describe.skipIf(noBrowser !== null)('the first run', () => {
     expect(await dialog.count()).toBe(0);
 
     await page.getByRole('navigation').getByRole('button', { name: 'Settings' }).click();
-    await page.getByRole('button', { name: 'Show the first steps again' }).click();
+    await page.getByRole('button', { name: 'Run setup again' }).click();
     await dialog.waitFor();
-    await dialog.getByRole('button', { name: 'Skip' }).click();
+    await dialog.getByRole('button', { name: 'Start' }).click();
     await dialog.waitFor({ state: 'detached' });
     expect(faults).toEqual([]);
   });

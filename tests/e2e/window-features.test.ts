@@ -37,7 +37,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await count.waitFor();
     const short = Number.parseInt((await count.textContent()) ?? '', 10);
     await prompt(page).fill('a patient fox in deep snow, '.repeat(120));
-    await page.getByText('The model does not read what is marked.').waitFor();
+    await page.getByText('The highlighted part is over the model’s limit and will be ignored.').waitFor();
     expect(Number.parseInt((await count.textContent()) ?? '', 10)).toBeGreaterThan(Math.max(512, short));
     const [marked, typed] = [await page.locator('mark').textContent(), await prompt(page).inputValue()];
     expect(typed.endsWith(marked ?? 'nothing is marked')).toBe(true);
@@ -47,7 +47,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       prompt(page).evaluate((element) => element.scrollHeight),
     ]);
     expect(layer).toBe(box);
-    await page.getByRole('button', { name: 'Take it away' }).click();
+    await page.getByRole('button', { name: 'Remove it' }).click();
     await page.locator('mark').waitFor({ state: 'detached' });
     await expect.poll(async () => Number.parseInt((await count.textContent()) ?? '', 10)).toBeLessThanOrEqual(512);
   });
@@ -55,13 +55,13 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
   test('templates and styles of one’s own are kept over a reload and can be forgotten', async () => {
     const page = await visit();
     await prompt(page).fill('a lighthouse');
-    await page.getByRole('button', { name: 'A style of your own' }).click();
-    await page.getByPlaceholder('A style of your own').fill('linocut');
+    await page.getByRole('button', { name: 'Add your own style' }).click();
+    await page.getByPlaceholder('Add your own style').fill('linocut');
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'linocut', exact: true }).click();
     expect(await prompt(page).inputValue()).toBe('a lighthouse, linocut');
     await page.getByText('512', { exact: true }).click();
-    await page.getByRole('button', { name: 'Keep prompt and settings as a template' }).click();
+    await page.getByRole('button', { name: 'Save prompt and settings as a template' }).click();
     await page.getByText('256', { exact: true }).click();
     await prompt(page).fill('something else');
     await page.reload();
@@ -69,9 +69,9 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('button', { name: /^a lighthouse, linocut/ }).click();
     expect(await prompt(page).inputValue()).toBe('a lighthouse, linocut');
     expect(await page.getByRole('radio', { name: '512' }).isChecked()).toBe(true);
-    await page.getByRole('button', { name: 'Forget the template: a lighthouse, linocut' }).click();
+    await page.getByRole('button', { name: 'Delete template: a lighthouse, linocut' }).click();
     await page.getByText('1 template', { exact: true }).waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'Forget the style linocut' }).click();
+    await page.getByRole('button', { name: 'Delete style: linocut' }).click();
     await page.getByRole('button', { name: 'linocut', exact: true }).waitFor({ state: 'detached' });
   });
 
@@ -80,7 +80,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.evaluate(() => {
       const seen = new Set<string>();
       const look = () => {
-        const images = document.querySelectorAll<HTMLImageElement>('section[aria-label="Picture"] img.max-w-none');
+        const images = document.querySelectorAll<HTMLImageElement>('section[aria-label="Image"] img.max-w-none');
         for (const image of images) {
           const { left, top, width, height } = image.getBoundingClientRect();
           if (width > 0) seen.add([left, top, width, height].map(Math.round).join(' '));
@@ -106,7 +106,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     const original = stage(page).locator('figure img').nth(1);
     const transform = () => original.evaluate((image) => new DOMMatrix(getComputedStyle(image).transform).toFloat32Array());
     const scale = async () => (await transform())[0] ?? 0;
-    await stage(page).getByRole('button', { name: 'Full size of the enlarged picture' }).press('+');
+    await stage(page).getByRole('button', { name: 'Actual size of the upscaled image' }).press('+');
     await expect.poll(scale).toBeCloseTo(1.5, 3);
     await page.keyboard.press('+');
     const figure = await stage(page).locator('figure').boundingBox();
@@ -141,25 +141,25 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('button', { name: 'Full screen' }).click();
     await expect.poll(() => page.evaluate(() => document.fullscreenElement?.tagName)).toBe('FIGURE');
     await page.keyboard.press('ArrowRight');
-    await page.getByRole('figure', { name: 'Picture of: the first of two' }).waitFor();
+    await page.getByRole('figure', { name: 'Image of: the first of two' }).waitFor();
     expect(await page.evaluate(() => document.fullscreenElement?.tagName)).toBe('FIGURE');
     await page.getByRole('button', { name: 'Full screen' }).click();
     await page.reload();
-    await page.getByRole('figure', { name: 'Picture of: the first of two' }).waitFor();
+    await page.getByRole('figure', { name: 'Image of: the first of two' }).waitFor();
     await page.getByRole('heading', { name: /^Make/ }).waitFor();
     await page.keyboard.press('ArrowLeft');
-    await page.getByRole('figure', { name: 'Picture of: the second of two' }).waitFor();
+    await page.getByRole('figure', { name: 'Image of: the second of two' }).waitFor();
   });
 
   test('either file of a picture tells its recipe', async () => {
     const page = await visit({ permissions: ['clipboard-read', 'clipboard-write'] });
     await make(page, 'a badger with a recipe');
     await isFinished(page);
-    await stage(page).getByRole('button', { name: 'Recipe in the file' }).click();
-    const dialog = page.getByRole('dialog', { name: 'What stands in the file' });
+    await stage(page).getByRole('button', { name: 'Details' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Image details' });
     await dialog.getByText('a badger with a recipe').waitFor();
     await dialog.getByText('256 × 256').waitFor();
-    await dialog.getByText('Enlarged', { exact: true }).first().click();
+    await dialog.getByText('Upscaled', { exact: true }).first().click();
     await dialog.getByText('1024 × 1024').waitFor();
     await dialog.getByText(/-upscaled\.png$/).waitFor();
     await dialog.getByRole('button', { name: 'Copy as JSON' }).click();
@@ -205,10 +205,10 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('two bears');
     await page.keyboard.press('Alt+ArrowUp');
     await expect.poll(waiting).toEqual(['two', 'three', 'one']);
-    await queue(page).getByText('Next in line').waitFor();
+    await queue(page).getByText('Next').waitFor();
     await queue(page).getByRole('button', { name: 'Cancel all' }).click();
     await expect.poll(waiting).toEqual([]);
-    await queue(page).getByRole('button', { name: 'Go on' }).click();
+    await queue(page).getByRole('button', { name: 'Resume' }).click();
     await queue(page).getByText('Paused.').waitFor({ state: 'hidden' });
   });
 
@@ -227,33 +227,33 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
 
     await go(page, 'Gallery');
     const tiles = page.getByRole('button', { name: /^Open: / });
-    await page.getByPlaceholder('Search in prompts').fill('crane');
+    await page.getByPlaceholder('Search prompts').fill('crane');
     await expect.poll(() => tiles.count()).toBe(5);
     await page.getByLabel('Size', { exact: true }).selectOption({ label: '512 × 512' });
     await expect.poll(() => tiles.count()).toBe(1);
     await page.getByLabel('Size', { exact: true }).selectOption({ label: 'Any size' });
-    await page.getByLabel('Client', { exact: true }).selectOption('crane-script');
+    await page.getByLabel('Source', { exact: true }).selectOption('crane-script');
     await expect.poll(() => tiles.count()).toBe(1);
-    await page.getByLabel('Client', { exact: true }).selectOption({ label: 'From anybody' });
-    await page.getByLabel('Date', { exact: true }).selectOption({ label: 'From … to …' });
+    await page.getByLabel('Source', { exact: true }).selectOption({ label: 'Any source' });
+    await page.getByLabel('Date', { exact: true }).selectOption({ label: 'Custom range' });
     await page.getByLabel('Last day').fill('2020-01-01');
-    await page.getByText('Nothing found.').waitFor();
+    await page.getByText('No results.').waitFor();
     await page.getByLabel('Date', { exact: true }).selectOption({ label: 'Today' });
     await expect.poll(() => tiles.count()).toBe(5);
 
     await tiles.first().click({ modifiers: ['Control'] });
     await tiles.nth(2).click({ modifiers: ['Shift'] });
-    await page.getByText('3 pictures picked').waitFor();
+    await page.getByText('3 selected').waitFor();
     await tiles.nth(2).focus();
     await page.keyboard.press('Control+a');
-    await page.getByText('5 pictures picked').waitFor();
+    await page.getByText('5 selected').waitFor();
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.getByText('5 pictures moved to the bin.').waitFor();
+    await page.getByText('5 images moved to the bin.').waitFor();
     await page.getByText('Bin', { exact: true }).click();
     await expect.poll(() => tiles.count()).toBe(5);
-    await page.getByRole('button', { name: 'Empty the bin' }).click();
-    await page.getByRole('button', { name: 'Delete for good?' }).click();
-    await page.getByText('5 pictures deleted for good.').waitFor();
+    await page.getByRole('button', { name: 'Empty bin' }).click();
+    await page.getByRole('button', { name: 'Delete permanently?' }).click();
+    await page.getByText('5 images permanently deleted.').waitFor();
     await expect.poll(() => tiles.count()).toBe(0);
   });
 
@@ -263,21 +263,22 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await isFinished(page);
     const other = await visit();
     await queue(other).getByRole('button', { name: 'Show: a heron seen by two (Done)' }).click();
-    await stage(page).getByRole('button', { name: 'Add a star' }).click();
-    await stage(other).getByRole('button', { name: 'Take the star away' }).waitFor();
+    await stage(page).getByRole('button', { name: 'Star', exact: true }).click();
+    await stage(other).getByRole('button', { name: 'Unstar' }).waitFor();
     await stage(other).getByRole('button', { name: 'Delete' }).click();
-    await stage(page).getByText('This picture lies in the bin.').waitFor();
+    // the stage of the first window moves on to the next image
+    await stage(page).getByText('a heron seen by two').waitFor({ state: 'detached' });
   });
 
   test('where pictures go is checked at the field and holds for the next picture; another window hears of it', async () => {
     const page = await visit();
     const other = await visit();
     for (const one of [page, other]) await go(one, 'Settings');
-    const folder = page.getByLabel('Folder for pictures', { exact: true });
+    const folder = page.getByLabel('Image folder', { exact: true });
     const before = await folder.inputValue();
     await folder.fill('/proc/nowhere');
     await folder.press('Enter');
-    await page.getByText('The full path of a folder that is there and can be written to.').waitFor();
+    await page.getByText('Enter the full path of an existing folder that this app can write to.').waitFor();
     expect(await folder.getAttribute('aria-invalid')).toBe('true');
     // the browser itself notes the refused call
     const refusals = studio.takeFaults();
@@ -287,24 +288,24 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await folder.fill(elsewhere);
     await folder.press('Enter');
     await page.getByText('Saved.').waitFor();
-    await expect.poll(() => other.getByLabel('Folder for pictures', { exact: true }).inputValue()).toBe(elsewhere);
+    await expect.poll(() => other.getByLabel('Image folder', { exact: true }).inputValue()).toBe(elsewhere);
     await go(page, 'Make');
     await make(page, 'a stork elsewhere');
     await isFinished(page);
     expect(readdirSync(elsewhere).filter((name) => name.includes('a-stork-elsewhere'))).toHaveLength(2);
     await go(page, 'Settings');
-    const room = page.getByLabel('Room for pictures, in GB', { exact: true });
+    const room = page.getByLabel('Storage limit (GB)', { exact: true });
     await room.fill('lots');
     await room.press('Tab');
-    await page.getByText(/^A number from 0\.01 to/).waitFor();
+    await page.getByText(/^Enter a number from 0\.01 to/).waitFor();
     await room.fill('50');
     await room.press('Tab');
-    await expect.poll(() => other.getByLabel('Room for pictures, in GB', { exact: true }).inputValue()).toBe('50');
+    await expect.poll(() => other.getByLabel('Storage limit (GB)', { exact: true }).inputValue()).toBe('50');
     await room.fill('');
     await room.press('Tab');
     await folder.fill(before);
     await folder.press('Enter');
-    await expect.poll(() => other.getByLabel('Folder for pictures', { exact: true }).inputValue()).toBe(before);
+    await expect.poll(() => other.getByLabel('Image folder', { exact: true }).inputValue()).toBe(before);
   });
 
   test('the settings tell what the machine does, who was here, and a log to read, search and save', async () => {
@@ -312,18 +313,18 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await go(page, 'Settings');
     const log = page.getByRole('log');
     await log.getByText(/Server listening/).waitFor();
-    await page.getByPlaceholder('Search in the log').fill('no such line');
-    await log.getByText('Nothing like that was noted.').waitFor();
+    await page.getByPlaceholder('Search the log').fill('no such line');
+    await log.getByText('No matching messages.').waitFor();
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Save' }).click();
     expect(await readFile(await (await download).path(), 'utf8')).toContain('Server listening');
     await page.getByRole('region', { name: 'Other devices' }).getByText('connected').first().waitFor();
-    await page.getByText(/^Only this machine reaches the server/).waitFor();
+    await page.getByText(/^Only this computer can reach the server/).waitFor();
     await page
-      .getByRole('region', { name: 'This machine' })
+      .getByRole('region', { name: 'This computer' })
       .getByText(/^engine/)
       .waitFor();
-    await page.getByText('What others made, and their licences').click();
+    await page.getByText('Third-party software and licences').click();
     await page.getByText('BSD 3-Clause License').first().waitFor();
   });
 
@@ -335,10 +336,10 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       await route.fulfill({ response, json: { ...(await response.json()), version: '99.0.0' } });
     });
     await go(page, 'Settings');
-    await page.getByText('This page and the server are of different versions.').waitFor();
+    await page.getByText('The page and the server have different versions.').waitFor();
     await page.unrouteAll({ behavior: 'wait' });
-    await page.getByRole('button', { name: 'Reload the page' }).click();
-    await page.getByText('This page and the server are of different versions.').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Reload page' }).click();
+    await page.getByText('The page and the server have different versions.').waitFor({ state: 'detached' });
   });
 });
 
@@ -349,7 +350,7 @@ describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
     try {
       const { page } = await studio.visit();
       await make(page, 'nothing comes of this', { count: '2' });
-      await page.getByText(/^The engine stops again and again/).waitFor();
+      await page.getByText(/^The engine keeps crashing/).waitFor();
       expect(await prompt(page).inputValue()).toBe('nothing comes of this');
     } finally {
       await studio.close();

@@ -66,19 +66,19 @@ describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
     await studio.start();
     const { page, faults } = await studio.visit();
     await go(page, 'Settings');
-    const pack = page.getByRole('region', { name: 'NVIDIA card', exact: true });
+    const pack = page.getByRole('region', { name: 'NVIDIA GPU', exact: true });
     // folded away where no card answers
-    const folded = pack.getByText('Install its libraries all the same');
+    const folded = pack.getByText('Install the libraries anyway');
     await folded.or(pack.getByRole('checkbox')).first().waitFor();
     if (await folded.isVisible()) await folded.press('Enter');
     const install = pack.getByRole('button', { name: 'Install the CUDA pack' });
     await pack.getByRole('link', { name: 'NVIDIA Software License Agreement and CUDA Supplement' }).waitFor();
     expect(await install.isDisabled()).toBe(true);
     expect(index.requests).toBe(0);
-    await pack.getByRole('checkbox', { name: 'I have read these licences and agree to them' }).press('Space');
+    await pack.getByRole('checkbox', { name: 'I have read and accept these licences' }).press('Space');
     await install.press('Enter');
     await pack.getByText(`The index ${new URL(index.origin).host} has no onnxruntime_gpu-`).waitFor();
-    await pack.getByRole('button', { name: 'Go on' }).waitFor();
+    await pack.getByRole('button', { name: 'Resume' }).waitFor();
     await pack.getByRole('button', { name: 'Remove' }).press('Enter');
     // the focus is where the answer is: one more key
     await page.keyboard.press('Enter');

@@ -96,8 +96,8 @@ export class ImageFolders {
   }
 
   /** The path of a picture whose real place is its folder; null where it is absent or a link leads elsewhere. */
-  async servedPath(filename: string): Promise<string | null> {
-    const path = this.path(filename);
+  async servedPath(filename: string, isBinned = false): Promise<string | null> {
+    const path = isBinned ? this.#binPath(filename) : this.path(filename);
     try {
       const [real, folder] = await Promise.all([realpath(path), realpath(dirname(path))]);
       return dirname(real) === folder ? real : null;
@@ -105,6 +105,10 @@ export class ImageFolders {
       if (errnoCode(thrown) === 'ENOENT') return null;
       throw thrown;
     }
+  }
+
+  #binPath(filename: string): string {
+    return join(this.#dirs.find((dir) => existsSync(join(dir, BIN, filename))) ?? this.#dir, BIN, filename);
   }
 
   /** What a job's files take, in the bin or outside of it. */

@@ -27,6 +27,7 @@ const job: JobRecord = {
   clients: ['my-script'],
   starred: true,
   deleted: false,
+  deleted_at: null,
   position: null,
 };
 
@@ -88,8 +89,10 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
   'get /api/jobs/{id}': { ...ofJob, answer: job },
   'patch /api/jobs/{id}': { ...ofJob, body: { starred: true }, answer: job },
-  'delete /api/jobs/{id}': { ...ofJob, answer: { ...job, deleted: true } },
+  'delete /api/jobs/{id}': { ...ofJob, answer: { ...job, deleted: true, deleted_at: 1_770_163_300.5 } },
   'post /api/jobs/{id}/restore': { ...ofJob, answer: job },
+  'get /api/bin/image/{filename}': { params: { filename: `${EXAMPLE_FILE}.png` }, query: { w: 256 } },
+  'delete /api/bin/{id}': { ...ofJob, answer: { removed: 1 } },
   'delete /api/bin': { answer: { removed: 3 } },
   'get /api/queue': { answer: queue },
   'post /api/queue': { body: { action: 'pause' } satisfies QueueAction, answer: queue },

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { imageQuerySchema } from '#shared/protocol/http.ts';
+import { imageQuerySchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import type { Thumbnails } from '../thumbnails.ts';
 
@@ -21,6 +21,12 @@ const schema = {
   },
 };
 
+const binnedSchema = {
+  ...schema,
+  summary: 'A smaller version of an image in the bin',
+  querystring: z.object({ w: z.union(THUMBNAIL_WIDTHS.map((width) => z.literal(width))) }),
+};
+
 /** The static plugin handles `ETag`, `Last-Modified`, `Range` and conditional requests. */
 export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): void {
   app.get('/api/image/:filename', { schema }, async (request, reply) => {
@@ -34,6 +40,16 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): voi
     reply.header('content-disposition', contentDisposition(path === picture ? filename : filename.replace(/\.png$/, '.webp')));
     reply.header('cache-control', `private, max-age=${KEEP_S}`);
     return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
+  });
+
+  app.get('/api/bin/image/:filename', { schema: binnedSchema }, async (request, reply) => {
+    const { filename } = request.params;
+    const image = await jobs.binnedImageFile(filename);
+    if (image === null) throw new AppError('unknown_image', `There is no image ${quoteValue(filename)} in the bin.`, {});
+    const path = await thumbnails.file(image, request.query.w);
+    // a restored or deleted image must not be shown from a cache
+    reply.header('cache-control', 'no-store');
+    return reply.sendFile(basename(path), dirname(path), { cacheControl: false });
   });
 }
 

@@ -40,6 +40,16 @@ export function registerJobs(app: App, jobs: Jobs): void {
     jobs.restore(request.params.id),
   );
 
+  const removed = { 200: binSchema, ...errorAnswers };
+  app.delete(
+    '/api/bin/:id',
+    { config: { insistsOnKey: true }, schema: { tags, summary: 'Permanently delete one job in the bin', params, response: removed } },
+    (request) => {
+      jobs.removePermanently(request.params.id);
+      return { removed: 1 };
+    },
+  );
+
   app.delete(
     '/api/bin',
     { config: { insistsOnKey: true }, schema: { tags, summary: 'Delete what lies in the bin for good', response: { 200: binSchema, ...errorAnswers } } },
