@@ -49,7 +49,7 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): voi
     const path = await thumbnails.file(image, request.query.w);
     // a restored or deleted image must not be shown from a cache
     reply.header('cache-control', 'no-store');
-    return reply.sendFile(basename(path), dirname(path), { cacheControl: false });
+    return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
   });
 }
 
