@@ -10,6 +10,6 @@ const optionsSchema = z.object({
   messages: z.coerce.number().int().min(100).default(100_000),
   seed: z.coerce.number().int().min(0).max(0xffff_ffff).optional(),
 });
-const { messages, seed = randomInt(0xffff_ffff) } = readCommandOptions(optionsSchema, [], USAGE);
+const { messages, seed = randomInt(0xffff_ffff) } = readCommandOptions(optionsSchema, USAGE);
 console.log(`npm run fuzz -- --messages ${messages} --seed ${seed}`);
 await runParts('fuzz', { fuzz: { duration: 'four minutes for 100,000 messages', measure: () => fuzzServer(messages, seed) } }, []);

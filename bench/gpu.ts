@@ -28,7 +28,6 @@ import { withTemporaryFolder } from './harness/temporary-folder.ts';
 import { startTorchPeer, type TorchPeer } from './harness/torch-peer.ts';
 
 const usage = 'Usage: bash bench/gpu.sh --help';
-const flags = ['cpu', 'no-peer'] as const;
 const optionsSchema = z.object({
   cpu: z.boolean().default(false),
   'no-peer': z.boolean().default(false),
@@ -67,7 +66,7 @@ interface Figures {
 }
 
 async function main(): Promise<void> {
-  const options = readCommandOptions(optionsSchema, flags, usage);
+  const options = readCommandOptions(optionsSchema, usage);
   await withTemporaryFolder(async (work) => {
     const test = options.cpu ? cpuCase(options) : await gpuCase(options);
     console.log(`${test.device}, ${test.dtype}, ${test.sidePx} x ${test.sidePx}, ${STEPS} steps, ${test.checkpointDir}`);

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import type { CompileReport } from '#main/compiler/compile-job.ts';
-import { readCommandOptions } from '#main/config/command-options.ts';
+import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 
 const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
 
@@ -13,13 +13,13 @@ what had to be unpacked and why. DIR may also be an upscaler's safetensors file.
 made, measured and thrown away.`;
 
 const optionsSchema = z.object({
-  checkpoint: z.string().min(1),
+  checkpoint: pathOption,
   accuracy: z.enum(['exact', 'fast']).default('fast'),
-  out: z.string().min(1).optional(),
+  out: pathOption.optional(),
 });
 
 export async function compile(argv: readonly string[]): Promise<void> {
-  const { checkpoint, accuracy, out } = readCommandOptions(optionsSchema, [], usage, argv);
+  const { checkpoint, accuracy, out } = readCommandOptions(optionsSchema, usage, argv);
   const cacheDir = out ?? (await mkdtemp(join(tmpdir(), 'compile-')));
   try {
     const options = { cacheDir, identity: checkpoint, target: accuracy === 'fast' ? ('cpu-fast' as const) : ('cpu-exact' as const) };

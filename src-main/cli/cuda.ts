@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { z } from 'zod';
-import { readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
-import { loadConfig } from '#main/config/config.ts';
+import { loadCommandConfig } from '#main/config/command-config.ts';
+import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
@@ -24,22 +24,19 @@ own sites. --accept-licences says that you have read the licences that the list 
 const optionsSchema = z.object({
   index: z.string().min(1).optional(),
   'accept-licences': z.boolean().default(false),
-  'data-dir': z.string().min(1).optional(),
+  'data-dir': pathOption.optional(),
 });
 const commands = ['list', 'install', 'verify', 'remove', 'selftest'] as const;
 
 /** Results go to standard output, progress to standard error. Exits with 1 where the pack is not as it should be in the end. */
 export async function cuda(argv: readonly string[]): Promise<void> {
   const { words, options: optionArguments } = readCommandWords(argv);
-  const options = readCommandOptions(optionsSchema, ['accept-licences'], usage, optionArguments);
+  const options = readCommandOptions(optionsSchema, usage, optionArguments);
   const [word = '', version, ...more] = words;
   const command = commands.find((candidate) => candidate === word);
   const takesVersion = command === 'remove';
   if (command === undefined || more.length > 0 || (version !== undefined && !takesVersion)) throw new AppError('bad_option', usage, { option: word });
-  const config = loadConfig([
-    ...(options['data-dir'] === undefined ? [] : ['--data-dir', options['data-dir']]),
-    ...(options.index === undefined ? [] : ['--wheel-index', options.index]),
-  ]);
+  const config = loadCommandConfig({ 'data-dir': options['data-dir'], 'wheel-index': options.index }, []);
   if (command === 'selftest') return selfTest(config, options['accept-licences']);
 
   await mkdir(config.dataDir, { recursive: true });

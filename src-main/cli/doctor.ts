@@ -3,8 +3,8 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import { join } from 'node:path';
 import { z } from 'zod';
 import { findCompiledCheckpoint } from '#main/compiler/find-compilation.ts';
-import { readCommandOptions } from '#main/config/command-options.ts';
-import { loadConfig } from '#main/config/config.ts';
+import { loadCommandConfig } from '#main/config/command-config.ts';
+import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 import { freeMemory } from '#main/engine/free-memory.ts';
 import { graphTarget } from '#main/engine/graph-target.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
@@ -26,11 +26,11 @@ const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
 Tells what this machine can run pictures on and why not on the rest, ready to be pasted into a report.
 Devices are tried in a process of their own; --again forgets what earlier trials have shown.`;
 
-const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional(), again: z.boolean().default(false) });
+const optionsSchema = z.object({ 'data-dir': pathOption.optional(), again: z.boolean().default(false) });
 
 export async function doctor(argv: readonly string[]): Promise<void> {
-  const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, ['again'], usage, argv);
-  const { dataDir, hub, device, accuracy, memory, binding } = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, usage, argv);
+  const { dataDir, hub, device, accuracy, memory, binding } = loadCommandConfig({ 'data-dir': dir }, ['device', 'accuracy', 'memory', 'binding']);
   const log = { warn: (_: object, message: string) => console.error(message) };
   console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
   console.log(`${platform()} ${release()} ${arch()}; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads`);

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { readCommandOptions } from '#main/config/command-options.ts';
-import { loadConfig } from '#main/config/config.ts';
+import { loadCommandConfig } from '#main/config/command-config.ts';
+import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 import { createEngine } from '#main/engine/create-engine.ts';
 import type { EngineHooks, PngText, TaskReport } from '#main/engine/engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
@@ -11,7 +11,6 @@ import { recipeTexts } from '#main/jobs/processor/recipe-texts.ts';
 import { jobIdOf } from '#main/jobs/queue/job-id.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
-import { renameDurably } from '#main/lib/write-file.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { chooseEngines } from '#main/studio/choose-engines.ts';
 import { deviceProbes } from '#main/studio/device-probes.ts';
@@ -19,6 +18,7 @@ import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { assertWritable, saveResult } from './save-result.ts';
 
 const usage = `Usage: npm run generate -- --prompt TEXT [options]
 
@@ -27,13 +27,14 @@ const usage = `Usage: npm run generate -- --prompt TEXT [options]
   --seed NUMBER              (42)
   --guidance NUMBER          0 to 20 (0)
   --model-type NAME          uint4 or int8 (uint4)
-  --checkpoint DIR           a checkpoint in Hugging Face layout in place of the bundled one
-  --device NAME              cpu, cuda, cuda:1, webgpu …, or auto for the first NVIDIA
-                             card that can be used (cpu)
+  --checkpoint DIR           a checkpoint in Hugging Face layout instead of the bundled one
+  --device NAME              cpu, cuda, cuda:1, webgpu …, or auto for the first usable
+                             NVIDIA card (cpu)
   --accuracy NAME            exact or fast (fast)
-  --no-upscale               only the original picture
-  --out FILE                 where the original goes; its 4x version lies beside it (outputs/…)
-  --data-dir DIR             where compiled graphs are kept (data)`;
+  --no-upscale               only the original image
+  --out FILE                 file for the original; the 4x version is saved beside it
+                             (a new file in outputs/)
+  --data-dir DIR             folder for compiled graphs (data)`;
 
 const number = z
   .string()
@@ -48,24 +49,23 @@ const optionsSchema = z.object({
   seed: number,
   guidance: number,
   'model-type': z.string().optional(),
-  checkpoint: z.string().min(1).optional(),
+  checkpoint: pathOption.optional(),
   device: z.string().default('cpu'),
   accuracy: z.enum(['exact', 'fast']).default('fast'),
   'no-upscale': z.boolean().default(false),
-  out: z.string().min(1).optional(),
-  'data-dir': z.string().min(1).optional(),
+  out: pathOption.optional(),
+  'data-dir': pathOption.optional(),
 });
 
-/** One picture without a server. Progress goes to standard error, the paths of what was made to standard output. */
+/** One image without a server. Progress goes to standard error, the paths of the images to standard output. */
 export async function generate(argv: readonly string[]): Promise<void> {
-  const options = readCommandOptions(optionsSchema, ['no-upscale'], usage, argv);
+  const options = readCommandOptions(optionsSchema, usage, argv);
   const params = paramsOf(options);
-  const dataDir = resolve(options['data-dir'] ?? join(programDir, 'data'));
+  const { device, hub, outputsDir } = loadCommandConfig({ device: options.device }, ['outputs-dir']);
+  const dataDir = options['data-dir'] ?? join(programDir, 'data');
   const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
-  const checkpointDirs = options.checkpoint === undefined ? [] : [resolve(options.checkpoint)];
-  const { device, hub } = loadConfig(['--device', options.device]);
-  const { cacheDir } = hub;
-  const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir, log });
+  const checkpointDirs = options.checkpoint === undefined ? [] : [options.checkpoint];
+  const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir: hub.cacheDir, log });
   const checkpoint = await registry.checkpointFor(params.model_type);
   const upscaler = await registry.upscaler();
   const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
@@ -80,36 +80,36 @@ export async function generate(argv: readonly string[]): Promise<void> {
       programVersion: programVersion(),
       created_at: createdAt / 1000,
     });
+  const fileName = imageFileName(createdAt, params.prompt, jobId, () => false);
+  const original = options.out ?? join(outputsDir, fileName);
+  const draft = join(dataDir, 'unsaved', `${process.pid}-${fileName}`);
+  for (const path of [original, draft]) await assertWritable(path);
 
-  const original = resolve(
-    options.out ??
-      join(
-        programDir,
-        'outputs',
-        imageFileName(createdAt, params.prompt, jobId, () => false),
-      ),
-  );
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
   const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', dataDir }, probes);
   const engine = createEngine({ spawn, devices: [config], log });
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
+  const produce = async (path: string, run: (hooks: EngineHooks, signal: AbortSignal) => Promise<TaskReport>): Promise<void> => {
+    const { setbacks } = await run(progressBar(), abort.signal).catch(async (error: unknown) => {
+      await rm(draft, { force: true });
+      throw error;
+    });
+    process.stderr.write('\n');
+    for (const setback of setbacks) console.error(setback);
+    await saveResult(draft, path);
+    console.log(path);
+  };
   try {
-    await published(original, (outputPath) =>
-      engine.generate(
-        { params, checkpointDir: checkpoint.dir, checkpointIdentity: checkpoint.fingerprint, outputPath, texts: texts('original') },
-        progressBar(),
-        abort.signal,
-      ),
+    const { dir: checkpointDir, fingerprint: checkpointIdentity } = checkpoint;
+    await produce(original, (hooks, signal) =>
+      engine.generate({ params, checkpointDir, checkpointIdentity, outputPath: draft, texts: texts('original') }, hooks, signal),
     );
     if (options['no-upscale']) return;
-    await published(upscaledFileName(original), (outputPath) =>
-      engine.upscale(
-        { inputPath: original, upscalerPath: upscaler.path, upscalerIdentity: upscaler.fingerprint, outputPath, texts: texts('upscaled') },
-        progressBar(),
-        abort.signal,
-      ),
+    const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
+    await produce(upscaledFileName(original), (hooks, signal) =>
+      engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: draft, texts: texts('upscaled') }, hooks, signal),
     );
   } finally {
     await engine.close();
@@ -125,21 +125,6 @@ function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
     .replace('guidance_scale', 'guidance')
     .replaceAll('_', '-')}`;
   throw new AppError('bad_option', `${option}: ${issue?.message}.\n\n${usage}`, { option });
-}
-
-/** Gives a file its name when it is whole, and tells it; what a failure left is removed. */
-async function published(path: string, make: (outputPath: string) => Promise<TaskReport>): Promise<void> {
-  const part = `${path}.part`;
-  try {
-    const { setbacks } = await make(part);
-    for (const setback of setbacks) console.error(setback);
-    await renameDurably(part, path);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
-  }
-  process.stderr.write('\n');
-  console.log(path);
 }
 
 const BAR_WIDTH = 30;

@@ -2,13 +2,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
-import { readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
-import { loadConfig } from '#main/config/config.ts';
+import { loadCommandConfig } from '#main/config/command-config.ts';
+import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
-import { createHubClient } from '#main/models/hub/hub-client.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
+import { openHubClient } from '#main/studio/open-hub-client.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
@@ -24,14 +24,14 @@ const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 HF_ENDPOINT names a mirror, HF_TOKEN a token for gated repositories, HF_HOME the folder that downloads go to,
 HTTPS_PROXY a proxy. A download that was broken off, by Ctrl+C too, goes on where it was.`;
 
-const optionsSchema = z.object({ 'data-dir': z.string().min(1).optional() });
+const optionsSchema = z.object({ 'data-dir': pathOption.optional() });
 const commands = ['install', 'add', 'use', 'verify', 'remove'] as const;
 
 /** The list goes to standard output, progress to standard error. Exits with 1 where a model is not as it should be in the end. */
 export async function models(argv: readonly string[]): Promise<void> {
   const { words, options } = readCommandWords(argv);
-  const { 'data-dir': dir } = readCommandOptions(optionsSchema, [], usage, options);
-  const config = loadConfig(dir === undefined ? [] : ['--data-dir', dir]);
+  const { 'data-dir': dir } = readCommandOptions(optionsSchema, usage, options);
+  const config = loadCommandConfig({ 'data-dir': dir }, []);
   const [command = '', name = '', ...more] = words;
   const isList = command === 'list' && name === '';
   const known = commands.find((candidate) => candidate === command);
@@ -41,7 +41,7 @@ export async function models(argv: readonly string[]): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   // a list changes nothing and may be asked for beside a running server
   const unlock = isList ? () => {} : await lockDataFolder(dataDir);
-  const hub = createHubClient(config.hub);
+  const hub = openHubClient(config.hub);
   const library = await createModelLibrary({
     resourcesDir,
     dataDir,

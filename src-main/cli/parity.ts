@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readCommandOptions } from '#main/config/command-options.ts';
+import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 import { compareCheckpoint, type ParityTarget } from '#main/parity/compare-checkpoint.ts';
 import { compareUpscaler } from '#main/parity/compare-upscaler.ts';
 import { type Comparison, printComparisons } from '#main/parity/comparison.ts';
@@ -15,14 +15,14 @@ DIR may also be an upscaler's safetensors file.
 With --precision it is what a GPU computes in that type: the GPU's graphs on the CPU, each value rounded as there.`;
 
 const optionsSchema = z.object({
-  checkpoint: z.string().min(1),
-  expected: z.string().min(1),
+  checkpoint: pathOption,
+  expected: pathOption,
   accuracy: z.enum(['exact', 'fast']).default('exact'),
   precision: z.enum(['bf16', 'fp16']).optional(),
 });
 
 export async function parity(argv: readonly string[]): Promise<void> {
-  const { checkpoint, expected, accuracy, precision } = readCommandOptions(optionsSchema, [], usage, argv);
+  const { checkpoint, expected, accuracy, precision } = readCommandOptions(optionsSchema, usage, argv);
   const target: ParityTarget = precision === undefined ? `cpu-${accuracy}` : `emulated-${precision}`;
   const cacheDir = await mkdtemp(join(tmpdir(), 'parity-'));
   try {

@@ -5,30 +5,33 @@ import { type DeviceName, deviceNameSchema, type OrtBinding, ortBindings } from 
 import { type MemoryChoice, memoryPlanSchema } from '#shared/domain/memory-plan.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { SettingName } from '#shared/protocol/settings.ts';
+import { expandFolder } from './expand-folder.ts';
 import { type HubConfig, loadHubConfig } from './hub-config.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { type Environment, environmentName, readOptions } from './read-options.ts';
 
-/** What the program is told from outside, read once. */
+/** What command line and environment set, read once. */
 export interface Config {
   /** Address to listen on, `0.0.0.0` for every network. */
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** Lifts the access key for other machines, and nothing else. */
+  /** Other machines need no access key. */
   open: boolean;
-  /** Names, beside those that are always right, that a `Host` header may hold. Lower case. */
+  /** Programs of this machine need the access key too. */
+  requireKey: boolean;
+  /** Further names that a `Host` header may hold. Lower case. */
   allowHosts: readonly string[];
-  /** Origins, beside our own, whose pages may call. As a browser writes them: `https://example.org`. */
+  /** Further origins whose pages may call, as a browser writes them: `https://example.org`. */
   allowOrigins: readonly string[];
-  /** Everything but pictures: database, access key, thumbnails, compiled graphs. */
+  /** Everything but images: database, access key, thumbnails, compiled graphs. */
   dataDir: string;
   outputsDir: string;
-  /** Settings that were decided here and that nobody can change while the program runs. */
+  /** Settings that the command line or the environment fixes while the program runs. */
   fixedSettings: readonly SettingName[];
   hub: HubConfig;
-  /** A Python package index that the CUDA pack is fetched from, in place of its vendors' own addresses. */
-  wheelIndex: URL | null;
-  /** Checkpoint folders that go before the bundled ones. */
+  /** A Python package index to download the CUDA pack from, in place of its vendors' own addresses. An error where the variable holds no address. */
+  wheelIndex: URL | AppError | null;
+  /** Checkpoint folders that are preferred to the bundled ones. */
   checkpointDirs: readonly string[];
   /** `auto`, every card that can be used, or one device. */
   device: 'auto' | DeviceName;
@@ -37,9 +40,11 @@ export interface Config {
   memory: MemoryChoice;
   binding: OrtBinding;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  /** Write a fresh access key and end. */
+  /** Write a new access key and exit. */
   newKey: boolean;
   help: boolean;
+  /** Sentences for the log about values that are ignored. */
+  notices: readonly string[];
 }
 
 const ADVICE = ' See --help for the options.';
@@ -85,7 +90,7 @@ const deviceSchema = z.string().transform((text, context): 'auto' | DeviceName =
   return z.NEVER;
 });
 
-const optionsSchema = z.object({
+export const optionsSchema = z.object({
   host: z
     .string()
     .regex(/^[a-z0-9_.:%-]+$/i, 'an address or a host name')
@@ -94,6 +99,7 @@ const optionsSchema = z.object({
   'data-dir': folderSchema.optional(),
   'outputs-dir': folderSchema.optional(),
   open: z.boolean().default(false),
+  'require-key': z.boolean().default(false),
   'allow-host': z.array(hostNameSchema).default([]),
   'allow-origin': z.array(originSchema).default([]),
   checkpoint: z.array(folderSchema).default([]),
@@ -107,65 +113,59 @@ const optionsSchema = z.object({
   help: z.boolean().default(false),
 });
 
-const argumentKinds = {
-  host: { type: 'string' },
-  port: { type: 'string' },
-  'data-dir': { type: 'string' },
-  'outputs-dir': { type: 'string' },
-  open: { type: 'boolean' },
-  'allow-host': { type: 'string', multiple: true },
-  'allow-origin': { type: 'string', multiple: true },
-  checkpoint: { type: 'string', multiple: true },
-  'wheel-index': { type: 'string' },
-  device: { type: 'string' },
-  accuracy: { type: 'string' },
-  memory: { type: 'string' },
-  binding: { type: 'string' },
-  'log-level': { type: 'string' },
-  'new-key': { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const satisfies Record<keyof z.input<typeof optionsSchema>, { type: 'string' | 'boolean'; multiple?: true; short?: string }>;
-
-type OptionName = keyof typeof argumentKinds;
+export type OptionName = keyof typeof optionsSchema.shape;
 
 export const usage = `Usage: bash start.sh [options]
 
   --host ADDRESS         address to listen on (0.0.0.0: every network)
   --port NUMBER          port (8004; 0 takes a free one)
-  --data-dir DIR         folder for everything that is kept, pictures included
-                         (without it: pictures in outputs/, the rest in data/)
-  --outputs-dir DIR      folder for pictures alone; the settings cannot change it then
+  --data-dir DIR         folder for all data, images included
+                         (without it: images in outputs/, the rest in data/)
+  --outputs-dir DIR      folder for images only; the settings cannot change it then
   --open                 let other machines in without the access key
+  --require-key          ask programs on this machine for the access key too
   --allow-host NAME      a host name under which browsers may reach this server (repeatable)
   --allow-origin ORIGIN  a web page's origin that may call this server (repeatable)
   --checkpoint DIR       a checkpoint folder in Hugging Face layout (repeatable)
   --wheel-index URL      a Python package index to install the CUDA pack from
                          (without it: from ONNX Runtime's and NVIDIA's own sites)
   --device NAME          auto, cpu, cuda, webgpu, directml or coreml; cuda:1 is the
-                         second card (auto: every NVIDIA card that can be used,
-                         else cpu)
+                         second card (auto: every usable NVIDIA card, else cpu)
   --accuracy NAME        exact or fast (fast)
   --memory NAME          auto, resident, text_freed, text_on_cpu, in_turn or
                          denoiser_alone: which parts of a model are in memory at
-                         once (auto: as many as fit into what is free)
+                         once (auto: as many as fit into free memory)
   --binding NAME         c-api or node: how ONNX Runtime is called (auto: c-api
-                         where it can be had)
+                         where available)
   --log-level NAME       trace, debug, info, warn, error or silent (info)
-  --new-key              write a fresh access key and end
-  --help                 this text
+  --new-key              write a new access key and exit
+  --help                 show this text
 
-Each option can also stand in the environment: --data-dir as ZIMAGE_DATA_DIR, lists with commas.
+Environment variables set the same options: ZIMAGE_DATA_DIR for --data-dir, lists with commas.
+Folders may start with ~ and hold $VARIABLES.
 `;
 
+/** Not from the environment: what only makes sense for one start, and what is parsed when it is used. */
+const commandLineOnly: readonly string[] = ['help', 'new-key', 'wheel-index'] satisfies OptionName[];
+const allOptions = Object.keys(optionsSchema.shape) as OptionName[];
+
 /**
- * Reads the command line and, for what it leaves open, the environment (`ZIMAGE_PORT` for `--port`).
+ * Reads the command line and, for what it leaves open, the environment (`ZIMAGE_PORT` for `--port`), of which only the variables of `used` options count.
  * `rootDir` is the folder of start.sh. Throws `AppError` `bad_option`.
  */
-export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>> = process.env, rootDir: string = programDir): Config {
-  const parsed = optionsSchema.safeParse({ ...fromEnvironment(env), ...parseArguments(argv, argumentKinds, ADVICE) }, { reportInput: true });
-  if (!parsed.success) throw badOption(parsed.error);
-  const options = parsed.data;
-  const [dataDir, outputsDir] = [options['data-dir'], options['outputs-dir']];
+export function loadConfig(
+  argv: readonly string[],
+  env: Environment = process.env,
+  rootDir: string = programDir,
+  used: readonly OptionName[] = allOptions,
+): Config {
+  const notices: string[] = [];
+  const isForOthers = /^[a-z]+:\/\//.test(env['ZIMAGE_PORT'] ?? '');
+  if (isForOthers) notices.push(`ZIMAGE_PORT is ${env['ZIMAGE_PORT']}: Kubernetes sets it for a service named zimage. It is ignored; --port sets the port.`);
+  const fromEnvironment = used.filter((name) => !commandLineOnly.includes(name) && !(isForOthers && name === 'port'));
+  const options = readOptions(optionsSchema, { argv, env, fromEnvironment, advice: ADVICE });
+  const folder = (text: string | undefined): string | undefined => (text === undefined ? undefined : expandFolder(text, env));
+  const [dataDir, outputsDir] = [folder(options['data-dir']), folder(options['outputs-dir'])];
   const fixedSettings: SettingName[] = [];
   if (outputsDir !== undefined) fixedSettings.push('outputs_folder');
   if (options.device !== undefined) fixedSettings.push('device');
@@ -173,14 +173,15 @@ export function loadConfig(argv: readonly string[], env: Readonly<Record<string,
     host: options.host,
     port: options.port,
     open: options.open,
+    requireKey: options['require-key'],
     allowHosts: Object.freeze(options['allow-host']),
     allowOrigins: Object.freeze(options['allow-origin']),
-    dataDir: dataDir === undefined ? join(rootDir, 'data') : resolve(dataDir),
-    outputsDir: resolve(outputsDir ?? join(dataDir ?? rootDir, 'outputs')),
+    dataDir: dataDir ?? join(rootDir, 'data'),
+    outputsDir: outputsDir ?? resolve(dataDir ?? rootDir, 'outputs'),
     fixedSettings: Object.freeze(fixedSettings),
-    hub: loadHubConfig(env),
-    wheelIndex: options['wheel-index'] ?? null,
-    checkpointDirs: Object.freeze(options.checkpoint.map((dir) => resolve(dir))),
+    hub: loadHubConfig(env, dataDir ?? join(rootDir, 'data'), notices),
+    wheelIndex: options['wheel-index'] ?? wheelIndexOf(env),
+    checkpointDirs: Object.freeze(options.checkpoint.map((dir) => expandFolder(dir, env))),
     device: options.device ?? 'auto',
     accuracy: options.accuracy,
     memory: options.memory,
@@ -188,35 +189,15 @@ export function loadConfig(argv: readonly string[], env: Readonly<Record<string,
     logLevel: options['log-level'],
     newKey: options['new-key'],
     help: options.help,
+    notices: Object.freeze(notices),
   });
 }
 
-function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const name of Object.keys(argumentKinds) as OptionName[]) {
-    const text = env[environmentName(name)];
-    if (text === undefined || text === '' || name === 'help' || name === 'new-key') continue;
-    const kind: { type: string; multiple?: true } = argumentKinds[name];
-    if (kind.multiple) values[name] = text.split(',').map((part) => part.trim());
-    else if (kind.type === 'boolean') values[name] = booleanFrom(name, text);
-    else values[name] = text;
-  }
-  return values;
-}
-
-function booleanFrom(name: OptionName, text: string): boolean {
-  if (text === '1' || text === 'true') return true;
-  if (text === '0' || text === 'false') return false;
-  throw new AppError('bad_option', `${environmentName(name)} is ${JSON.stringify(text)}; it may be 1, true, 0 or false.`, { option: environmentName(name) });
-}
-
-function environmentName(name: OptionName): string {
-  return `ZIMAGE_${name.toUpperCase().replaceAll('-', '_')}`;
-}
-
-function badOption(error: z.ZodError): AppError {
-  const issue = error.issues[0];
-  const option = `--${String(issue?.path[0])}`;
-  const met = issue?.input === undefined ? '' : ` ${JSON.stringify(issue.input)}`;
-  return new AppError('bad_option', `${option}${met} is not right: it must be ${issue?.message}.${ADVICE}`, { option });
+function wheelIndexOf(env: Environment): URL | AppError | null {
+  const name = environmentName('wheel-index');
+  const text = env[name]?.trim() ?? '';
+  if (text === '') return null;
+  const parsed = indexSchema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  return new AppError('bad_option', `${name} is ${JSON.stringify(text)}; it must be ${parsed.error.issues[0]?.message}.`, { option: name });
 }

@@ -6,6 +6,7 @@ import { packSystem, planPack, vendorAddresses } from '#main/cuda-pack/pack-plan
 import { createHttpClient } from '#main/downloads/http-client.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { packagesDir } from '#main/lib/program-files.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 
 interface LocalCudaPackOptions {
   config: Pick<Config, 'dataDir' | 'wheelIndex' | 'hub'>;
@@ -16,15 +17,16 @@ interface LocalCudaPackOptions {
 
 /** The CUDA pack of this machine, for the ONNX Runtime that the program comes with. */
 export function localCudaPack({ config: { dataDir, wheelIndex, hub: hubConfig }, bytesPerSecond, isInUse, log }: LocalCudaPackOptions): CudaPack {
+  const index = wheelIndex instanceof AppError ? null : wheelIndex;
   const system = packSystem(process.platform, process.arch);
   // only the configured server may be in a private network
-  const http = createHttpClient({ origin: (wheelIndex ?? new URL(vendorAddresses.onnxruntime)).origin, token: null, proxies: hubConfig.proxies });
+  const http = createHttpClient({ origin: (index ?? new URL(vendorAddresses.onnxruntime)).origin, token: null, proxies: hubConfig.proxies });
   const pack = createPackInstaller({
     dataDir,
-    plan: system === null ? null : planPack(system, wheelIndex === null ? 'releases' : 'wheels'),
+    plan: system === null ? null : planPack(system, index === null ? 'releases' : 'wheels'),
     onnxruntime: onnxruntimeVersion(),
     libraryPath: join(packagesDir, 'onnxruntime-node/bin/napi-v6', process.platform, process.arch, 'libonnxruntime.so.1'),
-    source: { index: wheelIndex, vendors: vendorAddresses },
+    source: { index, vendors: vendorAddresses },
     http,
     bytesPerSecond,
     isInUse,
@@ -32,6 +34,10 @@ export function localCudaPack({ config: { dataDir, wheelIndex, hub: hubConfig },
   });
   return {
     ...pack,
+    act: async (command, options) => {
+      if (command === 'install' && wheelIndex instanceof AppError) throw wheelIndex;
+      return pack.act(command, options);
+    },
     close: async () => {
       await pack.close();
       await http.close();

@@ -13,7 +13,6 @@ import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
-import { createHubClient } from '#main/models/hub/hub-client.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts';
 import { listen } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
@@ -25,6 +24,7 @@ import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { chooseEngines } from './choose-engines.ts';
 import { deviceProbes } from './device-probes.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
+import { openHubClient } from './open-hub-client.ts';
 
 export interface Studio {
   jobs: Jobs;
@@ -55,7 +55,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
   const engineConfigs = await enginesFor(config, devices, log);
   const [first] = engineConfigs;
   const engine = createEngine({ spawn, devices: engineConfigs, log });
-  const hub = createHubClient(config.hub);
+  const hub = openHubClient(config.hub);
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));
   const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
