@@ -11,6 +11,7 @@ import { recipeTexts } from '#main/jobs/processor/recipe-texts.ts';
 import { jobIdOf } from '#main/jobs/queue/job-id.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
+import { reportTo } from '#main/lib/report-to.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { chooseEngines } from '#main/studio/choose-engines.ts';
 import { deviceProbes } from '#main/studio/device-probes.ts';
@@ -96,7 +97,7 @@ export async function generate(argv: readonly string[]): Promise<void> {
       await rm(draft, { force: true });
       throw error;
     });
-    process.stderr.write('\n');
+    reportTo(process.stderr).write('\n');
     for (const setback of setbacks) console.error(setback);
     await saveResult(draft, path);
     console.log(path);
@@ -130,12 +131,13 @@ function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
 const BAR_WIDTH = 30;
 
 function progressBar(): EngineHooks {
+  const report = reportTo(process.stderr);
   return {
     onProgress: ({ stage, done, total }) => {
       const filled = total > 0 ? Math.round((BAR_WIDTH * done) / total) : 0;
       const bar = '#'.repeat(filled).padEnd(BAR_WIDTH, '.');
       const line = `${stage.padEnd(10)} [${bar}] ${done}/${total}`;
-      process.stderr.write(process.stderr.isTTY ? `\r${line}  ` : `${line}\n`);
+      report.write(report.isTTY ? `\r${line}  ` : `${line}\n`);
     },
     onModelDone: () => {},
   };

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '#main/lib/make-folder.ts';
@@ -7,9 +7,11 @@ import { AppError } from '#shared/protocol/errors.ts';
 
 /** Makes sure that the file `path` can be written later, and creates its folder where it is missing. Throws `folder_not_writable`, `bad_option` for a folder. */
 export async function assertWritable(path: string): Promise<void> {
+  const probe = `${path}.part`;
   try {
     makeFolder(dirname(path));
-    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    closeSync(openSync(probe, 'a'));
+    rmSync(probe, { force: true });
   } catch (cause) {
     throw await diskError(cause, path, 0);
   }
