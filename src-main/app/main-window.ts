@@ -1,5 +1,6 @@
 import { BrowserWindow, ipcMain, nativeTheme, screen, type WebContents } from 'electron';
 import { type DesktopCommand, desktopChannels } from '#shared/protocol/desktop.ts';
+import { createCrashBudget } from './crash-budget.ts';
 import { isOwnPage } from './page-guard.ts';
 import { windowOptions } from './window-options.ts';
 import { createWindowStates } from './window-state.ts';
@@ -7,45 +8,43 @@ import { createWindowStates } from './window-state.ts';
 export interface MainWindowOptions {
   preloadPath: string;
   iconPath: string;
-  /** File that remembers where the window stood. */
+  /** File that keeps the window's position. */
   stateFile: string;
   /** Where our server serves the page. */
   origin: string;
   /** True keeps the program in the tray when the window is closed. */
   hidesOnClose(): boolean;
+  /** The page crashed several times in a row, and the window stays empty until `reload` is called. */
+  onPageLost(reload: () => void): void;
 }
 
 export interface MainWindow {
-  /** Brings the window up, made anew where it was closed. */
+  /** Brings the window up; creates it if it was closed. */
   show(): void;
-  /** Makes it without showing it, as a start at login does. */
+  /** Creates it without showing it, for a start at login. */
   prepare(): void;
   isVisible(): boolean;
-  /** Hands a command to the page, at once or as soon as the page listens. */
+  /** Sends a command to the page, at once or as soon as the page listens. */
   send(command: DesktopCommand): void;
-  /** Hands it over if the page listens now, else not at all: the page asks for what it missed. */
+  /** Sends a command only if the page listens now. A page that loads later asks for the state. */
   tell(command: DesktopCommand): void;
   /** True when the sender of a message is our page in our window, not a frame in it and not another page. */
   isPage(contents: WebContents, frame: { url: string } | null): boolean;
-  /** 0 to 1 on the task bar; null takes the bar away. */
+  /** 0 to 1 on the task bar; null removes the bar. */
   setProgress(fraction: number | null): void;
-  /** From now on closing is closing. */
+  /** From now on closing the window closes it. */
   release(): void;
   browserWindow(): BrowserWindow | null;
 }
 
-/** A page that dies again this soon after a reload will not be saved by another one. */
-const RELOAD_WINDOW_MS = 60_000;
-const MAX_RELOADS = 3;
-
-/** The one window of the program: an ordinary client of the server behind `origin`. */
+/** The one window of the program, an ordinary client of the server at `origin`. */
 export function createMainWindow(options: MainWindowOptions): MainWindow {
   const states = createWindowStates(options.stateFile);
   let window: BrowserWindow | null = null;
   let isReleased = false;
   let isListening = false;
   let waiting: DesktopCommand[] = [];
-  let reloads: number[] = [];
+  const mayReload = createCrashBudget();
 
   const displays = () => screen.getAllDisplays().map((display) => display.workArea);
   const isPage: MainWindow['isPage'] = (contents, frame) =>
@@ -86,16 +85,15 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
     });
     opened.webContents.on('render-process-gone', (_event, details) => {
       if (details.reason === 'clean-exit') return;
-      const now = Date.now();
-      reloads = [...reloads.filter((time) => now - time < RELOAD_WINDOW_MS), now];
-      // not within the event: the dead process is still attached then
-      if (reloads.length > MAX_RELOADS) return;
-      setImmediate(() => {
+      const reload = (): void => {
         if (!opened.isDestroyed()) opened.webContents.reload();
-      });
+      };
+      // not within the event: the dead process is still attached then
+      if (mayReload()) setImmediate(reload);
+      else options.onPageLost(reload);
     });
     opened.loadURL(options.origin).catch(() => {
-      // the page is of our own process: it fails only when the program is about to end
+      // our own process serves the page: it fails only when the program is about to end
     });
     return opened;
   };

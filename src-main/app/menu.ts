@@ -18,7 +18,7 @@ export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJ
   const file: MenuItemConstructorOptions = {
     label: texts.file,
     submenu: [
-      { label: texts.newPicture, accelerator: 'CommandOrControl+N', click: go('create') },
+      { label: texts.newImage, accelerator: 'CommandOrControl+N', click: go('create') },
       { label: texts.gallery, accelerator: 'CommandOrControl+G', click: go('gallery') },
       { type: 'separator' },
       ...(isMac ? [] : [settings]),

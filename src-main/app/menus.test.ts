@@ -18,7 +18,7 @@ test('menu items send what they say', () => {
   const actions = { send: (command: unknown) => done.push(command), checkForUpdates: () => done.push('updates'), quit: () => done.push('quit') };
   for (const platform of ['linux', 'win32', 'darwin'] as const) {
     const menu = menuTemplate(english, actions, platform);
-    for (const label of [english.newPicture, english.gallery, english.settings, english.checkForUpdates, english.quit]) click(menu, label);
+    for (const label of [english.newImage, english.gallery, english.settings, english.checkForUpdates, english.quit]) click(menu, label);
     expect(done.splice(0)).toEqual([
       { command: 'go', screen: 'create' },
       { command: 'go', screen: 'gallery' },
@@ -37,7 +37,7 @@ test('no key is bound twice', () => {
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-test('the tray shows what is in work, the queue switch and the last pictures', () => {
+test('the tray shows the jobs in progress, the queue switch and the recent images', () => {
   const done: unknown[] = [];
   const actions = {
     open: () => done.push('open'),
@@ -51,19 +51,19 @@ test('the tray shows what is in work, the queue switch and the last pictures', (
     { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
   ];
   const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, isAttached: false, offered: '0.2.0' }, actions);
-  expect(tray[0]).toMatchObject({ label: '2 pictures in work', enabled: false });
+  expect(tray[0]).toMatchObject({ label: '2 images in progress', enabled: false });
   for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, 'Version 0.2.0 is available…', english.quit])
     click(tray, label);
   expect(done).toEqual(['open', true, 'j1', 'j2', 'updates', 'quit']);
 
   const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [], isAttached: true, offered: null }, actions);
-  expect(idle.slice(0, 2).map(({ label }) => label)).toEqual(['Nothing to do', english.attached]);
+  expect(idle.slice(0, 2).map(({ label }) => label)).toEqual(['Idle', english.attached]);
   expect(tray.map(({ label }) => label)).not.toContain(english.attached);
   click(idle, english.resumeQueue);
   expect(done.at(-1)).toBe(false);
   click(idle, english.checkForUpdates);
   expect(done.at(-1)).toBe('updates');
-  expect(idle.find(({ label }) => label === english.lastPictures)?.enabled).toBe(false);
+  expect(idle.find(({ label }) => label === english.recentImages)?.enabled).toBe(false);
 });
 
 test('Chinese for every Chinese locale, English for the rest', () => {

@@ -27,6 +27,13 @@ test.each([
   ['smb://host/share', false],
   ['ms-settings:privacy', false],
   ['https://', false],
-])('%j may leave for the browser: %j', (url, expected) => {
-  expect(isExternalLink(url)).toBe(expected);
+  ['http://127.0.0.1:8004/docs', true],
+  ['http://127.0.0.1:8004/docs/websocket', true],
+  ['http://127.0.0.1:8004/', false],
+  ['http://127.0.0.1:8004/api/network', false],
+  ['http://127.0.0.1:8005/docs', false],
+  ['http://user:word@127.0.0.1:8004/docs', false],
+  ['http://127.0.0.1:8004.evil.example/docs', false],
+])('%j may open in the browser: %j', (url, expected) => {
+  expect(isExternalLink(url, origin)).toBe(expected);
 });

@@ -1,6 +1,10 @@
 import { app, dialog, powerMonitor } from 'electron';
 import type { MainWindow } from './main-window.ts';
+import { createQuitSequence } from './quit-sequence.ts';
 import type { Texts } from './texts.ts';
+
+/** Longer than any image takes to be written; a task that is still running then is recovered at the next start. */
+const CLOSE_DEADLINE_MS = 20_000;
 
 export interface QuitOptions {
   texts(): Texts;
@@ -8,80 +12,58 @@ export interface QuitOptions {
   unfinished(): number;
   /** Parks the jobs and closes everything; the process ends after it. */
   close(): Promise<void>;
-  /** Installs an update that is ready, when all else is closed; `restart` starts the new version. Never rejects. */
+  /** Installs an update that is ready, after everything is closed; `restart` starts the new version. */
   install(restart: boolean): Promise<void>;
+  report(error: unknown, text: string): void;
 }
 
-export interface Quit {
-  /** Leaves without a question to install what is ready and to start it. */
-  restart(): void;
-}
-
-/**
- * One way out for menu, tray, closed window, signal and shutdown of the machine: with jobs in work a person is asked once, then they are parked.
- * Who cannot answer (a signal, the machine going down) is not asked, and nothing is installed then.
- */
-export function registerQuit({ texts, window, unfinished, close, install }: QuitOptions): Quit {
-  let phase: 'open' | 'asking' | 'closing' | 'closed' = 'open';
-
-  const end = async (why: 'person' | 'signal' | 'update'): Promise<void> => {
-    phase = 'closing';
-    window.release();
-    try {
-      await close();
-      if (why !== 'signal') await install(why === 'update');
-    } finally {
-      phase = 'closed';
-      app.quit();
-    }
-  };
-
-  const askAndEnd = async (): Promise<void> => {
-    const jobs = unfinished();
-    if (jobs > 0) {
-      phase = 'asking';
-      const words = texts();
-      const { response } = await dialog.showMessageBox({
-        type: 'question',
-        message: words.quitTitle,
-        detail: words.quitDetail(jobs),
-        buttons: [words.quitNow, words.stay],
-        defaultId: 1,
-        cancelId: 1,
-      });
-      // a signal does not wait for the answer
-      if (phase !== 'asking') return;
-      phase = 'open';
-      if (response !== 0) {
-        // asked because the window was closed: without it the answer "go on" would leave nothing to see
-        window.show();
-        return;
-      }
-    }
-    await end('person');
-  };
+/** Connects every way to quit with the one sequence. Returns the way that installs an update and starts it. */
+export function registerQuit({ texts, window, unfinished, close, install, report }: QuitOptions): { restart(): void } {
+  let isEnded = false;
+  const sequence = createQuitSequence({
+    confirm: () => confirmQuit(texts(), window, unfinished()),
+    begin: window.release,
+    close,
+    install,
+    exit: (isClosed) => {
+      isEnded = true;
+      if (isClosed) app.quit();
+      else app.exit(1);
+    },
+    report,
+    deadlineMs: CLOSE_DEADLINE_MS,
+  });
 
   app.on('before-quit', (event) => {
-    if (phase === 'closed') return;
+    if (isEnded) return;
     event.preventDefault();
-    if (phase === 'open') void askAndEnd();
+    sequence.byUser();
   });
   app.on('window-all-closed', () => {
     if (process.platform !== 'darwin') app.quit();
   });
-  const leave = (): void => {
-    if (phase === 'open' || phase === 'asking') void end('signal');
-  };
-  process.on('SIGTERM', leave);
-  process.on('SIGINT', leave);
-  // Electron's types leave the event out; the system waits a little for who holds it back
-  powerMonitor.on('shutdown', (...told: Electron.Event[]) => {
-    for (const event of told) event.preventDefault();
-    leave();
+  process.on('SIGTERM', sequence.bySignal);
+  process.on('SIGINT', sequence.bySignal);
+  process.on('SIGHUP', sequence.bySignal);
+  // Electron's types leave the event out; the system waits a moment for a program that prevents the default
+  powerMonitor.on('shutdown', (...events: Electron.Event[]) => {
+    for (const event of events) event.preventDefault();
+    sequence.bySignal();
   });
-  return {
-    restart: () => {
-      if (phase === 'open') void end('update');
-    },
-  };
+  return { restart: sequence.forUpdate };
+}
+
+async function confirmQuit(texts: Texts, window: MainWindow, jobs: number): Promise<boolean> {
+  if (jobs === 0) return true;
+  const { response } = await dialog.showMessageBox({
+    type: 'question',
+    message: texts.quitTitle,
+    detail: texts.quitDetail(jobs),
+    buttons: [texts.quitNow, texts.stay],
+    defaultId: 1,
+    cancelId: 1,
+  });
+  // the question may come from a closed window: without it a "no" would leave nothing to see
+  if (response !== 0) window.show();
+  return response === 0;
 }

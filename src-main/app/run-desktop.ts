@@ -18,6 +18,7 @@ import { guardContents, guardSession } from './page-guard.ts';
 import { registerQuit } from './quit.ts';
 import { relaunch } from './relaunch.ts';
 import { createSleepBlocker } from './sleep-blocker.ts';
+import { reportStrayErrors } from './stray-errors.ts';
 import { type Texts, textsFor } from './texts.ts';
 import { createTray } from './tray.ts';
 
@@ -38,7 +39,14 @@ export function runDesktop(openStudio: (choices: HostedStudioChoices) => Promise
   });
 }
 
+/** To standard error until there is a log. */
+function reportToStandardError(error: unknown, text: string): void {
+  process.stderr.write(`${text}: ${error instanceof Error ? error.stack : String(error)}\n`);
+}
+
 async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): Promise<void> {
+  let report = reportToStandardError;
+  reportStrayErrors((error, text) => report(error, text), process, [process.stdout, process.stderr]);
   const argv = launchArguments();
   if (!app.requestSingleInstanceLock({ argv })) {
     // the instance that holds the lock hears `second-instance` and takes the arguments over
@@ -57,6 +65,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
 
   const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';
   const studio = await openStudio({ host, dataDir: join(userData, 'studio'), argv });
+  report = (error, text) => studio.log.error({ err: error }, text);
 
   guardSession(session.defaultSession, studio.origin);
   guardContents(app, shell, () => studio.origin);
@@ -67,6 +76,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     stateFile: join(userData, 'window.json'),
     origin: studio.origin,
     hidesOnClose: () => settings.get().closeToTray,
+    onPageLost: (reload) => offerReload(texts(), reload).catch((thrown: unknown) => report(thrown, 'the question after a crash could not be shown')),
   });
   const updates = createHostedUpdates({
     channel: () => settings.get().updateChannel,
@@ -76,10 +86,11 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
       if (update.state !== 'downloading') refresh();
     },
     restart: () => quit.restart(),
+    report,
   });
   const checkForUpdates = (): void => {
     sendAndShow(window, [{ command: 'go', screen: 'settings' }]);
-    void updates.check();
+    updates.check().catch((thrown: unknown) => report(thrown, 'the search for updates failed'));
   };
   registerBridge({ window, settings, updates, imageFile: studio.imageFile });
 
@@ -134,9 +145,10 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     unfinished: () => (studio.isAttached ? 0 : activity.now().unfinished),
     close: studio.close,
     install: (restart) => installAtTheEnd(updates, window, texts(), restart),
+    report,
   });
   app.on('activate', window.show);
-  studio.onEnd(() => void offerToHost(texts()));
+  studio.onEnd(() => offerToHost(texts()).catch((thrown: unknown) => report(thrown, 'the question after the end of the server could not be shown')));
 
   if (argv.includes(HIDDEN_ARGUMENT)) window.prepare();
   else window.show();
@@ -144,11 +156,25 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
   handedOver.open((commands) => sendAndShow(window, commands));
   if (studio.takenPort !== null) {
     const port = Number(new URL(studio.origin).port);
-    await dialog.showMessageBox({ type: 'info', message: texts().portTakenTitle(studio.takenPort), detail: texts().portTakenDetail(port) });
+    await dialog.showMessageBox({ type: 'info', message: texts().portTakenTitle(studio.takenPort), detail: texts().portTakenDetail(studio.takenPort, port) });
   }
 }
 
-/** The server of another process has ended, and the window shows nothing but that: this program can be started anew as its own host. */
+/** The page crashed again and again: the user decides whether to try once more. */
+async function offerReload(texts: Texts, reload: () => void): Promise<void> {
+  const { response } = await dialog.showMessageBox({
+    type: 'error',
+    message: texts.pageGoneTitle,
+    detail: texts.pageGoneDetail,
+    buttons: [texts.reload, texts.quit],
+    defaultId: 0,
+    cancelId: 0,
+  });
+  if (response === 0) reload();
+  else app.quit();
+}
+
+/** The server of another process has ended, so the window is empty: the app can be started again with a server of its own. */
 async function offerToHost(texts: Texts): Promise<void> {
   const { response } = await dialog.showMessageBox({
     type: 'question',

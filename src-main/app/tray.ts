@@ -31,13 +31,13 @@ export function trayTemplate(
   actions: TrayActions,
 ): MenuItemConstructorOptions[] {
   return [
-    { label: activity.unfinished === 0 ? texts.idle : texts.waiting(activity.unfinished), enabled: false },
+    { label: activity.unfinished === 0 ? texts.idle : texts.inProgress(activity.unfinished), enabled: false },
     ...(isAttached ? [{ label: texts.attached, enabled: false }] : []),
     { type: 'separator' },
     { label: texts.open, click: actions.open },
     { label: isPaused ? texts.resumeQueue : texts.pauseQueue, click: () => actions.setPaused(!isPaused) },
     {
-      label: texts.lastPictures,
+      label: texts.recentImages,
       enabled: pictures.length > 0,
       submenu: pictures.map(({ jobId, prompt }) => ({ id: jobId, label: shortened(prompt), click: () => actions.showPicture(jobId) })),
     },
@@ -71,7 +71,7 @@ export function createTray(iconPath: string, actions: TrayActions): TrayIcon {
 
 function activityText(texts: Texts, { unfinished, fraction }: Activity): string {
   if (unfinished === 0) return texts.idle;
-  return `${texts.waiting(unfinished)}${fraction === null ? '' : ` (${Math.floor(fraction * 100)} %)`}`;
+  return `${texts.inProgress(unfinished)}${fraction === null ? '' : ` (${Math.floor(fraction * 100)} %)`}`;
 }
 
 function shortened(prompt: string): string {

@@ -98,6 +98,28 @@ test('a refusal is a state from which one can ask again', async () => {
   await expect.poll(() => updates.state()).toEqual({ state: 'failed', reason: 'wrong_hash', detail: 'SHA-512' });
 });
 
+test('an error that nobody foresaw ends the step too, and one can ask again', async () => {
+  let find: () => Promise<Release | null> = () => Promise.reject(new TypeError('x is not a function'));
+  const { updates } = world({ find: () => find(), download: () => Promise.reject(new RangeError('out of range')) });
+  expect(await updates.check()).toEqual({ state: 'failed', reason: 'unexpected', detail: 'x is not a function' });
+  find = async () => release;
+  expect(await updates.check()).toMatchObject({ state: 'available' });
+  updates.download();
+  await expect.poll(() => updates.state()).toEqual({ state: 'failed', reason: 'unexpected', detail: 'out of range' });
+});
+
+test('an updater that throws at once is no different', async () => {
+  const throwing = (): never => {
+    throw new TypeError('broken');
+  };
+  const { updates } = world({ find: throwing });
+  expect(await updates.check()).toMatchObject({ state: 'failed', reason: 'unexpected' });
+  const other = world({ download: throwing });
+  await other.updates.check();
+  other.updates.download();
+  await expect.poll(() => other.updates.state()).toMatchObject({ state: 'failed', reason: 'unexpected' });
+});
+
 test('a build that names no feed, or that somebody else updates, says so and asks nobody', async () => {
   for (const reason of ['no_feed', 'other_installer'] as const) {
     const updates = createUpdates({ updater: reason, onChange: () => {}, restart: () => {} });

@@ -1,5 +1,5 @@
 import type { Release, UpdateState } from '#shared/protocol/desktop.ts';
-import { UpdateRefusal } from './update-refusal.ts';
+import { asUpdateRefusal } from './update-refusal.ts';
 
 /** What finds, fetches and puts in place the packages of this system. Its methods throw `UpdateRefusal`. */
 export interface PackageUpdater {
@@ -45,9 +45,10 @@ export function createUpdates({ updater, onChange, restart }: UpdatesOptions): U
     onChange(next);
     return next;
   };
+  /** Every error ends the step, also one that nobody foresaw: the user can always try again. */
   const fail = (thrown: unknown): UpdateState => {
-    if (!(thrown instanceof UpdateRefusal)) throw thrown;
-    return enter({ state: 'failed', reason: thrown.reason, detail: thrown.detail });
+    const { reason, detail } = asUpdateRefusal(thrown);
+    return enter({ state: 'failed', reason, detail });
   };
 
   const download = async (from: PackageUpdater, release: Release, abort: AbortController): Promise<void> => {

@@ -3,7 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
+import { openSettings } from '#main/jobs/durable-jobs.ts';
 import { serverUrl } from '#main/server/listen.ts';
+import type { Log } from '#main/server/log.ts';
 import { readServerAddress } from '#main/server/server-address.ts';
 import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } from '#shared/domain/job-record.ts';
 import { infoSchema } from '#shared/protocol/http.ts';
@@ -21,7 +23,7 @@ const LAST_PICTURES = 10;
  * The server that already runs on this data folder, as the shell sees it: everything goes over its documented calls, and no engine is started here.
  * Null where no server of ours answers at the place that the folder names.
  */
-export async function attachStudio(dataDir: string): Promise<HostedStudio | null> {
+export async function attachStudio(dataDir: string, log: Log): Promise<HostedStudio | null> {
   const address = readServerAddress(dataDir);
   if (address === null) return null;
   const isEveryNetwork = address.host === '0.0.0.0' || address.host === '::';
@@ -80,6 +82,7 @@ export async function attachStudio(dataDir: string): Promise<HostedStudio | null
 
   return {
     origin,
+    log,
     takenPort: null,
     isAttached: true,
     watchJobs: connect,
@@ -87,8 +90,12 @@ export async function attachStudio(dataDir: string): Promise<HostedStudio | null
       tellEnd = listener;
     },
     imageFile: async (filename) => {
+      if (basename(filename) !== filename) return null;
       const { outputs_folder } = await call(settingsAnswerSchema, '/api/settings');
-      return basename(filename) === filename ? fileInside(outputs_folder, filename) : null;
+      // images stay where they are when the folder for new ones changes
+      const { earlierFolders } = openSettings({ dataDir, outputsDir: outputs_folder, log });
+      const found = await Promise.all([outputs_folder, ...earlierFolders].map((folder) => fileInside(folder, filename)));
+      return found.find((path) => path !== null) ?? null;
     },
     isPaused: () => isPaused,
     setPaused: (pause) => {

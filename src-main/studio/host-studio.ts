@@ -3,7 +3,7 @@ import { desktopConfigArguments } from '#main/config/launch-arguments.ts';
 import type { EngineProcess } from '#main/engine/engine-process.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
-import { createLog } from '#main/server/log.ts';
+import { createLog, type Log } from '#main/server/log.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { attachStudio } from './attach-studio.ts';
@@ -20,24 +20,26 @@ type SpawnInEnvironment = (entry: string, env: NodeJS.ProcessEnv) => EngineProce
  */
 export async function openStudio({ host, dataDir, argv }: HostedStudioChoices, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
   const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
+  const log = createLog(config.logLevel);
   try {
-    return await hostStudio(config, spawnEngine);
+    return await hostStudio(config, spawnEngine, log);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'data_folder_in_use') throw error;
-    const attached = await attachStudio(config.dataDir);
+    const attached = await attachStudio(config.dataDir, log);
     if (attached === null) throw error;
     return attached;
   }
 }
 
-async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
+async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment, log: Log): Promise<HostedStudio> {
   const entry = entryFile('engine/worker.ts');
   const environment = engineEnvironment(config.dataDir);
   const spawn = (provider: ProviderName) => spawnEngine(entry, environment(provider));
-  const { studio, takenPort } = await startOnFreePort({ config, spawn, log: createLog(config.logLevel) });
+  const { studio, takenPort } = await startOnFreePort({ config, spawn, log });
   const { jobs } = studio;
   return {
     origin: `http://127.0.0.1:${studio.port}`,
+    log,
     takenPort,
     isAttached: false,
     onEnd: () => {},

@@ -5,8 +5,14 @@ export interface LastPicture {
   prompt: string;
 }
 
+/** The part of the server's log that the shell writes to. */
+export interface StudioLog {
+  error(fields: Record<string, unknown>, text: string): void;
+}
+
 /** The running server as the desktop shell sees it: its own, or one that ran on the same data folder before it came. */
 export interface HostedStudio {
+  log: StudioLog;
   /** Where this machine reaches it: `http://127.0.0.1:8004`. */
   origin: string;
   /** The port that was asked for, where another program has it and a free one was taken instead. */

@@ -499,6 +499,7 @@ export const en = {
     disk_full: 'The disk is full ({{detail}}). Nothing was changed.',
     not_writable: 'The app’s folder can’t be written to ({{detail}}). Nothing was changed.',
     not_installed: 'The new version could not be installed ({{detail}}). The current one is unchanged.',
+    unexpected: 'The update failed ({{detail}}). The installed version is unchanged.',
   },
   error: {
     queue_full: 'The queue is full. Wait for some images to finish, or cancel some.',

@@ -491,6 +491,7 @@ export const zh: Translation = {
     disk_full: '磁盘已满（{{detail}}）。没有任何改动。',
     not_writable: '程序所在的文件夹无法写入（{{detail}}）。没有任何改动。',
     not_installed: '新版本未能安装（{{detail}}）。旧版本保持不变。',
+    unexpected: '更新失败（{{detail}}）。已安装的版本保持不变。',
   },
   error: {
     queue_full: '队列已满。请等一些图片完成，或取消一些。',

@@ -39,6 +39,7 @@ export const updateFailures = [
   'disk_full',
   'not_writable',
   'not_installed',
+  'unexpected',
 ] as const;
 export type UpdateFailure = (typeof updateFailures)[number];
 

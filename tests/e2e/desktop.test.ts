@@ -97,7 +97,13 @@ test('a picture is made in the window, by an engine in a process of its own; sle
   await expect.poll(blockers).toBe(0);
   const progress = await app.evaluate(() => Reflect.get(globalThis, 'shownProgress') as number[]);
   expect([progress.some((fraction) => fraction > 0 && fraction < 1), progress.at(-1)]).toEqual([true, -1]);
-  // a picture library with a GLib of its own would share names with Electron's: docs/decisions/own-picture-codecs.md
+  const thumbnail = await page.evaluate(async () => {
+    const { jobs } = await (await fetch('/api/jobs')).json();
+    const { status, headers } = await fetch(`/api/image/${encodeURIComponent(jobs[0].result.filename)}?w=64`);
+    return [status, headers.get('content-type')];
+  });
+  expect(thumbnail).toEqual([200, 'image/webp']);
+  // sharp's native build has a GLib of its own that clashes with Electron's: docs/decisions/images-by-sharp.md
   const pids = await app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().map(({ pid }) => pid));
   for (const pid of pids) expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).not.toMatch(/vips|sharp/);
   expect(await shownImages(page)).toEqual([1024, 256]);
@@ -141,7 +147,7 @@ test("the engine calls ONNX Runtime's C API here too: a job is cancelled in the 
   expect(await engine()).toBe(pid);
 });
 
-test('the page dies and comes back by itself', async () => {
+test('a page that crashes is reloaded', async () => {
   const app = await user.start();
   await pageOf(app);
   await app.evaluate(({ BrowserWindow }) => {
@@ -155,6 +161,53 @@ test('the page dies and comes back by itself', async () => {
   await expect.poll(() => app.evaluate(() => Reflect.get(globalThis, 'seenOfPage')), { timeout: 20_000 }).toEqual(['gone', 'loaded']);
   const again = await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript('document.title'));
   expect(again).toContain('Z-Image-Turbo Studio');
+});
+
+test('a page that crashes again and again is not left empty in silence: the user is asked', async () => {
+  const app = await user.start();
+  await pageOf(app);
+  await answerDialogs(app, 0);
+  await app.evaluate(({ BrowserWindow }) => {
+    const contents = BrowserWindow.getAllWindows()[0]?.webContents;
+    let crashes = 0;
+    const crash = (): void => {
+      if (crashes++ < 4) contents?.forcefullyCrashRenderer();
+    };
+    contents?.on('did-finish-load', crash);
+    crash();
+  });
+  await expect.poll(() => askedDialogs(app), { timeout: 40_000 }).toEqual(['The window stopped working']);
+  // the answer was to reload
+  await expect
+    .poll(() => app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.executeJavaScript('document.title')), { timeout: 20_000 })
+    .toContain('Z-Image-Turbo Studio');
+});
+
+test('an error that nothing caught is logged; no box stops the server', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  let logged = '';
+  app.process().stderr?.on('data', (bytes: Buffer) => {
+    logged += bytes.toString();
+  });
+  await app.evaluate(() => {
+    setTimeout(() => {
+      throw new Error('thrown by a test');
+    });
+    void Promise.reject(new Error('rejected by a test'));
+  });
+  await expect.poll(() => ['thrown by a test', 'rejected by a test'].filter((text) => !logged.includes(text))).toEqual([]);
+  expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
+});
+
+test('the link to the API documentation opens in the browser of the system', async () => {
+  const app = await user.start();
+  const page = await pageOf(app);
+  await app.evaluate(({ shell }) => {
+    Reflect.set(shell, 'openExternal', async (url: string) => Reflect.set(globalThis, 'openedOutside', url));
+  });
+  await page.evaluate(() => window.open('/docs', '_blank', 'noreferrer'));
+  await expect.poll(() => app.evaluate(() => Reflect.get(globalThis, 'openedOutside'))).toBe(`${new URL(page.url()).origin}/docs`);
 });
 
 test('a second start hands over its links and pictures and ends', async () => {
@@ -246,7 +299,7 @@ test('quitting with a job in work asks once; "go on" goes on, "quit" parks the j
   await waitForStatus(page, 'processing');
   await answerDialogs(first, 1);
   await first.evaluate(({ app }) => app.quit());
-  await expect.poll(() => askedDialogs(first)).toEqual(['Quit while pictures are being made?']);
+  await expect.poll(() => askedDialogs(first)).toEqual(['Quit while images are being generated?']);
   expect(await page.evaluate(async () => (await fetch('/api/health')).status)).toBe(200);
 
   await answerDialogs(first, 0);
@@ -297,7 +350,7 @@ test('a notification is asked for when a job ends while the window is hidden, an
   await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.hide());
   await createJob(page, { ...small, seed: 2 });
   await waitForStatus(page, 'completed');
-  await expect.poll(shown).toEqual(['Your picture is ready']);
+  await expect.poll(shown).toEqual(['Your image is ready']);
   await page.evaluate(() => {
     window.heardCommands = [];
     window.studioDesktop.onCommand((command) => window.heardCommands.push(command));
@@ -318,7 +371,7 @@ test('a taken port is told and another one used', async () => {
   const app = await user.withDialogsInto(notices).start(`--port=${port}`);
   const page = await pageOf(app);
   expect(Number(new URL(page.url()).port)).not.toBe(port);
-  await expect.poll(() => existsSync(notices) && readFileSync(notices, 'utf8')).toContain(`Port ${port} is taken by another program`);
+  await expect.poll(() => existsSync(notices) && readFileSync(notices, 'utf8')).toContain(`Port ${port} is in use by another program`);
   expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
   stranger.close();
 });
@@ -339,7 +392,7 @@ test('where our own server runs already on this data folder, the window is its c
   await waitForStatus(page, 'processing');
   await expect
     .poll(() => first.evaluate(() => String(Reflect.get(globalThis, 'toolTip'))))
-    .toMatch(/1 picture in work.*\nConnected to the server that already runs/);
+    .toMatch(/1 image in progress.*\nConnected to a server that is already running/);
 
   await answerDialogs(first, 0);
   const ended = first.waitForEvent('close');

@@ -1,0 +1,15 @@
+const WINDOW_MS = 60_000;
+const MAX_RELOADS = 3;
+
+/** Counts crashes of the page. Answers whether to reload it: not after the fourth crash within a minute, which another reload would not cure. */
+export function createCrashBudget(nowMs: () => number = Date.now): () => boolean {
+  let crashes: number[] = [];
+  return () => {
+    const now = nowMs();
+    crashes = [...crashes.filter((time) => now - time < WINDOW_MS), now];
+    if (crashes.length <= MAX_RELOADS) return true;
+    // the user decides from here on, and begins with a full budget
+    crashes = [];
+    return false;
+  };
+}
