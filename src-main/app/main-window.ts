@@ -12,6 +12,8 @@ export interface MainWindowOptions {
   stateFile: string;
   /** Where our server serves the page. */
   origin: string;
+  /** The cookie that presents the access key. */
+  keyCookie(): { name: string; value: string };
   /** True keeps the program in the tray when the window is closed. */
   hidesOnClose(): boolean;
   /** The page crashed several times in a row, and the window stays empty until `reload` is called. */
@@ -92,7 +94,12 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
       if (mayReload()) setImmediate(reload);
       else options.onPageLost(reload);
     });
-    opened.loadURL(options.origin).catch(() => {
+    // without the cookie the page works too, unless the server asks this machine for the key; it shows the form for it then
+    const signedIn = opened.webContents.session.cookies
+      .set({ url: options.origin, ...options.keyCookie(), httpOnly: true, sameSite: 'strict' })
+      .catch(() => {});
+    const loaded = signedIn.then(() => opened.loadURL(options.origin));
+    loaded.catch(() => {
       // our own process serves the page: it fails only when the program is about to end
     });
     return opened;

@@ -75,6 +75,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     iconPath,
     stateFile: join(userData, 'window.json'),
     origin: studio.origin,
+    keyCookie: studio.keyCookie,
     hidesOnClose: () => settings.get().closeToTray,
     onPageLost: (reload) => offerReload(texts(), reload).catch((thrown: unknown) => report(thrown, 'the question after a crash could not be shown')),
   });

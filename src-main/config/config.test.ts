@@ -203,3 +203,9 @@ test('a device of the command line is fixed; by other names of the same', () => 
   expect(loadConfig(['--device', 'cuda:01'], {})).toMatchObject({ device: 'cuda:1' });
   expect(() => loadConfig(['--device', 'cpu:1'], {})).toThrow(/--device "cpu:1".*auto, cpu, cuda/);
 });
+
+test('--require-key is an option of its own, and contradicts --open', () => {
+  expect(loadConfig(['--require-key'], {}, '/srv/studio').requireKey).toBe(true);
+  expect(loadConfig([], { ZIMAGE_REQUIRE_KEY: '1' }, '/srv/studio').requireKey).toBe(true);
+  expect(() => loadConfig(['--require-key', '--open'], {}, '/srv/studio')).toThrow('contradict each other');
+});

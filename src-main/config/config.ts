@@ -164,6 +164,9 @@ export function loadConfig(
   if (isForOthers) notices.push(`ZIMAGE_PORT is ${env['ZIMAGE_PORT']}: Kubernetes sets it for a service named zimage. It is ignored; --port sets the port.`);
   const fromEnvironment = used.filter((name) => !commandLineOnly.includes(name) && !(isForOthers && name === 'port'));
   const options = readOptions(optionsSchema, { argv, env, fromEnvironment, advice: ADVICE });
+  if (options.open && options['require-key']) {
+    throw new AppError('bad_option', `--open and --require-key contradict each other; use one of them.${ADVICE}`, { option: '--open' });
+  }
   const folder = (text: string | undefined): string | undefined => (text === undefined ? undefined : expandFolder(text, env));
   const [dataDir, outputsDir] = [folder(options['data-dir']), folder(options['outputs-dir'])];
   const fixedSettings: SettingName[] = [];

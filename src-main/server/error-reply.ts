@@ -3,7 +3,8 @@ import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
 import type { HttpError } from '#shared/protocol/http.ts';
-import { signInPage } from './plain-pages.ts';
+import { pagePaths } from './access/access-rules.ts';
+import { acceptsHtml, signInPage } from './plain-pages.ts';
 
 /** The body of an HTTP error: code and message as in a WebSocket `error`, and the code's data. */
 export function httpErrorBody(error: AppError): HttpError {
@@ -20,8 +21,8 @@ export function replyWithError(thrown: unknown, request: FastifyRequest, reply: 
   if (error.code === 'upgrade_required') reply.headers({ upgrade: 'websocket', connection: 'upgrade, close', 'sec-websocket-version': '13' });
   if (error.code === 'access_key_required') {
     reply.header('www-authenticate', 'Bearer');
-    const isPage = request.url.split('?')[0] === '/' && request.headers.accept?.includes('text/html') === true;
-    if (isPage) return reply.code(401).type('text/html; charset=utf-8').header('cache-control', 'no-store').send(signInPage());
+    const isPage = pagePaths.includes(request.url.split('?')[0] ?? '') && acceptsHtml(request);
+    if (isPage) return reply.code(401).type('text/html; charset=utf-8').header('cache-control', 'no-store').send(signInPage(request.url));
   }
   return reply.code(errorTable[error.code].status).type('application/json; charset=utf-8').header('cache-control', 'no-store').send(httpErrorBody(error));
 }

@@ -62,13 +62,13 @@ test('a prompt is measured, an unknown checkpoint refused', async () => {
 describe('network', () => {
   test('on this machine alone nobody else is told an address', async () => {
     const network = networkSchema.parse((await ask(server.port, '/api/network')).json());
-    expect(network).toEqual({ host: '127.0.0.1', port: server.port, reachable_from_network: false, key_required: true, addresses: [] });
+    expect(network).toEqual({ host: '127.0.0.1', port: server.port, reachable_from_network: false, key_required: true, key_included: false, addresses: [] });
   });
 
   test('bound to every network, each address of the machine opens the page with the key', async () => {
     const bound = await startStudioServer({ host: '0.0.0.0' });
     try {
-      const network = networkSchema.parse((await ask(bound.port, '/api/network')).json());
+      const network = networkSchema.parse((await ask(bound.port, `/api/network?token=${bound.accessKey.text()}`)).json());
       expect(network).toMatchObject({ host: '0.0.0.0', reachable_from_network: true });
       for (const { address, family, url } of network.addresses) {
         expect([family, url]).toEqual(['IPv4', `http://${address}:${bound.port}/?token=${bound.accessKey.text()}`]);

@@ -1,25 +1,39 @@
-/** Small pages that stand without the window's build: no script, no style of their own, so the strict content policy holds. */
+/** Small pages that need no build: without script and style, so they fit the strict content policy. */
 
-/** Goes on to `address`, a path of our own. */
+/** Goes on to `address`, a path of this server. */
 export function forwardPage(address: string): string {
-  return page('Welcome', `<p><a href="${escapeHtml(address)}">Go on</a></p>`, `<meta http-equiv="refresh" content="0; url=${escapeHtml(address)}">`);
+  return page('Welcome', `<p><a href="${escapeHtml(address)}">Continue</a></p>`, `<meta http-equiv="refresh" content="0; url=${escapeHtml(address)}">`);
 }
 
-/** For a person on another machine without the key: a form that opens `/?token=…`. */
-export function signInPage(): string {
+/** Marks the second request for a page, which our own page makes. */
+export const RETRY_MARK = 'signin';
+
+export function acceptsHtml(request: { headers: { accept?: string | undefined } }): boolean {
+  return request.headers.accept?.includes('text/html') === true;
+}
+
+/**
+ * For a person without the key: a form that opens the page with it. A strict cookie is not sent with a link on another site, so the page is asked for
+ * once more from here.
+ * @param url Of the request, with its query.
+ */
+export function signInPage(url: string): string {
+  const { pathname, searchParams } = new URL(url, 'http://localhost');
+  const again = searchParams.has(RETRY_MARK) ? '' : `<meta http-equiv="refresh" content="0; url=${escapeHtml(pathname)}?${RETRY_MARK}=">`;
   return page(
     'Access key',
     `<h1>Access key</h1>
-<p>This server runs on another machine. Enter the access key that it printed at its start.</p>
-<form action="/" method="get"><label>Key <input name="token" autocomplete="off" autofocus></label> <button>Open</button></form>`,
+<p>This server needs its access key. It printed the key when it started.</p>
+<form action="${escapeHtml(pathname)}" method="get"><label>Key <input name="token" autocomplete="off" autofocus></label> <button>Open</button></form>`,
+    again,
   );
 }
 
-/** Where the window was not built. */
+/** Instead of the window, if it was not built. */
 export function noWindowPage(): string {
   return page(
     'Z-Image-Turbo Studio',
-    '<h1>Z-Image-Turbo Studio</h1>\n<p>The server runs; its window was not built. <a href="/docs">The API page</a> tells how to use it.</p>',
+    '<h1>Z-Image-Turbo Studio</h1>\n<p>The server is running, but its window was not built. See <a href="/docs">the API page</a>.</p>',
   );
 }
 

@@ -265,7 +265,6 @@ describe('jobs, queue, models and info', () => {
     ['DELETE', `/api/image/${NAME}`, {}, 405, 'method_not_allowed'],
     ['PUT', '/', { body: '{}' }, 405, 'method_not_allowed'],
     ['GET', '/api', {}, 404, 'not_found'],
-    ['GET', '/api/health/', {}, 404, 'not_found'],
     ['GET', '/API/health', {}, 404, 'not_found'],
     ['GET', '/index.html', {}, 404, 'not_found'],
     ['GET', '/assets/../index.html', {}, 404, 'not_found'],
@@ -273,6 +272,7 @@ describe('jobs, queue, models and info', () => {
     ['GET', '/docs/swagger-ui/index.html', {}, 404, 'not_found'],
     ['GET', '/docs/swagger-ui/../../package.json', {}, 404, 'not_found'],
     ['GET', '/api/ws', {}, 426, 'upgrade_required'],
+    ['GET', '/api/ws/', {}, 426, 'upgrade_required'],
     ['TRACE', '/api/health', {}, 405, 'method_not_allowed'],
   ])('%s %s %j is %d %s', async ([method, path, question, status, code]) => {
     const json = question.body === undefined ? {} : { 'content-type': 'application/json' };
@@ -348,6 +348,41 @@ describe('the window', () => {
     expect([page.status, page.body.toString().includes('/docs')]).toEqual([200, true]);
     await bare.close();
   });
+});
+
+test.for([
+  ['/api/health/', '/api/health'],
+  ['/api/health//?x=1', '/api/health?x=1'],
+  [`/api/image/${NAME}/?w=64`, `/api/image/${NAME}?w=64`],
+  ['/docs/', '/docs'],
+])('%s is redirected to %s with the same method, as FastAPI does', async ([path = '', location = '']) => {
+  const answer = await get(path);
+  expect([answer.status, answer.headers.location]).toEqual([307, location]);
+  expect((await get(location)).status).toBe(200);
+});
+
+test.for(['//evil.example/', '/api/nothing/', '//api/health/', '/%2Fevil.example/'])('%s is not redirected', async (path) => {
+  expect((await get(path)).status).toBe(404);
+});
+
+test.for(['?t=123', '?rand=0.7', '?v=2', '?_=1', '?w=64&t=1', '?W=1'])('an image with %s, as pages add against caches, is sent', async (query) => {
+  expect((await get(`/api/image/${NAME}${query}`)).status).toBe(200);
+});
+
+test('an <img> on a page of a listed origin is shown, on other pages not', async () => {
+  const listed = 'https://app.example';
+  const open = await startStudioServer({ allowOrigins: [listed], prepare: (folder) => writeFile(join(folder, 'outputs', NAME), png) });
+  const asImg = async (headers: Record<string, string>) => {
+    const fetched = { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image', ...headers };
+    const answer = await ask(open.port, `/api/image/${NAME}`, { headers: fetched });
+    return [answer.status, answer.headers['cross-origin-resource-policy']];
+  };
+  expect(await asImg({ 'sec-fetch-site': 'cross-site', referer: `${listed}/` })).toEqual([200, 'cross-origin']);
+  expect(await asImg({ 'sec-fetch-site': 'same-site', referer: `${listed}/` })).toEqual([200, 'cross-origin']);
+  expect(await asImg({ 'sec-fetch-site': 'same-site', referer: 'http://localhost:9999/' })).toEqual([200, 'same-origin']);
+  expect(await asImg({ 'sec-fetch-site': 'cross-site', referer: 'https://evil.example/' })).toEqual([403, 'same-origin']);
+  expect(await asImg({ 'sec-fetch-site': 'cross-site' })).toEqual([403, 'same-origin']);
+  await open.close();
 });
 
 test('headers beyond 16 KiB are refused', async () => {

@@ -47,7 +47,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 30_000;
 
 export interface ServerOptions {
-  config: { open: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
+  config: { open: boolean; requireKey: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
   jobs: Jobs;
   library: ModelLibrary;
   cudaPack: CudaPack;
@@ -66,7 +66,8 @@ export interface ServerOptions {
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
   const { config, jobs, library, cudaPack, engineStatus, listDevices, accessKey, rendererDir, version, onnxruntimeVersion, measurePrompt, log } = options;
-  const rules = { open: config.open, allowHosts: config.allowHosts, allowOrigins: config.allowOrigins, ownName: hostname().toLowerCase() };
+  const { open, requireKey, allowHosts, allowOrigins } = config;
+  const rules = { open, requireKey, allowHosts, allowOrigins, hostName: hostname };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
 
   const brokenRequests = new BrokenRequests();
@@ -108,7 +109,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await registerSocketServer(app, socketLimits);
   const access = registerAccess(app, rules, accessKey, routes);
   await app.register(cors, {
-    origin: [...config.allowOrigins],
+    origin: [...allowOrigins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'range', 'if-none-match', 'if-modified-since'],
     exposedHeaders: ['etag', 'content-range', 'content-disposition', 'retry-after'],
@@ -128,8 +129,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   });
 
   registerHealth(app);
-  registerInfo(app, { version, onnxruntimeVersion, open: config.open, jobs, registry: library, engineStatus });
-  registerImage(app, jobs, thumbnails);
+  registerInfo(app, { version, onnxruntimeVersion, open, jobs, registry: library, engineStatus });
+  registerImage(app, jobs, thumbnails, rules);
   registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);
@@ -137,7 +138,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerCudaPack(app, cudaPack);
   registerTokens(app, library, measurePrompt);
   registerSettings(app, jobs);
-  registerNetwork(app, config.open, accessKey);
+  registerNetwork(app, rules, accessKey, access);
   registerClients(app, jobs);
   registerLog(app, log.recent);
   await registerUploads(app, images);

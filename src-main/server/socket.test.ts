@@ -215,6 +215,12 @@ describe('the limits of a socket', () => {
     expect(await refusedUpgrade(query)).toMatchObject({ status: 400, body: { code } });
   });
 
+  test('a slash at the end of the address is the same address', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/api/ws/?client_id=slash`);
+    await once(socket, 'open');
+    socket.close();
+  });
+
   test('128 letters of any script are a client_id', async () => {
     const { socket } = await connect(`?client_id=${encodeURIComponent('猫'.repeat(128))}`);
     expect([...server.jobs.connections].some(({ caller }) => caller.clientId === '猫'.repeat(128))).toBe(true);

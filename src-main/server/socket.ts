@@ -70,7 +70,7 @@ export async function registerSocketServer(app: FastifyInstance, limits: SocketL
 
 /** Whether Node is to give the connection away: any other upgrade that a client offers is passed over, and its request answered as it stands. */
 export function isWebSocketUpgrade({ method, url, headers }: IncomingMessage): boolean {
-  return method === 'GET' && url?.split('?')[0] === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket';
+  return method === 'GET' && url?.split('?')[0]?.replace(/\/$/, '') === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 export interface SocketParts {
@@ -88,32 +88,33 @@ export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): v
   const responses = new WeakMap<FastifyRequest, ServerResponse>();
   const rate = createRateLimit(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE);
 
-  app.route({
-    method: 'GET',
-    url: SOCKET_PATH,
-    schema: { hide: true },
-    preValidation: async (request, reply) => {
-      if (!request.ws) return;
-      assertHandshake(request);
-      readClientId(request);
-      readSince(request);
-      assertRoom(sessions, request, limits);
-      responses.set(request, reply.raw);
-    },
-    handler: () => {
-      throw new AppError('upgrade_required', 'This address takes WebSocket connections; /docs/websocket describes the messages.', {});
-    },
-    wsHandler: (socket, request) => {
-      const session: Session = { socket, log: app.log, address: addressOf(request), mayStay: access.stayCheck(request), isAlive: true };
-      letGoOfRequest(session, request, responses.get(request));
-      sessions.add(session);
-      socket.on('pong', () => {
-        session.isAlive = true;
-      });
-      socket.on('close', () => sessions.delete(session));
-      serve(session, { clientId: readClientId(request), since: readSince(request) }, parts, rate.take);
-    },
-  });
+  for (const url of [SOCKET_PATH, `${SOCKET_PATH}/`])
+    app.route({
+      method: 'GET',
+      url,
+      schema: { hide: true },
+      preValidation: async (request, reply) => {
+        if (!request.ws) return;
+        assertHandshake(request);
+        readClientId(request);
+        readSince(request);
+        assertRoom(sessions, request, limits);
+        responses.set(request, reply.raw);
+      },
+      handler: () => {
+        throw new AppError('upgrade_required', 'This address takes WebSocket connections; /docs/websocket describes the messages.', {});
+      },
+      wsHandler: (socket, request) => {
+        const session: Session = { socket, log: app.log, address: addressOf(request), mayStay: access.stayCheck(request), isAlive: true };
+        letGoOfRequest(session, request, responses.get(request));
+        sessions.add(session);
+        socket.on('pong', () => {
+          session.isAlive = true;
+        });
+        socket.on('close', () => sessions.delete(session));
+        serve(session, { clientId: readClientId(request), since: readSince(request) }, parts, rate.take);
+      },
+    });
 
   const heartbeat = setInterval(() => {
     for (const session of sessions) beat(session);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
 import { openSettings } from '#main/jobs/durable-jobs.ts';
+import { KEY_COOKIE, loadAccessKey } from '#main/server/access/access-key.ts';
 import { serverUrl } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
 import { readServerAddress } from '#main/server/server-address.ts';
@@ -29,8 +30,11 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
   const isEveryNetwork = address.host === '0.0.0.0' || address.host === '::';
   const origin = serverUrl(isEveryNetwork ? '127.0.0.1' : address.host, address.port);
 
+  // with --require-key this machine needs it too; only the user who owns the folder can read it
+  const key = loadAccessKey(dataDir);
   const call = async <T>(schema: z.ZodType<T>, path: string, init: RequestInit = {}): Promise<T> => {
-    const response = await fetch(`${origin}${path}`, { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+    const headers = { ...init.headers, authorization: `Bearer ${key.text()}` };
+    const response = await fetch(`${origin}${path}`, { ...init, headers, signal: AbortSignal.timeout(ANSWER_MS) });
     return schema.parse(await response.json());
   };
   const listed = async (status: JobRecord['status'], limit: number) => (await call(jobPageSchema, `/api/jobs?status=${status}&limit=${limit}`)).jobs;
@@ -56,7 +60,7 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
     pictures = await lastPictures().catch(() => pictures);
   };
   const connect = (listener: (message: ServerMessage) => void): void => {
-    const opened = new WebSocket(`${origin.replace('http', 'ws')}/api/ws`);
+    const opened = new WebSocket(`${origin.replace('http', 'ws')}/api/ws`, { headers: { authorization: `Bearer ${key.text()}` } });
     socket = opened;
     opened.on('open', () => opened.send(JSON.stringify({ type: 'watch', all: true })));
     opened.on('message', (data) => {
@@ -83,6 +87,7 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
   return {
     origin,
     log,
+    keyCookie: () => ({ name: KEY_COOKIE, value: key.cookieValue() }),
     takenPort: null,
     isAttached: true,
     watchJobs: connect,

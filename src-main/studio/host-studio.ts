@@ -3,6 +3,7 @@ import { desktopConfigArguments } from '#main/config/launch-arguments.ts';
 import type { EngineProcess } from '#main/engine/engine-process.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
+import { KEY_COOKIE } from '#main/server/access/access-key.ts';
 import { createLog, type Log } from '#main/server/log.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -40,6 +41,7 @@ async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment, log: 
   return {
     origin: `http://127.0.0.1:${studio.port}`,
     log,
+    keyCookie: () => ({ name: KEY_COOKIE, value: studio.accessKey.cookieValue() }),
     takenPort,
     isAttached: false,
     onEnd: () => {},

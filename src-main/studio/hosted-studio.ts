@@ -15,6 +15,8 @@ export interface HostedStudio {
   log: StudioLog;
   /** Where this machine reaches it: `http://127.0.0.1:8004`. */
   origin: string;
+  /** The cookie by which the window presents the access key. */
+  keyCookie(): { name: string; value: string };
   /** The port that was asked for, where another program has it and a free one was taken instead. */
   takenPort: number | null;
   /** True where another process runs the server: it is neither parked nor ended from here. */

@@ -95,7 +95,8 @@ export type Info = z.infer<typeof infoSchema>;
 /** Widths to which `GET /api/image/{filename}?w=` makes a picture smaller; a narrower picture stays as it is. */
 export const THUMBNAIL_WIDTHS = [64, 128, 256, 384, 512, 768, 1024] as const;
 
-export const imageQuerySchema = z.strictObject({
+/** Pages put other params behind the address so that no cache answers; they are ignored, as the original ignores them. */
+export const imageQuerySchema = z.object({
   w: z.union(THUMBNAIL_WIDTHS.map((width) => z.literal(width))).optional(),
 });
 
@@ -144,7 +145,9 @@ export const networkSchema = z.object({
   reachable_from_network: z.boolean(),
   /** Whether other machines need the access key; false after `--open`. */
   key_required: z.boolean(),
-  /** This machine's addresses at which the server answers, each with an address to open in a browser there; it holds the key where one is needed. */
+  /** Whether the `url`s contain the key. They do for a caller that presented it. */
+  key_included: z.boolean(),
+  /** This machine's addresses at which the server answers, each with a URL to open in a browser. */
   addresses: z.array(z.object({ address: z.string(), interface: z.string(), family: z.enum(['IPv4', 'IPv6']), url: z.string() })),
 });
 export type Network = z.infer<typeof networkSchema>;

@@ -81,7 +81,6 @@ export const requestRows: RequestRow[] = [
   nowhere('a folder below the pictures', '/api/image/a/b.png'),
   nowhere('two slashes in front', '//api/health'),
   nowhere('two slashes inside', '/api//health'),
-  nowhere('a slash at the end', '/api/health/'),
   nowhere('a dot at the end', '/api/health.'),
   nowhere('an ending', '/api/health.json'),
   nowhere('capital letters', '/API/HEALTH'),

@@ -55,7 +55,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
   const accessKey = loadAccessKey(dataDir);
   const logLines: string[] = [];
   const app = await buildServer({
-    config: { open: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
+    config: { open: false, requireKey: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
     jobs,
     library,
     cudaPack: { entry: async () => packEntry, act: async () => packEntry, watch: () => () => {}, close: async () => {} },

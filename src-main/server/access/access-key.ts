@@ -5,6 +5,9 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
+/** Name of the browser's cookie for the key. */
+export const KEY_COOKIE = 'zimage_key';
+
 /** The secret that other machines must know. Compared in constant time; a key that was rotated on disk counts from the next request on. */
 export interface AccessKey {
   text(): string;

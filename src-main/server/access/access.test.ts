@@ -6,7 +6,16 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { ask, handshake } from '../../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
 import { loadAccessKey, rotateAccessKey } from './access-key.ts';
-import { type AccessRequest, type AccessRules, addressGroup, checkHost, checkSite, isFromThisMachine } from './access-rules.ts';
+import {
+  type AccessRequest,
+  type AccessRules,
+  addressGroup,
+  checkHost,
+  checkSite,
+  isFromThisMachine,
+  isImageOfListedOrigin,
+  signOfProxy,
+} from './access-rules.ts';
 import { createRateLimit } from './rate-limit.ts';
 
 const LISTED_HOST = 'studio.example';
@@ -62,7 +71,13 @@ for (const bind of binds) {
   });
 }
 
-const rules: AccessRules = { open: false, allowHosts: [LISTED_HOST], allowOrigins: [LISTED_ORIGIN], ownName: 'den' };
+function networks(): string[] {
+  return Object.values(networkInterfaces()).flatMap((faces) =>
+    (faces ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
+  );
+}
+
+const rules: AccessRules = { open: false, allowHosts: [LISTED_HOST], allowOrigins: [LISTED_ORIGIN], requireKey: false, hostName: () => 'Den.lan' };
 
 function asked(headers: Record<string, string[]>, rest: Partial<AccessRequest> = {}): AccessRequest {
   return { method: 'GET', path: '/api/health', headers, remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 8004, ...rest };
@@ -92,11 +107,26 @@ test.for([
   [['localhost.evil.example'], false],
   [['localhost:8004@evil.example'], false],
   [['user@localhost'], false],
-  [['localhost:'], false],
-  [['localhost/'], false],
-  [['127.1'], false],
+  [['den.lan:8004'], true],
+  [['localhost:'], true],
+  [['localhost.'], true],
+  [['localhost.:8004'], true],
+  [['Studio.Example.'], true],
+  [['127.1'], true],
+  [['127.1:8004'], true],
+  [['0'], true],
+  [['127.0.1'], true],
   [['2130706433'], false],
   [['0x7f000001'], false],
+  [['0177.0.0.1'], false],
+  [['999.1'], false],
+  [['localhost/'], false],
+  [['localhost..'], false],
+  [['.'], false],
+  [['evil.example.'], false],
+  [['1.2.3.4.5'], false],
+  [['127.1.evil.example'], false],
+  [['0x7f000001.evil.example'], false],
   [['127.0.0.1.nip.example'], false],
   [['[::1'], false],
   [['::1'], false],
@@ -136,6 +166,10 @@ test.for([
 test.for([
   [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/' }, true],
   [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/api/health' }, false],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/docs' }, true],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/docs/websocket' }, true],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/docs/openapi.json' }, false],
+  [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/docs', method: 'POST' }, false],
   [{ site: 'cross-site', mode: 'navigate', dest: 'iframe', path: '/' }, false],
   [{ site: 'cross-site', mode: 'navigate', dest: 'document', path: '/', method: 'POST' }, false],
   [{ site: 'cross-site', mode: 'no-cors', dest: 'image', path: '/api/image/a.png' }, false],
@@ -148,21 +182,65 @@ test.for([
 });
 
 test.for([
-  ['127.0.0.1', '127.0.0.1', {}, true],
-  ['127.9.9.9', '127.0.0.1', {}, true],
-  ['::1', '::1', {}, true],
-  ['::ffff:127.0.0.1', '::ffff:127.0.0.1', {}, true],
-  ['10.0.0.7', '10.0.0.7', {}, true],
-  ['::ffff:10.0.0.7', '::ffff:10.0.0.7', {}, true],
-  ['10.0.0.8', '10.0.0.7', {}, false],
-  ['', '', {}, false],
-  ['127.0.0.1', '127.0.0.1', { forwarded: ['for=10.0.0.8'] }, false],
-  ['127.0.0.1', '127.0.0.1', { 'x-forwarded-for': ['127.0.0.1'] }, false],
-  ['127.0.0.1', '127.0.0.1', { 'x-forwarded-proto': ['https'] }, false],
-] as const)('from %s to %s with %j: from this machine is %s', ([remoteAddress, localAddress, headers, isHere]) => {
-  expect(
-    isFromThisMachine(asked(Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]])), { remoteAddress, localAddress })),
-  ).toBe(isHere);
+  ['127.0.0.1', '127.0.0.1', true],
+  ['127.9.9.9', '127.0.0.1', true],
+  ['::1', '::1', true],
+  ['::ffff:127.0.0.1', '::ffff:127.0.0.1', true],
+  ['10.0.0.7', '10.0.0.7', true],
+  ['::ffff:10.0.0.7', '::ffff:10.0.0.7', true],
+  ['10.0.0.8', '10.0.0.7', false],
+  ['', '', false],
+] as const)('from %s to %s: from this machine is %s', ([remoteAddress, localAddress, isHere]) => {
+  expect(isFromThisMachine(asked({}, { remoteAddress, localAddress }))).toBe(isHere);
+});
+
+test.for(
+  `forwarded x-forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-client-cert x-original-forwarded-for forwarded-for
+  x-real-ip real-ip via cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 cf-ray cf-visitor cf-ipcountry true-client-ip x-client-ip client-ip x-cluster-client-ip
+  x-remote-ip x-remote-addr remote-addr x-original-host x-original-url x-original-uri x-originating-ip x-source-ip x-proxyuser-ip x-external-ip
+  fly-client-ip fly-forwarded-port fastly-client-ip x-envoy-external-address x-azure-clientip x-azure-socketip x-appengine-user-ip x-arr-clientip
+  x-arr-ssl x-amzn-trace-id x-amz-cf-id cloudfront-viewer-address x-vercel-id x-nf-client-connection-ip tailscale-user-login akamai-origin-hop
+  incap-client-ip ali-cdn-real-ip wl-proxy-client-ip proxy-client-ip x-proxy-url front-end-https x-scheme x-host cdn-loop proxy-connection
+  x-user-ip x-real-port`.split(/\s+/),
+)('%s cancels the trust in this machine', (name) => {
+  expect(isFromThisMachine(asked({ host: ['localhost:8004'], [name]: ['203.0.113.9'] }))).toBe(false);
+});
+
+test('what programs on this machine send does not', () => {
+  const usual =
+    'host connection upgrade user-agent accept accept-encoding accept-language cache-control pragma content-type content-length origin referer cookie authorization range if-none-match if-modified-since if-range sec-fetch-site sec-fetch-mode sec-fetch-dest sec-fetch-user sec-ch-ua sec-websocket-key sec-websocket-version sec-websocket-extensions upgrade-insecure-requests dnt te expect x-request-id x-requested-with traceparent priority';
+  expect(isFromThisMachine(asked(Object.fromEntries(usual.split(' ').map((name) => [name, ['x']])), {}))).toBe(true);
+});
+
+test.for([
+  ['localhost:8004', '127.0.0.1', null],
+  ['127.0.0.1:8004', '127.0.0.1', null],
+  ['127.1:8004', '127.0.0.1', null],
+  ['[::1]:8004', '::1', null],
+  ['den:8004', '127.0.0.1', null],
+  ['10.0.0.7:8004', '10.0.0.7', null],
+  ['10.0.0.7:9000', '10.0.0.8', null],
+  ['localhost:9000', '127.0.0.1', 'localhost:9000'],
+  ['localhost', '127.0.0.1', 'localhost'],
+  ['203.0.113.9:8004', '127.0.0.1', '203.0.113.9:8004'],
+  ['studio.example:8004', '127.0.0.1', 'studio.example:8004'],
+] as const)('Host %s from %s: the sign of a proxy is %s', ([host, remoteAddress, sign]) => {
+  expect(signOfProxy(asked({ host: [host] }, { remoteAddress, localAddress: '10.0.0.7' }), rules)).toBe(sign);
+});
+
+test.for<[headers: Record<string, string>, isListed: boolean]>([
+  [{ referer: 'https://app.example/page?x=1' }, true],
+  [{ referer: 'https://app.example/', 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }, true],
+  [{ referer: 'https://app.example/', 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'script' }, false],
+  [{ referer: 'https://app.example.evil.example/' }, false],
+  [{ referer: 'https://evil.example/?https://app.example/' }, false],
+  [{ referer: 'null' }, false],
+  [{}, false],
+])('an image for %j: listed is %s', ([headers, isListed]) => {
+  const request = asked(Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])), { path: '/api/image/a.png' });
+  expect(isImageOfListedOrigin(request, rules)).toBe(isListed);
+  expect(isImageOfListedOrigin({ ...request, path: '/api/jobs' }, rules)).toBe(false);
+  expect(isImageOfListedOrigin({ ...request, method: 'POST' }, rules)).toBe(false);
 });
 
 describe('the access key', () => {
@@ -221,6 +299,70 @@ describe('the access key', () => {
     expect(cookie).not.toContain(server.accessKey.text());
     const page = await ask(server.port, '/', { headers: { ...elsewhere, cookie: cookie.split(';')[0] ?? '' } });
     expect(page.status).toBe(200);
+  });
+
+  test('a link in a web mail: the page that sets the cookie goes on by itself, since a redirect would lose a strict cookie', async () => {
+    const browser = { ...elsewhere, accept: 'text/html,*/*' };
+    for (const path of ['/', '/docs', '/docs/websocket']) {
+      const answer = await ask(server.port, `${path}?token=${server.accessKey.text()}&lang=zh`, { headers: browser });
+      expect([answer.status, answer.headers.location, answer.headers['cache-control']]).toEqual([200, undefined, 'no-store']);
+      expect(answer.body.toString()).toContain(`content="0; url=${path}?lang=zh"`);
+      expect(answer.headers['set-cookie']?.[0]).toMatch(/^zimage_key=.+; HttpOnly; SameSite=Strict/);
+    }
+  });
+
+  test('a plain link, which brings no strict cookie: the form asks once more from our own page, which brings it', async () => {
+    const browser = { ...elsewhere, accept: 'text/html' };
+    const linked = await ask(server.port, '/docs', { headers: browser });
+    expect([linked.status, linked.body.toString().includes('http-equiv="refresh" content="0; url=/docs?signin="')]).toEqual([401, true]);
+    const stranger = await ask(server.port, '/docs?signin=', { headers: browser });
+    expect([stranger.status, stranger.body.toString().includes('refresh'), stranger.body.toString().includes('action="/docs"')]).toEqual([401, false, true]);
+    const known = await ask(server.port, '/docs?signin=', { headers: { ...browser, cookie: `zimage_key=${server.accessKey.cookieValue()}` } });
+    expect([known.status, known.body.toString().includes('url=/docs"')]).toEqual([200, true]);
+  });
+
+  test('the cookie does not let another site act', async () => {
+    const cookie = { ...elsewhere, cookie: `zimage_key=${server.accessKey.cookieValue()}` };
+    const put = (headers: Record<string, string>) =>
+      ask(server.port, '/api/settings', {
+        method: 'PUT',
+        headers: { ...cookie, 'content-type': 'application/json', ...headers },
+        body: '{"disk_limit_gb":20}',
+      });
+    expect((await put({ origin: 'http://evil.example' })).status).toBe(403);
+    expect((await put({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+    expect((await put({})).status).toBe(200);
+  });
+
+  test('with --require-key this machine needs it too, for HTTP and for the socket', async () => {
+    const strict = await startStudioServer({ requireKey: true });
+    const authorization = `Bearer ${strict.accessKey.text()}`;
+    expect((await ask(strict.port, '/api/health')).json()['code']).toBe('access_key_required');
+    expect((await ask(strict.port, '/api/ws', { headers: handshake })).status).toBe(401);
+    expect((await ask(strict.port, '/api/health', { headers: { authorization } })).status).toBe(200);
+    expect((await ask(strict.port, '/api/ws', { headers: { ...handshake, authorization } })).status).toBe(101);
+    await strict.close();
+  });
+
+  test('GET /api/network contains the key for a caller that presented it, and for nobody else', async () => {
+    const wide = await startStudioServer({ host: '0.0.0.0' });
+    const key = wide.accessKey.text();
+    const local = await ask(wide.port, '/api/network');
+    expect([local.status, local.json()['key_included'], local.body.toString().includes(key)]).toEqual([200, false, false]);
+    for (const headers of [{ authorization: `Bearer ${key}` }, { cookie: `zimage_key=${wide.accessKey.cookieValue()}` }]) {
+      const answer = await ask(wide.port, '/api/network', { headers });
+      expect([answer.json()['key_included'], answer.body.toString().includes(key)]).toEqual([true, networks().length > 0]);
+    }
+    await wide.close();
+  });
+
+  test('the sign of a proxy is logged once, and not with --require-key', async () => {
+    const [easy, strict] = [await startStudioServer(), await startStudioServer({ requireKey: true })];
+    for (const { port } of [easy, easy, strict]) await ask(port, '/api/health', { headers: { host: 'localhost:9000' } });
+    expect(easy.logLines.filter((line) => line.includes('--require-key'))).toHaveLength(1);
+    expect(strict.logLines.join('')).not.toContain('--require-key');
+    await easy.close();
+    await strict.close();
   });
 
   test('a browser without the key gets a form for it, not JSON', async () => {

@@ -109,6 +109,7 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
       port: 8004,
       reachable_from_network: true,
       key_required: true,
+      key_included: true,
       addresses: [{ address: '192.168.1.7', interface: 'eth0', family: 'IPv4', url: 'http://192.168.1.7:8004/?token=KEY' }],
     } satisfies Network,
   },

@@ -4,6 +4,8 @@ import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { imageQuerySchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
+import { accessRequestOf } from '../access/access-hook.ts';
+import { type AccessRules, isImageOfListedOrigin } from '../access/access-rules.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import type { Thumbnails } from '../thumbnails.ts';
 
@@ -28,7 +30,7 @@ const binnedSchema = {
 };
 
 /** The static plugin handles `ETag`, `Last-Modified`, `Range` and conditional requests. */
-export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): void {
+export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails, rules: AccessRules): void {
   app.get('/api/image/:filename', { schema }, async (request, reply) => {
     const { filename } = request.params;
     const picture = await jobs.imageFile(filename);
@@ -38,6 +40,11 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails): voi
     const { w } = request.query;
     const path = w === undefined ? picture : await thumbnails.file(picture, w);
     reply.header('content-disposition', contentDisposition(path === picture ? filename : filename.replace(/\.png$/, '.webp')));
+    if (rules.allowOrigins.length > 0) {
+      // a page of a listed origin may show images by <img>, which sends no Origin
+      reply.header('vary', 'Origin, Referer');
+      if (isImageOfListedOrigin(accessRequestOf(request.raw), rules)) reply.header('cross-origin-resource-policy', 'cross-origin');
+    }
     reply.header('cache-control', `private, max-age=${KEEP_S}`);
     return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
   });

@@ -1,21 +1,23 @@
 import { networkInterfaces } from 'node:os';
 import { type Network, networkSchema } from '#shared/protocol/http.ts';
+import type { Access } from '../access/access-hook.ts';
 import type { AccessKey } from '../access/access-key.ts';
-import { isLoopback } from '../access/access-rules.ts';
+import { type AccessRules, isLoopback } from '../access/access-rules.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import { serverUrl } from '../listen.ts';
 
 type Address = Pick<Network['addresses'][number], 'address' | 'interface' | 'family'>;
 
-export function registerNetwork(app: App, open: boolean, key: AccessKey): void {
+export function registerNetwork(app: App, { open }: AccessRules, key: AccessKey, access: Access): void {
   const schema = { tags: ['server'], summary: 'Where other machines reach this server', response: { 200: networkSchema, ...errorAnswers } };
-  app.get('/api/network', { config: { insistsOnKey: true }, schema }, (_request, reply): Network => {
-    // the key stands in it
+  app.get('/api/network', { config: { insistsOnKey: true }, schema }, (request, reply): Network => {
+    // without it, every user and program of this machine could read the key here
+    const hasKey = access.hasKey(request);
     reply.header('cache-control', 'no-store');
     const { address: host, port } = boundTo(app);
-    const query = open ? '' : `?token=${encodeURIComponent(key.text())}`;
+    const query = hasKey && !open ? `?token=${encodeURIComponent(key.text())}` : '';
     const addresses = addressesAt(host, machineAddresses()).map((at) => ({ ...at, url: `${serverUrl(at.address, port)}/${query}` }));
-    return { host, port, reachable_from_network: !isLoopback(host), key_required: !open, addresses };
+    return { host, port, reachable_from_network: !isLoopback(host), key_required: !open, key_included: hasKey && !open, addresses };
   });
 }
 
