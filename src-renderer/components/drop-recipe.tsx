@@ -3,13 +3,21 @@ import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useStudio } from './use-studio.ts';
 
-/** Takes an image file dropped anywhere on the window and fills the form with its recipe. */
+/** Fills the form with the settings of an image file that is dropped on the window. */
 export function DropRecipe() {
   const { t } = useTranslation();
   const reuseFile = useStudio((state) => state.reuseFile);
   const [isOver, setOver] = useState(false);
   useEffect(() => {
-    const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') === true;
+    // an image that is dragged out of this page carries a file too
+    let isOwnDrag = false;
+    const hasFiles = (event: DragEvent) => !isOwnDrag && event.dataTransfer?.types.includes('Files') === true;
+    const onDragStart = () => {
+      isOwnDrag = true;
+    };
+    const onDragEnd = () => {
+      isOwnDrag = false;
+    };
     const onDragOver = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
@@ -25,10 +33,14 @@ export function DropRecipe() {
       const file = event.dataTransfer?.files[0];
       if (file !== undefined) reuseFile(file);
     };
+    window.addEventListener('dragstart', onDragStart);
+    window.addEventListener('dragend', onDragEnd);
     window.addEventListener('dragover', onDragOver);
     window.addEventListener('dragleave', onDragLeave);
     window.addEventListener('drop', onDrop);
     return () => {
+      window.removeEventListener('dragstart', onDragStart);
+      window.removeEventListener('dragend', onDragEnd);
       window.removeEventListener('dragover', onDragOver);
       window.removeEventListener('dragleave', onDragLeave);
       window.removeEventListener('drop', onDrop);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
-import { recipeOf } from '../client/image-recipe.ts';
+import { readMetadata } from '../client/metadata/read-metadata.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, seedsFrom } from './draft.ts';
 import { createDraftHistory } from './draft-history.ts';
@@ -101,7 +101,7 @@ export function createDraftSlice({
 
       reuseFile(image) {
         http.readImage(image).then((upload) => {
-          const params = recipeOf(upload);
+          const params = readMetadata(upload);
           if (params === null) return get().notify({ tone: 'error', code: 'no_recipe', message: '' });
           get().reuse(params);
           get().show('make');
