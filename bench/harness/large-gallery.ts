@@ -3,7 +3,8 @@ import { copyFileSync, linkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
 import { openDatabase } from '#main/jobs/store/database.ts';
-import { type NewJob, Store } from '#main/jobs/store/store.ts';
+import { createStore } from '#main/jobs/store/store.ts';
+import type { NewJob } from '#main/jobs/store/stored-job.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 
 /**
@@ -12,9 +13,9 @@ import { errnoCode } from '#main/lib/errno-code.ts';
  */
 export async function fillGallery(dataDir: string, outputsDir: string, count: number): Promise<void> {
   const { database } = await openDatabase(join(dataDir, 'jobs.db'), Date.now());
-  const store = new Store(database);
+  const store = createStore(database);
   try {
-    const samples = store.listJobs({ status: 'completed', limit: count }, count);
+    const samples = store.jobs.list({ status: 'completed', limit: count }, count);
     store.transaction(() => {
       for (let number = samples.length; number < count; number++) {
         const sample = samples[number % samples.length];
@@ -35,9 +36,9 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
           arrival: sample.arrival + number,
           state: { status: 'completed', result: { filename, upscaledFilename } },
         };
-        store.insertJob(job);
+        store.jobs.insert(job);
         // a server would measure each, beside what it is asked for
-        store.setSize(jobId, sizeBytes(outputsDir, sample.filename));
+        store.jobs.setSize(jobId, sizeBytes(outputsDir, sample.filename));
       }
     });
   } finally {

@@ -47,6 +47,8 @@ class Model {
     const isFresh = known === undefined || job.status === 'failed' || job.status === 'cancelled';
     if (isFresh) {
       job.status = 'pending';
+      // what was asked for last is the newest
+      this.jobs.delete(wish);
       this.jobs.set(wish, job);
       this.waiting.push(wish);
     }
@@ -90,8 +92,8 @@ class Model {
   }
 
   /** What `get_status` answers for every job. */
-  view(clientId: string): [string, JobStatusName][] {
-    return [...this.jobs].map(([wish, job]) => [wish, seenBy(clientId, job)]);
+  view(clientId: string): Record<string, JobStatusName> {
+    return Object.fromEntries([...this.jobs].map(([wish, job]) => [wish, seenBy(clientId, job)]));
   }
 
   #tell(clientId: string, wish: string, status: JobStatusName): void {
@@ -154,9 +156,9 @@ class Stage {
   }
 
   /** The code of the refusal, or null. */
-  cancel(clientId: string, wish: string): string | null {
+  async cancel(clientId: string, wish: string): Promise<string | null> {
     try {
-      this.#clients.get(clientId)?.connection.cancel(this.#idOf.get(wish) ?? '0'.repeat(64), undefined);
+      await this.#clients.get(clientId)?.connection.cancel(this.#idOf.get(wish) ?? '0'.repeat(64), undefined);
       return null;
     } catch (thrown) {
       if (thrown instanceof AppError) return thrown.code;
@@ -209,17 +211,18 @@ class Stage {
 
   list(clientId: string): [string, JobStatusName][] {
     const asked = this.#clients.get(clientId);
-    asked?.connection.clientJobs('ask');
+    asked?.connection.clientJobs({ requestId: 'ask' });
     const answer = asked?.received.findLast((message) => message.type === 'client_jobs');
     return (answer?.jobs ?? []).map(({ job_id, status }) => [this.#wishOf(job_id), status]);
   }
 
-  view(clientId: string): [string, JobStatusName | undefined][] {
+  view(clientId: string): Record<string, JobStatusName | undefined> {
     const asked = this.#clients.get(clientId);
-    return [...this.#idOf].map(([wish, jobId]) => {
+    const seen = [...this.#idOf].map(([wish, jobId]) => {
       asked?.connection.getStatus(jobId, 'ask');
       return [wish, asked?.statuses().at(-1)?.status];
     });
+    return Object.fromEntries(seen);
   }
 
   assertWithinLimits(): void {
@@ -256,7 +259,7 @@ async function perform(step: Command, stage: Stage, model: Model): Promise<void>
       return model.create(step.client, step.prompt);
     case 'cancel':
       if (!stage.isThere(step.client)) return;
-      return expect(stage.cancel(step.client, step.prompt)).toBe(model.cancel(step.client, step.prompt));
+      return expect(await stage.cancel(step.client, step.prompt)).toBe(model.cancel(step.client, step.prompt));
     case 'finish':
     case 'crash': {
       const ended = await stage.endTask(step.does === 'crash');

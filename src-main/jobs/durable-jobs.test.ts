@@ -164,8 +164,8 @@ describe('cancelling', () => {
     const first = await client.create('first', 'r1');
     const second = await client.create('second', 'r2');
     const third = await client.create('third', 'r3');
-    client.connection.cancel(second, 'c2');
-    client.connection.cancel(first, undefined);
+    await client.connection.cancel(second, 'c2');
+    await client.connection.cancel(first, undefined);
     expect(client.story(second)).toEqual(['pending r2', 'cancelled r2', 'cancelled c2']);
     expect(client.story(first)).toEqual(['pending r1', 'processing r1', 'cancelled r1']);
     expect((await engine.task(0)).signal.aborted).toBe(true);
@@ -182,7 +182,7 @@ describe('cancelling', () => {
     const jobId = await client.create('x', 'r1');
     const task = await engine.task(0);
     task.deaf = true;
-    client.connection.cancel(jobId, 'c');
+    await client.connection.cancel(jobId, 'c');
     await task.finish();
     await client.create('y', 'r2');
     await (await engine.task(1)).finish();
@@ -201,7 +201,7 @@ describe('cancelling', () => {
     const old = await engine.task(0);
     old.deaf = true;
     old.modelDone();
-    client.connection.cancel(jobId, undefined);
+    await client.connection.cancel(jobId, undefined);
     await client.create('x', 'r2');
     await turns();
     expect(engine.tasks).toHaveLength(1);
@@ -222,20 +222,20 @@ describe('cancelling', () => {
     await b.create('x', 'rb');
     await c.create('x', 'rc');
     const task = await engine.task(0);
-    a.connection.cancel(jobId, undefined);
+    await a.connection.cancel(jobId, undefined);
     task.step(1);
     expect(a.story()).toEqual(['pending ra', 'processing ra', 'cancelled ra']);
     expect([a.progress().length, b.progress().length, c.progress().length]).toEqual([0, 1, 1]);
     a.connection.getStatus(jobId, 'g');
     expect(a.story().at(-1)).toBe('cancelled g');
     expect(() => a.connection.cancel(jobId, undefined)).toThrow(expect.objectContaining({ code: 'not_cancellable', data: { status: 'cancelled' } }));
-    b.connection.cancel(jobId, undefined);
+    await b.connection.cancel(jobId, undefined);
     expect(task.signal.aborted).toBe(false);
     expect(c.story()).toEqual(['processing rc']);
-    c.connection.cancel(jobId, undefined);
+    await c.connection.cancel(jobId, undefined);
     expect(task.signal.aborted).toBe(true);
     expect(jobs.get(jobId)?.status).toBe('cancelled');
-    a.connection.clientJobs('l');
+    a.connection.clientJobs({ requestId: 'l' });
     expect(a.received.at(-1)).toMatchObject({ type: 'client_jobs', request_id: 'l', jobs: [{ job_id: jobId, status: 'cancelled', result: null }] });
   });
 
@@ -248,7 +248,7 @@ describe('cancelling', () => {
     await engine.task(0);
     expect(() => stranger.connection.cancel(jobId, 'c')).toThrow(expect.objectContaining({ code: 'job_of_others' }));
     owner.connection.close();
-    stranger.connection.cancel(jobId, 'c');
+    await stranger.connection.cancel(jobId, 'c');
     expect(stranger.story()).toEqual(['cancelled c']);
     expect(owner.story()).toEqual(['pending r1', 'processing r1']);
   });
@@ -261,7 +261,7 @@ describe('cancelling', () => {
     const jobId = await client.create('x');
     const task = await engine.task(0);
     if (status === 'failed') task.fail(new Error('so'));
-    else if (status === 'cancelled') client.connection.cancel(jobId, undefined);
+    else if (status === 'cancelled') await client.connection.cancel(jobId, undefined);
     else await task.finish();
     if (status === 'completed') await (await engine.task(1)).finish();
     await client.until(status);
@@ -383,22 +383,22 @@ describe('the queue', () => {
     const engine = new SteppedEngine();
     const jobs = await room.open(engine, { limits: { running: 1 } });
     const client = new TestClient(jobs, 'a');
-    expect(jobs.queue({ action: 'pause' }).paused).toBe(true);
+    expect((await jobs.queue({ action: 'pause' })).paused).toBe(true);
     const [one, two, three] = [await client.create('1'), await client.create('2'), await client.create('3')];
     await turns();
     expect(engine.tasks).toHaveLength(0);
-    expect(jobs.queue({ action: 'move', job_id: three, before: one }).order).toEqual([three, one, two]);
-    expect(jobs.queue({ action: 'move', job_id: three, before: null }).order).toEqual([one, two, three]);
-    expect(() => jobs.queue({ action: 'move', job_id: 'nobody', before: null })).toThrow(expect.objectContaining({ code: 'unknown_job' }));
-    expect(() => jobs.queue({ action: 'move', job_id: one, before: one })).toThrow(expect.objectContaining({ code: 'unknown_job' }));
-    jobs.queue({ action: 'move', job_id: two, before: one });
+    expect((await jobs.queue({ action: 'move', job_id: three, before: one })).order).toEqual([three, one, two]);
+    expect((await jobs.queue({ action: 'move', job_id: three, before: null })).order).toEqual([one, two, three]);
+    await expect(jobs.queue({ action: 'move', job_id: 'nobody', before: null })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await expect(jobs.queue({ action: 'move', job_id: one, before: one })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await jobs.queue({ action: 'move', job_id: two, before: one });
     await jobs.close('park');
     const again = await room.open(engine, { limits: { running: 1 } });
     expect(again.summary()).toMatchObject({ paused: true, order: [two, one, three] });
-    again.queue({ action: 'resume' });
+    await again.queue({ action: 'resume' });
     expect((await engine.task(0)).prompt).toBe('2');
     const watcher = new TestClient(again, 'a');
-    expect(again.queue({ action: 'clear' })).toMatchObject({ waiting: 0, running: 1 });
+    expect(await again.queue({ action: 'clear' })).toMatchObject({ waiting: 0, running: 1 });
     expect(watcher.story()).toEqual(['cancelled', 'cancelled']);
   });
 
@@ -563,7 +563,7 @@ describe('who hears what', () => {
     await client.create('running');
     for (let round = 0; round < 60; round++) {
       const jobId = await client.create('again and again', `r${round}`);
-      client.connection.cancel(jobId, undefined);
+      await client.connection.cancel(jobId, undefined);
     }
     const back = new TestClient(jobs, 'a');
     back.connection.watch({ since: 0 });
@@ -585,7 +585,7 @@ describe('who hears what', () => {
     expect(watcher.story()).toEqual(['pending', 'processing']);
     expect(watcher.progress()).toHaveLength(1);
     await watcher.create('x', 'rw');
-    watcher.connection.cancel(jobId, undefined);
+    await watcher.connection.cancel(jobId, undefined);
     task.step(2);
     await task.finish();
     await a.until('generated');
@@ -656,7 +656,7 @@ describe('who hears what', () => {
     await client.until('completed', two);
     await jobs.close('park');
     const back = new TestClient(await room.open(new SteppedEngine()), 'a');
-    back.connection.clientJobs('l');
+    back.connection.clientJobs({ requestId: 'l' });
     const name = `20260204-two-${two.slice(0, 8)}`;
     expect(back.received).toEqual([
       {
@@ -679,7 +679,7 @@ describe('who hears what', () => {
   test('get_client_jobs without a client id is refused', async () => {
     const room = createTestRoom();
     const client = new TestClient(await room.open(new SteppedEngine()), null);
-    expect(() => client.connection.clientJobs(undefined)).toThrow(expect.objectContaining({ code: 'client_id_required' }));
+    expect(() => client.connection.clientJobs({})).toThrow(expect.objectContaining({ code: 'client_id_required' }));
   });
 });
 
@@ -704,12 +704,12 @@ describe('gallery', () => {
     expect(found({ limit: 10, client: 'b' })).toEqual([4]);
     expect(found({ limit: 10, model: 'int8' })).toEqual([4]);
     b.connection.watch({ all: true });
-    expect(jobs.patch(ids[1] ?? '', { starred: true }).starred).toBe(true);
+    expect((await jobs.patch(ids[1] ?? '', { starred: true })).starred).toBe(true);
     expect(b.received.at(-1)).toEqual({ type: 'job_starred', job_id: ids[1], starred: true });
     expect(a.received.some(({ type }) => type === 'job_starred')).toBe(false);
     expect(found({ limit: 10, starred: true })).toEqual([1]);
     expect(found({ limit: 10, status: 'failed' })).toEqual([]);
-    expect(() => jobs.patch('nobody', { starred: true })).toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await expect(jobs.patch('nobody', { starred: true })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
   });
 
   test('bin: told to those who asked, not served, undone, asked for again, emptied', async () => {
@@ -720,29 +720,29 @@ describe('gallery', () => {
     const jobId = await client.create('x', 'r1');
     await client.until('completed');
     const filename = client.statuses().at(-1)?.result?.filename ?? '';
-    expect(jobs.remove(jobId).deleted).toBe(true);
+    expect((await jobs.remove(jobId)).deleted).toBe(true);
     expect(client.statuses().at(-1)).toMatchObject({ status: 'completed', deleted: true, request_id: 'r1' });
     expect(await jobs.imageFile(filename)).toBeNull();
     expect(await jobs.binnedImageFile(filename)).toBe(join(room.outputsDir, '.bin', filename));
     expect(jobs.get(jobId)?.deleted_at).toBeGreaterThan(0);
     expect(jobs.list({ limit: 10 }).jobs).toEqual([]);
     expect(jobs.list({ limit: 10, deleted: true }).jobs).toHaveLength(1);
-    expect(jobs.restore(jobId).deleted).toBe(false);
+    expect((await jobs.restore(jobId)).deleted).toBe(false);
     expect(await jobs.imageFile(filename)).not.toBeNull();
     expect(await jobs.binnedImageFile(filename)).toBeNull();
-    expect(() => jobs.removePermanently(jobId)).toThrow(expect.objectContaining({ code: 'unknown_job' }));
-    jobs.remove(jobId);
+    await expect(jobs.removePermanently(jobId)).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await jobs.remove(jobId);
     await client.create('x', 'r2');
     expect(client.statuses().at(-1)).toMatchObject({ status: 'completed', cached: true });
     expect(jobs.get(jobId)?.deleted).toBe(false);
-    jobs.remove(jobId);
-    jobs.removePermanently(jobId);
+    await jobs.remove(jobId);
+    await jobs.removePermanently(jobId);
     expect(jobs.get(jobId)).toBeNull();
-    expect(() => jobs.removePermanently(jobId)).toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await expect(jobs.removePermanently(jobId)).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
     await client.create('x', 'r3');
     await client.until('completed');
-    jobs.remove(jobId);
-    expect(jobs.emptyBin()).toBe(1);
+    await jobs.remove(jobId);
+    expect(await jobs.emptyBin()).toEqual({ removed: 1, failed: [] });
     expect(jobs.get(jobId)).toBeNull();
     expect(readdirSync(join(room.outputsDir, '.bin'))).toEqual([]);
     expect(engine.tasks).toHaveLength(4);
@@ -752,7 +752,7 @@ describe('gallery', () => {
     const room = createTestRoom();
     const jobs = await room.open(new SteppedEngine());
     const jobId = await new TestClient(jobs, 'a').create('x');
-    expect(() => jobs.remove(jobId)).toThrow(expect.objectContaining({ code: 'job_not_ended', data: { status: 'processing' } }));
+    await expect(jobs.remove(jobId)).rejects.toThrow(expect.objectContaining({ code: 'job_not_ended', data: { status: 'processing' } }));
   });
 
   test('only published pictures inside the folder are served', async () => {

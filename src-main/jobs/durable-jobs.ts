@@ -1,60 +1,44 @@
+import { realpathSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Engine } from '#main/engine/engine.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
-import { isEnd } from '#shared/domain/job.ts';
+import { takesEffect } from '#main/settings/takes-effect.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
-import { AppError, appError } from '#shared/protocol/errors.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
-import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
+import { ClientConnection } from './client-connection.ts';
 import { ClientsSeen } from './events/clients-seen.ts';
-import { statusDraft, wireResult } from './events/status-message.ts';
-import { type Listener, type StatusDraft, Subscriptions } from './events/subscriptions.ts';
+import { wireResult } from './events/status-message.ts';
+import { Subscriptions } from './events/subscriptions.ts';
+import { AgeClock } from './images/age-clock.ts';
 import { Bin } from './images/bin.ts';
 import { originalFileName } from './images/file-name.ts';
-import { ImageFolders, prepareOutputsFolder } from './images/image-folders.ts';
-import { indexOutputs, recover } from './images/recovery.ts';
+import { ImageFolders } from './images/image-folders.ts';
+import { indexImages, reconcileBin, recover } from './images/recovery.ts';
 import { Retention } from './images/retention.ts';
+import { createRecords } from './job-records.ts';
 import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { JobProcessor } from './processor/job-processor.ts';
 import { Admission } from './queue/admission.ts';
 import { openDatabase } from './store/database.ts';
 import { lockDataFolder } from './store/instance-lock.ts';
+import { networkFileSystemOf } from './store/network-file-system.ts';
 import { closeFolder, makeDataFolder } from './store/private-folder.ts';
 import { toDatabaseError } from './store/sqlite.ts';
-import { Store, type StoredJob } from './store/store.ts';
+import { createStore, type Store } from './store/store.ts';
+import type { StoredJob } from './store/stored-job.ts';
 import { UnitOfWork } from './store/unit-of-work.ts';
 
-/** Kept where the data folder was empty before, so that it is ours to close to others. */
-const OWN_FOLDER = 'own_folder';
-/** `true` from an end at which nothing was left half written to the next start. */
-const CLEAN_END = 'clean_end';
 const MEASURED_KINDS_SHOWN = 50;
 const SIZES_SHOWN = 100;
 const CLIENTS_SHOWN = 1000;
-/** A client that never asked for a job is remembered for so long. */
-const IDLE_CLIENT_MS = 90 * 24 * 3600 * 1000;
+const IDLE_CLIENTS_KEPT = 10_000;
 
 const defaultLimits: JobsLimits = { running: 4, waiting: 1000, reserveBytes: 256 * 1024 * 1024, replayedStatuses: 1000 };
-
-const defaultSettings: Omit<Settings, 'outputs_folder'> = {
-  disk_limit_gb: null,
-  empty_bin_after_days: null,
-  window_jobs_first: true,
-  unload_model_after_minutes: 30,
-  device: 'auto',
-};
-
-const takesEffect: SettingsAnswer['takes_effect'] = {
-  outputs_folder: 'next_picture',
-  disk_limit_gb: 'now',
-  empty_bin_after_days: 'now',
-  window_jobs_first: 'now',
-  unload_model_after_minutes: 'now',
-  device: 'next_start',
-};
 
 const systemClock: Clock = {
   now: () => Date.now(),
@@ -65,73 +49,73 @@ const systemClock: Clock = {
   },
 };
 
-/** The settings of a data folder; `createJobs` is the only one to change them. */
-export function openSettings({ dataDir, outputsDir, log }: Pick<JobsOptions, 'dataDir' | 'outputsDir' | 'log'>): SettingsFile {
-  return new SettingsFile(join(dataDir, 'settings.json'), { ...defaultSettings, outputs_folder: outputsDir }, log);
-}
-
 /**
- * Opens the data folder, mends what an earlier end has left half done, and lets the queue run.
- * Throws `data_folder_in_use`, `folder_not_writable`, `disk_full`, `disk_failed`, `database_newer`.
+ * Opens the data folder, repairs what an interrupted process left, and lets the queue run.
+ * Throws `data_folder_in_use`, `folder_not_writable`, `disk_full`, `disk_failed`, `database_newer`, `database_busy`.
  */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
-  const { dataDir, engine, registry, log, programVersion } = options;
-  const limits = { ...defaultLimits, ...options.limits };
-  const clock = options.clock ?? systemClock;
-  const { isOurs } = makeDataFolder(dataDir);
+  const { dataDir, log } = options;
+  const { isOurs } = makeDataFolder(dataDir, log);
   const unlock = await lockDataFolder(dataDir);
   try {
-    const fixedSettings = options.fixedSettings ?? [];
-    const settings = openSettings(options);
-    const folders = openOutputs(fixedSettings.includes('outputs_folder') ? options.outputsDir : settings.settings.outputs_folder, settings, options);
-    const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
-    const store = new Store(database);
-    if (isOurs) store.setSetting(OWN_FOLDER, 'true');
-    if (store.setting(OWN_FOLDER) === 'true') closeFolder(dataDir);
-    if (store.setting(CLEAN_END) === 'true') store.setSetting(CLEAN_END, 'false');
-    else folders.removeTemporary();
-    if (movedAside !== null) await indexAgain(store, folders, movedAside, log);
-    const subscriptions = new Subscriptions(store, limits.replayedStatuses);
-    const unitOfWork = new UnitOfWork(store, subscriptions, clock.now, log);
-    const isOwnWindow = (owner: string) => owner.startsWith('client:') && options.isOwnWindow?.(owner.slice('client:'.length)) === true;
-    const bin = new Bin({ store, subscriptions, unitOfWork, folders });
-    engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
-    const retention = new Retention({ store, folders, bin, settings, clock, log });
-    const processor = new JobProcessor({
-      ...{ store, subscriptions, unitOfWork, folders, engine, registry, clock, log, programVersion, settings, isOwnWindow },
-      runningLimit: limits.running,
-      onEnded: () => retention.look(),
-    });
-    const admission = new Admission({ store, subscriptions, unitOfWork, folders, retention, registry, processor, clock, limits });
-    await recover({ store, unitOfWork, folders, processor, log });
-    processor.startWaiting();
-    const clientsSeen = new ClientsSeen(store, clock, log);
-    store.forgetIdleClients(clock.now() - IDLE_CLIENT_MS);
-    retention.start();
-    return new DurableJobs({
-      ...{
-        store,
-        subscriptions,
-        clientsSeen,
-        unitOfWork,
-        folders,
-        bin,
-        retention,
-        processor,
-        admission,
-        settings,
-        fixedSettings,
-        fixedDevice: options.fixedDevice,
-        clock,
-        limits,
-        engine,
-        log,
-        unlock,
-      },
-    });
+    const networkFileSystem = await networkFileSystemOf(dataDir);
+    if (networkFileSystem !== null) {
+      const advice = 'The database needs file locks and shared memory, which such file systems often lack: choose a local folder with --data-dir.';
+      log.warn({ folder: dataDir }, `The data folder is on a network file system (${networkFileSystem}). ${advice}`);
+    }
+    return await openJobs(options, isOurs, unlock);
   } catch (thrown) {
     unlock();
     throw toDatabaseError(thrown);
+  }
+}
+
+async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => void): Promise<Jobs> {
+  const { dataDir, engine, log } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const clock = options.clock ?? systemClock;
+  const settingsFile = new SettingsFile(options);
+  const settings = () => settingsFile.settings;
+  const { database, movedAside } = await openDatabase(join(dataDir, 'jobs.db'), clock.now());
+  if (movedAside !== null) log.warn({ moved_to: movedAside }, 'the database was damaged and was moved aside; the images are indexed again');
+  const store = createStore(database);
+  try {
+    if (isOurs) store.state.set('own_folder', 'true');
+    if (store.state.get('own_folder') === 'true') closeFolder(dataDir, log);
+    const folders = await openImageFolders(options, settingsFile, store);
+    const isClean = store.state.get('clean_end') === 'true';
+    if (isClean) store.state.set('clean_end', 'false');
+    else await folders.removeTemporary();
+    await reconcileBin(store, folders, log);
+    if (store.state.get('indexed') !== 'true') await indexImages(store, folders, log);
+    const subscriptions = new Subscriptions(store, limits.replayedStatuses);
+    const unitOfWork = new UnitOfWork(store, subscriptions, clock, log);
+    const ageClock = new AgeClock(store.state, clock);
+    const bin = new Bin({ store, unitOfWork, folders, ageClock, clock, log });
+    const retention = new Retention({ store, folders, bin, ageClock, settings, clock, log });
+    const processor = new JobProcessor({
+      ...{ ...options, store, subscriptions, unitOfWork, folders, clock },
+      runningLimit: limits.running,
+      isOwnWindow: (requester) => requester.startsWith('client:') && options.isOwnWindow?.(requester.slice('client:'.length)) === true,
+      windowsFirst: () => settings().window_jobs_first,
+      onEnded: () => retention.look(),
+    });
+    await recover({ store, unitOfWork, folders, processor, log });
+    unitOfWork.notify(processor);
+    const admission = new Admission({ ...options, store, unitOfWork, folders, bin, retention, processor, clock, limits });
+    const clientsSeen = new ClientsSeen(store.clients, clock, log);
+    store.clients.forgetIdle(IDLE_CLIENTS_KEPT);
+    engine.unloadAfter(minutesInMs(settings().unload_model_after_minutes));
+    processor.startWaiting();
+    retention.start();
+    const { fixedSettings = [], fixedDevice } = options;
+    return new DurableJobs({
+      ...{ store, subscriptions, clientsSeen, unitOfWork, folders, bin, retention, ageClock, processor, admission, settingsFile, fixedSettings, fixedDevice },
+      ...{ clock, limits, engine, log, unlock },
+    });
+  } catch (thrown) {
+    store.close();
+    throw thrown;
   }
 }
 
@@ -143,9 +127,10 @@ interface Parts {
   folders: ImageFolders;
   bin: Bin;
   retention: Retention;
+  ageClock: AgeClock;
   processor: JobProcessor;
   admission: Admission;
-  settings: SettingsFile;
+  settingsFile: SettingsFile;
   fixedSettings: readonly SettingName[];
   fixedDevice: Settings['device'] | undefined;
   clock: Clock;
@@ -164,90 +149,72 @@ class DurableJobs implements Jobs {
   }
 
   connect({ clientId, from = 'this_machine' }: Caller, send: (message: ServerMessage) => void): JobsConnection {
-    const { subscriptions, admission, clientsSeen } = this.#parts;
-    if (clientId !== null) clientsSeen.note(clientId, from);
-    const listener = subscriptions.open(clientId, send);
-    return {
-      create: (message, refuse) => admission.create(listener, message, refuse),
-      getStatus: (jobId, requestId) =>
-        subscriptions.answer(listener, this.#statusFor(listener, jobId), requestId ?? subscriptions.interestOf(listener, jobId)?.requestId),
-      cancel: (jobId, requestId) => this.#cancel(listener, jobId, requestId),
-      clientJobs: (requestId) => this.#clientJobs(listener, requestId),
-      watch: ({ since, all, previews, requestId }) => {
-        if (since !== undefined) subscriptions.replay(listener, since);
-        listener.all = all ?? listener.all;
-        listener.previews = previews ?? listener.previews;
-        listener.send({ type: 'watching', seq: subscriptions.newestSeq(listener), request_id: requestId });
-      },
-      close: () => {
-        subscriptions.close(listener);
-        if (clientId !== null && !this.#closed) clientsSeen.note(clientId, from);
-      },
+    const { clientsSeen } = this.#parts;
+    const note = () => {
+      if (clientId !== null && !this.#closed) clientsSeen.note(clientId, from);
     };
+    note();
+    return new ClientConnection({ ...this.#parts, onClose: note }, clientId, send);
   }
 
   list(query: JobQuery): JobPage {
-    const found = this.#parts.store.listJobs(query, query.limit + 1);
+    const found = this.#parts.store.jobs.list(query, query.limit + 1);
     const shown = found.slice(0, query.limit);
-    return { jobs: shown.map((job) => this.#record(job)), next: found.length > shown.length ? (shown.at(-1)?.number ?? null) : null };
+    return { jobs: createRecords(shown, this.#parts), next: found.length > shown.length ? (shown.at(-1)?.number ?? null) : null };
   }
 
   get(jobId: string): JobRecord | null {
-    const job = this.#parts.store.job(jobId);
+    const job = this.#parts.store.jobs.byId(jobId);
     return job === null ? null : this.#record(job);
   }
 
-  patch(jobId: string, { starred }: { starred: boolean }): JobRecord {
-    const job = this.#known(jobId);
-    const { store, subscriptions } = this.#parts;
-    store.setStarred(jobId, starred);
-    subscriptions.tellWatchers({ type: 'job_starred', job_id: jobId, starred });
-    return this.#record({ ...job, starred });
+  async patch(jobId: string, { starred }: { starred: boolean }): Promise<JobRecord> {
+    const { store, subscriptions, unitOfWork } = this.#parts;
+    const job = await unitOfWork.commitSoon(() => {
+      if (store.jobs.byId(jobId) === null) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
+      return store.jobs.setStarred(jobId, starred);
+    });
+    subscriptions.sendToWatchers({ type: 'job_starred', job_id: jobId, starred });
+    return this.#record(job);
   }
 
-  remove(jobId: string): JobRecord {
-    const { clock, bin } = this.#parts;
-    const job = this.#known(jobId);
-    if (job.deletedAtMs !== null) return this.#record(job);
-    if (!isEnd(job.state)) {
-      const message = `Job ${jobId} is ${job.state.status} and cannot be deleted: completed, failed and cancelled ones can. Cancel it first.`;
-      throw new AppError('job_not_ended', message, { status: job.state.status });
-    }
-    return this.#record(bin.put(job, clock.now()));
+  async remove(jobId: string): Promise<JobRecord> {
+    return this.#record(await this.#parts.bin.put(jobId));
   }
 
-  restore(jobId: string): JobRecord {
-    const job = this.#known(jobId);
-    return this.#record(job.deletedAtMs === null ? job : this.#parts.bin.restore(job));
+  async restore(jobId: string): Promise<JobRecord> {
+    return this.#record(await this.#parts.bin.restore(jobId));
   }
 
-  removePermanently(jobId: string): void {
-    const job = this.#known(jobId);
+  async removePermanently(jobId: string): Promise<void> {
+    const { bin, store } = this.#parts;
+    const job = store.jobs.byId(jobId);
+    if (job === null) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
     if (job.deletedAtMs === null) throw new AppError('unknown_job', `Job ${jobId} is not in the bin; DELETE /api/jobs/${jobId} moves it there.`, {});
-    this.#parts.bin.deleteForGood([job]);
+    const { failed } = await bin.deleteForGood((except) => (except.length === 0 && store.jobs.byId(jobId) !== null ? [job] : []));
+    for (const { reason } of failed) throw reason;
   }
 
-  emptyBin(): number {
-    const { store, bin } = this.#parts;
-    const binned = store.binnedJobs();
-    bin.deleteForGood(binned);
-    return binned.length;
+  async emptyBin(): ReturnType<Jobs['emptyBin']> {
+    const { bin, store } = this.#parts;
+    const { deleted, failed } = await bin.deleteForGood((except, limit) => store.jobs.binned({ except, limit }));
+    return { removed: deleted, failed };
   }
 
-  queue(action: QueueAction): QueueSummary {
+  async queue(action: QueueAction): Promise<QueueSummary> {
     const { processor } = this.#parts;
     switch (action.action) {
       case 'pause':
       case 'resume':
-        processor.setPaused(action.action === 'pause');
+        await processor.setPaused(action.action === 'pause');
         break;
       case 'clear':
-        this.#cancelWaiting();
+        await this.#cancelWaiting();
         break;
       case 'move':
-        if (!processor.move(action.job_id, action.before)) {
-          const message = `Job ${action.job_id} cannot be moved${action.before === null ? '' : ` before ${action.before}`}: both must be waiting and not the same.`;
-          throw new AppError('unknown_job', message, {});
+        if (!(await processor.move(action.job_id, action.before))) {
+          const target = action.before === null ? '' : ` before ${action.before}`;
+          throw new AppError('unknown_job', `Job ${action.job_id} cannot be moved${target}: both must be pending and different.`, {});
         }
     }
     return this.summary();
@@ -261,35 +228,36 @@ class DurableJobs implements Jobs {
       running: processor.runningCount,
       order: processor.waitingIds(),
       limit: limits.waiting,
-      measured: store
-        .measuredKinds(MEASURED_KINDS_SHOWN)
-        .map(({ generateMs, upscaleMs, ...kind }) => ({ ...kind, generate_ms: generateMs, upscale_ms: upscaleMs })),
+      measured: store.timings.list(MEASURED_KINDS_SHOWN),
     };
   }
 
-  onPicturesDeleted(listener: (filenames: string[]) => void): void {
+  onImagesDeleted(listener: (filenames: string[]) => void): void {
     this.#parts.bin.onDeleted(listener);
   }
 
   clients(): Clients {
     const { store, subscriptions, clientsSeen, clock } = this.#parts;
     clientsSeen.write();
-    const clients = store.seenClients(CLIENTS_SHOWN).map(({ clientId, firstMs, lastMs, from, jobs }) => {
-      const connections = subscriptions.connectionsOf(clientId);
+    const clients = store.clients.seen(CLIENTS_SHOWN).map(({ clientId, firstMs, lastMs, from, jobs }) => {
+      const connections = subscriptions.connections.ofClient(clientId).size;
       const lastSeenMs = connections > 0 ? clock.now() : lastMs;
       return { client_id: clientId, first_seen: inSeconds(firstMs), last_seen: inSeconds(lastSeenMs), jobs, connections, from };
     });
-    return { clients: clients.toSorted((a, b) => (b.last_seen ?? 0) - (a.last_seen ?? 0)), anonymous_connections: subscriptions.anonymousConnections };
+    return {
+      clients: clients.toSorted((a, b) => (b.last_seen ?? 0) - (a.last_seen ?? 0)),
+      anonymous_connections: subscriptions.connections.withoutClientId().length,
+    };
   }
 
   sizes(): Sizes {
-    return { sizes: this.#parts.store.sizes(SIZES_SHOWN) };
+    return { sizes: this.#parts.store.jobs.sizes(SIZES_SHOWN) };
   }
 
   settings(): SettingsAnswer {
-    const { settings, fixedSettings, fixedDevice: device, folders } = this.#parts;
+    const { settingsFile, fixedSettings, fixedDevice: device, folders } = this.#parts;
     return {
-      ...settings.settings,
+      ...settingsFile.settings,
       ...(device === undefined ? {} : { device }),
       outputs_folder: folders.dir,
       fixed: [...fixedSettings],
@@ -298,21 +266,22 @@ class DurableJobs implements Jobs {
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {
-    const { settings, fixedSettings, folders, subscriptions, retention, engine } = this.#parts;
+    const { settingsFile, fixedSettings, folders, subscriptions, retention, engine } = this.#parts;
     const fixed = fixedSettings.find((name) => change[name] !== undefined);
     if (fixed !== undefined) {
       const message = `${fixed} is fixed by the command line and cannot be changed here; it may be left out. Start the server without that option to change it.`;
       throw new AppError('bad_param', message, { field: fixed });
     }
     const wanted = { ...change };
-    if (wanted.outputs_folder !== undefined) wanted.outputs_folder = usableFolder(wanted.outputs_folder);
-    const before = settings.settings;
-    await settings.change(wanted);
-    if (wanted.outputs_folder !== undefined) folders.use(settings.settings.outputs_folder);
-    engine.unloadAfter(minutesInMs(settings.settings.unload_model_after_minutes));
+    if (wanted.outputs_folder !== undefined) wanted.outputs_folder = await usableFolder(wanted.outputs_folder, folders);
+    const before = settingsFile.settings;
+    await settingsFile.change(wanted);
+    const { outputs_folder, unload_model_after_minutes } = settingsFile.settings;
+    if (wanted.outputs_folder !== undefined) folders.use(outputs_folder);
+    engine.unloadAfter(minutesInMs(unload_model_after_minutes));
     const names = settingNameSchema.options.filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
     retention.look();
-    if (names.length > 0) subscriptions.tellWatchers({ type: 'settings_changed', names });
+    if (names.length > 0) subscriptions.sendToWatchers({ type: 'settings_changed', names });
     return this.settings();
   }
 
@@ -327,137 +296,95 @@ class DurableJobs implements Jobs {
   async #imageFile(filename: string, isBinned: boolean): Promise<string | null> {
     const { store, folders } = this.#parts;
     const original = originalFileName(filename);
-    const job = original === null ? null : store.jobByFilename(original);
+    const job = original === null ? null : store.jobs.byFilename(original);
     if (job === null || (job.deletedAtMs !== null) !== isBinned) return null;
     const result = wireResult(job.state);
     return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename, isBinned) : null;
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
-    const { processor, store, admission, clientsSeen, retention, unlock } = this.#parts;
+    const { processor, store, admission, clientsSeen, retention, bin, unlock } = this.#parts;
     admission.close();
     await retention.close();
+    await bin.close();
     await processor.close(how);
     // a park that waits may be overtaken by a `now`
     if (this.#closed) return;
     this.#closed = true;
     clientsSeen.write();
-    if (how === 'park') this.#noteCleanEnd();
+    this.#saveState(how);
     store.close();
     unlock();
   }
 
-  #noteCleanEnd(): void {
-    const { store, log } = this.#parts;
+  #saveState(how: 'park' | 'now'): void {
+    const { store, ageClock, log } = this.#parts;
     try {
-      store.setSetting(CLEAN_END, 'true');
+      ageClock.save();
+      if (how === 'park') store.state.set('clean_end', 'true');
     } catch (thrown) {
-      log.warn({ err: thrown }, 'the clean end could not be written down; the next start looks through the folder of pictures');
+      log.warn({ err: thrown }, 'the clean end could not be saved; the next start looks through the folders of images');
     }
   }
 
-  #statusFor(listener: Listener, jobId: string): StatusDraft {
-    const job = this.#known(jobId);
-    const gaveUp = this.#parts.subscriptions.interestOf(listener, jobId)?.stand === 'cancelled';
-    if (gaveUp) return statusDraft({ ...job, state: { status: 'cancelled' } });
-    return { ...statusDraft(job), ...this.#parts.processor.times(jobId) };
-  }
-
-  #cancel(listener: Listener, jobId: string, requestId: RequestId): void {
-    const { subscriptions, unitOfWork, processor } = this.#parts;
-    const job = this.#known(jobId);
-    const interest = subscriptions.interestOf(listener, jobId);
-    const status = interest?.stand === 'cancelled' ? 'cancelled' : job.state.status;
-    if (status !== 'pending' && status !== 'processing') {
-      throw appError('not_cancellable', { status });
-    }
-    const isShared = subscriptions.othersInterested(listener, jobId) > 0;
-    if (isShared && interest?.stand !== 'live') {
-      throw appError('job_of_others', {});
-    }
-    const cancelled: StoredJob = { ...job, state: { status: 'cancelled' } };
-    unitOfWork.commit((afterCommit) => {
-      if (isShared) afterCommit(subscriptions.addressOne(listener, statusDraft(cancelled), interest?.requestId));
-      else if (unitOfWork.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => processor.drop(jobId));
-      if (interest !== null) afterCommit(subscriptions.setInterest(listener, jobId, interest.requestId, 'cancelled'));
-    });
-    // its subscription has told it with the request_id of its create_job; the cancel_job gets an answer of its own unless the two would be the same
-    if (interest?.stand !== 'live' || (requestId !== undefined && requestId !== interest.requestId))
-      subscriptions.answer(listener, statusDraft(cancelled), requestId);
-    processor.startWaiting();
-  }
-
-  #cancelWaiting(): void {
+  async #cancelWaiting(): Promise<void> {
     const { unitOfWork, processor, store } = this.#parts;
-    unitOfWork.commit((afterCommit) => {
+    await unitOfWork.commitSoon((events) => {
       for (const jobId of processor.waitingIds()) {
-        const job = store.job(jobId);
-        if (job !== null && unitOfWork.apply(job, { type: 'cancelled' }, afterCommit) !== null) afterCommit(() => processor.drop(jobId));
+        const job = store.jobs.byId(jobId);
+        if (job !== null) unitOfWork.apply(job, { type: 'cancelled' }, events);
       }
     });
   }
 
-  #clientJobs(listener: Listener, requestId: RequestId): void {
-    if (listener.clientId === null) throw appError('client_id_required', {});
-    const jobs = this.#parts.store.clientJobs(listener.clientId).map(({ jobId, createdAtMs, state, stand }) => ({
-      job_id: jobId,
-      task_type: 'text_to_image' as const,
-      status: stand === 'cancelled' ? ('cancelled' as const) : state.status,
-      created_at: createdAtMs / 1000,
-      result: stand === 'cancelled' ? null : wireResult(state),
-    }));
-    listener.send({ type: 'client_jobs', jobs, request_id: requestId });
-  }
-
-  #known(jobId: string): StoredJob {
-    const job = this.#parts.store.job(jobId);
-    if (job === null) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
-    return job;
-  }
-
   #record(job: StoredJob): JobRecord {
-    const { state, params } = job;
-    return {
-      job_id: job.jobId,
-      task_type: 'text_to_image',
-      status: state.status,
-      params,
-      result: wireResult(state),
-      error: state.status === 'failed' ? state.error.message : null,
-      code: state.status === 'failed' ? state.error.code : null,
-      checkpoint: job.checkpoint.name,
-      upscaler: job.upscaler.name,
-      created_at: job.createdAtMs / 1000,
-      finished_at: job.finishedAtMs === null ? null : job.finishedAtMs / 1000,
-      clients: this.#parts.store.interests(job.jobId).map(({ clientId }) => clientId),
-      starred: job.starred,
-      deleted: job.deletedAtMs !== null,
-      deleted_at: job.deletedAtMs === null ? null : job.deletedAtMs / 1000,
-      position: this.#parts.processor.times(job.jobId).position ?? null,
-    };
+    const [record] = createRecords([job], this.#parts);
+    if (record === undefined) throw new Error('a job has one record');
+    return record;
   }
 }
 
-/** A folder that the settings name and that is away (an unplugged disk) must not keep the program from its start: jobs are refused until it is back. */
-function openOutputs(dir: string, settings: SettingsFile, { outputsDir, log }: JobsOptions): ImageFolders {
+/**
+ * A folder that cannot be used must not keep the program from starting when the settings name it (an unplugged disk), or when it held images before: jobs are
+ * refused until it is back.
+ */
+async function openImageFolders({ dataDir, outputsDir, fixedSettings, log }: JobsOptions, settingsFile: SettingsFile, store: Store): Promise<ImageFolders> {
+  const dir = fixedSettings?.includes('outputs_folder') === true ? outputsDir : settingsFile.settings.outputs_folder;
+  const usedDirs = new Set(usedFolders(store));
+  const folders = new ImageFolders({
+    ...{ dir, earlierDirs: [...settingsFile.earlierFolders, outputsDir], usedDirs: [...usedDirs], dataDir: realpathSync(dataDir), log },
+    onUsed(folder) {
+      usedDirs.add(folder);
+      store.state.set('image_folders', JSON.stringify([...usedDirs]));
+    },
+  });
   try {
-    prepareOutputsFolder(dir);
+    await folders.prepare();
   } catch (thrown) {
-    if (dir === outputsDir) throw thrown;
-    log.error({ err: thrown, folder: dir }, 'the folder for pictures cannot be used; jobs are refused until it can or the settings name another one');
+    if (dir === outputsDir && !usedDirs.has(dir)) throw thrown;
+    log.error({ err: thrown, folder: dir }, 'the folder for images cannot be used; jobs are refused until it can, or the settings name another one');
   }
-  return new ImageFolders(dir, [...settings.earlierFolders, outputsDir]);
+  return folders;
 }
 
-/** The folder's full path; it is there then. Throws `bad_param`. */
-function usableFolder(path: string): string {
+function usedFolders(store: Store): string[] {
   try {
-    if (!isAbsolute(path) || path.includes('\0')) throw new Error('it is no absolute path');
-    prepareOutputsFolder(path);
+    const stored: unknown = JSON.parse(store.state.get('image_folders') ?? '[]');
+    return Array.isArray(stored) ? stored.filter((folder) => typeof folder === 'string') : [];
+  } catch {
+    return []; // damaged: the folders count as new ones
+  }
+}
+
+/** The full path of the folder, which is created where it is missing. Throws `bad_param`. */
+async function usableFolder(path: string, folders: ImageFolders): Promise<string> {
+  try {
+    if (!isAbsolute(path) || path.includes('\0')) throw new Error('It is not an absolute path.');
+    await folders.create(path);
     return resolve(path);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder that can be written to, as ${resolve('/pictures')}. ${reason}`;
+    const message = `outputs_folder is ${quoteValue(path)}; it must be the absolute path of a folder that can be written to, such as ${resolve('/pictures')}. ${reason}`;
     throw new AppError('bad_param', message, { field: 'outputs_folder' }, { cause });
   }
 }
@@ -468,9 +395,4 @@ function minutesInMs(minutes: number | null): number | null {
 
 function inSeconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;
-}
-
-async function indexAgain(store: Store, folders: ImageFolders, movedAside: string, log: JobsLog): Promise<void> {
-  const pictures = await indexOutputs(store, folders);
-  log.warn({ moved_to: movedAside, pictures }, 'the database was damaged and was moved aside; the pictures were indexed again from the recipes in them');
 }

@@ -37,7 +37,7 @@ test('a clock that jumps ten years back and thirty forth: order, numbers, times 
   }
   const newestFirst = [...ids].reverse();
   expect(jobs.list({ limit: 10 }).jobs.map(({ job_id }) => job_id)).toEqual(newestFirst);
-  client.connection.clientJobs(undefined);
+  client.connection.clientJobs({});
   const listed = client.received.find((message) => message.type === 'client_jobs')?.jobs;
   expect(listed?.map(({ job_id, status }) => [job_id, status])).toEqual(newestFirst.map((jobId) => [jobId, 'completed']));
   const numbers = client.statuses().map(({ seq }) => seq ?? 0);

@@ -5,17 +5,17 @@ import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
-/** Time as jobs see it; tests bring their own. */
+/** Time; tests pass their own. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;
-  /** Milliseconds that never go back, for durations. */
+  /** Milliseconds that never decrease, for durations. */
   monotonicMs(): number;
-  /** Calls `task` once after `delayMs`; the returned function calls it off. */
+  /** Calls `task` once after `delayMs`; the returned function cancels it. */
   schedule(task: () => void, delayMs: number): () => void;
 }
 
-/** What jobs write to the log; pino's logger fits. */
+/** Pino's logger fits. */
 export interface JobsLog {
   info(fields: Record<string, unknown>, text: string): void;
   warn(fields: Record<string, unknown>, text: string): void;
@@ -27,20 +27,20 @@ export interface JobsLimits {
   running: number;
   /** Jobs in `pending`; one more is refused with `queue_full`. */
   waiting: number;
-  /** Free bytes that must be left on the disk beside what a job may write. */
+  /** Free bytes that must be left on the disk after a job has written its files. */
   reserveBytes: number;
-  /** How many statuses are kept for each client id to be sent again by `since`. */
+  /** How many statuses are kept for each client id, for `since`. */
   replayedStatuses: number;
 }
 
 export interface JobsOptions {
   /** Holds the database and the instance lock. Created where absent. */
   dataDir: string;
-  /** Holds the pictures unless the settings name another folder. Created where absent. */
+  /** Holds the images unless the settings name another folder. Created where absent, unless it held images before. */
   outputsDir: string;
-  /** Settings that the command line decided, and which can therefore not be changed: `outputs_folder` stays `outputsDir`. None by default. */
+  /** Settings that the command line fixes. None by default. */
   fixedSettings?: readonly SettingName[];
-  /** The device that it decided, if it did. */
+  /** The device that it fixes, if any. */
   fixedDevice?: Settings['device'] | undefined;
   engine: Engine;
   registry: ModelRegistry;
@@ -49,7 +49,7 @@ export interface JobsOptions {
   log: JobsLog;
   clock?: Clock;
   limits?: Partial<JobsLimits>;
-  /** True for client ids whose jobs start before everybody else's: the program's own window. None by default. */
+  /** True for client ids of the program's own window, whose jobs start before all others. None by default. */
   isOwnWindow?: (clientId: string) => boolean;
 }
 
@@ -57,38 +57,38 @@ export interface JobsOptions {
 export interface Caller {
   /** 1 to 128 printable characters; checked by the server. */
   clientId: string | null;
-  /** Left out by a caller inside of this process. */
+  /** Left out by callers inside this process. */
   from?: ClientPlace;
 }
 
 export type ClientPlace = 'this_machine' | 'network';
 
 /**
- * One open connection. Everything that it has to hear goes through the `send` given to `connect`, in the contract's order.
- * What throws or is refused is an `AppError`, which the server turns into an `error` frame with the message's `request_id`.
+ * One open connection. All its messages go through the `send` given to `connect`, in the contract's order. What throws, rejects or is refused is an
+ * `AppError`, which the server turns into an `error` frame with the message's `request_id`.
  */
 export interface JobsConnection {
   /**
    * Accepts a job, or joins the one with the same id. Never rejects: `pending` (or the present state) is sent after the commit, or `refuse` is called
    * with `queue_full`, `disk_full`, `folder_not_writable`, `model_not_installed`, `shutting_down` …, and then the promise resolves.
-   * Several may be under way at once: they are answered in their order, and those that come together share a commit.
+   * Several calls may run at once: they are answered in their order, and those that come together share a commit.
    */
   create(message: CreateJob, refuse: (reason: unknown) => void): Promise<void>;
   /** Sends the job's status as this caller sees it. Throws `unknown_job`. */
   getStatus(jobId: string, requestId: RequestId): void;
   /**
-   * Gives up this caller's interest; the run stops when nobody else has any. Sends `cancelled`.
-   * Throws `unknown_job`, `not_cancellable` (another state), `job_of_others` (no interest of one's own, somebody else's there).
+   * Ends this caller's subscription; the run stops when nobody else has one. Sends `cancelled`.
+   * Throws `unknown_job`, `not_cancellable` (another state), `job_of_others` (only others subscribed), `job_of_other_version`; rejects with `database_busy`.
    */
-  cancel(jobId: string, requestId: RequestId): void;
-  /** Sends `client_jobs`. Throws `client_id_required`. */
-  clientJobs(requestId: RequestId): void;
+  cancel(jobId: string, requestId: RequestId): Promise<void>;
+  /** Sends `client_jobs`: the newest 1,000 or `limit` jobs, older ones than the job `before`, and whether there are more. Throws `client_id_required`. */
+  clientJobs(options: { limit?: number | undefined; before?: string | undefined; requestId?: RequestId }): void;
   /**
-   * Changes what is sent and answers `watching`. `since` sends again what this client id was told after that number:
-   * statuses word for word, of progress the latest of each running job. What is left undefined stays as it was.
+   * Changes what is sent and answers `watching`. `since` sends again what this client id was sent after that number:
+   * statuses word for word, of progress the latest of each running job. Undefined options stay as they were.
    */
   watch(options: { since?: number | undefined; all?: boolean | undefined; previews?: boolean | undefined; requestId?: RequestId }): void;
-  /** Ends the connection's interests (a client id's stay); nothing is sent afterwards. */
+  /** Ends the connection's subscriptions (a client id's stay); nothing is sent afterwards. */
   close(): void;
 }
 
@@ -99,20 +99,20 @@ export interface Jobs {
   list(query: JobQuery): JobPage;
   /** Null for an unknown id. */
   get(jobId: string): JobRecord | null;
-  /** Throws `unknown_job`. */
-  patch(jobId: string, change: { starred: boolean }): JobRecord;
-  /** Moves an ended job and its pictures to the bin and tells the clients that asked for it. Throws `unknown_job`, `job_not_ended`. */
-  remove(jobId: string): JobRecord;
-  /** Throws `unknown_job`. */
-  restore(jobId: string): JobRecord;
-  /** Deletes one job in the bin and its files. Throws `unknown_job`, also for a job outside the bin. */
-  removePermanently(jobId: string): void;
-  /** Deletes what lies in the bin for good. Returns how many jobs that were. */
-  emptyBin(): number;
-  /** Called with the names of pictures, enlargements included, whose files were deleted for good. */
-  onPicturesDeleted(listener: (filenames: string[]) => void): void;
-  /** Throws `unknown_job` where `move` names a job that does not wait. */
-  queue(action: QueueAction): QueueSummary;
+  /** Rejects with `unknown_job`. */
+  patch(jobId: string, change: { starred: boolean }): Promise<JobRecord>;
+  /** Moves an ended job and its images to the bin, and notifies the clients that asked for it. Rejects with `unknown_job`, `job_not_ended`, `job_of_other_version`. */
+  remove(jobId: string): Promise<JobRecord>;
+  /** Rejects with `unknown_job`, `job_of_other_version`. */
+  restore(jobId: string): Promise<JobRecord>;
+  /** Deletes one job in the bin and its files for good. Rejects with `unknown_job`, also for a job outside the bin. */
+  removePermanently(jobId: string): Promise<void>;
+  /** Deletes the jobs in the bin for good. Those that could not be deleted stay there. */
+  emptyBin(): Promise<{ removed: number; failed: { jobId: string; reason: unknown }[] }>;
+  /** Called with the names of images, upscaled ones included, whose files were deleted for good. */
+  onImagesDeleted(listener: (filenames: string[]) => void): void;
+  /** Rejects with `unknown_job` where `move` names a job that is not pending. */
+  queue(action: QueueAction): Promise<QueueSummary>;
   summary(): QueueSummary;
 
   /** Clients with an id that were ever connected. */
@@ -121,19 +121,19 @@ export interface Jobs {
 
   settings(): SettingsAnswer;
   /**
-   * Resolves once the change is on the disk and holds; whoever watches all jobs is told which settings changed. A rejection has changed nothing:
+   * Resolves once the change is on the disk and holds; connections that watch all jobs get the names of the changed settings. A rejection has changed nothing:
    * `bad_param` (a fixed setting, a folder that cannot be used), or `disk_full`, `folder_not_writable`, `disk_failed` for the file of settings.
    */
   changeSettings(change: SettingsChange): Promise<SettingsAnswer>;
 
-  /** The real path of a published picture inside the outputs folder, or null. Any string may be asked for. */
+  /** The real path of an image of a job, or null. Any string may be passed. */
   imageFile(filename: string): Promise<string | null>;
   /** The same for an image in the bin. */
   binnedImageFile(filename: string): Promise<string | null>;
 
   /**
-   * `park` lets a picture whose model work is over be written, stops everything else at the next step and leaves it `processing` or `generated`
-   * for the next start; `now` does not wait for the engine. New jobs are refused with `shutting_down` from here on. The engine is not closed.
+   * `park` waits until images whose model work is over are written, stops everything else at the next step and leaves it `processing` or `generated`
+   * for the next start; `now` does not wait for the engine. From now on new jobs are refused with `shutting_down`. The engine is not closed.
    */
   close(how: 'park' | 'now'): Promise<void>;
 }

@@ -124,7 +124,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   const images = createImages(entryFile('images/image-worker.ts'));
   app.addHook('onClose', () => images.close());
   const thumbnails = createThumbnails(config.dataDir, images, log);
-  jobs.onPicturesDeleted((filenames) => {
+  jobs.onImagesDeleted((filenames) => {
     thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted images could not be removed'));
   });
 

@@ -1,64 +1,50 @@
-import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { errnoCode } from '#main/lib/errno-code.ts';
-import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
+import { type JsonFile, type JsonFileLog, openJsonFile } from '#main/lib/json-file.ts';
 import { type Settings, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 
-/** The part of a logger that is used here. */
-interface Log {
-  warn(fields: Record<string, unknown>, text: string): void;
-}
+/** The settings, and every earlier folder of images. */
+const fields = { ...settingsSchema.shape, earlier_outputs_folders: z.array(z.string()) };
 
-/** What the file holds: the settings that were ever changed, and every folder that pictures were ever kept in. */
-const storedSchema = settingsSchema.partial().extend({ earlier_outputs_folders: z.array(z.string()).optional() });
-type Stored = z.infer<typeof storedSchema>;
+const defaults: Omit<Settings, 'outputs_folder'> = {
+  disk_limit_gb: null,
+  empty_bin_after_days: null,
+  window_jobs_first: true,
+  unload_model_after_minutes: 30,
+  device: 'auto',
+};
 
-/** `settings.json` in the data folder. A file that cannot be read counts as absent and is kept until the next change. */
+/** `settings.json` in the data folder. It holds the settings that were ever changed; the others have their defaults. */
 export class SettingsFile {
-  readonly #path: string;
-  readonly #defaults: Settings;
-  #stored: Stored;
-  #lastWrite: Promise<unknown> = Promise.resolve();
+  readonly #file: JsonFile<z.output<z.ZodObject<typeof fields>>>;
 
-  constructor(path: string, defaults: Settings, log: Log) {
-    this.#path = path;
-    this.#defaults = defaults;
-    this.#stored = load(path, log);
-  }
-
-  get settings(): Settings {
-    const { earlier_outputs_folders: _, ...chosen } = this.#stored;
-    return settingsSchema.parse({ ...this.#defaults, ...chosen });
-  }
-
-  /** Folders that hold pictures beside `outputs_folder`. */
-  get earlierFolders(): string[] {
-    return (this.#stored.earlier_outputs_folders ?? []).filter((folder) => folder !== this.settings.outputs_folder);
-  }
-
-  /** Resolves once the change is on the disk and holds; a rejection (`disk_full`, `folder_not_writable`, `disk_failed`) has changed nothing. */
-  change(change: SettingsChange): Promise<void> {
-    // one after the other, each upon what holds then
-    const next = this.#lastWrite.then(async () => {
-      const stored: Stored = { ...this.#stored, ...change };
-      const { outputs_folder: before } = this.settings;
-      if (change.outputs_folder !== undefined && change.outputs_folder !== before) {
-        stored.earlier_outputs_folders = [...new Set([...(stored.earlier_outputs_folders ?? []), before])];
-      }
-      await writeFileDurably(`${this.#path}.new`, Buffer.from(`${JSON.stringify(stored, null, 2)}\n`), 0o600);
-      await renameDurably(`${this.#path}.new`, this.#path);
-      this.#stored = stored;
+  constructor({ dataDir, outputsDir, log }: { dataDir: string; outputsDir: string; log: JsonFileLog }) {
+    this.#file = openJsonFile(join(dataDir, 'settings.json'), {
+      fields,
+      defaults: { ...defaults, outputs_folder: outputsDir, earlier_outputs_folders: [] },
+      log,
+      mode: 0o600,
     });
-    this.#lastWrite = next.catch(() => undefined);
-    return next;
   }
-}
 
-function load(path: string, log: Log): Stored {
-  try {
-    return storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (thrown) {
-    if (errnoCode(thrown) !== 'ENOENT') log.warn({ err: thrown, path }, 'the settings cannot be read; every setting has its default until one is changed');
-    return {};
+  /** Parsed once, when the file is opened or changed. */
+  get settings(): Settings {
+    const { earlier_outputs_folders: _, ...settings } = this.#file.value;
+    return settings;
+  }
+
+  /** Folders with images beside `outputs_folder`. */
+  get earlierFolders(): string[] {
+    const { earlier_outputs_folders: earlier, outputs_folder: current } = this.#file.value;
+    return earlier.filter((folder) => folder !== current);
+  }
+
+  /** Resolves when the change is on the disk; a rejection (`disk_full`, `folder_not_writable`, `disk_failed`) has changed nothing. */
+  change(change: SettingsChange): Promise<void> {
+    return this.#file.change((draft) => {
+      const { outputs_folder: before } = draft;
+      Object.assign(draft, change);
+      if (draft.outputs_folder !== before) draft.earlier_outputs_folders = [...new Set([...draft.earlier_outputs_folders, before])];
+    });
   }
 }

@@ -3,11 +3,11 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
-import { openSettings } from '#main/jobs/durable-jobs.ts';
 import { KEY_COOKIE, loadAccessKey } from '#main/server/access/access-key.ts';
 import { serverUrl } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
 import { readServerAddress } from '#main/server/server-address.ts';
+import { SettingsFile } from '#main/settings/settings-file.ts';
 import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } from '#shared/domain/job-record.ts';
 import { infoSchema } from '#shared/protocol/http.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
@@ -98,7 +98,7 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
       if (basename(filename) !== filename) return null;
       const { outputs_folder } = await call(settingsAnswerSchema, '/api/settings');
       // images stay where they are when the folder for new ones changes
-      const { earlierFolders } = openSettings({ dataDir, outputsDir: outputs_folder, log });
+      const { earlierFolders } = new SettingsFile({ dataDir, outputsDir: outputs_folder, log });
       const found = await Promise.all([outputs_folder, ...earlierFolders].map((folder) => fileInside(folder, filename)));
       return found.find((path) => path !== null) ?? null;
     },

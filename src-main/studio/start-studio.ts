@@ -7,7 +7,7 @@ import { graphTarget } from '#main/engine/graph-target.ts';
 import type { DeviceProbes } from '#main/engine/probe-devices.ts';
 import type { EngineConfig } from '#main/engine/supervisor.ts';
 import { createPromptMeter } from '#main/inference/prompt-meter.ts';
-import { createJobs, openSettings } from '#main/jobs/durable-jobs.ts';
+import { createJobs } from '#main/jobs/durable-jobs.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
@@ -18,6 +18,7 @@ import { listen } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
 import { buildServer } from '#main/server/server.ts';
 import { removeServerAddress, writeServerAddress } from '#main/server/server-address.ts';
+import { SettingsFile } from '#main/settings/settings-file.ts';
 import { deviceParts, type ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
@@ -121,7 +122,7 @@ export async function startStudio({ config, spawn, log }: StudioOptions): Promis
 /** The device that the settings name may be gone by now, which must not keep the program from its start; that of the command line is insisted on. */
 async function enginesFor(config: Config, devices: DeviceProbes, log: Log): Promise<[EngineConfig, ...EngineConfig[]]> {
   if (config.fixedSettings.includes('device')) return chooseEngines(config, devices);
-  const { device } = openSettings({ ...config, log }).settings;
+  const { device } = new SettingsFile({ ...config, log }).settings;
   try {
     return await chooseEngines({ ...config, device }, devices);
   } catch (thrown) {

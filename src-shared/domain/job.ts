@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { WireError } from '../protocol/errors.ts';
+import { type WireError, wireErrorSchema } from '../protocol/errors.ts';
 
 export const modelTypeSchema = z.enum(['uint4', 'int8']);
 export type ModelType = z.infer<typeof modelTypeSchema>;
@@ -17,21 +17,23 @@ export const filledParamsSchema = z.object({
 });
 export type TextToImageParams = z.infer<typeof filledParamsSchema>;
 
-/** `filename` is the original picture; both are names inside the outputs folder. */
-export interface JobResult {
-  filename: string;
-  upscaledFilename: string;
-  setbacks?: string[];
-}
+/** Sentences about what did not go as chosen: another device, another accuracy. Absent where there is none. */
+const setbacksSchema = z.array(z.string()).exactOptional();
 
-/** A job's state owns the fields that only it has. `setbacks` tell what went otherwise than chosen: another device, another accuracy; absent where all went right. */
-export type JobState =
-  | { status: 'pending' }
-  | { status: 'processing' }
-  | { status: 'generated'; filename: string; setbacks?: string[] }
-  | { status: 'completed'; result: JobResult }
-  | { status: 'failed'; error: WireError; filename?: string }
-  | { status: 'cancelled' };
+/** Names inside the outputs folder; `filename` is the original image. */
+const storedResultSchema = z.object({ filename: z.string(), upscaledFilename: z.string(), setbacks: setbacksSchema });
+export type JobResult = z.infer<typeof storedResultSchema>;
+
+/** A job's state, with the fields that only this state has. */
+export const jobStateSchema = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('pending') }),
+  z.object({ status: z.literal('processing') }),
+  z.object({ status: z.literal('generated'), filename: z.string(), setbacks: setbacksSchema }),
+  z.object({ status: z.literal('completed'), result: storedResultSchema }),
+  z.object({ status: z.literal('failed'), error: wireErrorSchema, filename: z.string().exactOptional() }),
+  z.object({ status: z.literal('cancelled') }),
+]);
+export type JobState = z.infer<typeof jobStateSchema>;
 
 export type JobStatusName = JobState['status'];
 
@@ -41,7 +43,7 @@ export type JobEvent =
   | { type: 'completed'; result: JobResult }
   | { type: 'failed'; error: WireError }
   | { type: 'cancelled' }
-  /** A fresh request for a job that failed, was cancelled, or whose files are gone. */
+  /** A new request for a job that failed, was cancelled, or whose files are missing. */
   | { type: 'requested_again' };
 
 /** The state after `event`, or null where the contract does not allow that step (the caller then changes nothing). */

@@ -160,6 +160,11 @@ export const errorTable = {
     meaning: 'Only a job that has ended can be moved to the bin.',
     advice: 'Wait for its end, or cancel it first.',
   }),
+  job_of_other_version: row(409, none, {
+    meaning: 'Another version of the program saved this job with values that this version does not know. It is listed, but not run, changed or deleted.',
+    advice: 'Use the version that saved it.',
+    message: () => 'This job was saved by another version of the program and cannot be run, changed or deleted by this one. Use that version.',
+  }),
   queue_full: row(503, z.object({ limit: z.number(), retryAfterMs: z.number().int().nonnegative() }), {
     meaning: '`limit` jobs are waiting, which is the maximum.',
     advice: 'Try again after the time given.',
@@ -206,6 +211,12 @@ export const errorTable = {
   database_damaged: row(500, none, {
     meaning: 'The database could not be read. It was moved aside, not deleted, and the images were indexed again from their metadata.',
     advice: 'Nothing. Check the disk if it happens again.',
+  }),
+  database_busy: row(503, none, {
+    meaning: 'Another program kept the database in the data folder locked for several seconds.',
+    advice: 'Close it (a database browser, a backup, a virus scan), then try again.',
+    message: () =>
+      'Another program keeps the database in the data folder locked; nothing was changed. Close it (a database browser, a backup), then try again.',
   }),
   bad_option: row(500, z.object({ option: z.string() }), {
     meaning: 'An option on the command line or in the environment is unknown or has a wrong value. The exit status is 2.',

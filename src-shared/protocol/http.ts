@@ -105,6 +105,8 @@ export const jobPatchSchema = z.strictObject({ starred: z.boolean() });
 export const binSchema = z.object({
   /** How many jobs were deleted for good. */
   removed: z.number().int(),
+  /** The jobs that are still in the bin, and why; absent where all were deleted. */
+  failed: z.array(z.object({ job_id: z.string(), code: z.string(), message: z.string() })).optional(),
 });
 
 /** What of an uploaded file is not in its decoded image: only the first frame or page is read, CMYK becomes sRGB, 16 bits a channel become 8. */

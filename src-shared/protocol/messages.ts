@@ -11,6 +11,9 @@ export const MAX_PICTURE_PIXELS = 4_194_304;
 /** In UTF-16 units. */
 export const MAX_PROMPT_LENGTH = 4000;
 
+/** Jobs in one `client_jobs`. */
+export const MAX_CLIENT_JOBS = 1000;
+
 export const requestIdSchema = z.union([z.string().max(256), z.number()]).optional();
 const jobId = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 const sidePx = z.number().int().min(256).max(2048).multipleOf(SIZE_UNIT_PX);
@@ -39,7 +42,13 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }),
   z.object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema }),
   z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema }),
-  z.object({ type: z.literal('get_client_jobs'), request_id: requestIdSchema }),
+  z.object({
+    type: z.literal('get_client_jobs'),
+    /** Ours: at most this many jobs, and only jobs that are older than the job `before`. */
+    limit: z.number().int().min(1).max(MAX_CLIENT_JOBS).optional(),
+    before: jobId.optional(),
+    request_id: requestIdSchema,
+  }),
   /** Ours: live previews, events of all jobs, and what was missed since event number `since`. */
   z.object({
     type: z.literal('watch'),
@@ -144,6 +153,8 @@ const clientJobsMessageSchema = z.object({
       result: jobResultSchema.nullable(),
     }),
   ),
+  /** Ours: there are older jobs; `get_client_jobs` with the last `job_id` as `before` lists them. */
+  more: z.literal(true).optional(),
   request_id: requestIdSchema,
 });
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Caller, Jobs, JobsConnection } from '#main/jobs/jobs.ts';
+import { takesEffect } from '#main/settings/takes-effect.ts';
 import type { JobRecord, QueueSummary } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
@@ -48,13 +49,13 @@ export class JobsDouble implements Jobs {
         send({ type: 'job_status', job_id, status: 'pending', request_id: message.request_id });
       },
       getStatus: (job_id, request_id) => send({ type: 'job_status', job_id, status: this.#known(job_id).status, request_id }),
-      cancel: (job_id, request_id) => {
+      cancel: async (job_id, request_id) => {
         const job = this.#known(job_id);
         if (job.status !== 'pending') throw new AppError('not_cancellable', `The job is ${job.status}.`, { status: job.status });
         job.status = 'cancelled';
         send({ type: 'job_status', job_id, status: 'cancelled', request_id });
       },
-      clientJobs: (request_id) => {
+      clientJobs: ({ requestId: request_id }) => {
         if (caller.clientId === null) throw new AppError('client_id_required', 'Connect with a client_id.', {});
         const jobs = [...this.records.values()].map(({ job_id, task_type, status, created_at, result }) => ({ job_id, task_type, status, created_at, result }));
         send({ type: 'client_jobs', jobs, request_id });
@@ -72,31 +73,31 @@ export class JobsDouble implements Jobs {
     return this.records.get(jobId) ?? null;
   }
 
-  patch(jobId: string, change: { starred: boolean }): JobRecord {
+  async patch(jobId: string, change: { starred: boolean }): Promise<JobRecord> {
     return Object.assign(this.#known(jobId), change);
   }
 
-  remove(jobId: string): JobRecord {
+  async remove(jobId: string): Promise<JobRecord> {
     return Object.assign(this.#known(jobId), { deleted: true });
   }
 
-  restore(jobId: string): JobRecord {
+  async restore(jobId: string): Promise<JobRecord> {
     return Object.assign(this.#known(jobId), { deleted: false });
   }
 
-  removePermanently(jobId: string): void {
+  async removePermanently(jobId: string): Promise<void> {
     if (!this.#known(jobId).deleted) throw new AppError('unknown_job', `Job ${jobId} is not in the bin.`, {});
     this.records.delete(jobId);
   }
 
-  emptyBin(): number {
+  async emptyBin(): ReturnType<Jobs['emptyBin']> {
     const deleted = [...this.records.values()].filter((job) => job.deleted);
     for (const { job_id } of deleted) this.records.delete(job_id);
     this.tellDeleted(deleted.flatMap(({ result }) => (result === null ? [] : [result.filename])));
-    return deleted.length;
+    return { removed: deleted.length, failed: [] };
   }
 
-  onPicturesDeleted(listener: (filenames: string[]) => void): void {
+  onImagesDeleted(listener: (filenames: string[]) => void): void {
     this.#deletedListeners.push(listener);
   }
 
@@ -110,7 +111,7 @@ export class JobsDouble implements Jobs {
     for (const listener of this.#deletedListeners) listener(filenames);
   }
 
-  queue(action: Parameters<Jobs['queue']>[0]): QueueSummary {
+  async queue(action: Parameters<Jobs['queue']>[0]): Promise<QueueSummary> {
     if (action.action === 'pause') this.paused = true;
     if (action.action === 'resume') this.paused = false;
     return this.summary();
@@ -132,15 +133,7 @@ export class JobsDouble implements Jobs {
   }
 
   settings(): SettingsAnswer {
-    const takes_effect = {
-      outputs_folder: 'next_picture',
-      disk_limit_gb: 'now',
-      empty_bin_after_days: 'now',
-      window_jobs_first: 'now',
-      unload_model_after_minutes: 'now',
-      device: 'next_start',
-    } as const;
-    return { ...this.chosen, fixed: [], takes_effect };
+    return { ...this.chosen, fixed: [], takes_effect: takesEffect };
   }
 
   async changeSettings(change: SettingsChange): Promise<SettingsAnswer> {

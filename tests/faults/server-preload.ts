@@ -1,12 +1,12 @@
 import childProcess, { type ChildProcess, type ForkOptions } from 'node:child_process';
-import fs from 'node:fs';
+import type fs from 'node:fs';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WebSocket } from 'ws';
-import { Store } from '#main/jobs/store/store.ts';
+import { JobRepository } from '#main/jobs/store/job-repository.ts';
 import { armTripwire, KILL_ORDER_VARIABLE, killNow, serverPoints } from './kill-order.ts';
 
 /**
@@ -37,23 +37,29 @@ Object.assign(childProcess, {
 /** What the transaction under way is about, in the words of the points. */
 const works = new Set<string>();
 
-const { insertJob, requestAgain, setState, setDeleted } = Store.prototype;
-Store.prototype.insertJob = function (job) {
-  works.add('accepted');
-  insertJob.call(this, job);
-};
-Store.prototype.requestAgain = function (...args) {
-  works.add('requested-again');
-  requestAgain.apply(this, args);
-};
-Store.prototype.setState = function (jobId, state, nowMs) {
-  works.add(state.status);
-  setState.call(this, jobId, state, nowMs);
-};
-Store.prototype.setDeleted = function (jobId, deletedAtMs) {
-  works.add(deletedAtMs === null ? 'restored' : 'binned');
-  setDeleted.call(this, jobId, deletedAtMs);
-};
+const { insert, requestAgain, setState, moveToBin, restore } = JobRepository.prototype;
+Object.assign(JobRepository.prototype, {
+  insert(this: JobRepository, ...args: Parameters<typeof insert>) {
+    works.add('accepted');
+    return insert.apply(this, args);
+  },
+  requestAgain(this: JobRepository, ...args: Parameters<typeof requestAgain>) {
+    works.add('requested-again');
+    return requestAgain.apply(this, args);
+  },
+  setState(this: JobRepository, ...args: Parameters<typeof setState>) {
+    works.add(args[1].status);
+    return setState.apply(this, args);
+  },
+  moveToBin(this: JobRepository, ...args: Parameters<typeof moveToBin>) {
+    works.add('binned');
+    return moveToBin.apply(this, args);
+  },
+  restore(this: JobRepository, ...args: Parameters<typeof restore>) {
+    works.add('restored');
+    return restore.apply(this, args);
+  },
+});
 
 const { exec, close } = DatabaseSync.prototype;
 DatabaseSync.prototype.exec = function (sql) {
@@ -74,7 +80,8 @@ function reachCommit(told: readonly string[], when: 'before-commit' | 'after-com
   for (const point of told.map((work) => `${work}:${when}`)) if (!isStarting && isServerPoint(point)) reach(point);
 }
 
-const { rename } = fsPromises;
+const { rename, rm } = fsPromises;
+let binMoves = 0;
 Object.assign(fsPromises, {
   async rename(from: string, to: string): Promise<void> {
     const role = /-(original|upscaled)-[0-9a-f]{16}\.part$/.exec(from)?.[1];
@@ -82,19 +89,11 @@ Object.assign(fsPromises, {
     if (role !== undefined) reach(`${work}:before-rename`);
     await rename(from, to);
     if (role !== undefined) reach(`${work}:after-rename`);
-  },
-});
-
-const { renameSync, rmSync } = fs;
-let binMoves = 0;
-Object.assign(fs, {
-  renameSync(from: string, to: string): void {
-    renameSync(from, to);
     // two files a job: the first has gone, the second not yet
     if (to.includes('.bin') && ++binMoves % 2 === 1) reach('bin:between-moves');
   },
-  rmSync(path: string, options: fs.RmOptions): void {
-    rmSync(path, options);
+  async rm(path: string, options: fs.RmOptions): Promise<void> {
+    await rm(path, options);
     if (isStarting && path.endsWith('.part')) reach('start:temporary-removed');
   },
 });

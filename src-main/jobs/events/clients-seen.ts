@@ -1,18 +1,18 @@
 import type { ClientPlace, Clock, JobsLog } from '../jobs.ts';
-import type { ClientSighting, Store } from '../store/store.ts';
+import type { ClientRepository, ClientSighting } from '../store/client-repository.ts';
 
 const WRITTEN_AFTER_MS = 10_000;
 
-/** When which client id was connected. Sightings are gathered and written together, so that connecting never waits for the disk. */
+/** When which client id was connected. Sightings are collected and written together, so that connecting never waits for the disk. */
 export class ClientsSeen {
-  readonly #store: Store;
+  readonly #clients: ClientRepository;
   readonly #clock: Clock;
   readonly #log: JobsLog;
   readonly #unwritten = new Map<string, ClientSighting>();
   #callOff: (() => void) | null = null;
 
-  constructor(store: Store, clock: Clock, log: JobsLog) {
-    this.#store = store;
+  constructor(clients: ClientRepository, clock: Clock, log: JobsLog) {
+    this.#clients = clients;
     this.#clock = clock;
     this.#log = log;
   }
@@ -23,17 +23,15 @@ export class ClientsSeen {
     this.#callOff ??= this.#clock.schedule(() => this.write(), WRITTEN_AFTER_MS);
   }
 
-  /** Sightings are a convenience: where they cannot be written nothing else is kept from happening. */
+  /** Sightings are a convenience: a failed write is logged and stops nothing else. */
   write(): void {
     this.#callOff?.();
     this.#callOff = null;
     if (this.#unwritten.size === 0) return;
     try {
-      this.#store.transaction(() => {
-        for (const [clientId, sighting] of this.#unwritten) this.#store.noteClient(clientId, sighting);
-      });
+      this.#clients.note(this.#unwritten);
     } catch (thrown) {
-      this.#log.warn({ err: thrown, clients: this.#unwritten.size }, 'when clients were connected could not be written down');
+      this.#log.warn({ err: thrown, clients: this.#unwritten.size }, 'the times at which clients were connected could not be saved');
     }
     this.#unwritten.clear();
   }

@@ -60,7 +60,7 @@ test('other stages keep the denoising counters and tell their own part', () => {
     percentage: 0,
     current_step: 0,
     elapsed: '00:00',
-    remaining: '00:00',
+    remaining: '',
     speed: '0.00it/s',
     stage_fraction: 0.25,
   });
@@ -75,7 +75,7 @@ test('other stages keep the denoising counters and tell their own part', () => {
       current_step: 4,
       total_steps: 4,
       elapsed: '00:06',
-      remaining: '00:00',
+      remaining: '',
       speed: '2.00s/it',
       type: 'progress',
       stage_fraction: 0.75,
@@ -89,6 +89,20 @@ test('the counters never fall when the engine begins a task anew', () => {
   expect(meter.read({ stage: 'loading', done: 0, total: 1 }, 4)?.progress).toMatchObject({ percentage: 75, current_step: 3 });
   expect(meter.read({ stage: 'generating', done: 2, total: 4 }, 5)).toMatchObject({ everyStep: false, progress: { current_step: 3, stage_fraction: 0.5 } });
   expect(meter.read({ stage: 'generating', done: 4, total: 4 }, 6)).toMatchObject({ everyStep: true, progress: { current_step: 4 } });
+});
+
+test.each([
+  ['in the first step', 0],
+  ['in the fourth', 3],
+])('a sleep of the machine %s is not counted as work: no time left of a quarter of an hour for seconds', (_, sleepsBefore) => {
+  const meter = new ProgressMeter(50, 0);
+  let nowMs = 0;
+  const remaining = [1, 2, 3, 4, 5].map((step) => {
+    nowMs += step - 1 === sleepsBefore ? 3_600_000 : 1000;
+    return meter.read({ stage: 'generating', done: step, total: 50 }, nowMs)?.progress.remaining;
+  });
+  expect(remaining.at(-1)).toBe('01:03');
+  expect(meter.stalledMs).toBe(3_600_000 - 3000);
 });
 
 test('a coalescer lets one value through in each interval, the newest, and steps at once', () => {

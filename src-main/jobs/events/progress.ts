@@ -17,41 +17,53 @@ export function formatSpeed(msPerStep: number): string {
   return `${(1000 / Math.max(msPerStep, 1e-3)).toFixed(2)}it/s`;
 }
 
+/** A step that takes longer than this many usual ones is a pause: the machine slept, or the process was stopped. */
+const LONGEST_STEP = 3;
+
 /**
- * Turns the engine's progress into the contract's. The denoising counters stay in the original's keys in every stage and never fall,
- * also when the engine begins a task anew after a crash; before the first step time and speed read zero, since nothing is measured yet.
+ * Turns the engine's progress into the contract's. The denoising counters keep the original's keys in every stage and never fall, also when the engine runs a
+ * task again after a crash. Speed and time left are given only for what was measured: `remaining` is empty before the first step and after the last.
  */
 export class ProgressMeter {
   readonly #totalSteps: number;
   #denoisingSinceMs: number;
+  #stepAtMs: number;
   #step: number;
   #elapsedMs = 0;
-  #msPerStep: number | null = null;
+  readonly #stepsMs: number[] = [];
 
-  /** `stepsDone` is above 0 for a job that goes on at upscaling. */
+  /** `stepsDone` is above 0 for a job that continues at upscaling. */
   constructor(totalSteps: number, nowMs: number, stepsDone = 0) {
     this.#totalSteps = totalSteps;
     this.#denoisingSinceMs = nowMs;
+    this.#stepAtMs = nowMs;
     this.#step = stepsDone;
   }
 
   /** The wait for the device is no part of the denoising time. */
   modelTaken(nowMs: number): void {
-    if (this.#step === 0) this.#denoisingSinceMs = nowMs;
+    if (this.#step === 0) this.#beginDenoising(nowMs);
   }
 
-  /** `everyStep` marks the messages that may not be left out: one for each denoising step. Null where there is nothing to say yet. */
+  /** How much of the time so far was a pause. */
+  get stalledMs(): number {
+    return this.#stepsMs.reduce((sum, ms) => sum + ms, 0) - this.#workMs();
+  }
+
+  /** `everyStep` marks the messages that may not be left out: one for each denoising step. Null where there is nothing to report yet. */
   read(engine: EngineProgress, nowMs: number): { progress: Progress; everyStep: boolean } | null {
     const isStep = engine.stage === 'generating' && engine.done > this.#step;
     if (isStep) {
       this.#step = engine.done;
       this.#elapsedMs = nowMs - this.#denoisingSinceMs;
-      // N steps are N - 1 forwards; message N follows the last one at once
-      this.#msPerStep = this.#elapsedMs / Math.min(engine.done, Math.max(1, this.#totalSteps - 1));
+      this.#stepsMs.push(nowMs - this.#stepAtMs);
+      this.#stepAtMs = nowMs;
     } else if (this.#step === 0) {
-      this.#denoisingSinceMs = nowMs;
+      this.#beginDenoising(nowMs);
       if (engine.stage === 'generating') return null;
     }
+    // N steps are N - 1 forwards; message N follows the last one at once
+    const msPerStep = this.#stepsMs.length === 0 ? null : this.#workMs() / Math.min(this.#step, Math.max(1, this.#totalSteps - 1));
     const fraction = engine.total > 0 ? Math.min(1, Math.max(0, engine.done / engine.total)) : 0;
     const progress: Progress = {
       stage: engine.stage,
@@ -59,16 +71,28 @@ export class ProgressMeter {
       current_step: this.#step,
       total_steps: this.#totalSteps,
       elapsed: formatDuration(this.#elapsedMs),
-      remaining: formatDuration((this.#totalSteps - this.#step) * (this.#msPerStep ?? 0)),
-      speed: this.#msPerStep === null ? '0.00it/s' : formatSpeed(this.#msPerStep),
+      remaining: msPerStep === null || engine.stage !== 'generating' ? '' : formatDuration((this.#totalSteps - this.#step) * msPerStep),
+      speed: msPerStep === null ? '0.00it/s' : formatSpeed(msPerStep),
       type: 'progress',
       ...(isStep ? {} : { stage_fraction: fraction }),
     };
     return { progress, everyStep: isStep };
   }
+
+  #beginDenoising(nowMs: number): void {
+    this.#denoisingSinceMs = nowMs;
+    this.#stepAtMs = nowMs;
+  }
+
+  /** The time of the steps so far, a pause counted as the longest step that is believable. */
+  #workMs(): number {
+    const sorted = this.#stepsMs.toSorted((a, b) => a - b);
+    const usual = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+    return usual === 0 ? sorted.reduce((sum, ms) => sum + ms, 0) : sorted.reduce((sum, ms) => sum + Math.min(ms, LONGEST_STEP * usual), 0);
+  }
 }
 
-/** Lets at most one value through in each interval; a value held back is sent when the interval ends, unless a newer one took its place. */
+/** Lets at most one value through in each interval; a held value is sent when the interval ends, unless a newer one replaced it. */
 export class Coalescer<T> {
   readonly #intervalMs: number;
   readonly #clock: { monotonicMs(): number; schedule(task: () => void, delayMs: number): () => void };
@@ -89,7 +113,7 @@ export class Coalescer<T> {
     else this.#held = { value, callOff: this.#clock.schedule(() => this.#release(), waitMs) };
   }
 
-  /** Past the limit; what was held back is older and is dropped. */
+  /** Whatever the interval; a held value is older and is dropped. */
   sendNow(value: T): void {
     this.drop();
     this.#sentAtMs = this.#clock.monotonicMs();

@@ -1,9 +1,11 @@
 import type { JobState } from '#shared/domain/job.ts';
-import type { WireJobResult } from '#shared/protocol/messages.ts';
-import type { StoredJob } from '../store/store.ts';
-import type { StatusDraft } from './subscriptions.ts';
+import type { JobStatusMessage, WireJobResult } from '#shared/protocol/messages.ts';
+import type { StoredJob } from '../store/stored-job.ts';
 
-/** The folder's name in the contract, wherever it lies. */
+/** A `job_status` before it has its `request_id` and `seq`. */
+export type StatusDraft = Omit<JobStatusMessage, 'request_id' | 'seq'>;
+
+/** The name of the images' folder in the contract, wherever the folder is. */
 const OUTPUTS = 'outputs';
 
 /** A job's state in the words of the contract. */
@@ -26,7 +28,7 @@ function setbacksOf(state: JobState): string[] | undefined {
   return state.status === 'completed' ? state.result.setbacks : undefined;
 }
 
-/** Null for states without a picture. */
+/** Null for states without an image. */
 export function wireResult(state: JobState): WireJobResult | null {
   switch (state.status) {
     case 'generated':

@@ -1,306 +1,290 @@
-import { randomUUID } from 'node:crypto';
+import { isEnd } from '#shared/domain/job.ts';
 import type { JobPreviewMessage, JobProgressMessage, JobStatusMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import type { Stand, Store, Subscription } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import type { StoredJob } from '../store/stored-job.ts';
+import type { Standing, Subscription } from '../store/subscription-repository.ts';
+import { type Connection, Connections } from './connections.ts';
+import type { DomainEvent } from './domain-event.ts';
+import { SequenceNumbers } from './sequence-numbers.ts';
+import { type StatusDraft, statusDraft } from './status-message.ts';
 
-/** A `job_status` before it is addressed to somebody. */
-export type StatusDraft = Omit<JobStatusMessage, 'request_id' | 'seq'>;
-/** What holds only at the moment of sending: left out of what is kept for `since`. */
+const STATUSES_BETWEEN_PRUNING = 100;
+const CLIENTS_COUNTED = 20_000;
+
+/** Place and times of a job at the moment of sending; not kept for `since`. */
 export type StatusTimes = Pick<JobStatusMessage, 'position' | 'wait_ms' | 'eta_ms'>;
 
-/** An open connection as the subscriptions sees it. */
-export interface Listener {
-  readonly clientId: string | null;
-  /** `client:` and the id, or `connection:` and a number of its own: who takes turns with whom. */
-  readonly owner: string;
-  readonly send: (message: ServerMessage) => void;
-  /** Interests of a connection without a client id; those of client ids are in the store. */
-  readonly interests: Map<string, { requestId: RequestId; stand: Stand }>;
-  /** Number of the newest message to a connection without a client id. */
-  seq: number;
-  all: boolean;
-  previews: boolean;
+/** An event with the numbers that its messages got inside the transaction, so that numbers grow in the order of sending. */
+export interface NumberedEvent {
+  event: DomainEvent;
+  subscribers: Map<string, { requestId: RequestId; seq: number }>;
+  watchers: Map<string, number>;
+  /** Of an answer to a connection with a client id. */
+  seq: number | null;
 }
 
-/** So many numbers are reserved at once, so that progress need not be written to the disk; after a restart the numbers go on behind them. */
-const RESERVED_AT_ONCE = 1000;
-const STATUSES_BETWEEN_PRUNING = 100;
-/** More than may be connected. The numbers of one that is forgotten go on behind what was reserved, as after a restart. */
-const CLIENTS_REMEMBERED = 20_000;
-
 /**
- * Who hears of which job, with which `request_id` and which `seq`. Statuses are kept per client id in the store, so that `since` can send them again;
- * of progress only the latest of each running job is kept, in memory.
+ * Sends each connection the messages about the jobs that it subscribed to or watches, with its `request_id` and `seq`. Statuses are kept for `since` per client
+ * id; of progress the latest of each running job, in memory.
  */
 export class Subscriptions {
+  readonly connections = new Connections();
   readonly #store: Store;
   readonly #replayedStatuses: number;
-  readonly #clients = new Map<string, Set<Listener>>();
-  readonly #listeners = new Set<Listener>();
-  /** Of each client id: the newest number, up to where they are reserved, and statuses kept since the last pruning. */
-  readonly #seqs = new Map<string, { last: number; reserved: number; unpruned: number }>();
-  readonly #interests = new Map<string, Subscription[]>();
+  readonly #numbers: SequenceNumbers;
+  readonly #unpruned = new Map<string, number>();
+  /** Subscriptions of jobs that run or wait. */
+  readonly #ofJobs = new Map<string, Subscription[]>();
   readonly #latestProgress = new Map<string, Map<string, JobProgressMessage & { seq: number }>>();
 
   constructor(store: Store, replayedStatuses: number) {
     this.#store = store;
     this.#replayedStatuses = replayedStatuses;
+    this.#numbers = new SequenceNumbers(store.events);
   }
 
-  open(clientId: string | null, send: (message: ServerMessage) => void): Listener {
-    const owner = clientId === null ? `connection:${randomUUID()}` : `client:${clientId}`;
-    const listener: Listener = { clientId, owner, send, interests: new Map(), seq: 0, all: false, previews: false };
-    this.#listeners.add(listener);
-    if (clientId !== null) {
-      const connections = this.#clients.get(clientId);
-      if (connections === undefined) this.#clients.set(clientId, new Set([listener]));
-      else connections.add(listener);
-    }
-    return listener;
+  of(connection: Connection, jobId: string): { requestId: RequestId; standing: Standing } | null {
+    if (connection.clientId === null) return connection.subscriptions.get(jobId) ?? null;
+    return this.#store.subscriptions.of(connection.clientId, jobId);
   }
 
-  close(listener: Listener): void {
-    this.#listeners.delete(listener);
-    if (listener.clientId === null) return;
-    const connections = this.#clients.get(listener.clientId);
-    connections?.delete(listener);
-    if (connections?.size === 0) this.#clients.delete(listener.clientId);
+  /** Whether others than this connection (and the connections of its client id) keep the job alive. */
+  othersWant(connection: Connection, jobId: string): boolean {
+    if (this.#ofJob(jobId).some(({ clientId, standing }) => standing === 'live' && clientId !== connection.clientId)) return true;
+    return this.connections.withoutClientId().some((other) => other !== connection && other.subscriptions.get(jobId)?.standing === 'live');
   }
 
-  interestOf(listener: Listener, jobId: string): { requestId: RequestId; stand: Stand } | null {
-    if (listener.clientId === null) return listener.interests.get(jobId) ?? null;
-    return this.#store.interest(listener.clientId, jobId);
-  }
-
-  /** Inside a transaction; the returned effect belongs after its commit. */
-  setInterest(listener: Listener, jobId: string, requestId: RequestId, stand: Stand): () => void {
-    if (listener.clientId === null) return () => listener.interests.set(jobId, { requestId, stand });
-    this.#store.setInterest(jobId, { clientId: listener.clientId, requestId, stand });
-    this.#interests.delete(jobId);
-    return () => {};
-  }
-
-  /** How many others than `listener` (and the connections of the same client id) keep the job alive. */
-  othersInterested(listener: Listener, jobId: string): number {
-    let others = this.#interestsIn(jobId).filter(({ clientId, stand }) => stand === 'live' && clientId !== listener.clientId).length;
-    for (const other of this.#listeners) {
-      if (other !== listener && other.clientId === null && other.interests.get(jobId)?.stand === 'live') others++;
-    }
-    return others;
-  }
-
-  /**
-   * Inside a transaction: keeps the status for the clients concerned and returns the effect that sends it. It reaches who has a `live` interest
-   * (`interested`), or who asked at any time and did not give up (`asked`), and whoever watches all jobs.
-   */
-  addressStatus(draft: StatusDraft, to: 'interested' | 'asked' = 'interested', times?: () => StatusTimes): () => void {
-    const { job_id: jobId } = draft;
-    const reached = (stand: Stand) => stand === 'live' || (to === 'asked' && stand === 'over');
-    const addressed = new Map<string, { requestId: RequestId; seq: number }>();
-    const gaveUp = new Set<string>();
-    // a job that ended long ago is not to be kept in mind again
-    const interests = to === 'asked' ? this.#store.interests(jobId) : this.#interestsIn(jobId);
-    for (const { clientId, requestId, stand } of interests) {
-      if (reached(stand)) addressed.set(clientId, { requestId, seq: this.#keepStatus(clientId, requestId, draft) });
-      else if (stand === 'cancelled') gaveUp.add(clientId);
-    }
-    const watching = this.#watchersBut((clientId) => addressed.has(clientId) || gaveUp.has(clientId)).map((clientId) => ({
-      clientId,
-      seq: this.#nextSeq(clientId),
-    }));
-    return () => {
-      const message: StatusDraft = { ...draft, ...times?.() };
-      for (const [clientId, { requestId, seq }] of addressed) this.#sendToClient(clientId, numbered(message, requestId, seq));
-      for (const listener of this.#listeners) {
-        if (listener.clientId !== null) continue;
-        const interest = listener.interests.get(jobId);
-        if (interest === undefined ? listener.all : reached(interest.stand)) listener.send(numbered(message, interest?.requestId, ++listener.seq));
+  /** Inside the transaction: writes what has to survive a restart, and gives every message its number. */
+  record(event: DomainEvent): NumberedEvent {
+    const numbered: NumberedEvent = { event, subscribers: new Map(), watchers: new Map(), seq: null };
+    switch (event.type) {
+      case 'job_changed':
+        this.#address(numbered, event.job, ['live']);
+        if (isEnd(event.job.state)) this.#end(event.job.jobId);
+        break;
+      case 'bin_changed':
+        this.#address(numbered, event.job, ['live', 'over']);
+        break;
+      case 'subscription_changed': {
+        const { connection, jobId, requestId, standing } = event;
+        if (connection.clientId === null) break;
+        this.#store.subscriptions.set(jobId, { clientId: connection.clientId, requestId, standing });
+        this.#ofJobs.delete(jobId);
+        break;
       }
-      for (const { clientId, seq } of watching) this.#sendToWatcher(clientId, numbered(message, undefined, seq));
-    };
-  }
-
-  /** Inside a transaction, after the status of an end state was addressed; the returned effect belongs after that status. */
-  endInterests(jobId: string): () => void {
-    this.#store.endInterests(jobId);
-    this.#interests.delete(jobId);
-    return () => {
-      this.#latestProgress.delete(jobId);
-      for (const { clientId, interests } of this.#listeners) {
-        const interest = clientId === null ? interests.get(jobId) : undefined;
-        if (interest?.stand === 'live') interest.stand = 'over';
+      case 'client_left': {
+        const { connection, requestId } = event;
+        if (connection.clientId !== null) numbered.seq = this.#keep(connection.clientId, requestId, draftOf(event));
+        break;
       }
-    };
+      case 'answered':
+        if (event.connection.clientId !== null) numbered.seq = this.#numbers.next(event.connection.clientId);
+    }
+    return numbered;
   }
 
-  /** Inside a transaction: a status for one client alone, kept as the others are. `times` as in `addressStatus`. */
-  addressOne(listener: Listener, draft: StatusDraft, requestId: RequestId): () => void {
-    if (listener.clientId === null) return () => listener.send(numbered(draft, requestId, ++listener.seq));
-    const { clientId } = listener;
-    const seq = this.#keepStatus(clientId, requestId, draft);
-    return () => this.#sendToClient(clientId, numbered(draft, requestId, seq));
-  }
-
-  /**
-   * Inside a transaction: the returned effect answers one message, to that connection only; it is not kept. It has its number from now on, as what is
-   * kept has, so that numbers grow in the order of sending.
-   */
-  addressAnswer(listener: Listener, draft: () => StatusDraft, requestId: RequestId): () => void {
-    if (listener.clientId === null) return () => this.answer(listener, draft(), requestId);
-    const seq = this.#nextSeq(listener.clientId);
-    return () => listener.send(numbered(draft(), requestId, seq));
+  /** After the commit: sends what `record` has numbered. */
+  deliver(numbered: NumberedEvent, times: (jobId: string) => StatusTimes): void {
+    const { event, seq } = numbered;
+    switch (event.type) {
+      case 'job_changed':
+        this.#send(numbered, event.job, ['live'], isEnd(event.job.state) ? {} : times(event.job.jobId));
+        if (isEnd(event.job.state)) this.#forgetEnded(event.job.jobId);
+        break;
+      case 'bin_changed':
+        this.#send(numbered, event.job, ['live', 'over'], {});
+        break;
+      case 'subscription_changed': {
+        const { connection, jobId, requestId, standing } = event;
+        if (connection.clientId === null) connection.subscriptions.set(jobId, { requestId, standing });
+        break;
+      }
+      case 'client_left': {
+        const { connection, requestId } = event;
+        const message = withNumber(draftOf(event), requestId, seq ?? ++connection.seq);
+        if (connection.clientId === null) connection.send(message);
+        else this.#sendToClient(connection.clientId, message);
+        break;
+      }
+      case 'answered': {
+        const { connection, requestId, job, cached } = event;
+        const draft = { ...statusDraft(job), ...(cached ? { cached } : {}), ...(isEnd(job.state) ? {} : times(job.jobId)) };
+        connection.send(withNumber(draft, requestId, seq ?? ++connection.seq));
+        break;
+      }
+      case 'refused':
+        event.refuse(event.reason);
+    }
   }
 
   /** Answers one message; goes to that connection only and is not kept. */
-  answer(listener: Listener, draft: StatusDraft, requestId: RequestId): void {
-    listener.send(numbered(draft, requestId, this.#nextSeqOf(listener)));
+  answer(connection: Connection, draft: StatusDraft, requestId: RequestId): void {
+    connection.send(withNumber(draft, requestId, this.#nextSeq(connection)));
   }
 
   sendProgress(jobId: string, progress: JobProgressMessage['progress']): void {
     const latest = new Map<string, JobProgressMessage & { seq: number }>();
-    const gaveUp = new Set<string>();
+    const isLeft = new Set<string>();
     const message = (seq: number) => ({ type: 'job_progress' as const, job_id: jobId, progress, seq });
-    for (const { clientId, stand } of this.#interestsIn(jobId)) {
-      if (stand === 'cancelled') gaveUp.add(clientId);
-      if (stand !== 'live') continue;
-      const numberedMessage = message(this.#nextSeq(clientId));
-      latest.set(clientId, numberedMessage);
-      this.#sendToClient(clientId, numberedMessage);
+    for (const { clientId, standing } of this.#ofJob(jobId)) {
+      if (standing === 'cancelled') isLeft.add(clientId);
+      if (standing !== 'live') continue;
+      const numbered = message(this.#numbers.next(clientId));
+      latest.set(clientId, numbered);
+      this.#sendToClient(clientId, numbered);
     }
-    for (const listener of this.#listeners) {
-      if (listener.clientId !== null) continue;
-      const stand = listener.interests.get(jobId)?.stand;
-      if (stand === undefined ? listener.all : stand === 'live') listener.send(message(++listener.seq));
+    for (const connection of this.connections.withoutClientId()) {
+      if (receives(connection, jobId, ['live'])) connection.send(message(++connection.seq));
     }
-    for (const clientId of this.#watchersBut((each) => latest.has(each) || gaveUp.has(each))) this.#sendToWatcher(clientId, message(this.#nextSeq(clientId)));
+    for (const clientId of this.connections.watchingClients()) {
+      if (!latest.has(clientId) && !isLeft.has(clientId)) this.#sendToWatcher(clientId, message(this.#numbers.next(clientId)));
+    }
     this.#latestProgress.set(jobId, latest);
   }
 
-  /** To whoever watches all jobs. */
-  tellWatchers(message: ServerMessage): void {
-    for (const listener of this.#listeners) if (listener.all) listener.send(message);
-  }
-
-  connectionsOf(clientId: string): number {
-    return this.#clients.get(clientId)?.size ?? 0;
-  }
-
-  get anonymousConnections(): number {
-    let count = 0;
-    for (const { clientId } of this.#listeners) if (clientId === null) count++;
-    return count;
-  }
-
   wantsPreviews(jobId: string): boolean {
-    for (const listener of this.#listeners) if (this.#isPreviewed(listener, jobId)) return true;
-    return false;
+    return [...this.connections].some((connection) => this.#isPreviewed(connection, jobId));
   }
 
-  /** One number a client id, also where it has several connections. Not kept for `since`. */
+  /** Takes one number a client id, also where it has several connections. Not kept for `since`. */
   sendPreview(preview: JobPreviewMessage): void {
     const seqs = new Map<string, number>();
-    for (const listener of this.#listeners) {
-      if (!this.#isPreviewed(listener, preview.job_id)) continue;
-      const { clientId } = listener;
-      const seq = (clientId === null ? undefined : seqs.get(clientId)) ?? this.#nextSeqOf(listener);
+    for (const connection of this.connections) {
+      if (!this.#isPreviewed(connection, preview.job_id)) continue;
+      const { clientId } = connection;
+      const seq = (clientId === null ? undefined : seqs.get(clientId)) ?? this.#nextSeq(connection);
       if (clientId !== null) seqs.set(clientId, seq);
-      listener.send({ ...preview, seq });
+      connection.send({ ...preview, seq });
     }
   }
 
-  /** What this client id was told after number `since`, in order. A number that was never handed out means a new database: everything kept is sent. */
-  replay(listener: Listener, since: number): void {
-    const { clientId } = listener;
+  /** To all connections that watch all jobs. */
+  sendToWatchers(message: ServerMessage): void {
+    for (const connection of this.connections) if (connection.all) connection.send(message);
+  }
+
+  /** Sends again what this client id was sent after number `since`, in order. A number that was never given out means a new database: everything kept is sent. */
+  replay(connection: Connection, since: number): void {
+    const { clientId } = connection;
     if (clientId === null) return;
-    const from = since > this.newestSeq(listener) ? 0 : since;
-    const missed: { seq?: number | undefined; message: ServerMessage }[] = this.#store
-      .eventsSince(clientId, from)
-      .map((message) => ({ seq: message.seq, message }));
+    const from = since > this.newestSeq(connection) ? 0 : since;
+    const missed: (JobStatusMessage | JobProgressMessage)[] = this.#store.events.since(clientId, from);
     for (const latest of this.#latestProgress.values()) {
       const message = latest.get(clientId);
-      if (message !== undefined && message.seq > from) missed.push({ seq: message.seq, message });
+      if (message !== undefined && message.seq > from) missed.push(message);
     }
     missed.sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
-    for (const { message } of missed) listener.send(message);
+    for (const message of missed) connection.send(message);
   }
 
-  newestSeq(listener: Listener): number {
-    return listener.clientId === null ? listener.seq : this.#seqOf(listener.clientId).last;
+  newestSeq(connection: Connection): number {
+    return connection.clientId === null ? connection.seq : this.#numbers.newest(connection.clientId);
   }
 
-  /** After a transaction that was rolled back: what was read or counted inside it never happened. */
+  /** After a rollback: what was read or numbered inside the transaction never happened. */
   forgetUncommitted(): void {
-    this.#seqs.clear();
-    this.#interests.clear();
+    this.#numbers.forget();
+    this.#ofJobs.clear();
   }
 
-  #isPreviewed(listener: Listener, jobId: string): boolean {
-    if (!listener.previews) return false;
-    const stand = this.interestOf(listener, jobId)?.stand;
-    return stand === 'live' || (listener.all && stand !== 'cancelled');
-  }
-
-  #interestsIn(jobId: string): Subscription[] {
-    let interests = this.#interests.get(jobId);
-    if (interests === undefined) {
-      interests = this.#store.interests(jobId);
-      this.#interests.set(jobId, interests);
+  #address(numbered: NumberedEvent, job: StoredJob, reached: readonly Standing[]): void {
+    const draft = draftOf(numbered.event);
+    const isLeft = new Set<string>();
+    // a job that ended long ago is not to be remembered again
+    const subscriptions = reached.includes('over') ? this.#store.subscriptions.ofJob(job.jobId) : this.#ofJob(job.jobId);
+    for (const { clientId, requestId, standing } of subscriptions) {
+      if (reached.includes(standing)) numbered.subscribers.set(clientId, { requestId, seq: this.#keep(clientId, requestId, draft) });
+      else if (standing === 'cancelled') isLeft.add(clientId);
     }
-    return interests;
+    for (const clientId of this.connections.watchingClients()) {
+      if (!numbered.subscribers.has(clientId) && !isLeft.has(clientId)) numbered.watchers.set(clientId, this.#numbers.next(clientId));
+    }
   }
 
-  #keepStatus(clientId: string, requestId: RequestId, draft: StatusDraft): number {
-    const seq = this.#nextSeq(clientId);
-    this.#store.insertEvent(clientId, seq, numbered(draft, requestId, seq));
-    const client = this.#seqOf(clientId);
-    client.unpruned = (client.unpruned + 1) % STATUSES_BETWEEN_PRUNING;
-    if (client.unpruned === 0) this.#store.pruneEvents(clientId, this.#replayedStatuses);
+  #send(numbered: NumberedEvent, job: StoredJob, reached: readonly Standing[], times: StatusTimes): void {
+    const draft = { ...draftOf(numbered.event), ...times };
+    for (const [clientId, { requestId, seq }] of numbered.subscribers) this.#sendToClient(clientId, withNumber(draft, requestId, seq));
+    for (const connection of this.connections.withoutClientId()) {
+      if (receives(connection, job.jobId, reached)) connection.send(withNumber(draft, connection.subscriptions.get(job.jobId)?.requestId, ++connection.seq));
+    }
+    for (const [clientId, seq] of numbered.watchers) this.#sendToWatcher(clientId, withNumber(draft, undefined, seq));
+  }
+
+  #end(jobId: string): void {
+    this.#store.subscriptions.end(jobId);
+    this.#ofJobs.delete(jobId);
+  }
+
+  #forgetEnded(jobId: string): void {
+    this.#latestProgress.delete(jobId);
+    for (const { subscriptions } of this.connections.withoutClientId()) {
+      const own = subscriptions.get(jobId);
+      if (own?.standing === 'live') own.standing = 'over';
+    }
+  }
+
+  #isPreviewed(connection: Connection, jobId: string): boolean {
+    if (!connection.previews) return false;
+    const standing = this.of(connection, jobId)?.standing;
+    return standing === 'live' || (connection.all && standing !== 'cancelled');
+  }
+
+  #ofJob(jobId: string): Subscription[] {
+    let subscriptions = this.#ofJobs.get(jobId);
+    if (subscriptions === undefined) {
+      subscriptions = this.#store.subscriptions.ofJob(jobId);
+      this.#ofJobs.set(jobId, subscriptions);
+    }
+    return subscriptions;
+  }
+
+  #keep(clientId: string, requestId: RequestId, draft: StatusDraft): number {
+    const seq = this.#numbers.next(clientId);
+    this.#store.events.insert(clientId, seq, withNumber(draft, requestId, seq));
+    const unpruned = (this.#unpruned.get(clientId) ?? 0) + 1;
+    if (this.#unpruned.size > CLIENTS_COUNTED) this.#unpruned.clear();
+    if (unpruned < STATUSES_BETWEEN_PRUNING) this.#unpruned.set(clientId, unpruned);
+    else {
+      this.#store.events.prune(clientId, this.#replayedStatuses);
+      this.#unpruned.delete(clientId);
+    }
     return seq;
   }
 
   #sendToClient(clientId: string, message: ServerMessage): void {
-    for (const listener of this.#clients.get(clientId) ?? []) listener.send(message);
-  }
-
-  /** Client ids that watch all jobs. */
-  #watchersBut(isLeftOut: (clientId: string) => boolean): string[] {
-    const watchers: string[] = [];
-    for (const [clientId, connections] of this.#clients) {
-      if (!isLeftOut(clientId) && [...connections].some((listener) => listener.all)) watchers.push(clientId);
-    }
-    return watchers;
+    for (const connection of this.connections.ofClient(clientId)) connection.send(message);
   }
 
   /** One number a client id, also where it has several connections. */
   #sendToWatcher(clientId: string, message: ServerMessage): void {
-    for (const listener of this.#clients.get(clientId) ?? []) if (listener.all) listener.send(message);
+    for (const connection of this.connections.ofClient(clientId)) if (connection.all) connection.send(message);
   }
 
-  #nextSeqOf(listener: Listener): number {
-    return listener.clientId === null ? ++listener.seq : this.#nextSeq(listener.clientId);
-  }
-
-  #nextSeq(clientId: string): number {
-    const seq = this.#seqOf(clientId);
-    if (seq.last >= seq.reserved) {
-      seq.reserved = seq.last + RESERVED_AT_ONCE;
-      this.#store.reserveSeq(clientId, seq.reserved);
-    }
-    return ++seq.last;
-  }
-
-  #seqOf(clientId: string): { last: number; reserved: number; unpruned: number } {
-    let seq = this.#seqs.get(clientId);
-    if (seq === undefined) {
-      const reserved = this.#store.reservedSeq(clientId);
-      seq = { last: reserved, reserved, unpruned: 0 };
-      this.#seqs.set(clientId, seq);
-      const [oldest = clientId] = this.#seqs.keys();
-      if (this.#seqs.size > CLIENTS_REMEMBERED) this.#seqs.delete(oldest);
-    }
-    return seq;
+  #nextSeq(connection: Connection): number {
+    return connection.clientId === null ? ++connection.seq : this.#numbers.next(connection.clientId);
   }
 }
 
-function numbered(draft: StatusDraft, requestId: RequestId, seq: number): JobStatusMessage {
+/** Whether a connection without a client id hears of the job: by its subscription, or by watching all jobs. */
+function receives({ subscriptions, all }: Connection, jobId: string, reached: readonly Standing[]): boolean {
+  const standing = subscriptions.get(jobId)?.standing;
+  return standing === undefined ? all : reached.includes(standing);
+}
+
+/** The status that an event is about. */
+function draftOf(event: DomainEvent): StatusDraft {
+  switch (event.type) {
+    case 'job_changed':
+      return statusDraft(event.job);
+    case 'bin_changed':
+      return { ...statusDraft(event.job), deleted: event.job.deletedAtMs !== null };
+    case 'client_left':
+      return statusDraft({ ...event.job, state: { status: 'cancelled' } });
+    default:
+      throw new Error(`${event.type} is not about a status`);
+  }
+}
+
+function withNumber(draft: StatusDraft, requestId: RequestId, seq: number): JobStatusMessage {
   return { ...draft, request_id: requestId, seq };
 }

@@ -1,62 +1,108 @@
-import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { access, open, realpath, rm, statfs } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { access, constants, lstat, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
-import { readPngTexts } from '#main/lib/png-texts.ts';
-import { renameDurably } from '#main/lib/write-file.ts';
-import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
+import { waitForLock } from '#main/lib/wait-for-lock.ts';
+import { freeBytesOf, renameDurably } from '#main/lib/write-file.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { JobsLog } from '../jobs.ts';
 import { originalFileName, upscaledFileName } from './file-name.ts';
+import { readRecipe } from './read-recipe.ts';
 
+/** Also the mark of a folder that is really there: the mount point of a disk that is not mounted does not have it. */
 const BIN = '.bin';
-const temporaryName = /^\.[0-9a-f]{16}-(original|upscaled)-[0-9a-f]{16}\.part$/;
-/** Our texts stand right behind the PNG header: at most 4,000 characters of prompt, twice. */
-const HEAD_BYTES = 131_072;
-/** Length 0, type IEND, CRC. Source: https://www.w3.org/TR/png-3/#11IEND */
-const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
+const temporaryName = /^\.[0-9a-f]{16}-(?:original|upscaled)-([0-9a-f]{8})[0-9a-f]{8}\.part$/;
+
+export interface ImageFoldersOptions {
+  /** Where new images go. */
+  dir: string;
+  /** Further folders with images, which need not be there. */
+  earlierDirs?: readonly string[];
+  /** Folders in which images were written before; one of them is not created again. */
+  usedDirs?: readonly string[];
+  /** Called before the first image is written to a folder. */
+  onUsed?: (dir: string) => void;
+  /** The data folder: two programs that share an image folder have different ones. */
+  dataDir: string;
+  log: JobsLog;
+}
 
 /**
- * The folders of pictures: one that new ones go to, and those that held that place before, whose pictures stay there. A name is in one of them at most.
- * Names given to it are names that the program made; it never follows a link out of a folder.
+ * The folders of images: one for new images, and those that were that folder before, whose images stay there. A name is in one of them at most.
+ * Names given to it are names that the program made; it never follows a link out of a folder. A folder that cannot be read is passed over.
  */
 export class ImageFolders {
   #dir: string;
-  /** All of them, `#dir` first. One that is away for now (an unplugged disk) is passed over. */
+  /** All of them, `#dir` first. */
   #dirs: string[];
+  readonly #usedDirs: Set<string>;
+  readonly #onUsed: (dir: string) => void;
+  /** In the names of this program's unfinished files. */
+  readonly #instance: string;
+  readonly #log: JobsLog;
 
-  /** `earlierDirs` are folders of pictures beside `dir`; the folders need not be there. */
-  constructor(dir: string, earlierDirs: readonly string[] = []) {
+  constructor({ dir, earlierDirs = [], usedDirs = [], onUsed = () => {}, dataDir, log }: ImageFoldersOptions) {
     this.#dir = dir;
     this.#dirs = [dir, ...earlierDirs.filter((earlier) => earlier !== dir)];
+    this.#usedDirs = new Set(usedDirs);
+    this.#onUsed = onUsed;
+    this.#instance = createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
+    this.#log = log;
   }
 
-  /** Removes what runs that were killed have left. Reads every name in the folders, which takes its time where there are many pictures. */
-  removeTemporary(): void {
-    for (const folder of this.#dirs) {
-      for (const name of namesIn(folder)) if (temporaryName.test(name)) rmSync(join(folder, name), { force: true });
-    }
-  }
-
-  /** Where new pictures go. */
   get dir(): string {
     return this.#dir;
   }
 
-  /** New pictures go to `dir` from now on, which `prepareOutputsFolder` has made ready. */
+  /** Creates a folder that the user chose, where it is missing. Throws `folder_not_writable`. */
+  async create(dir: string): Promise<void> {
+    await createFolder(dir);
+  }
+
+  /** New images go to `dir` from now on, which `create` has made ready. */
   use(dir: string): void {
     this.#dir = dir;
     this.#dirs = [dir, ...this.#dirs.filter((other) => other !== dir)];
   }
 
-  /** A hidden name in the folder of new pictures, or in that of the picture `beside`: the later rename stays on one file system. */
-  temporaryPath(jobId: string, role: Recipe['role'], beside?: string): string {
-    const folder = beside === undefined ? this.#dir : dirname(this.path(beside));
-    return join(folder, `.${jobId.slice(0, 16)}-${role}-${randomBytes(8).toString('hex')}.part`);
+  /** Creates the folder for new images if no image was ever in it. Throws `folder_not_writable`. */
+  async prepare(): Promise<void> {
+    if (this.#usedDirs.has(this.#dir)) await this.assertUsable();
+    else await this.create(this.#dir);
   }
 
-  /** Where the picture is, or would come to. */
+  /** Throws `folder_not_writable`, also for the empty mount point of a disk that is not mounted. */
+  async assertUsable(): Promise<void> {
+    try {
+      await access(this.#dir, constants.W_OK);
+    } catch (cause) {
+      throw notWritable(this.#dir, cause);
+    }
+    if (!this.#usedDirs.has(this.#dir) || existsSync(join(this.#dir, BIN))) return;
+    const message =
+      `The folder ${this.#dir} held images, and now it is empty. Is its disk mounted? Mount it, or choose another folder in the settings. ` +
+      `If the images were deleted on purpose, create the folder ${join(this.#dir, BIN)}.`;
+    throw new AppError('folder_not_writable', message, { folder: this.#dir });
+  }
+
+  /** `Infinity` where the file system does not say. Throws `folder_not_writable`. */
+  async freeBytes(): Promise<number> {
+    await this.assertUsable();
+    return freeBytesOf(this.#dir).catch((cause: unknown) => {
+      throw notWritable(this.#dir, cause);
+    });
+  }
+
+  /** A hidden name in the folder of new images, or in that of the image `beside`: the later rename stays on one file system. */
+  temporaryPath(jobId: string, role: Recipe['role'], beside?: string): string {
+    const folder = beside === undefined ? this.#dir : dirname(this.path(beside));
+    return join(folder, `.${jobId.slice(0, 16)}-${role}-${this.#instance}${randomBytes(4).toString('hex')}.part`);
+  }
+
+  /** Where the image is, or would be written. */
   path(filename: string): string {
     return join(this.#dirs.find((dir) => existsSync(join(dir, filename))) ?? this.#dir, filename);
   }
@@ -71,33 +117,52 @@ export class ImageFolders {
 
   /** Gives a complete, synced file its final name in its folder, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
   async publish(temporaryPath: string, filename: string): Promise<void> {
-    await renameDurably(temporaryPath, join(dirname(temporaryPath), filename));
+    const folder = dirname(temporaryPath);
+    if (!this.#usedDirs.has(folder)) {
+      this.#onUsed(folder);
+      this.#usedDirs.add(folder);
+    }
+    await renameDurably(temporaryPath, join(folder, filename));
   }
 
-  /** Also where there is no such file. */
+  /** Removes an unfinished file, if it is there. One that cannot be removed now is removed at the next start. */
   async discard(path: string): Promise<void> {
-    await rm(path, { force: true });
+    await rm(path, { force: true }).catch((cause: unknown) => this.#log.warn({ err: cause, path }, 'an unfinished file could not be removed'));
   }
 
-  /** The recipe in a picture of ours that is there to its last byte, else null. */
-  async recipeOf(filename: string): Promise<Recipe | null> {
-    try {
-      return await readRecipe(this.path(filename));
-    } catch (thrown) {
-      if (thrown instanceof AppError || errnoCode(thrown) === 'ENOENT') return null;
-      throw thrown;
+  /** Removes the files that a killed process of this data folder left. Reads every name in the folders. */
+  async removeTemporary(): Promise<void> {
+    for (const dir of this.#dirs) {
+      for (const name of await this.#namesIn(dir)) if (temporaryName.exec(name)?.[1] === this.#instance) await this.discard(join(dir, name));
     }
   }
 
-  /** Names of the original pictures of ours, oldest first (a name begins with its date). */
-  originals(): string[] {
-    const names = this.#dirs.flatMap(namesIn).filter((name) => originalFileName(name) === name);
-    return [...new Set(names)].sort();
+  /** The recipe in an image of ours that is complete, else null. Never waits for a pipe or a device, and never throws. */
+  async recipeOf(filename: string): Promise<Recipe | null> {
+    const path = this.path(filename);
+    try {
+      return await readRecipe(path);
+    } catch (cause) {
+      if (errnoCode(cause) !== 'ENOENT') this.#log.warn({ err: cause, path }, 'an entry in the folder of images cannot be read and is passed over');
+      return null;
+    }
   }
 
-  /** The path of a picture whose real place is its folder; null where it is absent or a link leads elsewhere. */
-  async servedPath(filename: string, isBinned = false): Promise<string | null> {
-    const path = isBinned ? this.#binPath(filename) : this.path(filename);
+  /** Names of the original images of ours, oldest first (a name begins with its date). */
+  async originals(): Promise<string[]> {
+    const names = await Promise.all(this.#dirs.map((dir) => this.#namesIn(dir)));
+    return [...new Set(names.flat().filter((name) => originalFileName(name) === name))].sort();
+  }
+
+  /** Names of the original images of ours in the bin. */
+  async binned(): Promise<string[]> {
+    const names = await Promise.all(this.#dirs.map((dir) => this.#namesIn(join(dir, BIN))));
+    return [...new Set(names.flat().flatMap((name) => originalFileName(name) ?? []))];
+  }
+
+  /** The path of an image whose real place is its folder; null where it is missing or a link leads elsewhere. */
+  async servedPath(filename: string, isBinned: boolean): Promise<string | null> {
+    const path = isBinned ? this.path(join(BIN, filename)) : this.path(filename);
     try {
       const [real, folder] = await Promise.all([realpath(path), realpath(dirname(path))]);
       return dirname(real) === folder ? real : null;
@@ -107,124 +172,76 @@ export class ImageFolders {
     }
   }
 
-  #binPath(filename: string): string {
-    return join(this.#dirs.find((dir) => existsSync(join(dir, BIN, filename))) ?? this.#dir, BIN, filename);
+  /** What a job's files take, in the bin or outside; null when none is found and a folder is away, so that nobody can know. */
+  async sizeBytes(filename: string): Promise<number | null> {
+    const paths = this.#dirs.flatMap((dir) => [join(dir, filename), join(dir, BIN, filename)]).flatMap((path) => [path, upscaledFileName(path)]);
+    const sizes = await Promise.all(paths.map(async (path) => (await lstat(path).catch(() => null))?.size ?? 0)); // missing: it takes nothing
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    return total === 0 && !this.#dirs.every((dir) => existsSync(dir)) ? null : total;
   }
 
-  /** What a job's files take, in the bin or outside of it. */
-  sizeBytes(filename: string): number {
-    const paths = this.#dirs.flatMap((dir) => [join(dir, filename), join(dir, BIN, filename)]);
-    const sizes = paths.flatMap((path) => [path, upscaledFileName(path)]).map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
-    return sizes.reduce((sum, size) => sum + size, 0);
+  /** Moves both files of a job; missing ones are passed over, so that an interrupted move can be repeated. Throws `folder_not_writable`. */
+  async moveToBin(filename: string): Promise<void> {
+    await this.#move(filename, '', BIN);
   }
 
-  /** Names of the original pictures in the bin. */
-  binned(): string[] {
-    const names = this.#dirs.flatMap((dir) => namesIn(join(dir, BIN))).map(originalFileName);
-    return [...new Set(names.filter((name) => name !== null))];
-  }
-
-  /** Both files of a job; those that are not there are passed over, so that an interrupted move can be done again. */
-  moveToBin(filename: string): void {
-    this.#move(filename, '', BIN);
-  }
-
-  moveFromBin(filename: string): void {
-    this.#move(filename, BIN, '');
-  }
-
-  deleteFromBin(filename: string): void {
-    for (const dir of this.#dirs) {
-      for (const name of [filename, upscaledFileName(filename)]) rmSync(join(dir, BIN, name), { force: true });
-    }
+  async moveFromBin(filename: string): Promise<void> {
+    await this.#move(filename, BIN, '');
   }
 
   /** Throws `folder_not_writable`. */
-  async freeBytes(): Promise<number> {
-    try {
-      await access(this.#dir, constants.W_OK);
-      const { bavail, bsize } = await statfs(this.#dir);
-      return bavail * bsize;
-    } catch (cause) {
-      throw notWritable(this.#dir, cause);
+  async deleteFromBin(filename: string): Promise<void> {
+    for (const dir of this.#dirs) {
+      for (const name of [filename, upscaledFileName(filename)]) {
+        const path = join(dir, BIN, name);
+        await waitForLock(() => rm(path, { force: true })).catch((cause: unknown) => {
+          if (errnoCode(cause) !== 'ENOTDIR') throw notWritable(dirname(path), cause);
+        });
+      }
     }
   }
 
-  #move(filename: string, from: string, to: string): void {
+  async #move(filename: string, from: string, to: string): Promise<void> {
     for (const dir of this.#dirs) {
       for (const name of [filename, upscaledFileName(filename)]) {
         const path = join(dir, from, name);
         if (!existsSync(path)) continue;
         try {
           makeFolder(join(dir, to));
-          renameSync(path, join(dir, to, name));
+          await waitForLock(() => rename(path, join(dir, to, name)));
         } catch (cause) {
           throw notWritable(join(dir, to), cause);
         }
       }
     }
   }
+
+  /** Empty for a folder that cannot be read. */
+  async #namesIn(folder: string): Promise<string[]> {
+    try {
+      return await readdir(folder);
+    } catch (cause) {
+      if (errnoCode(cause) !== 'ENOENT') this.#log.warn({ err: cause, folder }, 'a folder of images cannot be read and is passed over');
+      return [];
+    }
+  }
 }
 
-/** Creates a folder for pictures and its bin where they are absent. Throws `folder_not_writable`. */
-export function prepareOutputsFolder(dir: string): void {
+/** An image of `width` x `height` and its upscaled version can take this much, stored without any compression. */
+export function imageBytes(width: number, height: number): number {
+  return 3 * width * height * (1 + 16);
+}
+
+async function createFolder(dir: string): Promise<void> {
   try {
     makeFolder(join(dir, BIN));
-    accessSync(dir, constants.W_OK);
+    await access(dir, constants.W_OK);
   } catch (cause) {
     throw notWritable(dir, cause);
   }
 }
 
-/** A picture of `width` x `height` and its enlargement can take this much, stored without any compression. */
-export function imageBytes(width: number, height: number): number {
-  return 3 * width * height * (1 + 16);
-}
-
-/** Nothing for a folder that is not there. */
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (thrown) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoCode(thrown))) return [];
-    throw thrown;
-  }
-}
-
-/** Reads the chunks before the pixels and the end mark, not the pixels: a file under its final name was complete before it got that name. */
-async function readRecipe(path: string): Promise<Recipe | null> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    const { buffer: head, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    const { buffer: tail } = await file.read(Buffer.alloc(PNG_END.length), 0, PNG_END.length, Math.max(0, size - PNG_END.length));
-    const pixelsAt = firstPixelChunk(head.subarray(0, bytesRead));
-    if (pixelsAt === null || !tail.equals(PNG_END)) return null;
-    const entry = readPngTexts(Buffer.concat([head.subarray(0, pixelsAt), PNG_END])).find(({ keyword }) => keyword === RECIPE_KEYWORD);
-    return entry === undefined ? null : parseRecipe(entry.text);
-  } finally {
-    await file.close();
-  }
-}
-
-/** Offset of the first IDAT chunk. A chunk is length 4, type 4, data, CRC 4; the first stands behind 8 bytes of signature. */
-function firstPixelChunk(head: Buffer): number | null {
-  for (let at = 8; at + 8 <= head.length; at += 12 + head.readUInt32BE(at)) {
-    if (head.toString('latin1', at + 4, at + 8) === 'IDAT') return at;
-  }
-  return null;
-}
-
-function parseRecipe(json: string): Recipe | null {
-  try {
-    return recipeSchema.safeParse(JSON.parse(json)).data ?? null;
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) return null;
-    throw thrown;
-  }
-}
-
 function notWritable(folder: string, cause: unknown): AppError<'folder_not_writable'> {
-  const message = `Pictures cannot be written to ${folder} (${errnoCode(cause)}). Create the folder, give this user the right to write there, or choose another one.`;
+  const message = `Images cannot be written to ${folder} (${errnoCode(cause)}). Create the folder, mount its disk, give this user write access to it, or choose another one.`;
   return new AppError('folder_not_writable', message, { folder }, { cause });
 }

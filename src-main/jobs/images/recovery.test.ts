@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JobState } from '#shared/domain/job.ts';
 import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
 import { createTestRoom, TestClient, type TestRoom, turns } from '../../../tests/support/jobs-room.ts';
 import { openDatabase } from '../store/database.ts';
-import { Store } from '../store/store.ts';
+import { createStore, type Store } from '../store/store.ts';
 
 /** A room with one completed job of client `a`, closed again. */
 async function roomWithPicture() {
@@ -21,14 +21,14 @@ async function roomWithPicture() {
 
 /** Takes the row back to what it said before the crash that a test plays. */
 async function editStore(room: TestRoom, edit: (store: Store) => void): Promise<void> {
-  const store = new Store((await openDatabase(join(room.dataDir, 'jobs.db'), 0)).database);
+  const store = createStore((await openDatabase(join(room.dataDir, 'jobs.db'), 0)).database);
   edit(store);
   store.close();
 }
 const setState = (room: TestRoom, jobId: string, state: JobState) =>
   editStore(room, (store) => {
-    store.setState(jobId, state, 0);
-    store.setInterest(jobId, { clientId: 'a', requestId: 'r1', stand: 'live' });
+    store.jobs.setState(jobId, state, 0);
+    store.subscriptions.set(jobId, { clientId: 'a', requestId: 'r1', standing: 'live' });
   });
 
 test('a job that was processing stays so and begins again; waiting ones keep their order', async () => {
@@ -160,16 +160,18 @@ test("another job's picture under the name is not taken over", async () => {
   expect((await engine.task(0)).kind).toBe('generate');
 });
 
-test('leftover temporary files of ours are removed after an end that was not clean, others are not touched', async () => {
+test('unfinished files of this data folder are removed after a crash; those of another one with the same image folder are not', async () => {
   const { room } = await roomWithPicture();
-  const cutShort = await room.open(new SteppedEngine());
+  const engine = new SteppedEngine();
+  const cutShort = await room.open(engine);
+  await new TestClient(cutShort, 'a').create('y');
+  const { outputPath } = (await engine.task(0)).task;
   await cutShort.close('now');
-  const ours = ['.0123456789abcdef-original-0123456789abcdef.part', '.0123456789abcdef-upscaled-0123456789abcdef.part'];
-  const others = ['.hidden', 'notes.part', '.0123456789abcdef-original.part.png'];
-  for (const name of [...ours, ...others]) writeFileSync(join(room.outputsDir, name), 'x');
+  const others = ['.hidden', 'notes.part', '.0123456789abcdef-original-0123456789abcdef.part'];
+  for (const name of [basename(outputPath), ...others]) writeFileSync(join(room.outputsDir, name), 'x');
   await room.open(new SteppedEngine());
   expect(readdirSync(room.outputsDir)).toEqual(expect.arrayContaining(others));
-  expect(readdirSync(room.outputsDir).filter((name) => ours.includes(name))).toEqual([]);
+  expect(readdirSync(room.outputsDir)).not.toContain(basename(outputPath));
 });
 
 test('the original lost while it waits for its enlargement fails the job; asked for again it is made', async () => {
@@ -196,7 +198,7 @@ test('a deletion or an undo cut short ends where the row says', async () => {
   expect([existsSync(original), existsSync(enlargement), restored.get(jobId)?.deleted]).toEqual([true, true, false]);
   await restored.close('park');
   // killed after the files were moved back, before the row
-  await editStore(room, (store) => store.setDeleted(jobId, 1));
+  await editStore(room, (store) => store.jobs.moveToBin(jobId, 1, 0));
   const binned = await room.open(new SteppedEngine());
   expect([existsSync(bin(filename)), existsSync(bin(upscaled)), binned.get(jobId)?.deleted]).toEqual([true, true, true]);
 });
@@ -209,7 +211,7 @@ test('a damaged database is moved aside and the pictures are indexed again', asy
   await client.until('completed');
   const removed = await client.create('z');
   await client.until('completed', removed);
-  second.remove(removed);
+  await second.remove(removed);
   await second.close('park');
   rmSync(join(room.outputsDir, `20260204-y-${alone.slice(0, 8)}-upscaled.png`));
   writeFileSync(join(room.outputsDir, '20260204-foreign-00000000.png'), 'not ours');
@@ -246,11 +248,11 @@ test('outputs that cannot be a folder are refused with a sentence, and the data 
 test('a checkpoint that is gone fails the job by code', async () => {
   const room = createTestRoom();
   const jobs = await room.open(new SteppedEngine());
-  jobs.queue({ action: 'pause' });
+  await jobs.queue({ action: 'pause' });
   const client = new TestClient(jobs, 'a');
   await client.create('x');
   room.registry.checkpoints = room.registry.checkpoints.map((checkpoint) => ({ ...checkpoint, fingerprint: 'another' }));
-  jobs.queue({ action: 'resume' });
+  await jobs.queue({ action: 'resume' });
   await client.until('failed');
   expect(client.statuses().at(-1)).toMatchObject({ code: 'model_not_installed' });
 });

@@ -39,9 +39,9 @@ async function roomOfLargePictures() {
 test('over the limit the oldest go to the bin, told to who asked for them, and from there for good; starred ones stay', async () => {
   const { jobs, client, make, kept, binned } = await roomOfLargePictures();
   const deleted: string[] = [];
-  jobs.onPicturesDeleted((filenames) => deleted.push(...filenames));
+  jobs.onImagesDeleted((filenames) => deleted.push(...filenames));
   const [starred, second, third, fourth] = [await make('1'), await make('2'), await make('3'), await make('4')];
-  jobs.patch(starred, { starred: true });
+  await jobs.patch(starred, { starred: true });
   const { filename = '', upscaled_filename = '' } = jobs.get(second)?.result ?? {};
   await jobs.changeSettings({ disk_limit_gb: 0.05 });
   await turns();
@@ -58,7 +58,7 @@ test('over the limit the oldest go to the bin, told to who asked for them, and f
 
 test('where starred pictures take up the limit, a job is refused with what to do', async () => {
   const { jobs, client, make } = await roomOfLargePictures();
-  jobs.patch(await make('1'), { starred: true });
+  await jobs.patch(await make('1'), { starred: true });
   await jobs.changeSettings({ disk_limit_gb: 0.011 });
   await expect(client.create('2')).rejects.toMatchObject({ code: 'disk_full', data: { freeBytes: 1e6 }, message: expect.stringContaining('disk_limit_gb') });
   await client.create('1');
@@ -71,9 +71,9 @@ test('the bin is emptied of what lay there for the days that were chosen', async
   const { room, jobs, make, binned } = await roomOfLargePictures();
   const dayMs = 24 * 3_600_000;
   const [old, young] = [await make('old'), await make('young')];
-  jobs.remove(old);
+  await jobs.remove(old);
   room.clock.advance(dayMs);
-  jobs.remove(young);
+  await jobs.remove(young);
   await jobs.changeSettings({ empty_bin_after_days: 2 });
   await turns();
   expect(binned()).toEqual([young, old]);

@@ -1,27 +1,28 @@
-import type { SettingsFile } from '#main/settings/settings-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { Settings } from '#shared/protocol/settings.ts';
 import type { Clock, JobsLog } from '../jobs.ts';
 import type { Store } from '../store/store.ts';
+import type { AgeClock } from './age-clock.ts';
 import type { Bin } from './bin.ts';
 import type { ImageFolders } from './image-folders.ts';
 
 const EVERY_MS = 3_600_000;
 const DAY_MS = 24 * 3_600_000;
-/** Jobs that are dealt with in one turn of the event loop. */
-const AT_ONCE = 20;
-/** Kept pictures may take this share of the limit; the rest is the bin's, so that there is time for an undo. */
+const MEASURED_AT_ONCE = 20;
+/** Images outside the bin may take this share of the limit; the rest is the bin's, so that there is time for an undo. */
 const KEPT_SHARE = 0.9;
 
 interface Parts {
   store: Store;
   folders: ImageFolders;
   bin: Bin;
-  settings: SettingsFile;
+  ageClock: AgeClock;
+  settings: () => Readonly<Settings>;
   clock: Clock;
   log: JobsLog;
 }
 
-/** Keeps the pictures within `disk_limit_gb` and the bin within `empty_bin_after_days`. Starred jobs and those that have not ended are never touched. */
+/** Keeps the images within `disk_limit_gb` and the bin within `empty_bin_after_days`. Starred jobs and jobs that have not ended are never touched. */
 export class Retention {
   readonly #parts: Parts;
   #run: Promise<void> | null = null;
@@ -35,11 +36,16 @@ export class Retention {
 
   /** Looks now and then every hour. */
   start(): void {
+    try {
+      this.#parts.ageClock.save();
+    } catch (thrown) {
+      this.#parts.log.warn({ err: thrown }, 'the age of what is in the bin could not be saved; after a restart it counts as younger');
+    }
     this.look();
     this.#callOff = this.#parts.clock.schedule(() => this.start(), EVERY_MS);
   }
 
-  /** After a picture was made or a setting was changed. Does its work in small parts, beside everything else. */
+  /** After an image was made or a setting was changed. Works in small parts, beside everything else. */
   look(): void {
     if (this.#closed) return;
     if (this.#run !== null) {
@@ -47,7 +53,7 @@ export class Retention {
       return;
     }
     this.#run = this.#work()
-      .catch((thrown: unknown) => this.#parts.log.error({ err: thrown }, 'old pictures could not be removed; the next attempt follows within the hour'))
+      .catch((thrown: unknown) => this.#parts.log.error({ err: thrown }, 'old images could not be removed; the next attempt follows within the hour'))
       .finally(() => {
         this.#run = null;
         if (!this.#runAgain) return;
@@ -56,15 +62,15 @@ export class Retention {
       });
   }
 
-  /** Why another picture must not be made: what may not be deleted takes up the whole limit. */
+  /** Why there is no room for another image: what may not be deleted takes up the whole limit. */
   reasonForNoRoom(neededBytes: number): AppError<'disk_full'> | null {
     const limitBytes = this.#limitBytes();
     if (limitBytes === null) return null;
-    const freeBytes = Math.max(0, limitBytes - this.#parts.store.starredBytes());
+    const freeBytes = Math.max(0, limitBytes - this.#parts.store.jobs.starredBytes());
     if (freeBytes >= neededBytes) return null;
     const message =
-      `Starred pictures leave ${Math.floor(freeBytes / 1e6)} MB of the ${limitBytes / 1e9} GB that disk_limit_gb allows, and this job may need ` +
-      `${Math.ceil(neededBytes / 1e6)} MB. Take stars away or raise the limit in the settings, then send the job again.`;
+      `Starred images leave ${Math.floor(freeBytes / 1e6)} MB of the ${limitBytes / 1e9} GB that disk_limit_gb allows, and this job may need ` +
+      `${Math.ceil(neededBytes / 1e6)} MB. Remove stars or raise the limit in the settings, then send the job again.`;
     return new AppError('disk_full', message, { neededBytes, freeBytes });
   }
 
@@ -75,53 +81,58 @@ export class Retention {
   }
 
   async #work(): Promise<void> {
-    const { store, bin, settings, clock, log } = this.#parts;
+    const { store, bin, settings, ageClock, log } = this.#parts;
     await this.#measure();
-    const { empty_bin_after_days: days } = settings.settings;
+    const { empty_bin_after_days: days } = settings();
     if (days !== null) {
-      await this.#repeat(() => {
-        const old = store.binnedJobs({ beforeMs: clock.now() - days * DAY_MS, limit: AT_ONCE });
-        bin.deleteForGood(old);
-        return old.length > 0;
-      });
+      const beforeAgeMs = ageClock.now() - days * DAY_MS;
+      await bin.deleteForGood((except, limit) => (this.#closed ? [] : store.jobs.binned({ beforeAgeMs, except, limit })));
     }
     const limitBytes = this.#limitBytes();
     if (limitBytes === null) return;
-    let binned = 0;
-    await this.#repeat(() => {
-      if (store.keptBytes() <= limitBytes * KEPT_SHARE) return false;
-      const oldest = store.oldestUnstarred(1);
-      for (const job of oldest) bin.put(job, clock.now());
-      binned += oldest.length;
-      return oldest.length > 0;
+    const binned = await this.#moveOldestToBin(limitBytes * KEPT_SHARE);
+    if (binned > 0) log.info({ jobs: binned, limit_gb: limitBytes / 1e9 }, 'the oldest images were moved to the bin to stay within the limit');
+    await bin.deleteForGood((except) => {
+      if (this.#closed || store.jobs.keptBytes() + store.jobs.binnedBytes() <= limitBytes) return [];
+      return store.jobs.binned({ except, limit: 1 });
     });
-    if (binned > 0) log.info({ jobs: binned, limit_gb: limitBytes / 1e9 }, 'the oldest pictures were moved to the bin to stay within the limit');
-    await this.#repeat(() => {
-      if (store.keptBytes() + store.binnedBytes() <= limitBytes) return false;
-      const longest = store.binnedJobs({ limit: 1 });
-      bin.deleteForGood(longest);
-      return longest.length > 0;
-    });
+  }
+
+  async #moveOldestToBin(keptBytes: number): Promise<number> {
+    const { store, bin, log } = this.#parts;
+    const failed: string[] = [];
+    for (let binned = 0; ; binned++) {
+      if (this.#closed || store.jobs.keptBytes() <= keptBytes) return binned;
+      const [oldest] = store.jobs.oldestUnstarred(failed, 1);
+      if (oldest === undefined) return binned;
+      try {
+        await bin.put(oldest.jobId);
+      } catch (thrown) {
+        failed.push(oldest.jobId);
+        binned--;
+        if (!oldest.isForeign) log.warn({ err: thrown, job_id: oldest.jobId }, 'the images of a job could not be moved to the bin');
+      }
+    }
   }
 
   /** Notes the size of every ended job's files, once. */
   async #measure(): Promise<void> {
-    const { store, folders } = this.#parts;
-    await this.#repeat(() => {
-      const unmeasured = store.unmeasuredJobs(AT_ONCE);
+    const { store, folders, log } = this.#parts;
+    for (let last = 0; !this.#closed; ) {
+      const jobs = store.jobs.unmeasured(last, MEASURED_AT_ONCE);
+      if (jobs.length === 0) return;
+      const sizes = await Promise.all(jobs.map(async ({ jobId, filename }) => ({ jobId, bytes: await folders.sizeBytes(filename) })));
+      if (this.#closed) return;
       store.transaction(() => {
-        for (const { jobId, filename } of unmeasured) store.setSize(jobId, folders.sizeBytes(filename));
+        for (const { jobId, bytes } of sizes) if (bytes !== null) store.jobs.setSize(jobId, bytes);
       });
-      return unmeasured.length > 0;
-    });
-  }
-
-  async #repeat(step: () => boolean): Promise<void> {
-    while (!this.#closed && step()) await new Promise(setImmediate);
+      last = jobs.at(-1)?.number ?? last;
+      if (sizes.some(({ bytes }) => bytes === null)) log.warn({}, 'the size of some images is not known because their folder is away');
+    }
   }
 
   #limitBytes(): number | null {
-    const { disk_limit_gb: gigabytes } = this.#parts.settings.settings;
+    const { disk_limit_gb: gigabytes } = this.#parts.settings();
     return gigabytes === null ? null : gigabytes * 1e9;
   }
 }

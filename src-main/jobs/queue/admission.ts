@@ -1,28 +1,30 @@
-import type { Checkpoint, ModelRegistry } from '#main/models/checkpoint.ts';
+import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
-import { statusDraft } from '../events/status-message.ts';
-import type { Listener, Subscriptions } from '../events/subscriptions.ts';
-import { imageFileName } from '../images/file-name.ts';
+import type { Connection } from '../events/connections.ts';
+import type { DomainEvent } from '../events/domain-event.ts';
+import type { Bin } from '../images/bin.ts';
+import { imageFileName, upscaledFileName } from '../images/file-name.ts';
 import { type ImageFolders, imageBytes } from '../images/image-folders.ts';
 import type { Retention } from '../images/retention.ts';
 import type { Clock, JobsLimits } from '../jobs.ts';
 import type { JobProcessor } from '../processor/job-processor.ts';
-import type { ModelName, NewJob, Store, StoredJob } from '../store/store.ts';
-import type { AfterCommit, UnitOfWork } from '../store/unit-of-work.ts';
+import type { Store } from '../store/store.ts';
+import type { StoredJob } from '../store/stored-job.ts';
+import type { UnitOfWork } from '../store/unit-of-work.ts';
 import { jobIdOf } from './job-id.ts';
 
 /** How long a look at the disk's free space counts. */
 const FREE_SPACE_MS = 1000;
-/** What `queue_full` tells a client to wait before anything was measured. */
+/** The `retry_after_ms` of `queue_full` before anything was measured. */
 const RETRY_AFTER_MS = 10_000;
 
 interface Parts {
   store: Store;
-  subscriptions: Subscriptions;
   unitOfWork: UnitOfWork;
   folders: ImageFolders;
+  bin: Bin;
   retention: Retention;
   registry: ModelRegistry;
   processor: JobProcessor;
@@ -30,103 +32,110 @@ interface Parts {
   limits: JobsLimits;
 }
 
-/** A `create_job` with everything looked up that takes time. */
+interface Models {
+  checkpoint: Checkpoint;
+  upscaler: Upscaler;
+}
+
+/** A `create_job` with everything that takes time looked up. */
 interface Request {
-  listener: Listener;
+  connection: Connection;
   requestId: RequestId;
   job: Pick<StoredJob, 'jobId' | 'params' | 'checkpoint' | 'upscaler'>;
-  /** Why a new run has no room; asking for what is there or under way is answered all the same. */
+  /** Why a new run has no room; a job that is there already is answered all the same. */
   noRoom: AppError | null;
 }
 
 /** Tells a client why its request was refused. */
 export type Refuse = (reason: unknown) => void;
 
-/** A request whose turn among its client's has come, or why it could not even be looked up. */
 interface QueuedRequest {
+  /** Or why the request could not be looked up. */
   request: Request | { reason: unknown };
   refuse: Refuse;
   answered(): void;
 }
 
-/** Whether a request was taken (the client is answered after the commit) or why not. */
-type Decision = { taken: true } | { reason: unknown };
-
-const TAKEN: Decision = { taken: true };
-
-/** Decides what a `create_job` means: a new job, one under way to join, an answer that is there already, or a fresh start. */
+/** Decides what a `create_job` means: a new job, an unfinished one to join, an existing result, or a new run of an ended job. */
 export class Admission {
   readonly #parts: Parts;
   #batch: QueuedRequest[] = [];
-  /** Of each client, when its newest request stands in a batch: the next one follows then. */
-  readonly #standing = new WeakMap<Listener, Promise<{ answered: Promise<void> }>>();
-  /** Looks at the models that are under way. Each reads dozens of files, so it serves everybody who asks meanwhile. */
-  readonly #looks = new Map<ModelType, Promise<{ checkpoint: ModelName; upscaler: ModelName }>>();
+  /** When the newest request of each connection is in a batch: its next one follows then. */
+  readonly #queued = new WeakMap<Connection, Promise<{ answered: Promise<void> }>>();
+  /** Running lookups of models. Each reads dozens of files, so it serves everybody who asks meanwhile. */
+  readonly #lookups = new Map<ModelType, Promise<Models>>();
   #freeSpace: { dir: string; atMs: number; bytes: Promise<number> } | null = null;
   #arrivals: number;
   #closed = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#arrivals = parts.store.lastArrival();
+    this.#arrivals = parts.store.jobs.lastArrival();
   }
 
   /**
-   * See `JobsConnection.create`. Requests of one turn of the event loop share one commit, since each commit waits for the disk; those of one client are
-   * answered in the order in which they came, refusals included.
+   * See `JobsConnection.create`. Requests of one turn of the event loop share a commit, since each commit waits for the disk; the requests of one client are
+   * answered in their order, refusals included.
    */
-  async create(listener: Listener, message: CreateJob, refuse: Refuse): Promise<void> {
-    const lookedUp = this.#lookUp(listener, message).catch((reason: unknown) => ({ reason }));
-    const standing = Promise.all([lookedUp, this.#standing.get(listener)]).then(([request]) => {
+  async create(connection: Connection, message: CreateJob, refuse: Refuse): Promise<void> {
+    const lookedUp = this.#lookUp(connection, message).catch((reason: unknown) => ({ reason }));
+    const queued = Promise.all([lookedUp, this.#queued.get(connection)]).then(([request]) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#batch.push({ request, refuse, answered: resolve });
-      if (this.#batch.length === 1) setImmediate(() => this.#decideBatch());
+      if (this.#batch.length === 1) setImmediate(() => void this.#decideBatch());
       return { answered: promise };
     });
-    this.#standing.set(listener, standing);
-    await (await standing).answered;
+    this.#queued.set(connection, queued);
+    await (await queued).answered;
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  async #lookUp(listener: Listener, { params, request_id: requestId, task_type: taskType }: CreateJob): Promise<Request> {
+  async #lookUp(connection: Connection, { params, request_id: requestId, task_type: taskType }: CreateJob): Promise<Request> {
+    const { store, bin, processor } = this.#parts;
     this.#assertOpen();
     const [{ checkpoint, upscaler }, noRoom] = await Promise.all([
       this.#modelsFor(params.model_type),
       this.#reasonForNoRoom(imageBytes(params.width, params.height)),
     ]);
-    const jobId = jobIdOf({ taskType, params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
-    return { listener, requestId, job: { jobId, params, checkpoint, upscaler }, noRoom };
+    processor.noteModels(checkpoint, upscaler);
+    const jobId = jobIdOf({ taskType, params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
+    await bin.settled(jobId);
+    const known = store.jobs.byId(jobId);
+    if (known !== null && known.deletedAtMs !== null && known.state.status === 'completed' && !known.isForeign) await bin.restore(jobId, { asNewest: true });
+    const names = {
+      checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
+      upscaler: { name: upscaler.name, identity: upscaler.fingerprint },
+    };
+    return { connection, requestId, job: { jobId, params, ...names }, noRoom };
   }
 
-  #modelsFor(modelType: ModelType): Promise<{ checkpoint: ModelName; upscaler: ModelName }> {
+  #modelsFor(modelType: ModelType): Promise<Models> {
     const { registry } = this.#parts;
-    const underWay = this.#looks.get(modelType);
-    if (underWay !== undefined) return underWay;
-    const look = Promise.all([registry.checkpointFor(modelType), registry.upscaler()])
-      .then(([checkpoint, upscaler]) => ({ checkpoint: nameOf(checkpoint), upscaler: nameOf(upscaler) }))
-      .finally(() => this.#looks.delete(modelType));
-    this.#looks.set(modelType, look);
-    return look;
+    const running = this.#lookups.get(modelType);
+    if (running !== undefined) return running;
+    const lookup = Promise.all([registry.checkpointFor(modelType), registry.upscaler()])
+      .then(([checkpoint, upscaler]) => ({ checkpoint, upscaler }))
+      .finally(() => this.#lookups.delete(modelType));
+    this.#lookups.set(modelType, lookup);
+    return lookup;
   }
 
-  #decideBatch(): void {
+  /** Never rejects. */
+  async #decideBatch(): Promise<void> {
     const batch = this.#batch;
     this.#batch = [];
     const { unitOfWork, processor } = this.#parts;
     try {
-      this.#assertOpen();
-      unitOfWork.commit((afterCommit) => {
-        const accepted: StoredJob[] = [];
-        // all of them stand in the queue before the first one is told its place
-        afterCommit(() => {
-          for (const job of accepted) processor.enqueue(job);
-        });
+      await unitOfWork.commitSoon((events) => {
+        this.#assertOpen();
+        let accepted = 0;
         for (const { request, refuse } of batch) {
-          const decision = 'reason' in request ? request : this.#decide(request, accepted, afterCommit);
-          if ('reason' in decision) afterCommit(() => refuse(decision.reason));
+          const reason = 'reason' in request ? request.reason : this.#decide(request, accepted, events);
+          if (reason === 'accepted') accepted++;
+          else if (reason !== null) events.push({ type: 'refused', refuse, reason });
         }
       });
     } catch (thrown) {
@@ -136,73 +145,75 @@ export class Admission {
     processor.startWaiting();
   }
 
-  #decide(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
+  /** Why the request is refused, `accepted` for a new run, or null where the answer needs none. */
+  #decide(request: Request, accepted: number, events: DomainEvent[]): AppError | 'accepted' | null {
     const { store, folders } = this.#parts;
-    const known = store.job(request.job.jobId);
-    if (known === null) return this.#refusal(request, accepted) ?? this.#accept(request, accepted, afterCommit);
-    if (!isEnd(known.state)) return this.#join(request, known, afterCommit);
-    if (known.deletedAtMs !== null) folders.moveFromBin(known.filename);
-    if (known.state.status === 'completed' && folders.hasBoth(known.filename)) return this.#answerFromCache(request, known, afterCommit);
+    const { connection, requestId, job } = request;
+    const { jobId } = job;
+    const known = store.jobs.byId(jobId);
+    if (known?.isForeign === true) return appError('job_of_other_version', {});
+    if (known !== null && !isEnd(known.state)) {
+      events.push({ type: 'subscription_changed', connection, jobId, requestId, standing: 'live' });
+      events.push({ type: 'answered', connection, requestId, job: known, cached: false });
+      return null;
+    }
+    if (known !== null && known.state.status === 'completed' && folders.hasBoth(known.filename)) {
+      store.jobs.keepLonger(jobId);
+      events.push({ type: 'subscription_changed', connection, jobId, requestId, standing: 'over' });
+      events.push({ type: 'answered', connection, requestId, job: known, cached: true });
+      return null;
+    }
     const refusal = this.#refusal(request, accepted);
-    if (refusal === null) return this.#startAnew(request, known, accepted, afterCommit);
-    if (known.deletedAtMs !== null) folders.moveToBin(known.filename);
-    return refusal;
+    if (refusal !== null) return refusal;
+    const pending = known === null ? this.#insert(request) : this.#runAgain(known, request, events);
+    events.push({ type: 'subscription_changed', connection, jobId, requestId, standing: 'live' });
+    events.push({ type: 'job_changed', job: pending });
+    return 'accepted';
   }
 
-  #accept(request: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
+  #insert({ connection, job }: Request): StoredJob {
+    const createdAtMs = this.#parts.clock.now();
+    const filename = this.#newFilename(createdAtMs, job);
+    return this.#parts.store.jobs.insert({
+      ...job,
+      filename,
+      state: { status: 'pending' },
+      requester: connection.requester,
+      arrival: ++this.#arrivals,
+      createdAtMs,
+    });
+  }
+
+  #runAgain(known: StoredJob, { connection, job }: Request, events: DomainEvent[]): StoredJob {
     const { store, folders, clock } = this.#parts;
-    const createdAtMs = clock.now();
-    const { jobId, params } = request.job;
-    const filename = imageFileName(createdAtMs, params.prompt, jobId, (name) => store.hasFilename(name) || folders.has(name));
-    const job: NewJob = { ...request.job, filename, state: { status: 'pending' }, owner: request.listener.owner, arrival: ++this.#arrivals, createdAtMs };
-    store.insertJob(job);
-    return this.#enqueue(request, accepted, afterCommit);
-  }
-
-  #startAnew(request: Request, known: StoredJob, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
-    const { store, clock } = this.#parts;
     const state = transition(known.state, { type: 'requested_again' });
     if (state === null) throw new Error(`A job in ${known.state.status} cannot be requested again`);
-    store.requestAgain(known.jobId, state, request.listener.owner, ++this.#arrivals, clock.now());
-    return this.#enqueue(request, accepted, afterCommit);
+    const createdAtMs = clock.now();
+    // a file that is there already is written again under its name
+    const isThere = folders.has(known.filename) || folders.has(upscaledFileName(known.filename));
+    const filename = isThere ? known.filename : this.#newFilename(createdAtMs, job, known.filename);
+    const pending = store.jobs.requestAgain(known.jobId, state, { requester: connection.requester, arrival: ++this.#arrivals, filename, createdAtMs });
+    if (known.deletedAtMs !== null) events.push({ type: 'bin_changed', job: { ...known, deletedAtMs: null } });
+    return pending;
   }
 
-  #enqueue({ listener, requestId, job: { jobId } }: Request, accepted: StoredJob[], afterCommit: AfterCommit): Decision {
-    const { store, subscriptions, processor } = this.#parts;
-    const job = store.job(jobId);
-    if (job === null) throw new Error(`Job ${jobId} is not in the store that it was just written to`);
-    afterCommit(subscriptions.setInterest(listener, jobId, requestId, 'live'));
-    accepted.push(job);
-    afterCommit(subscriptions.addressStatus(statusDraft(job), 'interested', () => processor.times(jobId)));
-    return TAKEN;
+  /** `own` is a name that the job may keep. */
+  #newFilename(createdAtMs: number, { jobId, params }: Request['job'], own?: string): string {
+    const { store, folders } = this.#parts;
+    return imageFileName(createdAtMs, params.prompt, jobId, (name) => name !== own && (store.jobs.hasFilename(name) || folders.has(name)));
   }
 
-  #join({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
-    const { subscriptions, processor } = this.#parts;
-    afterCommit(subscriptions.setInterest(listener, known.jobId, requestId, 'live'));
-    afterCommit(subscriptions.addressAnswer(listener, () => ({ ...statusDraft(known), ...processor.times(known.jobId) }), requestId));
-    return TAKEN;
-  }
-
-  #answerFromCache({ listener, requestId }: Request, known: StoredJob, afterCommit: AfterCommit): Decision {
-    const { subscriptions, store } = this.#parts;
-    if (known.deletedAtMs !== null) store.setDeleted(known.jobId, null);
-    afterCommit(subscriptions.setInterest(listener, known.jobId, requestId, 'over'));
-    afterCommit(subscriptions.addressAnswer(listener, () => ({ ...statusDraft(known), cached: true }), requestId));
-    return TAKEN;
-  }
-
-  #refusal({ noRoom }: Request, accepted: readonly StoredJob[]): { reason: AppError } | null {
+  #refusal({ noRoom }: Request, accepted: number): AppError | null {
     const { limits, processor } = this.#parts;
-    if (noRoom !== null) return { reason: noRoom };
-    const waiting = processor.waitingCount + accepted.length;
+    if (noRoom !== null) return noRoom;
+    const waiting = processor.waitingCount + accepted;
     if (waiting < limits.waiting) return null;
     const retryAfterMs = Math.ceil(processor.msUntilNextStart() ?? RETRY_AFTER_MS);
-    const message = `${waiting} jobs are waiting, and no more than ${limits.waiting} may. Send the job again in ${Math.ceil(retryAfterMs / 1000)} s.`;
-    return { reason: new AppError('queue_full', message, { limit: limits.waiting, retryAfterMs }) };
+    const message = `${waiting} jobs are waiting, and the limit is ${limits.waiting}. Send the job again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+    return new AppError('queue_full', message, { limit: limits.waiting, retryAfterMs });
   }
 
-  async #reasonForNoRoom(pictureBytesAtMost: number): Promise<AppError | null> {
+  async #reasonForNoRoom(imageBytesAtMost: number): Promise<AppError | null> {
     const { folders, retention, clock, limits } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (this.#freeSpace?.dir !== folders.dir || nowMs - this.#freeSpace.atMs >= FREE_SPACE_MS) {
@@ -210,8 +221,8 @@ export class Admission {
     }
     try {
       const freeBytes = await this.#freeSpace.bytes;
-      const neededBytes = pictureBytesAtMost + limits.reserveBytes;
-      if (freeBytes >= neededBytes) return retention.reasonForNoRoom(pictureBytesAtMost);
+      const neededBytes = imageBytesAtMost + limits.reserveBytes;
+      if (freeBytes >= neededBytes) return retention.reasonForNoRoom(imageBytesAtMost);
       const message =
         `The disk that holds ${folders.dir} has ${megabytes(freeBytes)} MB free; ${megabytes(neededBytes)} MB are needed for this job and a reserve. ` +
         'Free some space or empty the bin, then send the job again.';
@@ -225,10 +236,6 @@ export class Admission {
   #assertOpen(): void {
     if (this.#closed) throw appError('shutting_down', {});
   }
-}
-
-function nameOf({ name, fingerprint }: Pick<Checkpoint, 'name' | 'fingerprint'>): ModelName {
-  return { name, identity: fingerprint };
 }
 
 function megabytes(bytes: number): number {

@@ -1,20 +1,20 @@
-import type { StoredJob } from '../store/store.ts';
+import type { StoredJob } from '../store/stored-job.ts';
 import { startOrder, type WaitingJob } from './start-order.ts';
 
-const OWNERS_REMEMBERED = 10_000;
+const REQUESTERS_REMEMBERED = 10_000;
 
-/** Jobs in `pending` and the order in which they will start, which is worked out anew only after something has changed. */
+/** Pending jobs in the order in which they will start; the order is computed again only after a change. */
 export class JobQueue {
   readonly #waiting = new Map<string, StoredJob>();
-  /** When each owner was last served, in the order in which they were. */
+  /** When each requester was last served, oldest first. */
   readonly #lastServed = new Map<string, number>();
-  readonly #isOwnWindow: (owner: string) => boolean;
+  readonly #isOwnWindow: (requester: string) => boolean;
   readonly #windowsFirst: () => boolean;
   #served = 0;
   #order: { jobs: readonly StoredJob[]; places: ReadonlyMap<string, number>; windowsFirst: boolean } | null = null;
 
-  /** `windowsFirst` may change its answer at any time. */
-  constructor(isOwnWindow: (owner: string) => boolean, windowsFirst: () => boolean) {
+  /** `windowsFirst` may answer differently at any time. */
+  constructor(isOwnWindow: (requester: string) => boolean, windowsFirst: () => boolean) {
     this.#isOwnWindow = isOwnWindow;
     this.#windowsFirst = windowsFirst;
   }
@@ -23,7 +23,7 @@ export class JobQueue {
     return this.#waiting.size;
   }
 
-  /** The first one is next. The same array until something changes. */
+  /** The first one is next. The array stays the same until something changes. */
   get jobs(): readonly StoredJob[] {
     return this.#current().jobs;
   }
@@ -37,7 +37,7 @@ export class JobQueue {
     return this.#waiting.has(jobId);
   }
 
-  /** Also replaces what is known of a job that waits already. */
+  /** Adds a job, or replaces it. */
   set(job: StoredJob): void {
     this.#waiting.set(job.jobId, job);
     this.#order = null;
@@ -47,12 +47,12 @@ export class JobQueue {
     if (this.#waiting.delete(jobId)) this.#order = null;
   }
 
-  /** The longest unserved owner is forgotten first: it only counts as never served. */
-  noteServed(owner: string): void {
-    this.#lastServed.delete(owner);
-    this.#lastServed.set(owner, ++this.#served);
+  /** Of many requesters the one served longest ago is forgotten: it counts as never served. */
+  noteServed(requester: string): void {
+    this.#lastServed.delete(requester);
+    this.#lastServed.set(requester, ++this.#served);
     this.#order = null;
-    if (this.#lastServed.size <= OWNERS_REMEMBERED) return;
+    if (this.#lastServed.size <= REQUESTERS_REMEMBERED) return;
     for (const longest of this.#lastServed.keys()) {
       this.#lastServed.delete(longest);
       return;
@@ -63,8 +63,8 @@ export class JobQueue {
     const windowsFirst = this.#windowsFirst();
     if (this.#order === null || this.#order.windowsFirst !== windowsFirst) {
       const waiting = [...this.#waiting.values()].map((job): WaitingJob & { job: StoredJob } => {
-        const { jobId, owner, arrival, place } = job;
-        return { jobId, owner, arrival, place, ownWindow: this.#isOwnWindow(owner), job };
+        const { jobId, requester, arrival, place } = job;
+        return { jobId, requester, arrival, place, ownWindow: this.#isOwnWindow(requester), job };
       });
       const jobs = startOrder(waiting, this.#lastServed, windowsFirst).map(({ job }) => job);
       this.#order = { jobs, places: new Map(jobs.map(({ jobId }, at) => [jobId, at])), windowsFirst };

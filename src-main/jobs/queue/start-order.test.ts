@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { startOrder, type WaitingJob } from './start-order.ts';
 
 function waiting(spec: string, more: Partial<WaitingJob> = {}): WaitingJob[] {
-  return spec.split(' ').map((jobId, arrival) => ({ jobId, owner: jobId.slice(0, 1), arrival, place: null, ownWindow: false, ...more }));
+  return spec.split(' ').map((jobId, arrival) => ({ jobId, requester: jobId.slice(0, 1), arrival, place: null, ownWindow: false, ...more }));
 }
 const ids = (jobs: WaitingJob[]) => jobs.map(({ jobId }) => jobId).join(' ');
 
@@ -34,17 +34,17 @@ test("the window's jobs come before others, those placed by hand before all", ()
 test('however many one client sends, another waits for at most one job of each client before each of its own', () => {
   const clients = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 60 });
   fc.assert(
-    fc.property(clients, fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(9)), (owners, served) => {
-      const jobs = owners.map((owner, arrival) => ({ jobId: `${owner}${arrival}`, owner, arrival, place: null, ownWindow: false }));
+    fc.property(clients, fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(9)), (requesters, served) => {
+      const jobs = requesters.map((requester, arrival) => ({ jobId: `${requester}${arrival}`, requester, arrival, place: null, ownWindow: false }));
       const order = startOrder(jobs, new Map(Object.entries(served)));
       expect(order.map(({ jobId }) => jobId).sort()).toEqual(jobs.map(({ jobId }) => jobId).sort());
-      for (const owner of new Set(owners)) {
-        const places = order.flatMap((job, place) => (job.owner === owner ? [place] : []));
-        const arrivals = order.filter((job) => job.owner === owner).map(({ arrival }) => arrival);
+      for (const requester of new Set(requesters)) {
+        const places = order.flatMap((job, place) => (job.requester === requester ? [place] : []));
+        const arrivals = order.filter((job) => job.requester === requester).map(({ arrival }) => arrival);
         expect(arrivals).toEqual([...arrivals].sort((x, y) => x - y));
         for (const [nth, place] of places.entries()) {
-          const jobsOfOthersAhead = (other: string) => order.slice(0, place).filter((job) => job.owner === other).length;
-          for (const other of new Set(owners)) if (other !== owner) expect(jobsOfOthersAhead(other)).toBeLessThanOrEqual(nth + 1);
+          const jobsOfOthersAhead = (other: string) => order.slice(0, place).filter((job) => job.requester === other).length;
+          for (const other of new Set(requesters)) if (other !== requester) expect(jobsOfOthersAhead(other)).toBeLessThanOrEqual(nth + 1);
         }
       }
     }),

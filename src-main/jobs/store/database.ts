@@ -1,10 +1,10 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { AppError } from '#shared/protocol/errors.ts';
 import { closeFile, makePrivateFile } from './private-folder.ts';
-import { openSqlite, type SqliteBinding, type SqliteDatabase, sqliteErrorCode, sqliteResult } from './sqlite.ts';
+import { openSqlite, type SqliteBinding, type SqliteDatabase, sqliteErrorCode, sqliteResult, withPatience } from './sqlite.ts';
 
-/** Each entry takes the schema one version further; entries are only ever added. `PRAGMA user_version` holds how many have run. */
+/** Each entry raises the schema by one version; entries are only ever added. `PRAGMA user_version` holds how many have run. */
 export const migrations: readonly string[] = [
   `
   CREATE TABLE jobs (
@@ -81,18 +81,35 @@ export const migrations: readonly string[] = [
   ALTER TABLE clients ADD COLUMN last_seen_ms REAL;
   ALTER TABLE clients ADD COLUMN seen_from TEXT;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN kept_order INTEGER;
+  ALTER TABLE jobs ADD COLUMN binned_age_ms REAL;
+  UPDATE jobs SET kept_order = number WHERE finished_at_ms IS NOT NULL;
+  UPDATE jobs SET binned_age_ms = 0 WHERE deleted_at_ms IS NOT NULL;
+  CREATE INDEX jobs_kept_order ON jobs (kept_order);
+  DROP INDEX jobs_kept;
+  CREATE INDEX jobs_kept ON jobs (starred, kept_order, size_bytes) WHERE deleted_at_ms IS NULL;
+  DROP INDEX jobs_binned;
+  CREATE INDEX jobs_binned ON jobs (binned_age_ms) WHERE deleted_at_ms IS NOT NULL;
+
+  ALTER TABLE events ADD COLUMN job_id TEXT;
+  UPDATE events SET job_id = message ->> 'job_id' WHERE json_valid(message);
+  CREATE INDEX events_of_job ON events (job_id);
+
+  INSERT OR IGNORE INTO settings (name, value) SELECT 'indexed', 'true' WHERE EXISTS (SELECT 1 FROM jobs);
+  `,
 ];
 
 export interface OpenedDatabase {
   database: SqliteDatabase;
-  /** Where a damaged one was moved to; the new one is empty then. */
+  /** Where a damaged one was moved to; the database is empty then. */
   movedAside: string | null;
 }
 
 /**
- * Opens `path` (created where absent) with WAL and synchronous FULL, so that a commit has reached the disk when it returns, and brings the schema up to
- * date; before each step of that the database is copied to `<path>.before-<version>`. Its owner alone can read the files. A damaged one is moved to `<path>.damaged-<time>`, never deleted.
- * Throws `database_newer` for a schema from a later version of the program.
+ * Opens or creates `path`, private to its owner, and brings the schema up to date; before each step it is copied to `<path>.before-<version>`.
+ * A commit is on the disk when it returns (WAL, synchronous FULL), and deleted rows are overwritten. A damaged database is moved to `<path>.damaged-<time>`.
+ * Throws `database_newer` for a schema of a later version of the program, `database_busy` when another program keeps it locked.
  */
 export async function openDatabase(path: string, nowMs: number, options: { binding?: SqliteBinding; steps?: readonly string[] } = {}): Promise<OpenedDatabase> {
   const open = () => prepare(path, options.steps ?? migrations, options.binding);
@@ -107,13 +124,17 @@ export async function openDatabase(path: string, nowMs: number, options: { bindi
 }
 
 async function prepare(path: string, steps: readonly string[], binding?: SqliteBinding): Promise<SqliteDatabase> {
-  // what SQLite puts beside the database gets its rights
+  // the files that SQLite creates beside it get the same rights
   makePrivateFile(path);
   const database = await openSqlite(path, binding);
   try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
-    assertSound(database);
-    migrate(database, path, steps);
+    withPatience(database, () => {
+      // a new database takes this only before anything else is written, and an old one would write its header for it
+      if (statSync(path).size === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL');
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON');
+      assertSound(database);
+      migrate(database, path, steps);
+    });
     return database;
   } catch (thrown) {
     database.close();
@@ -121,7 +142,7 @@ async function prepare(path: string, steps: readonly string[], binding?: SqliteB
   }
 }
 
-/** SQLite reports some damage as an error and some as rows; both leave here as the error. */
+/** SQLite reports some damage as an error and some as rows; both are thrown. */
 function assertSound(database: SqliteDatabase): void {
   const { quick_check: verdict } = z.object({ quick_check: z.string() }).parse(database.prepare('PRAGMA quick_check(1)').get());
   if (verdict !== 'ok') throw Object.assign(new Error(`The database is damaged: ${verdict}`), { errcode: sqliteResult.corrupt });
@@ -135,7 +156,8 @@ function migrate(database: SqliteDatabase, path: string, steps: readonly string[
       'Start the newer version of the program, or give another --data-dir.';
     throw new AppError('database_newer', message, { found, supported: steps.length });
   }
-  for (const [version, step] of [...steps.entries()].slice(found)) {
+  const pending = [...steps.entries()].slice(found);
+  for (const [version, step] of pending) {
     if (found > 0) backUp(database, `${path}.before-${version + 1}`);
     database.exec('BEGIN IMMEDIATE');
     try {
@@ -147,9 +169,11 @@ function migrate(database: SqliteDatabase, path: string, steps: readonly string[
       throw thrown;
     }
   }
+  // an older file gets auto_vacuum this way, and loses what was deleted in it before
+  if (found > 0 && pending.length > 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM');
 }
 
-/** A copy left by an earlier attempt at the same step is replaced: that step did not happen, so nothing was written in between. */
+/** Replaces the copy of an earlier attempt at the same step: that step did not happen, so nothing was written in between. */
 function backUp(database: SqliteDatabase, path: string): void {
   rmSync(path, { force: true });
   database.prepare('VACUUM INTO ?').run(path);

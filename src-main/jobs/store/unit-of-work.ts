@@ -1,57 +1,96 @@
-import { isEnd, type JobEvent, transition } from '#shared/domain/job.ts';
-import { statusDraft } from '../events/status-message.ts';
+import { type JobEvent, transition } from '#shared/domain/job.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+import type { DomainEvent } from '../events/domain-event.ts';
 import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
-import type { JobsLog } from '../jobs.ts';
-import type { Store, StoredJob } from './store.ts';
+import type { Clock, JobsLog } from '../jobs.ts';
+import type { Store } from './store.ts';
+import type { StoredJob } from './stored-job.ts';
 
-/** Called with something to be done once the commit has reached the disk: sending, or changing memory. In order. */
-export type AfterCommit = (effect: () => void) => void;
+const RETRY_MS = 250;
+/** With the wait of each attempt in SQLite this is about seven seconds. */
+const ATTEMPTS = 20;
+
+export interface CommitListener {
+  /** Called once after each commit, before the messages about it are sent. */
+  onCommitted(events: readonly DomainEvent[]): void;
+  /** Place and times of an unfinished job, for those messages. */
+  times(jobId: string): StatusTimes;
+}
 
 /** Changes to jobs: first the disk, then memory and the clients, or nothing at all. */
 export class UnitOfWork {
   readonly #store: Store;
   readonly #subscriptions: Subscriptions;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #log: JobsLog;
+  #listener: CommitListener | null = null;
 
-  constructor(store: Store, subscriptions: Subscriptions, now: () => number, log: JobsLog) {
+  constructor(store: Store, subscriptions: Subscriptions, clock: Clock, log: JobsLog) {
     this.#store = store;
     this.#subscriptions = subscriptions;
-    this.#now = now;
+    this.#clock = clock;
     this.#log = log;
   }
 
+  notify(listener: CommitListener): void {
+    this.#listener = listener;
+  }
+
   /**
-   * Runs `work` in one transaction and then its effects. Throws what `work` or the store throws, with nothing changed or sent.
-   * An effect that throws is logged: what it belongs to has been committed, so that the others happen and the caller goes on.
+   * Runs `work` in one transaction; the events that it adds are handed out after the commit. Throws what `work` or the store throws, with nothing changed or sent.
+   * A listener that throws is logged: the change has been committed, so the others hear of it and the caller goes on.
    */
-  commit<T>(work: (afterCommit: AfterCommit) => T): T {
-    const effects: (() => void)[] = [];
-    let value: T;
+  commit<T>(work: (events: DomainEvent[]) => T): T {
+    const events: DomainEvent[] = [];
+    const { value, numbered } = this.#inTransaction(() => {
+      const value = work(events);
+      return { value, numbered: events.map((event) => this.#subscriptions.record(event)) };
+    });
+    this.#guard(() => this.#listener?.onCommitted(events));
+    const times = (jobId: string) => this.#listener?.times(jobId) ?? {};
+    for (const each of numbered) this.#guard(() => this.#subscriptions.deliver(each, times));
+    return value;
+  }
+
+  /** As `commit`, but while another program keeps the database locked it tries again for some seconds. `work` may run several times. The first attempt is made before this returns. */
+  async commitSoon<T>(work: (events: DomainEvent[]) => T): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.commit(work);
+      } catch (thrown) {
+        if (!isDatabaseBusy(thrown) || attempt === ATTEMPTS) throw thrown;
+        await new Promise<void>((resolve) => this.#clock.schedule(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Inside `commit`: takes the job one step on. Null, and nothing changes, where the contract does not allow that step. */
+  apply(job: StoredJob, event: JobEvent, events: DomainEvent[]): StoredJob | null {
+    const state = job.isForeign ? null : transition(job.state, event);
+    if (state === null) return null;
+    const changed = this.#store.jobs.setState(job.jobId, state, this.#clock.now());
+    events.push({ type: 'job_changed', job: changed });
+    return changed;
+  }
+
+  #inTransaction<T>(work: () => T): T {
     try {
-      value = this.#store.transaction(() => work((effect) => effects.push(effect)));
+      return this.#store.transaction(work);
     } catch (thrown) {
       this.#subscriptions.forgetUncommitted();
       throw thrown;
     }
-    for (const effect of effects) {
-      try {
-        effect();
-      } catch (thrown) {
-        this.#log.error({ err: thrown }, 'a change was committed, but not everybody could be told');
-      }
-    }
-    return value;
   }
 
-  /** Inside `commit`: takes the job one step on and tells its subscribers. Null, and nothing changes, where the contract does not allow that step. */
-  apply(job: StoredJob, event: JobEvent, afterCommit: AfterCommit, times?: () => StatusTimes): StoredJob | null {
-    const state = transition(job.state, event);
-    if (state === null) return null;
-    this.#store.setState(job.jobId, state, this.#now());
-    const changed: StoredJob = { ...job, state };
-    afterCommit(this.#subscriptions.addressStatus(statusDraft(changed), 'interested', times));
-    if (isEnd(state)) afterCommit(this.#subscriptions.endInterests(job.jobId));
-    return changed;
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      this.#log.error({ err: thrown }, 'a change was committed, but not everybody could be told');
+    }
   }
+}
+
+export function isDatabaseBusy(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.code === 'database_busy';
 }

@@ -14,7 +14,7 @@ const handlers: { [T in ClientMessage['type']]: (connection: Connection, message
   create_job: ({ jobs }, message, refuse) => jobs.create(message, refuse),
   get_status: ({ jobs }, { job_id, request_id }) => jobs.getStatus(job_id, request_id),
   cancel_job: ({ jobs }, { job_id, request_id }) => jobs.cancel(job_id, request_id),
-  get_client_jobs: ({ jobs }, { request_id }) => jobs.clientJobs(request_id),
+  get_client_jobs: ({ jobs }, { limit, before, request_id }) => jobs.clientJobs({ limit, before, requestId: request_id }),
   watch: ({ jobs, watchModels }, { since, all, previews, models, request_id }) => {
     if (models !== undefined) watchModels(models);
     jobs.watch({ since, all, previews, requestId: request_id });

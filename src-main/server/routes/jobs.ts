@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { jobPageSchema, jobQuerySchema, jobRecordSchema } from '#shared/domain/job-record.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import { binSchema, jobPatchSchema, sizesSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 
@@ -44,8 +44,8 @@ export function registerJobs(app: App, jobs: Jobs): void {
   app.delete(
     '/api/bin/:id',
     { config: { insistsOnKey: true }, schema: { tags, summary: 'Permanently delete one job in the bin', params, response: removed } },
-    (request) => {
-      jobs.removePermanently(request.params.id);
+    async (request) => {
+      await jobs.removePermanently(request.params.id);
       return { removed: 1 };
     },
   );
@@ -53,6 +53,15 @@ export function registerJobs(app: App, jobs: Jobs): void {
   app.delete(
     '/api/bin',
     { config: { insistsOnKey: true }, schema: { tags, summary: 'Delete what lies in the bin for good', response: { 200: binSchema, ...errorAnswers } } },
-    () => ({ removed: jobs.emptyBin() }),
+    async () => {
+      const { removed, failed } = await jobs.emptyBin();
+      if (failed.length === 0) return { removed };
+      return { removed, failed: failed.map(({ jobId, reason }) => ({ job_id: jobId, ...errorOf(reason) })) };
+    },
   );
+}
+
+function errorOf(reason: unknown): { code: string; message: string } {
+  const { code, message } = toWireError(reason);
+  return { code, message };
 }
