@@ -24,6 +24,11 @@ export const benches: Readonly<Record<string, Bench>> = {
   growth: { what: 'growth with the image size and the number of jobs', minutes: 6, run: async () => (await import('./growth.ts')).measureGrowth() },
   fullsize: { what: 'a random checkpoint of the true sizes (uint4 or int8)', minutes: 12, run: async () => (await import('./fullsize.ts')).measureFullSize() },
   window: { what: 'the page in Chromium while all cores are busy', minutes: 6, run: async () => (await import('./window.ts')).measureWindow() },
+  'main-thread': {
+    what: "event-loop delay of the desktop app's main process",
+    minutes: 3,
+    run: async () => (await import('./main-thread.ts')).measureMainThread(),
+  },
   downloads: { what: 'downloads that are killed or get bad answers', minutes: 5, run: async () => (await import('./downloads.ts')).measureDownloads() },
 };
 
