@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { sourceOf } from './json-source.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -25,7 +26,12 @@ export function paramError(schema: z.ZodType, input: unknown, error: z.ZodError)
   if (issue !== undefined && isMissing(issue)) return new AppError('missing_param', `${field} is missing; it must be ${allowed}.`, { field }, { cause: error });
   // a rule of our own says what the JSON schema cannot
   const rule = issue?.code === 'custom' ? `; it ${issue.message}` : '';
-  return new AppError('bad_param', `${field} is ${quoteInput(valueAt(input, path))}; it must be ${allowed}${rule}.`, { field }, { cause: error });
+  return new AppError(
+    'bad_param',
+    `${field} is ${quoteInput(valueAt(input, path), sourceOf(input)(path))}; it must be ${allowed}${rule}.`,
+    { field },
+    { cause: error },
+  );
 }
 
 function unknownParam(root: JsonSchema, input: unknown, issue: z.core.$ZodIssueUnrecognizedKeys): AppError {
@@ -86,8 +92,9 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** JSON has no infinity: it is what a number beyond 1.8e308 becomes. */
-function quoteInput(value: unknown): string {
+/** A number in the digits that were sent. JSON has no infinity: that is what a number beyond 1.8e308 becomes. */
+function quoteInput(value: unknown, source?: string): string {
+  if (typeof value === 'number' && source !== undefined && source.length <= 100) return source;
   if (typeof value === 'number' && !Number.isFinite(value)) return 'a number too large for JSON programs';
   return quoteValue(value);
 }

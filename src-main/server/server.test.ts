@@ -1,6 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePng } from '#main/lib/png.ts';
@@ -40,6 +42,8 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const get = (path: string, headers: Record<string, string> = {}): Promise<Answer> => ask(server.port, path, { headers });
+const sendRaw = (method: string, path: string, body: string): Promise<Answer> =>
+  ask(server.port, path, { method, headers: { 'content-type': 'application/json' }, body });
 const sendJson = (method: string, path: string, body: unknown): Promise<Answer> =>
   ask(server.port, path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
@@ -368,6 +372,39 @@ test.for(['//evil.example/', '/api/nothing/', '//api/health/', '/%2Fevil.example
 test.for(['?t=123', '?rand=0.7', '?v=2', '?_=1', '?w=64&t=1', '?W=1'])('an image with %s, as pages add against caches, is sent', async (query) => {
   expect((await get(`/api/image/${NAME}${query}`)).status).toBe(200);
 });
+
+test('a call without a body is taken with a content type of JSON, as many clients send it', async () => {
+  for (const [method, path] of [
+    ['DELETE', '/api/bin'],
+    ['POST', '/api/devices/probe'],
+  ] as const) {
+    expect((await ask(server.port, path, { method, headers: { 'content-type': 'application/json', 'content-length': '0' } })).status).toBe(200);
+  }
+});
+
+test('a compressed body is refused by its encoding', async () => {
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const answer = await ask(server.port, '/api/queue', { method: 'POST', headers, body: gzipSync('{"action":"resume"}') });
+  expect([answer.status, answer.json()['code'], answer.headers['accept-encoding']]).toEqual([415, 'unsupported_media_type', 'identity']);
+  const plain = await ask(server.port, '/api/queue', { method: 'POST', headers: { ...headers, 'content-encoding': 'identity' }, body: '{"action":"resume"}' });
+  expect(plain.status).toBe(200);
+});
+
+test('numbers in a refused body are quoted in their digits', async () => {
+  const answer = await sendRaw('PUT', '/api/settings', '{"empty_bin_after_days":9007199254740993}');
+  expect(answer.json()['message']).toContain('is 9007199254740993;');
+});
+
+test.for(['/api/health', '/api/jobs', '/api/info', '/docs', '/', `/api/image/${NAME}`, `/api/image/${NAME}?w=64`])(
+  'a client that closes its sending side after GET %s gets the answer',
+  async (path) => {
+    const socket = connectTcp({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: localhost:${server.port}\r\n\r\n`);
+    let text = '';
+    for await (const part of socket) text += part;
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  },
+);
 
 test('an <img> on a page of a listed origin is shown, on other pages not', async () => {
   const listed = 'https://app.example';

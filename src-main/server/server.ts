@@ -17,6 +17,7 @@ import { replyWithError } from './error-reply.ts';
 import type { App } from './fastify-app.ts';
 import { registerJsonBody } from './json-body.ts';
 import { hideKeys, type Log } from './log.ts';
+import { maxOpenFiles, RESERVED_FILES } from './max-open-files.ts';
 import { registerRouteTable } from './route-table.ts';
 import { registerClients } from './routes/clients.ts';
 import { registerCudaPack } from './routes/cuda-pack.ts';
@@ -92,7 +93,10 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     frameworkErrors: replyWithError,
   }).withTypeProvider<ZodTypeProvider>();
   brokenRequests.watch(app.server);
-  app.server.maxConnections = MAX_CONNECTIONS;
+  // a few more than sockets, so that most refusals are answered; what is beyond is dropped
+  app.server.maxConnections = Math.min(MAX_CONNECTIONS, maxOpenFiles() - RESERVED_FILES / 2);
+  // a client that closes its sending side after the request still waits for the answer
+  Object.assign(app.server, { httpAllowHalfOpen: true });
   // their size has a limit; one that was dropped could be the one that says that the request was forwarded
   app.server.maxHeadersCount = 0;
   app.setValidatorCompiler(validatorCompiler);

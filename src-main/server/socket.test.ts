@@ -105,6 +105,45 @@ describe('the four messages and watch', () => {
     socket.close();
   });
 
+  test.for([
+    '1764512345678901234',
+    '9007199254740993',
+    '12345678901234567890',
+    '-9007199254740993',
+    '1.0',
+    '1e3',
+    '-0',
+    '0.1',
+    '7',
+    '"7"',
+    '"\\u0000"',
+    '"猫"',
+  ])('a request_id of %s comes back to the digit, in answers and in errors', async (id) => {
+    const { socket } = await connect(`?client_id=ids`);
+    const frames: string[] = [];
+    socket.on('message', (data) => frames.push(data.toString()));
+    socket.send(`{"type":"get_client_jobs","request_id":${id}}`);
+    socket.send(`{"type":"create_job","task_type":"text_to_image","request_id":${id},"params":{"prompt":"ids ${id.replaceAll(/["\\]/g, '')}"}}`);
+    socket.send(`{"type":"nothing","request_id":${id}}`);
+    await expect.poll(() => frames.length).toBe(3);
+    for (const frame of frames) expect(frame).toContain(`"request_id":${id}`);
+    socket.close();
+  });
+
+  test.for([`0.${'1'.repeat(300)}`, '"\\u0000number:1"', '1e400'])('a request_id of %s, which could not come back, is refused by name', async (id) => {
+    const { socket, send, next } = await connect('?client_id=ids');
+    send(`{"type":"get_client_jobs","request_id":${id}}`);
+    expect(await next()).toMatchObject({ type: 'error', code: 'bad_param', field: 'request_id' });
+    socket.close();
+  });
+
+  test.for(['9007199254740993', '9007199254740992.0', '1e400', '-1.50'])('a seed of %s is refused with the digits that were sent', async (seed) => {
+    const { socket, send, next } = await connect();
+    send(`{"type":"create_job","task_type":"text_to_image","params":{"prompt":"p","seed":${seed}}}`);
+    expect(await next()).toMatchObject({ code: 'bad_param', field: 'seed', message: expect.stringContaining(`seed is ${seed};`) });
+    socket.close();
+  });
+
   test('a null request_id counts as none', async () => {
     const { socket, send, next } = await connect();
     send('{"type":"watch","request_id":null}');
@@ -159,10 +198,20 @@ describe('a bad frame', () => {
     socket.close();
   });
 
-  test('text that is not UTF-8 is told too', async () => {
-    const { socket, next } = await connect();
+  test('text that is not UTF-8 closes with 1007, as RFC 6455 asks', async () => {
+    const { socket } = await connect();
     socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false });
-    expect(await next()).toMatchObject({ type: 'error', code: 'bad_message' });
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1007);
+  });
+
+  test('a ping of up to 125 bytes comes back as a pong with the same bytes', async () => {
+    const { socket } = await connect();
+    for (const payload of ['', 'hello', 'x'.repeat(125)]) {
+      socket.ping(payload);
+      const [data] = await once(socket, 'pong');
+      expect(data.toString()).toBe(payload);
+    }
     socket.close();
   });
 

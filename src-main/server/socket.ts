@@ -11,6 +11,8 @@ import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/me
 import { type Access, accessRequestOf } from './access/access-hook.ts';
 import { addressGroup, isFromThisMachine } from './access/access-rules.ts';
 import { createRateLimit } from './access/rate-limit.ts';
+import { maxOpenFiles, RESERVED_FILES } from './max-open-files.ts';
+import { serialize } from './messages/exact-request-id.ts';
 import { type Connection, handleMessage } from './messages/handlers.ts';
 import { type Frame, parseFrame } from './messages/parse-frame.ts';
 
@@ -34,7 +36,13 @@ export interface SocketLimits {
   closeMs: number;
 }
 
-export const defaultSocketLimits: SocketLimits = { sockets: 12_000, socketsPerAddress: 100, bufferedBytes: 4 * 1024 * 1024, pingMs: 30_000, closeMs: 1_000 };
+export const defaultSocketLimits: SocketLimits = {
+  sockets: Math.min(12_000, maxOpenFiles() - RESERVED_FILES),
+  socketsPerAddress: 100,
+  bufferedBytes: 4 * 1024 * 1024,
+  pingMs: 30_000,
+  closeMs: 1_000,
+};
 
 /** Close codes: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
 const GOING_AWAY = 1001;
@@ -54,7 +62,7 @@ interface Session {
 /** Registers the WebSocket machinery; its routes come by `registerSocketRoute`, after the access hook. */
 export async function registerSocketServer(app: FastifyInstance, limits: SocketLimits): Promise<void> {
   await app.register(fastifyWebsocket, {
-    options: { maxPayload: MAX_FRAME_BYTES, maxFragments: MAX_FRAGMENTS, perMessageDeflate: false, skipUTF8Validation: true },
+    options: { maxPayload: MAX_FRAME_BYTES, maxFragments: MAX_FRAGMENTS, perMessageDeflate: false },
     errorHandler: (error, socket, request) => endFailed(error, socket, request.log),
     preClose: async () => {
       const { clients } = app.websocketServer;
@@ -149,7 +157,7 @@ function serve(
     const isDroppable = ['job_preview', 'model_progress', 'cuda_pack_progress'].includes(message.type);
     if (isDroppable && socket.bufferedAmount > limits.bufferedBytes / 16) return;
     if (socket.bufferedAmount > limits.bufferedBytes) cut(session, limits);
-    else socket.send(JSON.stringify(message));
+    else socket.send(serialize(message));
   };
   const ofJobs = jobs.connect({ clientId, from: address === null ? 'this_machine' : 'network' }, send);
   const connection: Connection = { jobs: ofJobs, watchModels: watchInstallations(library, cudaPack, send) };

@@ -1,33 +1,43 @@
-import { isUtf8 } from 'node:buffer';
 import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type ClientMessage, clientMessageSchema, type RequestId, requestIdSchema } from '#shared/protocol/messages.ts';
+import { rememberSource, sourceOf } from '../json-source.ts';
 import { paramError } from '../param-error.ts';
+import { exactRequestId } from './exact-request-id.ts';
 
-/** A frame as the server takes it: a message, or why it is none. `requestId` is there in both where one can be read. */
+/** A message, or the reason why the frame is not one. `requestId` is in both, if it could be read. */
 export type Frame = { message: ClientMessage; requestId: RequestId } | { error: AppError; requestId: RequestId };
 
-/** Reads one WebSocket frame. Never throws. */
+/** Reads one WebSocket frame, whose UTF-8 the socket has checked. Never throws. */
 export function parseFrame(data: Buffer, isBinary: boolean): Frame {
-  if (isBinary) return refused('bad_message', 'A binary frame came; messages are text frames that hold one JSON object.');
-  // the socket leaves this check to us: it could only answer by closing
-  if (!isUtf8(data)) return refused('bad_message', 'The frame is not UTF-8.');
+  if (isBinary) return refused('bad_message', 'The frame is binary; messages are text frames with one JSON object.');
+  const text = data.toString('utf8');
   let json: unknown;
   try {
-    json = JSON.parse(data.toString('utf8'));
+    json = JSON.parse(text);
   } catch (cause) {
-    return refused('bad_json', `The frame is not JSON: ${quoteValue(data.toString('utf8', 0, 100))}.`, cause);
+    return refused('bad_json', `The frame is not JSON: ${quoteValue(text.slice(0, 100))}.`, cause);
   }
-  if (!isRecord(json)) return refused('bad_message', `The frame holds ${quoteValue(json)}; it must hold one object with "type".`);
-  // absent and null say the same to the clients of the original
+  if (!isRecord(json)) return refused('bad_message', `The frame is ${quoteValue(json)}; it must be one object with "type".`);
+  rememberSource(json, text);
+  // the original's clients send null for no id
   if (json['request_id'] === null) delete json['request_id'];
-  const requestId = requestIdSchema.safeParse(json['request_id']).data;
+  let requestId: RequestId;
+  try {
+    requestId = exactRequestId(
+      requestIdSchema.safeParse(json['request_id']).data,
+      typeof json['request_id'] === 'number' ? sourceOf(json)(['request_id']) : undefined,
+    );
+  } catch (thrown) {
+    if (thrown instanceof AppError) return { error: thrown, requestId: undefined };
+    throw thrown;
+  }
   if (json['type'] === undefined) {
     return { error: new AppError('missing_param', `type is missing; it must be ${TYPES}.`, { field: 'type' }), requestId };
   }
   const parsed = clientMessageSchema.safeParse(json);
-  if (parsed.success) return { message: parsed.data, requestId };
+  if (parsed.success) return { message: { ...parsed.data, request_id: requestId }, requestId };
   const isUnknownType = parsed.error.issues.some((issue) => issue.code === 'invalid_union' && issue.path[0] === 'type');
   if (isUnknownType) return { error: new AppError('unknown_message_type', `type is ${quoteValue(json['type'])}; it must be ${TYPES}.`, {}), requestId };
   return { error: paramError(clientMessageSchema, json, parsed.error), requestId };
@@ -35,6 +45,6 @@ export function parseFrame(data: Buffer, isBinary: boolean): Frame {
 
 const TYPES = clientMessageSchema.options.map((option) => JSON.stringify(option.shape.type.value)).join(', ');
 
-function refused(code: 'bad_message' | 'bad_json', sentence: string, cause?: unknown): Frame {
-  return { error: new AppError(code, sentence, {}, { cause }), requestId: undefined };
+function refused(code: 'bad_message' | 'bad_json', message: string, cause?: unknown): Frame {
+  return { error: new AppError(code, message, {}, { cause }), requestId: undefined };
 }
