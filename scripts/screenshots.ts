@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import type { Locator, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { HeadlessServer } from '../bench/harness/headless-server.ts';
@@ -12,9 +14,8 @@ import { coloursShown } from '../tests/e2e/page-checks.ts';
 import { WindowStudio } from '../tests/e2e/window-studio.ts';
 
 /**
- * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Pictures and progress come from the
- * program with its bundled checkpoint; what it cannot be made to do at will (failing, being away) from one with a fake model. The README's two go into
- * `docs/images`.
+ * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Images and progress come from the
+ * program with its bundled checkpoint; failures and a stopped server come from one with a fake model. The README's images go into `docs/images`.
  */
 
 const languages = { en: { texts: en, locale: 'en-US' }, zh: { texts: zh, locale: 'zh-CN' } } as const;
@@ -46,6 +47,7 @@ try {
       })),
     ),
   );
+  await drawSamples();
   await shootReadme();
   await shootAll();
 } finally {
@@ -231,7 +233,40 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
   }
 }
 
-/** A finished picture and the gallery, as the README shows them; palette PNGs, so that each stays small. */
+/** Six images of the bundled checkpoint side by side, for the README. */
+async function drawSamples(): Promise<void> {
+  const prompts = [
+    'an orange cat in a meadow at noon, digital art',
+    'a red car in a city at sunset, digital art',
+    'a penguin with a red scarf in the snow, digital art',
+    'a sailboat on a beach, watercolor painting',
+    'a yellow flower on a plain background, digital art',
+    'a rocket in space at night, digital art',
+  ];
+  const tiles: Buffer[] = [];
+  for (const [i, prompt] of prompts.entries()) tiles.push(await drawSample(prompt, 20 + i));
+  await sharp({ create: { width: 256 * tiles.length, height: 256, channels: 3, background: 'white' } })
+    .composite(tiles.map((input, i) => ({ input, left: 256 * i, top: 0 })))
+    .png({ palette: true, quality: 95, effort: 10 })
+    .toFile(resolve(import.meta.dirname, '../docs/images/storybook.png'));
+}
+
+async function drawSample(prompt: string, seed: number): Promise<Buffer> {
+  const file = join(dataDir, `sample-${seed}.png`);
+  const size = ['--width', '512', '--height', '512', '--seed', String(seed)];
+  await promisify(execFile)(process.execPath, [
+    resolve(import.meta.dirname, '../src-main/cli/main.ts'),
+    'generate',
+    '--prompt',
+    prompt,
+    ...size,
+    '--out',
+    file,
+  ]);
+  return sharp(file).resize(256).toBuffer();
+}
+
+/** A finished image and the gallery, as the README shows them; palette PNGs, so that each stays small. */
 async function shootReadme(): Promise<void> {
   const folder = resolve(import.meta.dirname, '../docs/images');
   const { page } = await prepareVisit(browser, server.url, { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
