@@ -7,15 +7,16 @@ import { createDesktopSettings, defaultDesktopSettings } from './desktop-setting
 import { autostartEntry } from './login-item.ts';
 import { createSleepBlocker } from './sleep-blocker.ts';
 
+const log = { warn: () => {} };
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'settings-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('a change is told, kept on the disk and found by the next start', async () => {
+test('a change reaches the listeners, the disk and the next start', async () => {
   const file = join(folder, 'desktop.json');
-  const store = createDesktopSettings(file);
+  const store = createDesktopSettings(file, log);
   const heard: boolean[] = [];
   store.onChange(async ({ closeToTray, startAtLogin }) => {
     heard.push(closeToTray);
@@ -24,7 +25,7 @@ test('a change is told, kept on the disk and found by the next start', async () 
   expect(await store.change({ closeToTray: true })).toEqual({ ...defaultDesktopSettings, closeToTray: true });
   expect(heard).toEqual([true]);
   await expect(store.change({ startAtLogin: true })).rejects.toThrow('read-only');
-  expect(createDesktopSettings(file).get().closeToTray).toBe(true);
+  expect(createDesktopSettings(file, log).get().closeToTray).toBe(true);
 });
 
 test.each([
@@ -33,14 +34,23 @@ test.each([
   ['half a fi', false],
 ])('a file with %s gives closeToTray %j', (text, closeToTray) => {
   writeFileSync(join(folder, 'desktop.json'), text);
-  expect(createDesktopSettings(join(folder, 'desktop.json')).get()).toEqual({ ...defaultDesktopSettings, closeToTray });
+  expect(createDesktopSettings(join(folder, 'desktop.json'), log).get()).toEqual({ ...defaultDesktopSettings, closeToTray });
 });
 
 test('two changes at once are both kept', async () => {
   const file = join(folder, 'desktop.json');
-  const store = createDesktopSettings(file);
+  const store = createDesktopSettings(file, log);
   await Promise.all([store.change({ closeToTray: true }), store.change({ language: 'zh' })]);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ closeToTray: true, language: 'zh' });
+});
+
+test('one bad value and a value of a newer version are kept in the file, and the other settings hold', async () => {
+  const file = join(folder, 'desktop.json');
+  writeFileSync(file, '\ufeff{"closeToTray":true,"language":"fr","fromTheFuture":1}');
+  const store = createDesktopSettings(file, log);
+  expect(store.get()).toEqual({ ...defaultDesktopSettings, closeToTray: true });
+  await store.change({ notifications: false });
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ closeToTray: true, language: 'fr', fromTheFuture: 1, notifications: false });
 });
 
 test('sleep is blocked once while busy and not otherwise', () => {

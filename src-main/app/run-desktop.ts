@@ -60,7 +60,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
   await app.whenReady();
 
   const userData = app.getPath('userData');
-  const settings = createDesktopSettings(join(userData, 'desktop.json'));
+  const settings = createDesktopSettings(join(userData, 'desktop.json'), { warn: (fields, text) => report(fields['cause'], text) });
   const texts = () => textsFor(settings.get().language ?? app.getLocale());
 
   const host = settings.get().reachableFromNetwork ? '0.0.0.0' : '127.0.0.1';

@@ -50,3 +50,16 @@ test.each(['not json', '{"x":{"bounds":{"x":"1"}}}', '[]'])('a damaged file %j i
   states.write([laptop], { bounds: { x: 1, y: 2, width: 800, height: 600 }, maximized: false });
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ '0,0,1440,900': { bounds: { x: 1, y: 2, width: 800, height: 600 }, maximized: false } });
 });
+
+test('one damaged entry does not cost the others', () => {
+  const file = join(folder, 'window.json');
+  createWindowStates(file).write([laptop, monitor], onMonitor);
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), other: { bounds: 1 } }));
+  expect(createWindowStates(file).read([laptop, monitor])).toEqual(onMonitor);
+});
+
+test('a place that cannot be written holds for this run and throws nothing', () => {
+  const states = createWindowStates(join(folder, 'missing', 'window.json'));
+  states.write([laptop, monitor], onMonitor);
+  expect(states.read([laptop, monitor])).toEqual(onMonitor);
+});

@@ -5,32 +5,37 @@ import { z } from 'zod';
 const rectangleSchema = z.object({ x: z.number(), y: z.number(), width: z.number().positive(), height: z.number().positive() });
 const stateSchema = z.object({ bounds: rectangleSchema, maximized: z.boolean() });
 
-/** Where the window stood, and whether it filled its screen. */
+/** The window's position, and whether it was maximized. */
 export type WindowState = z.infer<typeof stateSchema>;
 
 const PREFERRED = { width: 1280, height: 860 };
-/** So much of the title bar must lie on a screen for the window to be caught with the mouse. */
+/** This much of the title bar must be on a screen, so that the mouse can catch the window. */
 const GRIP_PX = 64;
 
-/** States by arrangement of screens, so that the laptop finds its place again when the monitor is plugged off and on. */
+/** One state per arrangement of screens: with the monitor unplugged and plugged in again the window is back in its place. */
 export interface WindowStates {
   read(displays: readonly Rectangle[]): WindowState;
   write(displays: readonly Rectangle[], state: WindowState): void;
 }
 
-/** Keeps the states in a JSON file; a missing or damaged file is an empty one, as nothing but comfort is lost. */
+/** Keeps the states in a JSON file. What cannot be read in it, or not be written, is ignored: only the window's place is lost. */
 export function createWindowStates(file: string): WindowStates {
   let states = load(file);
   return {
     read: (displays) => fitToDisplays(states[keyOf(displays)], displays),
     write: (displays, state) => {
       states = { ...states, [keyOf(displays)]: state };
-      writeFileSync(file, `${JSON.stringify(states)}\n`);
+      try {
+        // synchronous, because the process may end right after the window
+        writeFileSync(file, `${JSON.stringify(states)}\n`);
+      } catch {
+        // a full or read-only disk must not keep a window from closing
+      }
     },
   };
 }
 
-/** `saved` where it can be reached on one of the screens' work areas, else the preferred size in the middle of the first screen. */
+/** `saved` if it can be reached on one of the screens' work areas, else the preferred size in the middle of the first screen. */
 export function fitToDisplays(saved: WindowState | undefined, displays: readonly Rectangle[]): WindowState {
   if (saved && displays.some((display) => isWithinReach(saved.bounds, display))) return saved;
   const screen = displays[0] ?? { x: 0, y: 0, ...PREFERRED };
@@ -50,15 +55,10 @@ function keyOf(displays: readonly Rectangle[]): string {
 }
 
 function load(file: string): Record<string, WindowState> {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    return {};
-  }
-  try {
-    const parsed = z.record(z.string(), stateSchema).safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : {};
+    const stored: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const entries = Object.entries(Object(stored)).map(([key, value]) => [key, stateSchema.safeParse(value).data] as const);
+    return Object.fromEntries(entries.flatMap(([key, state]) => (state === undefined ? [] : [[key, state]])));
   } catch {
     return {};
   }

@@ -66,7 +66,7 @@ function folderOf(filename: string): string {
   return createHash('sha256').update(filename).digest('hex');
 }
 
-/** False for a missing file, and for one that a power failure left empty or cut. */
+/** False for a missing or unreadable file, and for one that a power failure left empty or cut: each is made again. */
 async function isWholeWebp(path: string): Promise<boolean> {
   try {
     const file = await open(path);
@@ -76,9 +76,8 @@ async function isWholeWebp(path: string): Promise<boolean> {
     } finally {
       await file.close();
     }
-  } catch (thrown) {
-    if (errnoCode(thrown) === 'ENOENT') return false;
-    throw thrown;
+  } catch {
+    return false;
   }
 }
 
