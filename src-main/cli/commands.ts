@@ -1,8 +1,13 @@
+import { catchEndSignals } from './end-signals.ts';
 import type { Command } from './run-command.ts';
 
 /** Every command by its name. Each is loaded only when it runs. */
 export const commands = {
-  serve: async () => (await import('./serve.ts')).serve,
+  serve: async () => {
+    const signals = catchEndSignals();
+    const { serve } = await import('./serve.ts');
+    return (argv: readonly string[]) => serve(argv, signals);
+  },
   generate: async () => (await import('./generate.ts')).generate,
   models: async () => (await import('./models.ts')).models,
   cuda: async () => (await import('./cuda.ts')).cuda,

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
 
 const entry = join(import.meta.dirname, '../headless.ts');
@@ -117,6 +117,37 @@ test('it serves, keeps a second instance out, and says goodbye to its sockets at
   first.process.kill('SIGTERM');
   expect((await closed)[0]).toBe(1001);
   expect((await ended).status).toBe(0);
+});
+
+test('variables of other programs and of single features do not stop the start; SIGHUP is a clean end, whoever reads the log', async () => {
+  const program = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', `${dataDir()}`], {
+    ZIMAGE_PORT: 'tcp://10.0.0.1:8004',
+    ZIMAGE_LOG_LEVEL: 'info\r',
+    ZIMAGE_WHEEL_INDEX: 'pypi',
+    HTTPS_PROXY: 'gopher://proxy',
+    HTTP_PROXY: 'proxy.corp:3128',
+    HF_ENDPOINT: 'nowhere',
+    NODE_UNIQUE_ID: '1',
+  });
+  const url = await program.ready();
+  expect(program.stderr).toContain('ZIMAGE_PORT is tcp://10.0.0.1:8004');
+  expect((await fetch(`${url}/api/models`)).status).toBe(200);
+  program.process.stdout.destroy();
+  program.process.stderr.destroy();
+  const ended = once(program.process, 'exit');
+  program.process.kill('SIGHUP');
+  expect(await ended).toEqual([0, null]);
+});
+
+test.skipIf(process.platform !== 'linux')('a signal during the start ends it cleanly', async () => {
+  const program = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir()]);
+  const ended = program.end();
+  // the lowest bit of the caught signals is SIGHUP, which Node itself leaves alone
+  const proc = (file: string): string => readFileSync(`/proc/${program.process.pid}/${file}`, 'utf8');
+  const isCaught = () => proc('cmdline').includes('headless') && /^SigCgt:\s*[0-9a-f]*[13579bdf]$/m.test(proc('status'));
+  await vi.waitFor(() => expect(isCaught()).toBe(true), { timeout: 30_000, interval: 5 });
+  program.process.kill('SIGTERM');
+  expect(await ended).toMatchObject({ status: 0, stdout: '' });
 });
 
 test('a second signal ends it at once, though a socket has not said goodbye yet', async () => {

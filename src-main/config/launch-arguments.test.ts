@@ -3,12 +3,13 @@ import { loadConfig } from './config.ts';
 import { desktopConfigArguments } from './launch-arguments.ts';
 
 test('options of ours are taken in both spellings, the rest is left to others', () => {
-  const argv = ['--no-sandbox', '--port', '0', '--hidden', '--device=cpu', 'zimage://create?prompt=a', '/tmp/a.png', '--user-data-dir=/tmp/u'];
+  const argv = ['--no-sandbox', '--require-key', '--port', '0', '--hidden', '--device=cpu', 'zimage://create?prompt=a', '/tmp/a.png', '--user-data-dir=/tmp/u'];
   expect(desktopConfigArguments(argv, { host: '127.0.0.1', dataDir: '/tmp/d' })).toEqual([
     '--host',
     '127.0.0.1',
     '--data-dir',
     '/tmp/d',
+    '--require-key',
     '--port',
     '0',
     '--device',

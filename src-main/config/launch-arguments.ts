@@ -1,4 +1,4 @@
-/** The options of `loadConfig` that the desktop app takes from its own command line; address and folders are the app's to choose. */
+/** The server options that the desktop app takes from its own command line; it chooses address and folders itself. */
 const takenOptions = new Set([
   '--port',
   '--checkpoint',
@@ -11,8 +11,10 @@ const takenOptions = new Set([
   '--allow-host',
   '--allow-origin',
 ]);
+/** The same, without a value. */
+const takenSwitches = new Set(['--require-key']);
 
-/** Everything after the program on the command line: what it takes to start the same way again. */
+/** Everything after the program on the command line, to start the same way again. */
 export function startArguments(): string[] {
   return process.argv.slice(1);
 }
@@ -24,7 +26,7 @@ export function commandArguments(): string[] {
 
 /**
  * The arguments that the desktop app was started with, without the program itself.
- * In development the first one is the folder of the app, which is none of the user's.
+ * In development the first one is the folder of the app, which the user did not write.
  */
 export function launchArguments(): string[] {
   const isDevelopment = Reflect.get(process, 'defaultApp') === true;
@@ -34,10 +36,11 @@ export function launchArguments(): string[] {
   return own.filter((_argument, at) => at !== appFolder);
 }
 
-/** What `loadConfig` gets as its command line in the desktop app: our choice of address and folder, and of `argv` what is an option of ours; Chromium's switches are not. */
+/** The command line for `loadConfig` in the desktop app: address and folder, and the server options in `argv`, without Chromium's switches. */
 export function desktopConfigArguments(argv: readonly string[], choices: { host: string; dataDir: string }): string[] {
   const own = argv.flatMap((argument, at) => {
     const [name = '', value] = argument.split(/=(.*)/s);
+    if (takenSwitches.has(name)) return [argument];
     if (!takenOptions.has(name)) return [];
     const following = argv[at + 1];
     return value !== undefined ? [name, value] : following !== undefined ? [name, following] : [name];

@@ -25,9 +25,9 @@ import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOpti
 import { JobProcessor } from './processor/job-processor.ts';
 import { Admission } from './queue/admission.ts';
 import { openDatabase } from './store/database.ts';
-import { lockDataFolder } from './store/instance-lock.ts';
 import { networkFileSystemOf } from './store/network-file-system.ts';
-import { closeFolder, makeDataFolder } from './store/private-folder.ts';
+import { openDataFolder } from './store/open-data-folder.ts';
+import { closeFolder } from './store/private-folder.ts';
 import { toDatabaseError } from './store/sqlite.ts';
 import { createStore, type Store } from './store/store.ts';
 import type { StoredJob } from './store/stored-job.ts';
@@ -55,8 +55,7 @@ const systemClock: Clock = {
  */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { dataDir, log } = options;
-  const { isOurs } = makeDataFolder(dataDir, log);
-  const unlock = await lockDataFolder(dataDir);
+  const { isOurs, unlock } = options.lockedFolder ?? (await openDataFolder(dataDir, log));
   try {
     const networkFileSystem = await networkFileSystemOf(dataDir);
     if (networkFileSystem !== null) {

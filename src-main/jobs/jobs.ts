@@ -4,6 +4,7 @@ import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#s
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
+import type { LockedFolder } from './store/open-data-folder.ts';
 
 /** Time; tests pass their own. */
 export interface Clock {
@@ -36,6 +37,8 @@ export interface JobsLimits {
 export interface JobsOptions {
   /** Holds the database and the instance lock. Created where absent. */
   dataDir: string;
+  /** Where the caller has opened and locked `dataDir` already. */
+  lockedFolder?: LockedFolder;
   /** Holds the images unless the settings name another folder. Created where absent, unless it held images before. */
   outputsDir: string;
   /** Settings that the command line fixes. None by default. */

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const here = import.meta.dirname;
-const isSource = import.meta.filename.endsWith('.ts');
+/** The program runs from `out/`, not from its sources. */
+export const isBuilt = !import.meta.filename.endsWith('.ts');
 
 /** The folder that holds `package.json`: the repository's root, or `app.asar` in the packaged app. */
 export const programDir = nearestWithPackageJson(here);
@@ -19,7 +20,7 @@ export const resourcesDir = programDir.endsWith('.asar') ? join(dirname(programD
  * @returns That file when the program runs from its sources, else the one built from it.
  */
 export function entryFile(entry: string): string {
-  return isSource ? join(programDir, 'src-main', entry) : join(programDir, 'out/main', entry.replace(/\.ts$/, '.js'));
+  return isBuilt ? join(programDir, 'out/main', entry.replace(/\.ts$/, '.js')) : join(programDir, 'src-main', entry);
 }
 
 // a built file may lie in out/main/chunks or in out/main, so the depth is not fixed

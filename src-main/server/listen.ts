@@ -6,7 +6,8 @@ import type { App } from './fastify-app.ts';
 /** Opens the port and tells which one it is, where 0 was asked for. Throws `port_taken` or `bad_option`. */
 export async function listen(app: App, host: string, port: number): Promise<number> {
   try {
-    await app.listen({ host, port });
+    // exclusive: with NODE_UNIQUE_ID left in the environment Node would wait for a cluster's parent to listen
+    await app.listen({ host, port, exclusive: true });
   } catch (cause) {
     throw listenError(host, port, cause);
   }

@@ -1,5 +1,6 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { escapeControls } from '#main/lib/escape-controls.ts';
+import { reportTo } from '#main/lib/report-to.ts';
 import { RecentLog } from './recent-log.ts';
 
 export type Log = Logger & {
@@ -7,7 +8,7 @@ export type Log = Logger & {
   readonly recent: RecentLog;
 };
 
-/** Where finished lines go; `process.stderr` fits. */
+/** Where finished lines go. */
 export interface LogTarget {
   write(text: string): void;
   isTTY?: boolean;
@@ -17,7 +18,7 @@ export interface LogTarget {
  * JSON lines, or one readable line an entry on a terminal. No control character reaches the target, nor does a key: whatever follows `token=`,
  * `Bearer` or stands in a cookie is hidden. Standard output is left to the program's own answers, so logs go to standard error.
  */
-export function createLog(level: string, target: LogTarget = process.stderr): Log {
+export function createLog(level: string, target: LogTarget = reportTo(process.stderr)): Log {
   const format = target.isTTY === true ? readable : (line: string): string => line;
   const recent = new RecentLog();
   const redact = { paths: ['headers.authorization', 'headers.cookie', 'token', 'key', '*.token', '*.key'], censor: '[hidden]' };

@@ -15,14 +15,14 @@ import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
 import type { HostedStudio, LastPicture } from './hosted-studio.ts';
 
 const ANSWER_MS = 5_000;
-/** So often a server that has hung up is asked whether it is still there. */
+/** How often a server that closed the socket is probed. */
 const PROBES = 4;
 const PROBE_PAUSE_MS = 500;
-const LAST_PICTURES = 10;
+const LAST_IMAGES = 10;
 
 /**
- * The server that already runs on this data folder, as the shell sees it: everything goes over its documented calls, and no engine is started here.
- * Null where no server of ours answers at the place that the folder names.
+ * The server that already runs on this data folder, through its documented calls; no engine is started here. Null where no server of ours answers at the
+ * address in the folder.
  */
 export async function attachStudio(dataDir: string, log: Log): Promise<HostedStudio | null> {
   const address = readServerAddress(dataDir);
@@ -38,26 +38,26 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
     return schema.parse(await response.json());
   };
   const listed = async (status: JobRecord['status'], limit: number) => (await call(jobPageSchema, `/api/jobs?status=${status}&limit=${limit}`)).jobs;
-  const lastPictures = async (): Promise<LastPicture[]> =>
-    (await listed('completed', LAST_PICTURES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
+  const lastImages = async (): Promise<LastPicture[]> =>
+    (await listed('completed', LAST_IMAGES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
   const firstInfo = await call(infoSchema, '/api/info').catch(() => null);
   if (firstInfo === null) return null;
 
   let isPaused = firstInfo.queue.paused;
-  let pictures = await lastPictures();
+  let images = await lastImages();
   const unfinished = (await Promise.all((['generated', 'processing', 'pending'] as const).map((status) => listed(status, 500)))).flat();
-  let tellEnd = (): void => {};
+  let emitEnd = (): void => {};
   let socket: WebSocket | null = null;
-  let isLeft = false;
+  let isClosed = false;
 
   const hear = (message: ServerMessage, listener: (message: ServerMessage) => void): void => {
-    const isPicture = message.type === 'job_status' && message.status === 'completed';
-    // the list of last pictures is shown with the message, so it is fetched before
-    if (isPicture) void refreshPictures().then(() => listener(message));
+    const isImage = message.type === 'job_status' && message.status === 'completed';
+    // the list of last images is shown with the message, so it is fetched first
+    if (isImage) void refreshImages().then(() => listener(message));
     else listener(message);
   };
-  const refreshPictures = async (): Promise<void> => {
-    pictures = await lastPictures().catch(() => pictures);
+  const refreshImages = async (): Promise<void> => {
+    images = await lastImages().catch(() => images);
   };
   const connect = (listener: (message: ServerMessage) => void): void => {
     const opened = new WebSocket(`${origin.replace('http', 'ws')}/api/ws`, { headers: { authorization: `Bearer ${key.text()}` } });
@@ -70,18 +70,18 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
     // a close follows
     opened.on('error', () => {});
     opened.on('close', () => {
-      if (!isLeft) void reconnect(listener);
+      if (!isClosed) void reconnect(listener);
     });
   };
   const reconnect = async (listener: (message: ServerMessage) => void): Promise<void> => {
-    for (let probe = 0; probe < PROBES && !isLeft; probe++) {
+    for (let probe = 0; probe < PROBES && !isClosed; probe++) {
       await delay(PROBE_PAUSE_MS);
       const info = await call(infoSchema, '/api/info').catch(() => null);
       if (info === null) continue;
       isPaused = info.queue.paused;
       return connect(listener);
     }
-    if (!isLeft) tellEnd();
+    if (!isClosed) emitEnd();
   };
 
   return {
@@ -92,7 +92,7 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
     isAttached: true,
     watchJobs: connect,
     onEnd: (listener) => {
-      tellEnd = listener;
+      emitEnd = listener;
     },
     imageFile: async (filename) => {
       if (basename(filename) !== filename) return null;
@@ -107,20 +107,20 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
       isPaused = pause;
       const body: QueueAction = { action: pause ? 'pause' : 'resume' };
       call(queueSummarySchema, '/api/queue', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }).catch(() => {
-        // the server is gone or stays as it was; the end is told by the socket
+        // nothing has changed; if the server is gone, the socket reports it
         isPaused = !pause;
       });
     },
-    lastPictures: (count) => pictures.slice(0, count),
+    lastPictures: (count) => images.slice(0, count),
     unfinishedJobs: () => unfinished.map(({ job_id }) => job_id),
     close: async () => {
-      isLeft = true;
+      isClosed = true;
       socket?.close();
     },
   };
 }
 
-/** The file's real path where that lies in this very folder. */
+/** The file's real path if it is directly in this folder. */
 async function fileInside(folder: string, filename: string): Promise<string | null> {
   try {
     const [real, inside] = await Promise.all([realpath(join(folder, filename)), realpath(folder)]);

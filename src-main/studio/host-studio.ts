@@ -16,12 +16,13 @@ import { type Studio, type StudioOptions, startStudio } from './start-studio.ts'
 type SpawnInEnvironment = (entry: string, env: NodeJS.ProcessEnv) => EngineProcess;
 
 /**
- * The studio for the desktop app: attached to where our own server runs on this data folder already, else started inside the app, its engine as a process of
- * Electron's, on another port where the wanted one is taken. Throws as `startStudio`.
+ * The studio for the desktop app: started inside the app, on a free port if the wanted one is taken, or attached to our own server if one runs on this data
+ * folder already. Throws as `startStudio`.
  */
 export async function openStudio({ host, dataDir, argv }: HostedStudioChoices, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
   const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
   const log = createLog(config.logLevel);
+  for (const notice of config.notices) log.warn(notice);
   try {
     return await hostStudio(config, spawnEngine, log);
   } catch (error) {

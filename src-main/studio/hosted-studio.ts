@@ -10,37 +10,37 @@ export interface StudioLog {
   error(fields: Record<string, unknown>, text: string): void;
 }
 
-/** The running server as the desktop shell sees it: its own, or one that ran on the same data folder before it came. */
+/** The running server as the desktop shell sees it: its own, or one that already ran on the same data folder. */
 export interface HostedStudio {
   log: StudioLog;
   /** Where this machine reaches it: `http://127.0.0.1:8004`. */
   origin: string;
   /** The cookie by which the window presents the access key. */
   keyCookie(): { name: string; value: string };
-  /** The port that was asked for, where another program has it and a free one was taken instead. */
+  /** The requested port if another program had it and a free one was taken instead. */
   takenPort: number | null;
-  /** True where another process runs the server: it is neither parked nor ended from here. */
+  /** True where another process runs the server: closing leaves it running. */
   isAttached: boolean;
-  /** Of an attached one: it ended, for good as far as can be told. Once. */
+  /** An attached server has ended and does not answer any more. Called at most once. */
   onEnd(listener: () => void): void;
   /** Every message about every job, from now on. */
   watchJobs(listener: (message: ServerMessage) => void): void;
-  /** The real path of a published picture, or null. */
+  /** The real path of a finished image in the folder of images or an earlier one, or null. */
   imageFile(filename: string): Promise<string | null>;
   isPaused(): boolean;
   setPaused(isPaused: boolean): void;
   /** Newest first. */
   lastPictures(count: number): LastPicture[];
-  /** Ids of the jobs that run or wait at the start. */
+  /** Ids of the jobs that are unfinished at the start. */
   unfinishedJobs(): string[];
-  /** Parks what runs, for the next start, and closes every door; an attached one is only left. Resolves when the process may end. */
+  /** Parks running jobs for the next start and closes the server; an attached one keeps running. Resolves when the process may end. */
   close(): Promise<void>;
 }
 
-/** How the shell wants the server to be started. */
+/** How the shell starts the server. */
 export interface HostedStudioChoices {
   host: string;
   dataDir: string;
-  /** The arguments of this start; the options of the server among them count. */
+  /** The arguments of this start, server options among them. */
   argv: readonly string[];
 }

@@ -9,11 +9,13 @@ import type { EngineConfig } from '#main/engine/supervisor.ts';
 import { createPromptMeter } from '#main/inference/prompt-meter.ts';
 import { createJobs } from '#main/jobs/durable-jobs.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
+import { openDataFolder } from '#main/jobs/store/open-data-folder.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts';
+import type { App } from '#main/server/fastify-app.ts';
 import { listen } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
 import { buildServer } from '#main/server/server.ts';
@@ -23,8 +25,10 @@ import { deviceParts, type ProviderName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
 import { chooseEngines } from './choose-engines.ts';
+import { ClosingStack } from './closing-stack.ts';
 import { deviceProbes } from './device-probes.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
+import { noteBuildInUse } from './note-build-in-use.ts';
 import { openHubClient } from './open-hub-client.ts';
 
 export interface Studio {
@@ -33,7 +37,7 @@ export interface Studio {
   accessKey: AccessKey;
   /** The port that it listens on. */
   port: number;
-  /** Parks or drops what runs, closes the sockets with 1001, then the engine. */
+  /** Parks or cancels running jobs, closes the sockets with 1001, then the engine. */
   close(how: 'park' | 'now'): Promise<void>;
 }
 
@@ -45,81 +49,90 @@ export interface StudioOptions {
 }
 
 /**
- * The whole program but its shell: engine, models, jobs and server, listening when the promise resolves.
+ * Starts engine, models, jobs and server; the server listens when the promise resolves. After a failed start everything is closed again.
  * Throws `AppError`s that say what to do: `port_taken`, `data_folder_in_use`, `folder_not_writable`, `device_unavailable` …
  */
 export async function startStudio({ config, spawn, log }: StudioOptions): Promise<Studio> {
+  const closing = new ClosingStack();
+  try {
+    return await openStudio({ config, spawn, log }, closing);
+  } catch (thrown) {
+    // what failed matters more than an error of closing
+    await closing.close().catch((error: unknown) => log.warn({ err: error }, 'not everything could be closed after the failed start'));
+    throw thrown;
+  }
+}
+
+async function openStudio({ config, spawn, log }: StudioOptions, closing: ClosingStack): Promise<Studio> {
   const version = programVersion();
   const { dataDir, outputsDir, fixedSettings, checkpointDirs } = config;
-  const fixedDevice = fixedSettings.includes('device') ? config.device : undefined;
+  // before anything is written: another instance may hold the folder
+  const { isOurs, unlock } = await openDataFolder(dataDir, log);
+  closing.add(unlock);
+  closing.add(noteBuildInUse());
+
   const devices = deviceProbes({ spawn, dataDir, binding: config.binding, active: () => providersOf(engine), log });
   const engineConfigs = await enginesFor(config, devices, log);
   const [first] = engineConfigs;
   const engine = createEngine({ spawn, devices: engineConfigs, log });
+  closing.add(() => engine.close());
   const hub = openHubClient(config.hub);
+  closing.add(() => hub.close());
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));
   const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
+  closing.add(() => library.close());
   const cudaPack = localCudaPack({
     config,
     bytesPerSecond: () => library.limits().bytes_per_second,
     isInUse: () => engine.pid() !== null && providersOf(engine).includes('cuda'),
     log,
   });
-  // a folder that was named and cannot be used is told now, not at the first job
+  closing.add(() => cudaPack.close());
+  // fail at start, not at the first job, if a --checkpoint folder is unusable
   if (checkpointDirs.length > 0) await library.list();
-  const jobs = await createJobs({ dataDir, outputsDir, fixedSettings, fixedDevice, engine, registry: library, programVersion: version, log, isOwnWindow });
+  const promptMeter = createPromptMeter(entryFile('inference/meter-thread.ts'));
+  closing.add(() => promptMeter.close());
+
+  let server: App | null = null;
+  // after the jobs: clients still receive how their jobs ended
+  closing.add(() => server?.close());
+  let how: 'park' | 'now' = 'now';
+  const jobs = await createJobs({
+    ...{ dataDir, outputsDir, fixedSettings, engine, log, isOwnWindow },
+    lockedFolder: { isOurs, unlock: () => {} },
+    fixedDevice: fixedSettings.includes('device') ? config.device : undefined,
+    registry: library,
+    programVersion: version,
+  });
+  closing.add(() => jobs.close(how));
+  library.start();
+  const accessKey = loadAccessKey(dataDir);
+  server = await buildServer({
+    ...{ config, jobs, library, cudaPack, accessKey, version, log },
+    engineStatus: () => engine.status(),
+    listDevices: devices.list,
+    rendererDir: join(programDir, 'out/renderer'),
+    onnxruntimeVersion: onnxruntimeVersion(),
+    measurePrompt: promptMeter.measure,
+  });
+  const port = await listen(server, config.host, config.port);
   try {
-    library.start();
-    const accessKey = loadAccessKey(dataDir);
-    const rendererDir = join(programDir, 'out', 'renderer');
-    const promptMeter = createPromptMeter(entryFile('inference/meter-thread.ts'));
-    const engineStatus = () => engine.status();
-    const server = await buildServer({
-      config,
-      jobs,
-      library,
-      cudaPack,
-      engineStatus,
-      listDevices: devices.list,
-      accessKey,
-      rendererDir,
-      version,
-      onnxruntimeVersion: onnxruntimeVersion(),
-      measurePrompt: promptMeter.measure,
-      log,
-    });
-    // one that was killed has left its own
-    removeServerAddress(dataDir);
-    const port = await listen(server, config.host, config.port);
-    try {
-      writeServerAddress(dataDir, { host: config.host, port, pid: process.pid });
-    } catch (thrown) {
-      log.warn({ err: thrown }, 'the address of this server could not be written down: a desktop app that starts on this data folder does not find it');
-    }
-    const close = async (how: 'park' | 'now'): Promise<void> => {
-      removeServerAddress(dataDir);
-      // in this order the clients still hear how their jobs were left
-      await jobs.close(how);
-      await server.close();
-      await promptMeter.close();
-      await library.close();
-      await cudaPack.close();
-      await hub.close();
-      await engine.close();
-    };
-    return { jobs, engine, accessKey, port, close };
+    writeServerAddress(dataDir, { host: config.host, port, pid: process.pid });
+    closing.add(() => removeServerAddress(dataDir));
   } catch (thrown) {
-    await jobs.close('now');
-    await library.close();
-    await cudaPack.close();
-    await hub.close();
-    await engine.close();
-    throw thrown;
+    log.warn({ err: thrown }, 'server.json could not be written to the data folder: a desktop app that starts on this folder does not find this server');
   }
+  return {
+    ...{ jobs, engine, accessKey, port },
+    close: (wanted) => {
+      how = wanted;
+      return closing.close();
+    },
+  };
 }
 
-/** The device that the settings name may be gone by now, which must not keep the program from its start; that of the command line is insisted on. */
+/** A device from the settings that cannot be used counts as `auto`; one from the command line ends the start. */
 async function enginesFor(config: Config, devices: DeviceProbes, log: Log): Promise<[EngineConfig, ...EngineConfig[]]> {
   if (config.fixedSettings.includes('device')) return chooseEngines(config, devices);
   const { device } = new SettingsFile({ ...config, log }).settings;
@@ -127,7 +140,7 @@ async function enginesFor(config: Config, devices: DeviceProbes, log: Log): Prom
     return await chooseEngines({ ...config, device }, devices);
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== 'device_unavailable') throw thrown;
-    log.warn({ device }, `${thrown.message} The settings named it; it is as if they said auto.`);
+    log.warn({ device }, `${thrown.message} It is the device in the settings; auto is used instead.`);
     return chooseEngines({ ...config, device: 'auto' }, devices);
   }
 }
@@ -136,7 +149,7 @@ function providersOf(engine: SupervisedEngine): ProviderName[] {
   return engine.status().devices.map(({ device }) => deviceParts(device).provider);
 }
 
-/** Who sits before the machine does not wait behind scripts. */
+/** Jobs from the local window run before API jobs. */
 function isOwnWindow(clientId: string): boolean {
   return windowClientIdPattern.test(clientId);
 }
