@@ -1,20 +1,20 @@
 /**
- * The installed app: npm run dist -- --linux deb. What is a matter of who builds it comes from the environment:
- * ELECTRON_DIST and ELECTRON_VERSION, an Electron that lies on the disk already; DIST_VERSION, another version than that of package.json;
+ * The packages: npm run dist -- --linux deb. The environment holds what differs per publisher:
+ * ELECTRON_DIST and ELECTRON_VERSION, an Electron on the disk; DIST_VERSION, a version other than that of package.json;
  * DIST_HOMEPAGE, the publisher's home page;
- * UPDATE_FEED_URL and UPDATE_PUBLIC_KEY, where the built app looks for updates and whose signature it believes. Without them it looks nowhere.
+ * UPDATE_FEED_URL and UPDATE_PUBLIC_KEY, the feed of the built app and the key that signs it. Without them the app never looks for updates.
  */
 const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion, DIST_HOMEPAGE: homepage } = process.env;
 const { UPDATE_FEED_URL: feedUrl, UPDATE_PUBLIC_KEY: feedKey } = process.env;
-if (Boolean(feedUrl) !== Boolean(feedKey)) throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: a feed without a key is not believed.');
+if (Boolean(feedUrl) !== Boolean(feedKey)) throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: set both or neither.');
 
-// the native modules that are installed are those of this machine: a package for another kind is built on one of that kind
+// the installed native modules are for this machine's processor
 const arch = [process.arch];
 
 // one build of sharp per package, the one that src-main/images/load-sharp.ts takes there
 const otherSharp = process.platform === 'linux' ? 'sharp-{linux,linuxmusl,libvips}*' : 'sharp-wasm32';
 
-/** Where a Linux package puts what no option of electron-builder names. */
+/** Files of Linux packages that electron-builder has no option for. */
 const linuxFiles = [
   'build/linux/z-image-turbo-studio.metainfo.xml=/usr/share/metainfo/z-image-turbo-studio.metainfo.xml',
   'build/icon.svg=/usr/share/icons/hicolor/scalable/apps/z-image-turbo-studio.svg',
@@ -36,13 +36,13 @@ export default {
     ...(buildVersion ? { version: buildVersion } : {}),
     ...(feedUrl ? { updates: { url: feedUrl, publicKey: feedKey } } : {}),
   },
-  // every native module here is Node-API and comes built
+  // every native module is Node-API and prebuilt
   npmRebuild: false,
-  // the installed modules, and `${platform}` below, are those of the system that builds
+  // the installed modules, and `${platform}` below, are for the system that builds
   beforePack: ({ electronPlatformName }) => {
     if (electronPlatformName !== process.platform)
       throw new Error(
-        `a package for ${electronPlatformName} is made on ${electronPlatformName}, and this is ${process.platform}: it would hold this system's native modules.`,
+        `A package for ${electronPlatformName} must be built on ${electronPlatformName}, and this is ${process.platform}: the installed native modules are for this system.`,
       );
   },
   files: [
@@ -62,7 +62,7 @@ export default {
     '!**/node_modules/{zod,glob,fastify-type-provider-zod}/src/**',
     '!**/node_modules/**/{benchmark,benchmarks}/**',
     '!**/node_modules/yaml/browser/**',
-    // src holds its JavaScript too
+    // src also contains its JavaScript
     '!**/node_modules/koffi/{doc,lib,vendor,src/koffi/src/abi}/**',
     '!**/node_modules/koffi/**/*.{hh,inc,def}',
     '!**/node_modules/@photostructure/sqlite/{src,vendor,scripts}/**',
@@ -73,10 +73,10 @@ export default {
     `!**/node_modules/@img/${otherSharp}/**`,
     '!**/node_modules/sharp/{src,install,lib}/**',
   ],
-  // of Chromium's own words those that the window has too
+  // Chromium's own texts in the languages of the window
   electronLanguages: ['en-US', 'en-GB', 'zh-CN', 'zh-TW'],
   asar: true,
-  // the system's loader reads files, not archives: what is loaded as a shared library lies outside
+  // the system's loader cannot read archives, so shared libraries stay outside
   asarUnpack: [
     '**/node_modules/onnxruntime-node/bin/**',
     '**/node_modules/@koromix/**',
@@ -101,7 +101,7 @@ export default {
     maintainer: 'Z-Image-Turbo Studio contributors <nobody@example.invalid>',
     executableName: 'z-image-turbo-studio',
     syncDesktopName: true,
-    synopsis: 'Pictures from words, made on this machine',
+    synopsis: 'Text to image, generated on this machine',
     target: [
       { target: 'deb', arch },
       { target: 'AppImage', arch },
@@ -127,11 +127,11 @@ export default {
     recommends: ['libnotify4', 'xdg-utils'],
   },
   rpm: {
-    // build-id links are named for Electron's own programs: another package with the same Electron would not install beside this one
+    // build-id links carry the names of Electron's programs: two packages with the same Electron would conflict
     fpm: ['--rpm-rpmbuild-define', '_build_id_links none', '--directories', '/opt/Z-Image-Turbo Studio', ...linuxFiles],
     afterRemove: 'build/linux/after-rpm-remove.tpl',
   },
-  // its runtime brings FUSE along, and its launcher leaves Chromium's sandbox on where the system has one
+  // its runtime includes FUSE, and its launcher keeps Chromium's sandbox on if the system supports it
   toolsets: { appimage: '1.0.3' },
   win: {
     icon: 'build/icon.ico',
@@ -142,6 +142,6 @@ export default {
   },
   nsis: { artifactName: '${name}-${version}-setup-${arch}.${ext}', oneClick: true, perMachine: false, deleteAppDataOnUninstall: false },
   publish: feedUrl ? { provider: 'generic', url: feedUrl } : null,
-  // who hears of pre-releases hears of releases too
+  // the preview channel gets releases too
   generateUpdatesFilesForAllChannels: true,
 };

@@ -8,7 +8,7 @@ import type { Plugin } from 'vite';
 
 const fromRoot = (...parts: string[]): string => resolve(import.meta.dirname, ...parts);
 
-/** Every file that something starts, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
+/** Every file that is started as a program, process or thread, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
 const entries = [
   'index',
   'headless',
@@ -20,7 +20,7 @@ const entries = [
   'images/image-worker',
 ];
 
-/** Lays the two files of Swagger UI that `/docs` shows into `out/`, so that the rest of that package is not shipped. */
+/** Copies the two files of Swagger UI that `/docs` needs into `out/`, so that the package itself is not shipped. */
 const copySwaggerUi: Plugin = {
   name: 'copy-swagger-ui',
   writeBundle() {
@@ -36,7 +36,7 @@ export default defineConfig({
     build: {
       outDir: 'out/main',
       sourcemap: true,
-      // it requires a package that is an ES module, which Node.js 20 cannot; bundled, it need not
+      // it requires a package that is an ES module, which Node.js 20 cannot do; so it is bundled
       externalizeDeps: { exclude: ['@fastify/static'] },
       rollupOptions: { input: Object.fromEntries(entries.map((entry) => [entry, fromRoot('src-main', `${entry}.ts`)])) },
     },
@@ -52,7 +52,7 @@ export default defineConfig({
   renderer: {
     root: fromRoot('src-renderer'),
     publicDir: fromRoot('src-renderer/public'),
-    // measured and limited gzipped, by a test; this warning is about the bytes before that
+    // a test limits the size gzipped; this warning is about the size before that
     build: {
       minify: true,
       chunkSizeWarningLimit: 1000,

@@ -29,13 +29,13 @@ const progress = (job_id: string, percentage: number): ServerMessage => ({
 
 test('two jobs from waiting to the end', () => {
   const { changes, ended, watch } = watched();
-  watch.hear(status(a, 'pending'));
-  watch.hear(status(b, 'pending'));
-  watch.hear(status(a, 'processing'));
-  watch.hear(progress(a, 44));
-  watch.hear(status(a, 'generated', { result: { filename: 'a.png' } }));
-  watch.hear(status(a, 'completed', { result: { filename: 'a.png', path: 'outputs/a.png', upscaled_filename: 'a-upscaled.png' } }));
-  watch.hear(status(b, 'failed', { error: 'The disk is full.' }));
+  watch.receive(status(a, 'pending'));
+  watch.receive(status(b, 'pending'));
+  watch.receive(status(a, 'processing'));
+  watch.receive(progress(a, 44));
+  watch.receive(status(a, 'generated', { result: { filename: 'a.png' } }));
+  watch.receive(status(a, 'completed', { result: { filename: 'a.png', path: 'outputs/a.png', upscaled_filename: 'a-upscaled.png' } }));
+  watch.receive(status(b, 'failed', { error: 'The disk is full.' }));
   expect(changes).toEqual([
     { unfinished: 1, fraction: null },
     { unfinished: 2, fraction: null },
@@ -51,15 +51,15 @@ test('two jobs from waiting to the end', () => {
   ]);
 });
 
-test('the same status to a second subscriber changes nothing, an end is told once, a cached answer and a cancellation not at all', () => {
+test('the same status to a second subscriber changes nothing, an end is reported once, a cached answer and a cancellation are not', () => {
   const { changes, ended, watch } = watched();
-  watch.hear(status(a, 'pending'));
-  watch.hear(status(a, 'pending'));
-  watch.hear(status(a, 'completed', { result: { filename: 'a.png' } }));
-  watch.hear(status(a, 'completed', { result: { filename: 'a.png' }, cached: true }));
-  watch.hear(status(b, 'pending'));
-  watch.hear(status(b, 'cancelled'));
-  watch.hear(progress(b, 50));
+  watch.receive(status(a, 'pending'));
+  watch.receive(status(a, 'pending'));
+  watch.receive(status(a, 'completed', { result: { filename: 'a.png' } }));
+  watch.receive(status(a, 'completed', { result: { filename: 'a.png' }, cached: true }));
+  watch.receive(status(b, 'pending'));
+  watch.receive(status(b, 'cancelled'));
+  watch.receive(progress(b, 50));
   expect(changes.map(({ unfinished }) => unfinished)).toEqual([1, 0, 1, 0]);
   expect(ended).toHaveLength(1);
 });

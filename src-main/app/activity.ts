@@ -1,17 +1,17 @@
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 
-/** What the shell shows of the jobs: all of them, whoever asked. */
+/** What the app shows about all jobs of all clients. */
 export interface Activity {
-  /** Jobs that run or wait. */
+  /** Running and waiting jobs. */
   unfinished: number;
-  /** Of the job that is furthest on, 0 to 1; null while none runs. */
+  /** Progress of the job that is furthest, 0 to 1; null while no job runs. */
   fraction: number | null;
 }
 
 export interface EndedJob {
   jobId: string;
   status: 'completed' | 'failed';
-  /** Name of the finished picture, of the enlarged one where there is one. */
+  /** Name of the finished image: the upscaled one if there is one. */
   filename: string | null;
   /** Why it failed. */
   error: string | null;
@@ -19,11 +19,11 @@ export interface EndedJob {
 
 export interface ActivityWatch {
   /** Takes every message of the server about jobs. */
-  hear(message: ServerMessage): void;
+  receive(message: ServerMessage): void;
   now(): Activity;
 }
 
-/** Follows the messages about all jobs. `onChange` hears every change, `onEnded` each job that ended well or badly after it was seen unfinished, once. */
+/** Follows the messages about all jobs. Calls `onChange` at every change, and `onEnded` once for each unfinished job that completes or fails. */
 export function watchActivity(onChange: (activity: Activity) => void, onEnded: (job: EndedJob) => void): ActivityWatch {
   const unfinished = new Map<string, number>();
   let shown = '';
@@ -43,7 +43,7 @@ export function watchActivity(onChange: (activity: Activity) => void, onEnded: (
 
   return {
     now,
-    hear: (message) => {
+    receive: (message) => {
       if (message.type === 'job_progress') {
         if (!unfinished.has(message.job_id)) return;
         unfinished.set(message.job_id, message.progress.percentage / 100);

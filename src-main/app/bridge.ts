@@ -9,13 +9,13 @@ export interface BridgeOptions {
   window: MainWindow;
   settings: DesktopSettingsStore;
   updates: Updates;
-  /** The real path of a published picture, or null. */
+  /** The real path of an image, or null. */
   imageFile(filename: string): Promise<string | null>;
 }
 
 type Answer = DesktopAnswers[DesktopCall['call']];
 
-/** Answers the page's calls. Any other sender, and any call that is not in the table, is refused. */
+/** Answers the page's calls. Refuses any other sender and any unknown call. */
 export function registerBridge(options: BridgeOptions): void {
   ipcMain.handle(desktopChannels.call, async (event, message: unknown) => {
     if (!options.window.isPage(event.sender, event.senderFrame)) throw new Error("Only the program's own page may call the desktop.");

@@ -3,11 +3,11 @@ import type { DesktopCommand } from '#shared/protocol/desktop.ts';
 import { readLaunchRequest } from './launch-request.ts';
 
 export interface HandedOver {
-  /** From now on `take` gets what is handed over, and at once what came before. A start that hands nothing over counts too: it asks for the window. */
+  /** Passes everything to `take`, also what came before this call. A start without commands counts too: it asks for the window. */
   open(take: (commands: DesktopCommand[]) => void): void;
 }
 
-/** What other starts hand over with their request for the single-instance lock, and macOS as events. It may come before there is a window. */
+/** Collects the commands of later starts (from their request for the single-instance lock, and on macOS from events). They may come before there is a window. */
 export function collectHandedOver(): HandedOver {
   let waiting: Array<Promise<DesktopCommand[]>> = [];
   let deliver = (request: Promise<DesktopCommand[]>): void => {
@@ -31,7 +31,7 @@ export function collectHandedOver(): HandedOver {
   };
 }
 
-/** Electron's own list of a second start's arguments has its switches sorted and Chromium's added; ours comes beside it as it was. */
+/** Electron sorts the switches of a second start and adds Chromium's, so our own unchanged list comes with it. */
 function argumentsOf(data: unknown): string[] {
   const argv: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, 'argv') : undefined;
   return Array.isArray(argv) ? argv.filter((argument) => typeof argument === 'string') : [];

@@ -42,7 +42,7 @@ function updaterOfThisBuild(channel: () => UpdateChannel, report: HostedUpdatesO
   }
 }
 
-/** Installs what is ready as the last step before the process ends. If that fails, the user is told, and after a restart for the update the old version starts. */
+/** Installs a ready version as the last step of quitting. If that fails it shows why, and the old version starts again if a restart was wanted. */
 export async function installAtTheEnd(updates: Updates, window: MainWindow, texts: Texts, restart: boolean): Promise<void> {
   if (updates.state().state !== 'ready') return;
   window.browserWindow()?.hide();

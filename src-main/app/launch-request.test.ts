@@ -32,14 +32,14 @@ test.each(['https://example.org/?prompt=a', 'zimage', `zimage://create?prompt=${
   },
 );
 
-test('links and pictures among the arguments are taken in their order, relative paths from the folder of the start', async () => {
-  writeFileSync(join(folder, 'a picture.PNG'), png);
-  const commands = await readLaunchRequest(['--no-sandbox', 'a picture.PNG', 'zimage://create?seed=1', join(folder, 'a picture.PNG')], folder);
-  const picture = { command: 'open_picture', name: 'a picture.PNG', png: new Uint8Array(png) };
-  expect(commands).toEqual([picture, { command: 'fill', params: { seed: 1 } }, picture]);
+test('links and images among the arguments are taken in their order, relative paths from the folder of the start', async () => {
+  writeFileSync(join(folder, 'an image.PNG'), png);
+  const commands = await readLaunchRequest(['--no-sandbox', 'an image.PNG', 'zimage://create?seed=1', join(folder, 'an image.PNG')], folder);
+  const image = { command: 'open_image', name: 'an image.PNG', png: new Uint8Array(png) };
+  expect(commands).toEqual([image, { command: 'fill', params: { seed: 1 } }, image]);
 });
 
-test('what is no picture is left out: other content, no file, a folder, far too large', async () => {
+test('what is not an image is ignored: other content, no file, a folder, far too large', async () => {
   writeFileSync(join(folder, 'text.png'), 'text');
   writeFileSync(join(folder, 'huge.png'), png);
   truncateSync(join(folder, 'huge.png'), 2 ** 31);

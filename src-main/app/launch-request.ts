@@ -12,21 +12,21 @@ const numericParams = new Set(['width', 'height', 'steps', 'guidance_scale', 'se
 const textParams = new Set(['prompt', 'model_type']);
 
 /**
- * What a start asks the window to do: `zimage://create?prompt=…&width=…` links and PNG files among its arguments, in their order.
- * Anything else, a link or file that cannot be read included, is left out: a start never fails on what somebody passed along.
- * @param cwd Folder that relative paths are meant from: another start's, where the arguments come from there.
+ * Commands for the window: `zimage://create?prompt=…&width=…` links and PNG files among the arguments, in their order.
+ * Ignores everything else, also links and files that cannot be read: a start never fails because of its arguments.
+ * @param cwd Folder for relative paths: that of the start that passed the arguments.
  */
 export async function readLaunchRequest(argv: readonly string[], cwd: string): Promise<DesktopCommand[]> {
   const commands = await Promise.all(
     argv.map((argument) => {
       if (argument.startsWith(`${LINK_SCHEME}:`)) return commandOfLink(argument);
-      return !argument.startsWith('-') && /\.png$/i.test(argument) ? readPicture(isAbsolute(argument) ? argument : resolve(cwd, argument)) : null;
+      return !argument.startsWith('-') && /\.png$/i.test(argument) ? readImage(isAbsolute(argument) ? argument : resolve(cwd, argument)) : null;
     }),
   );
   return commands.filter((command) => command !== null);
 }
 
-/** A link's params as typed into the form, or null where it is none of ours. Only params of a job are taken; the form checks their values. */
+/** The params of a link, or null for a foreign link. Takes only params of a job; the form checks their values. */
 export function commandOfLink(link: string): DesktopCommand | null {
   if (link.length > MAX_LINK_CHARACTERS || !URL.canParse(link)) return null;
   const url = new URL(link);
@@ -39,14 +39,14 @@ export function commandOfLink(link: string): DesktopCommand | null {
   return Object.keys(params).length === 0 ? { command: 'go', screen: 'create' } : { command: 'fill', params };
 }
 
-/** The picture for the window to read its recipe from, or null where the file is no PNG of a sane size. */
-async function readPicture(path: string): Promise<DesktopCommand | null> {
+/** An image whose recipe the window reads, or null if the file is not a PNG or too large. */
+async function readImage(path: string): Promise<DesktopCommand | null> {
   try {
     const { size } = await stat(path);
     if (size > MAX_PNG_BYTES) return null;
     const bytes = await readFile(path);
     if (!bytes.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) return null;
-    return { command: 'open_picture', name: basename(path), png: new Uint8Array(bytes) };
+    return { command: 'open_image', name: basename(path), png: new Uint8Array(bytes) };
   } catch {
     return null;
   }

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { app } from 'electron';
 import { appImageFile } from '#main/config/app-image.ts';
 
-/** The argument of a start at login: tray only. */
+/** Argument of a start at login: the window stays hidden. */
 export const HIDDEN_ARGUMENT = '--hidden';
 
-/** Switches the start at login on or off, in the way of each system. */
+/** Switches the start at login on or off. */
 export async function setStartAtLogin(isOn: boolean): Promise<void> {
   if (process.platform === 'linux') await setAutostartFile(isOn);
   else app.setLoginItemSettings({ openAtLogin: isOn, args: [HIDDEN_ARGUMENT] });
@@ -25,8 +25,8 @@ async function setAutostartFile(isOn: boolean): Promise<void> {
 }
 
 /**
- * @param executable Its path is quoted as the Desktop Entry Specification's `Exec` key wants it. `TryExec` makes the entry nothing once the program is removed.
- * An AppImage is started by its file: what runs lies in a mount that is gone at the next login.
+ * @param executable Quoted as the `Exec` key of the Desktop Entry Specification requires. `TryExec` disables the entry once the program is removed.
+ * For an AppImage this is its file: the running program is in a mount that does not exist at the next login.
  */
 export function autostartEntry(executable: string): string {
   const quoted = `"${executable

@@ -29,7 +29,7 @@ export interface MainWindow {
   /** Sends a command to the page, at once or as soon as the page listens. */
   send(command: DesktopCommand): void;
   /** Sends a command only if the page listens now. A page that loads later asks for the state. */
-  tell(command: DesktopCommand): void;
+  sendIfListening(command: DesktopCommand): void;
   /** True when the sender of a message is our page in our window, not a frame in it and not another page. */
   isPage(contents: WebContents, frame: { url: string } | null): boolean;
   /** 0 to 1 on the task bar; null removes the bar. */
@@ -123,7 +123,7 @@ export function createMainWindow(options: MainWindowOptions): MainWindow {
       if (window !== null && isListening) window.webContents.send(desktopChannels.command, command);
       else waiting.push(command);
     },
-    tell: (command) => {
+    sendIfListening: (command) => {
       if (window !== null && isListening) window.webContents.send(desktopChannels.command, command);
     },
     isPage,

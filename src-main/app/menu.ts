@@ -8,7 +8,7 @@ export interface MenuActions {
   quit(): void;
 }
 
-/** The application menu: what each system expects where it expects it. Pure, so that it can be looked at without a screen. */
+/** The application menu in each system's usual order. */
 export function menuTemplate(texts: Texts, actions: MenuActions, platform: NodeJS.Platform): MenuItemConstructorOptions[] {
   const isMac = platform === 'darwin';
   const go = (screen: 'create' | 'gallery' | 'settings') => () => actions.send({ command: 'go', screen });

@@ -41,22 +41,22 @@ test('the tray shows the jobs in progress, the queue switch and the recent image
   const done: unknown[] = [];
   const actions = {
     open: () => done.push('open'),
-    showPicture: (id: string) => done.push(id),
+    showImage: (id: string) => done.push(id),
     setPaused: (paused: boolean) => done.push(paused),
     checkForUpdates: () => done.push('updates'),
     quit: () => done.push('quit'),
   };
-  const pictures = [
+  const images = [
     { jobId: 'j1', prompt: 'cats & dogs' },
     { jobId: 'j2', prompt: `${'雪'.repeat(60)}` },
   ];
-  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, pictures, isAttached: false, offered: '0.2.0' }, actions);
+  const tray = trayTemplate(english, { activity: { unfinished: 2, fraction: 0.449 }, isPaused: false, images, isAttached: false, offered: '0.2.0' }, actions);
   expect(tray[0]).toMatchObject({ label: '2 images in progress', enabled: false });
   for (const label of [english.open, english.pauseQueue, 'cats && dogs', `${'雪'.repeat(47)}…`, 'Version 0.2.0 is available…', english.quit])
     click(tray, label);
   expect(done).toEqual(['open', true, 'j1', 'j2', 'updates', 'quit']);
 
-  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, pictures: [], isAttached: true, offered: null }, actions);
+  const idle = trayTemplate(english, { activity: { unfinished: 0, fraction: null }, isPaused: true, images: [], isAttached: true, offered: null }, actions);
   expect(idle.slice(0, 2).map(({ label }) => label)).toEqual(['Idle', english.attached]);
   expect(tray.map(({ label }) => label)).not.toContain(english.attached);
   click(idle, english.resumeQueue);

@@ -2,10 +2,10 @@ import { Notification } from 'electron';
 import type { EndedJob } from './activity.ts';
 import type { Texts } from './texts.ts';
 
-/** Shown notifications; without a reference a notification is collected as garbage and its click is lost. */
+/** Shown notifications. Without a reference the garbage collector takes a notification, and its click is lost. */
 const shown = new Set<Notification>();
 
-/** Tells that a job ended. `onClick` is the way to its picture. */
+/** Shows that a job ended. `onClick` opens its image. */
 export function notifyEnded(texts: Texts, job: EndedJob, iconPath: string, onClick: () => void): void {
   if (!Notification.isSupported()) return;
   const [title, body] = job.status === 'completed' ? [texts.completedTitle, texts.completedBody] : [texts.failedTitle, job.error ?? ''];

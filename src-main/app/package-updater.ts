@@ -14,18 +14,18 @@ import { guardUpdateSession, type UpdateSession } from './update-session.ts';
 import type { UpdateSource } from './update-source.ts';
 import type { PackageUpdater } from './updates.ts';
 
-/** Without a byte for so long, a download has failed. */
+/** A download without a byte for this long has failed. */
 const STALL_MS = 60_000;
 
 interface Installer {
   updater: BaseUpdater;
-  /** Of the packages that it takes. */
+  /** File extension of its packages. */
   extension: string;
-  /** The file or folder that must be writable for it, null where the system asks for the right. */
+  /** The file or folder that it must be able to write to; null if the system asks for permission. */
   replaces: string | null;
 }
 
-/** The updater for the kind of package that runs, or null where it is none that can be replaced from within. */
+/** The updater for the package that runs, or null if the app cannot replace it. */
 export function createPackageUpdater(source: UpdateSource, channel: () => UpdateChannel): PackageUpdater | null {
   const installer = installerOfThisPackage();
   if (installer === null) return null;
@@ -33,7 +33,7 @@ export function createPackageUpdater(source: UpdateSource, channel: () => Update
   const session = guardUpdateSession(updater.netSession, source.url);
   updater.logger = null;
   updater.autoDownload = false;
-  // our own way out installs, so that it is one way for every package and checks the file once more
+  // quit-sequence.ts installs, the same way for every package, after another check of the file
   updater.autoInstallOnAppQuit = false;
   updater.disableDifferentialDownload = true;
   updater.disableWebInstaller = true;
@@ -69,7 +69,7 @@ export function createPackageUpdater(source: UpdateSource, channel: () => Update
     },
     install: async (restart) => {
       if (found === null || downloadedFile === null) throw new UpdateRefusal('not_installed', extension);
-      // since its download the file lay where every program of this user can write, and a deb is installed as root
+      // every program of this user could have changed the file since its download, and a deb is installed as root
       if ((await sha512Of(downloadedFile)) !== found.sha512) throw new UpdateRefusal('wrong_hash', basename(downloadedFile));
       let cause: Error | undefined;
       updater.once('error', (error) => {
@@ -90,7 +90,7 @@ function installerOfThisPackage(): Installer | null {
   if (process.platform !== 'linux') return null;
   const appImage = appImageFile();
   if (appImage !== null) return { updater: new InPlaceAppImageUpdater(appImage), extension: 'AppImage', replaces: dirname(appImage) };
-  // the mark is left in the archive too, when that is built beside a deb; what a package manager installed lies in /opt
+  // an archive that was built together with a deb has its mark too; a package manager installs to /opt
   if (!programFolder.startsWith('/opt/')) return null;
   switch (packageType()) {
     case 'deb':
@@ -102,15 +102,15 @@ function installerOfThisPackage(): Installer | null {
   }
 }
 
-/** What electron-builder notes beside `app.asar`. */
+/** electron-builder writes it next to `app.asar`. */
 function packageType(): string | null {
   const file = join(process.resourcesPath, 'package-type');
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
 }
 
 /**
- * Replaces the AppImage by one rename, under the name that it has: an installation that is cut short leaves the old one, and what points to it stays true.
- * (electron-updater's own way deletes the old file first, and names the new one after its version.)
+ * Replaces the AppImage with one rename and keeps its name: an interrupted installation leaves the old file, and shortcuts still work.
+ * (electron-updater deletes the old file first, and names the new one after its version.)
  */
 class InPlaceAppImageUpdater extends AppImageUpdater {
   readonly #appImage: string;
@@ -139,7 +139,7 @@ class InPlaceAppImageUpdater extends AppImageUpdater {
   }
 }
 
-/** A feed that offers less than what runs lies, but for who comes back from pre-releases. Throws `UpdateRefusal` `older_version`. */
+/** Refuses an older version, except on the way back from previews. Throws `UpdateRefusal` `older_version`. */
 function refuseOlder(updater: BaseUpdater, offered: string, channel: UpdateChannel): void {
   const { currentVersion } = updater;
   const comesBack = channel === 'latest' && currentVersion.prerelease.length > 0;
@@ -154,7 +154,7 @@ function assertWritable(path: string): void {
   }
 }
 
-/** @returns The files that it left. */
+/** @returns The downloaded files. */
 async function downloadWatched(updater: BaseUpdater, onReceived: (bytes: number) => void, signal: AbortSignal): Promise<string[]> {
   const token = new CancellationToken();
   let isStalled = false;
@@ -180,7 +180,7 @@ async function downloadWatched(updater: BaseUpdater, onReceived: (bytes: number)
   }
 }
 
-/** Does what electron-updater is asked to do, and turns its errors into ours. */
+/** Runs a call of electron-updater and converts its errors. */
 async function refusing<T>(session: UpdateSession, act: () => Promise<T>): Promise<T> {
   try {
     return await act();

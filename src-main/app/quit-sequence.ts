@@ -16,9 +16,9 @@ export interface QuitSequenceOptions {
 export interface QuitSequence {
   /** A menu, the tray or a closed window: asks first. */
   byUser(): void;
-  /** A signal or the machine's shutdown: nobody is asked, nothing is installed. A second one exits at once. */
+  /** A signal or the machine's shutdown: no question, no installation. A second one exits at once. */
   bySignal(): void;
-  /** Installs what is ready and starts it; nobody is asked. */
+  /** Installs a ready version and starts it, without a question. */
   forUpdate(): void;
 }
 

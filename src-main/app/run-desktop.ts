@@ -24,11 +24,11 @@ import { createTray } from './tray.ts';
 
 const iconPath = join(resourcesDir, 'icons/icon.png');
 const trayIconPath = join(resourcesDir, 'icons/tray.png');
-const TRAY_PICTURES = 5;
+const TRAY_IMAGES = 5;
 
 /**
- * Runs the desktop app until it quits. `openStudio` starts the server in this process, or finds the one that runs already.
- * It returns at once: Electron is ready only after the main module has been read to its end, so that one must not wait for it.
+ * Runs the desktop app until it quits. `openStudio` starts the server in this process, or attaches to one that already runs.
+ * Returns at once: Electron becomes ready only after the main module has been read to its end, so that module must not wait.
  */
 export function runDesktop(openStudio: (choices: HostedStudioChoices) => Promise<HostedStudio>): void {
   run(openStudio).catch((error: unknown) => {
@@ -49,11 +49,11 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
   reportStrayErrors((error, text) => report(error, text), process, [process.stdout, process.stderr]);
   const argv = launchArguments();
   if (!app.requestSingleInstanceLock({ argv })) {
-    // the instance that holds the lock hears `second-instance` and takes the arguments over
+    // the running instance gets `second-instance` with the arguments
     app.quit();
     return;
   }
-  // as the packages name it: without it Windows shows no notification, and build/installer.nsh does not find what to remove
+  // the id of the packages: Windows needs it for notifications, and build/installer.nsh for the uninstall
   app.setAppUserModelId('z-image-turbo-studio');
   app.setAsDefaultProtocolClient(LINK_SCHEME);
   const handedOver = collectHandedOver();
@@ -83,7 +83,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     channel: () => settings.get().updateChannel,
     isAutomatic: () => settings.get().checkForUpdates,
     onChange: (update) => {
-      window.tell({ command: 'update', update });
+      window.sendIfListening({ command: 'update', update });
       if (update.state !== 'downloading') refresh();
     },
     restart: () => quit.restart(),
@@ -97,7 +97,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
 
   const tray = createTray(trayIconPath, {
     open: window.show,
-    showPicture: (jobId) => showJob(window, jobId),
+    showImage: (jobId) => showJob(window, jobId),
     setPaused: (isPaused) => {
       studio.setPaused(isPaused);
       refresh();
@@ -118,7 +118,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     tray.update(texts(), {
       activity: now,
       isPaused: studio.isPaused(),
-      pictures: studio.lastPictures(TRAY_PICTURES),
+      images: studio.recentImages(TRAY_IMAGES),
       isAttached: studio.isAttached,
       offered: offeredVersion(updates.state()),
     });
@@ -128,8 +128,8 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
     refresh();
   };
 
-  for (const jobId of studio.unfinishedJobs()) activity.hear({ type: 'job_status', job_id: jobId, status: 'pending' });
-  studio.watchJobs(activity.hear);
+  for (const jobId of studio.unfinishedJobs()) activity.receive({ type: 'job_status', job_id: jobId, status: 'pending' });
+  studio.watchJobs(activity.receive);
   relabel();
   let atLogin = settings.get().startAtLogin;
   settings.onChange(async ({ startAtLogin }) => {
@@ -142,7 +142,7 @@ async function run(openStudio: (choices: HostedStudioChoices) => Promise<HostedS
   const quit = registerQuit({
     texts,
     window,
-    // another process's jobs go on without this one
+    // the jobs of an attached server continue without this app
     unfinished: () => (studio.isAttached ? 0 : activity.now().unfinished),
     close: studio.close,
     install: (restart) => installAtTheEnd(updates, window, texts(), restart),

@@ -1,6 +1,6 @@
 import { powerSaveBlocker } from 'electron';
 
-/** Keeps the machine awake while `isBusy`, and only then. The screen may go dark. */
+/** Keeps the machine awake while `isBusy`. The screen may still turn off. */
 export function createSleepBlocker(): (isBusy: boolean) => void {
   let id: number | null = null;
   return (isBusy) => {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { utilityProcess } from 'electron';
 
-/** A process of Electron's, seen as the engine's supervisor wants it. */
+/** A process of Electron in the form that the engine expects. */
 interface SpawnedProcess {
   readonly pid: number | undefined;
   send(message: unknown): void;
@@ -11,9 +11,9 @@ interface SpawnedProcess {
   kill(): void;
 }
 
-/** Starts the engine's process as a `utilityProcess`: it shows under the program's name, ends with it, and an installed app needs no second Node for it. */
+/** Starts the engine as a `utilityProcess`: it has the app's name, ends with the app, and an installed app needs no Node.js for it. */
 export function spawnUtility(entry: string, env: NodeJS.ProcessEnv): SpawnedProcess {
-  // without telemetry from the library's first instruction on
+  // set before the library is loaded
   const child = utilityProcess.fork(entry, [], { env: { ...env, ORT_DISABLE_TELEMETRY: '1' }, stdio: 'pipe', serviceName: 'Z-Image-Turbo Studio Engine' });
   let isGone = false;
   const exited = new Promise<{ code: number | null; signal: null }>((resolve) => {
@@ -37,7 +37,7 @@ export function spawnUtility(entry: string, env: NodeJS.ProcessEnv): SpawnedProc
     },
     onExit: (listener) => void exited.then(listener),
     kill: () => {
-      // its own kill() asks with SIGTERM, which native code in the middle of a call does not hear
+      // its own kill() sends SIGTERM, which native code ignores during a call
       if (child.pid !== undefined && !isGone) process.kill(child.pid, 'SIGKILL');
       else child.kill();
     },

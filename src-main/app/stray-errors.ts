@@ -9,7 +9,7 @@ export function reportStrayErrors(report: (error: unknown, text: string) => void
   program.on('unhandledRejection', (reason: unknown) => report(reason, 'a rejection was not handled; the program goes on'));
   for (const output of outputs) {
     output.on('error', () => {
-      // nobody reads the output any more, so there is nowhere to report it
+      // the output's reader is gone, so there is nowhere to report it
     });
   }
 }

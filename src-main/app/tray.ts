@@ -1,5 +1,5 @@
 import { Menu, type MenuItemConstructorOptions, Tray } from 'electron';
-import type { LastPicture } from '#main/studio/hosted-studio.ts';
+import type { RecentImage } from '#main/studio/hosted-studio.ts';
 import type { Activity } from './activity.ts';
 import type { Texts } from './texts.ts';
 
@@ -7,16 +7,16 @@ export interface TrayState {
   activity: Activity;
   isPaused: boolean;
   /** Newest first. */
-  pictures: readonly LastPicture[];
-  /** The server is another process's. */
+  images: readonly RecentImage[];
+  /** The server runs in another process. */
   isAttached: boolean;
-  /** The version that could be had, null where there is none newer. */
+  /** A newer version, or null. */
   offered: string | null;
 }
 
 export interface TrayActions {
   open(): void;
-  showPicture(jobId: string): void;
+  showImage(jobId: string): void;
   setPaused(isPaused: boolean): void;
   checkForUpdates(): void;
   quit(): void;
@@ -24,12 +24,8 @@ export interface TrayActions {
 
 const MAX_LABEL_CHARACTERS = 48;
 
-/** The tray's menu for a state; pure. It says nothing that changes with every step. */
-export function trayTemplate(
-  texts: Texts,
-  { activity, isPaused, pictures, isAttached, offered }: TrayState,
-  actions: TrayActions,
-): MenuItemConstructorOptions[] {
+/** The tray's menu. Nothing in it changes with every step. */
+export function trayTemplate(texts: Texts, { activity, isPaused, images, isAttached, offered }: TrayState, actions: TrayActions): MenuItemConstructorOptions[] {
   return [
     { label: activity.unfinished === 0 ? texts.idle : texts.inProgress(activity.unfinished), enabled: false },
     ...(isAttached ? [{ label: texts.attached, enabled: false }] : []),
@@ -38,8 +34,8 @@ export function trayTemplate(
     { label: isPaused ? texts.resumeQueue : texts.pauseQueue, click: () => actions.setPaused(!isPaused) },
     {
       label: texts.recentImages,
-      enabled: pictures.length > 0,
-      submenu: pictures.map(({ jobId, prompt }) => ({ id: jobId, label: shortened(prompt), click: () => actions.showPicture(jobId) })),
+      enabled: images.length > 0,
+      submenu: images.map(({ jobId, prompt }) => ({ id: jobId, label: shortened(prompt), click: () => actions.showImage(jobId) })),
     },
     { type: 'separator' },
     { label: offered === null ? texts.checkForUpdates : texts.updateOffered(offered), click: actions.checkForUpdates },
@@ -75,7 +71,7 @@ function activityText(texts: Texts, { unfinished, fraction }: Activity): string 
 }
 
 function shortened(prompt: string): string {
-  // an ampersand would underline the next letter
+  // a single ampersand underlines the next letter
   const line = prompt.replace(/\s+/g, ' ').replaceAll('&', '&&');
   const characters = [...line];
   return characters.length <= MAX_LABEL_CHARACTERS ? line : `${characters.slice(0, MAX_LABEL_CHARACTERS - 1).join('')}…`;

@@ -40,7 +40,7 @@ test("electron-builder's channel file is read, and the package for this kind and
 
 test.each([
   ['a changed byte', () => readSignedRelease(Buffer.from(`${channelFile} `), sign(null, Buffer.from(channelFile), privateKey), publicKey), 'bad_signature'],
-  ['a signature that is none', () => readSignedRelease(Buffer.from(channelFile), Buffer.from('<html>'), publicKey), 'bad_signature'],
+  ['an invalid signature', () => readSignedRelease(Buffer.from(channelFile), Buffer.from('<html>'), publicKey), 'bad_signature'],
   ['a hash that is too short', () => read(channelFile.replaceAll(hash, 'AAAA')), 'not_a_feed'],
   ['a size without end', () => read(channelFile.replace('246171730', '1e300')), 'not_a_feed'],
   ['a version that is no version', () => read(channelFile.replace('0.2.0', '"../../0"')), 'not_a_feed'],

@@ -12,7 +12,7 @@ const MAX_PACKAGE_BYTES = 4 * 1024 ** 3;
 
 const fileSchema = z.object({
   url: z.string().min(1),
-  // 64 bytes, so that nothing shorter counts as a hash
+  // exactly 64 bytes in base64
   sha512: z.string().regex(/^[A-Za-z0-9+/]{86}==$/),
   size: z.number().int().positive().max(MAX_PACKAGE_BYTES),
 });
@@ -30,7 +30,7 @@ const releaseSchema = z.object({
 export type FeedRelease = z.infer<typeof releaseSchema>;
 
 /**
- * Reads a channel file (`latest-linux.yml`) as electron-builder writes it, once its signature has shown that the publisher wrote it.
+ * Checks the signature of a channel file (`latest-linux.yml`, as electron-builder writes it) and parses it.
  * @param signature Base64 of the Ed25519 signature over `bytes`.
  * Throws `UpdateRefusal` `bad_signature` or `not_a_feed`.
  */
@@ -48,7 +48,7 @@ export function readSignedRelease(bytes: Buffer, signature: Buffer, publicKey: K
   return release.data;
 }
 
-/** The package for this program among a release's files. Throws `UpdateRefusal` `no_package` or `insecure_address`. */
+/** The file of a release for this package and processor. Throws `UpdateRefusal` `no_package` or `insecure_address`. */
 export function packageOf(release: Pick<UpdateInfo, 'version' | 'files'>, folder: URL, extension: string, arch: string): ResolvedUpdateFileInfo {
   const fitting = release.files.filter(({ url }) => url.toLowerCase().endsWith(`.${extension.toLowerCase()}`));
   const file = fitting.find(({ url }) => url.includes(arch)) ?? fitting[0];
@@ -63,14 +63,14 @@ export interface SignedFeedOptions {
   /** Reads at most `maxBytes` of a file of the feed; throws `UpdateRefusal`. */
   fetchBytes(url: URL, maxBytes: number): Promise<Buffer>;
   channel(): UpdateChannel;
-  /** Of this program's package: `deb`, `AppImage` … */
+  /** File extension of this package: `deb`, `AppImage` … */
   extension: string;
 }
 
-/** A provider for electron-updater that believes only what the publisher signed: `<channel>.yml` with `<channel>.yml.sig` beside it. */
+/** A provider for electron-updater that accepts only signed channel files: `<channel>.yml` with `<channel>.yml.sig`. */
 export function signedFeed({ source, fetchBytes, channel, extension }: SignedFeedOptions) {
   return class SignedFeed extends Provider<UpdateInfo> {
-    // electron-updater calls it with its options and the updater first
+    // electron-updater passes its options and the updater first
     constructor(_options: unknown, _updater: unknown, runtimeOptions: ProviderRuntimeOptions) {
       super(runtimeOptions);
     }

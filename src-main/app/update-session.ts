@@ -3,17 +3,17 @@ import { UpdateRefusal } from './update-refusal.ts';
 
 const FETCH_TIMEOUT_MS = 30_000;
 
-/** The network as updates may use it. */
+/** Network access of updates. */
 export interface UpdateSession {
-  /** The file, of `maxBytes` at most. Throws `UpdateRefusal`. */
+  /** A file of at most `maxBytes`. Throws `UpdateRefusal`. */
   fetchBytes(url: URL, maxBytes: number): Promise<Buffer>;
-  /** Answers of another length are refused from now on; null lifts that. */
+  /** From now on refuses answers of another length; null allows any. */
   expectBytes(sizeBytes: number | null): void;
-  /** Why a request was refused here, once: the requester itself hears only of a blocked request. */
+  /** Returns and clears the reason of the last refused request: its caller sees only a blocked request. */
   takeRefusal(): UpdateRefusal | null;
 }
 
-/** Binds everything that `session` requests, redirects included, to https or to the feed's own origin, and to the announced length. */
+/** Limits all requests of `session`, also redirects, to https or the feed's own origin, and to the announced length. */
 export function guardUpdateSession(session: Session, feed: URL): UpdateSession {
   let expectedBytes: number | null = null;
   let refusal: UpdateRefusal | null = null;

@@ -32,7 +32,7 @@ function world(change: Partial<PackageUpdater> = {}) {
   return { updates, states, done, fetchAll };
 }
 
-test('every step is told, and nothing happens that was not asked for', async () => {
+test('every step is a state, and nothing happens that was not asked for', async () => {
   const { updates, states, done, fetchAll } = world();
   expect(updates.state()).toEqual({ state: 'none', checkedAt: null });
   expect(updates.download()).toEqual({ state: 'none', checkedAt: null });
@@ -98,7 +98,7 @@ test('a refusal is a state from which one can ask again', async () => {
   await expect.poll(() => updates.state()).toEqual({ state: 'failed', reason: 'wrong_hash', detail: 'SHA-512' });
 });
 
-test('an error that nobody foresaw ends the step too, and one can ask again', async () => {
+test('an unexpected error ends the step too, and the next check works', async () => {
   let find: () => Promise<Release | null> = () => Promise.reject(new TypeError('x is not a function'));
   const { updates } = world({ find: () => find(), download: () => Promise.reject(new RangeError('out of range')) });
   expect(await updates.check()).toEqual({ state: 'failed', reason: 'unexpected', detail: 'x is not a function' });
@@ -120,7 +120,7 @@ test('an updater that throws at once is no different', async () => {
   await expect.poll(() => other.updates.state()).toMatchObject({ state: 'failed', reason: 'unexpected' });
 });
 
-test('a build that names no feed, or that somebody else updates, says so and asks nobody', async () => {
+test('a build without a feed, or with another installer, says so and never checks', async () => {
   for (const reason of ['no_feed', 'other_installer'] as const) {
     const updates = createUpdates({ updater: reason, onChange: () => {}, restart: () => {} });
     expect([await updates.check(), updates.download(), updates.cancel(), updates.install()]).toEqual(Array(4).fill({ state: 'off', reason }));

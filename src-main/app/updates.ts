@@ -1,37 +1,37 @@
 import type { Release, UpdateState } from '#shared/protocol/desktop.ts';
 import { asUpdateRefusal } from './update-refusal.ts';
 
-/** What finds, fetches and puts in place the packages of this system. Its methods throw `UpdateRefusal`. */
+/** Finds, downloads and installs packages. Its methods throw `UpdateRefusal`. */
 export interface PackageUpdater {
-  /** True where a package can be put in place without a question to the user, so that this happens when the program quits. */
+  /** True if a package can be installed without asking the user, so that it is installed when the app quits. */
   installsAtQuit: boolean;
-  /** What the feed offers that is newer than what runs, or null. */
+  /** A newer version in the feed, or null. */
   find(): Promise<Release | null>;
-  /** Fetches what was found and checks it. */
+  /** Downloads and verifies the version that was found. */
   download(onReceived: (bytes: number) => void, signal: AbortSignal): Promise<void>;
-  /** Puts what was downloaded in place of what runs; with `restart` the new one is started. */
+  /** Installs the downloaded version; with `restart` it is started. */
   install(restart: boolean): Promise<void>;
 }
 
 export interface UpdatesOptions {
-  /** Or why this program is not updated from within. */
+  /** Or the reason why this app cannot update itself. */
   updater: PackageUpdater | 'no_feed' | 'other_installer';
   onChange(state: UpdateState): void;
-  /** Begins the way out that ends with `installReady(true)`. */
+  /** Starts to quit; `installReady(true)` is called at the end. */
   restart(): void;
 }
 
-/** The updates of this program: one state, and what may be done from it. A call that does not fit the state changes nothing. */
+/** The updates of this app as one state. A call that does not fit the state changes nothing. */
 export interface Updates {
   state(): UpdateState;
-  /** Resolves when the answer is there. */
+  /** Resolves with the result. */
   check(): Promise<UpdateState>;
   download(): UpdateState;
   cancel(): UpdateState;
   install(): UpdateState;
-  /** Hears whether jobs are in work now: nothing is installed in the middle of one. */
+  /** Says whether jobs are in progress: nothing is installed during a job. */
   jobsChanged(isBusy: boolean): void;
-  /** The last step of the way out: installs what is ready, where that was asked for or needs no question. Throws `UpdateRefusal`. */
+  /** The last step of quitting: installs a ready version if the user asked for it or need not be asked. Throws `UpdateRefusal`. */
   installReady(restart: boolean): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export function createUpdates({ updater, onChange, restart }: UpdatesOptions): U
     onChange(next);
     return next;
   };
-  /** Every error ends the step, also one that nobody foresaw: the user can always try again. */
+  /** Every error ends the step, also an unexpected one, so that the user can try again. */
   const fail = (thrown: unknown): UpdateState => {
     const { reason, detail } = asUpdateRefusal(thrown);
     return enter({ state: 'failed', reason, detail });

@@ -1,6 +1,6 @@
 import type { BrowserWindowConstructorOptions, Rectangle, WebPreferences } from 'electron';
 
-/** The page's rights, by Electron's security checklist: it is a web page and nothing more. */
+/** The page's rights by Electron's security checklist: those of a web page. */
 function webPreferences(preloadPath: string): WebPreferences {
   return {
     preload: preloadPath,
@@ -19,7 +19,7 @@ function webPreferences(preloadPath: string): WebPreferences {
   };
 }
 
-/** Options of the one window. It stays hidden until its first paint, so that nobody sees it empty. */
+/** Options of the one window. It stays hidden until its first paint. */
 export function windowOptions(preloadPath: string, bounds: Rectangle, iconPath: string, dark: boolean): BrowserWindowConstructorOptions {
   return {
     ...bounds,

@@ -8,7 +8,7 @@ import { loadSharp } from './load-sharp.ts';
 
 const MAX_IMAGE_BYTES = 256 * 1024 * 1024;
 const MAX_IMAGE_PIXELS = 8192 * 8192;
-/** libvips stops by itself after this; the pool ends a thread that does not. */
+/** libvips stops its work after this time; the pool ends a thread that does not. */
 const DECODE_TIMEOUT_S = 30;
 
 const sharp = loadSharp();
@@ -60,7 +60,7 @@ async function openImage(bytes: Uint8Array): Promise<{ format: ImageFormat; imag
     throw new AppError('body_too_large', `The image has ${bytes.byteLength} bytes; at most ${MAX_IMAGE_BYTES} are read.`, { limit: MAX_IMAGE_BYTES });
   }
   const format = imageFormat(bytes);
-  // 'error': a bad checksum in a chunk that nobody needs is only a warning. The pixel limit is checked below, with numbers for the message
+  // 'error', not 'warning': a bad checksum in an unused chunk is no damage. The pixel limit follows below, with a message of its own
   const image = sharp(bytes, { failOn: 'error', limitInputPixels: false, sequentialRead: true }).timeout({ seconds: DECODE_TIMEOUT_S });
   const metadata = await decoding(image.metadata());
   const { width, height } = metadata;

@@ -40,7 +40,7 @@ export function createImages(entry: string, timeoutMs = TASK_TIMEOUT_MS): Images
     // sharp's WebAssembly build needs its thread's event loop, which a waiting thread would block
     useAtomics: false,
   });
-  // of a thread that fails without a task; the next task gets another one
+  // a thread failed without a task; the next task gets a new one
   pool.on('error', () => {});
   let running = 0;
   const waiting: Array<() => void> = [];

@@ -5,11 +5,11 @@ import { joinAdler32 } from './adler32.ts';
 import type { Picture } from './picture.ts';
 
 const FILTER_UP = 2;
-/** Of pixels filtered in one go: small enough to keep the event loop free, large enough that zlib's threads are busy and a band's own table costs nothing. */
+/** Pixels filtered in one go: few enough to keep the event loop free, enough for zlib's threads and for a Huffman table per band. */
 const BAND_BYTES = { least: 128 * 1024, most: 1024 * 1024 };
-/** Bands that are packed at a time, as many as libuv has threads. */
+/** Bands compressed at a time, as many as libuv has threads. */
 const BANDS_AT_ONCE = 4;
-/** Of a band, words of four bytes that are like those above: with more of them, runs are worth a search. */
+/** With a larger share of 4-byte words equal to the row above, a search for runs is worth its time. */
 const SHARE_OF_RUNS = 0.5;
 /** Deflate with a window of 32 KiB at its fastest level. Source: https://www.rfc-editor.org/rfc/rfc1950#section-2.2 */
 const ZLIB_HEADER = Uint8Array.of(0x78, 0x01);
@@ -18,16 +18,16 @@ const packRaw = promisify<Uint8Array, ZlibOptions, Buffer>(deflateRaw);
 const packWithSum = promisify<Uint8Array, ZlibOptions, Buffer>(deflate);
 
 interface Band {
-  /** Filtered rows, each behind the byte that names its filter. */
+  /** Filtered rows, each after the byte of its filter type. */
   rows: Buffer;
   strategy: number;
   isLast: boolean;
 }
 
 /**
- * The pixels as pieces of a zlib stream, for one IDAT chunk each. Every row is told as its difference to the row above, which leaves long runs or noise. Noise
- * is only coded by how frequent each byte is, in flat bands runs are looked for too: of a picture of 4096 x 4096 pixels that is quicker and smaller than a search
- * for repetitions, whatever the picture. Bands of rows are packed side by side, each up to a whole byte, so that their pieces stand behind each other.
+ * Compresses the pixels to pieces of a zlib stream, one per IDAT chunk. Each row becomes its difference to the row above, which leaves long runs or noise:
+ * run lengths for flat bands, Huffman coding alone for the rest. For images of any kind that is faster and smaller than a search for repetitions.
+ * Bands of rows are compressed side by side, each to a whole byte, so that the pieces can be joined.
  */
 export async function packRows(picture: Picture): Promise<Uint8Array[]> {
   const packing: Promise<{ piece: Buffer; adler32: number; length: number }>[] = [];
@@ -43,7 +43,7 @@ export async function packRows(picture: Picture): Promise<Uint8Array[]> {
 
 async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buffer; adler32: number; length: number }> {
   const finishFlush = isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
-  // zlib sums up far faster than a script: what it stores without packing ends with the sum
+  // zlib computes the sum far faster than a script: a stored stream ends with it
   const [piece, stored] = await Promise.all([
     packRaw(rows, { level: 1, strategy, chunkSize: BAND_BYTES.most / 4, finishFlush }),
     packWithSum(rows, { level: 0, chunkSize: rows.length + 1024 }),
@@ -72,7 +72,7 @@ function* filteredBands({ width, height, data }: Picture): Generator<Band> {
   }
 }
 
-/** Four bytes at a time: with the top bit of each kept apart, no byte borrows from its neighbour. Returns how many words were equal to those above. */
+/** Four bytes at a time: with the top bits handled apart, no byte borrows from its neighbour. Returns the number of words equal to the row above. */
 function subtractRowAbove(data: Uint8Array, from: number, stride: number, rows: Uint8Array, to: number): number {
   const pixels = new DataView(data.buffer, data.byteOffset + from - stride, 2 * stride);
   const out = new DataView(rows.buffer, rows.byteOffset + to, stride);

@@ -92,7 +92,7 @@ function parseHeader(header: Buffer | undefined): { width: number; height: numbe
 function unfilter(filter: number, row: Uint8Array, above: Uint8Array): void {
   if (filter === 0) return;
   if (filter > 4) throw damaged(`a row has filter type ${filter}, allowed are 0 to 4`);
-  // of every row that this program writes
+  // up: the filter of every row that this program writes
   if (filter === 2) {
     for (let i = 0; i < row.length; i++) row[i] = at(row, i) + at(above, i);
     return;

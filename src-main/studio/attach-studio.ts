@@ -12,13 +12,13 @@ import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } f
 import { infoSchema } from '#shared/protocol/http.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
-import type { HostedStudio, LastPicture } from './hosted-studio.ts';
+import type { HostedStudio, RecentImage } from './hosted-studio.ts';
 
 const ANSWER_MS = 5_000;
 /** How often a server that closed the socket is probed. */
 const PROBES = 4;
 const PROBE_PAUSE_MS = 500;
-const LAST_IMAGES = 10;
+const RECENT_IMAGES = 10;
 
 /**
  * The server that already runs on this data folder, through its documented calls; no engine is started here. Null where no server of ours answers at the
@@ -38,13 +38,13 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
     return schema.parse(await response.json());
   };
   const listed = async (status: JobRecord['status'], limit: number) => (await call(jobPageSchema, `/api/jobs?status=${status}&limit=${limit}`)).jobs;
-  const lastImages = async (): Promise<LastPicture[]> =>
-    (await listed('completed', LAST_IMAGES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
+  const recentImages = async (): Promise<RecentImage[]> =>
+    (await listed('completed', RECENT_IMAGES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
   const firstInfo = await call(infoSchema, '/api/info').catch(() => null);
   if (firstInfo === null) return null;
 
   let isPaused = firstInfo.queue.paused;
-  let images = await lastImages();
+  let images = await recentImages();
   const unfinished = (await Promise.all((['generated', 'processing', 'pending'] as const).map((status) => listed(status, 500)))).flat();
   let emitEnd = (): void => {};
   let socket: WebSocket | null = null;
@@ -52,12 +52,12 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
 
   const hear = (message: ServerMessage, listener: (message: ServerMessage) => void): void => {
     const isImage = message.type === 'job_status' && message.status === 'completed';
-    // the list of last images is shown with the message, so it is fetched first
+    // the list of recent images is shown with the message, so it is fetched first
     if (isImage) void refreshImages().then(() => listener(message));
     else listener(message);
   };
   const refreshImages = async (): Promise<void> => {
-    images = await lastImages().catch(() => images);
+    images = await recentImages().catch(() => images);
   };
   const connect = (listener: (message: ServerMessage) => void): void => {
     const opened = new WebSocket(`${origin.replace('http', 'ws')}/api/ws`, { headers: { authorization: `Bearer ${key.text()}` } });
@@ -111,7 +111,7 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
         isPaused = !pause;
       });
     },
-    lastPictures: (count) => images.slice(0, count),
+    recentImages: (count) => images.slice(0, count),
     unfinishedJobs: () => unfinished.map(({ job_id }) => job_id),
     close: async () => {
       isClosed = true;

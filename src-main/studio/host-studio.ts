@@ -52,7 +52,7 @@ async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment, log: 
     setPaused: (isPaused) => {
       jobs.queue({ action: isPaused ? 'pause' : 'resume' });
     },
-    lastPictures: (count) => jobs.list({ status: 'completed', limit: count }).jobs.map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt })),
+    recentImages: (count) => jobs.list({ status: 'completed', limit: count }).jobs.map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt })),
     unfinishedJobs: () => unfinishedJobs(jobs),
     close: () => studio.close('park'),
   };

@@ -1,6 +1,6 @@
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 
-export interface LastPicture {
+export interface RecentImage {
   jobId: string;
   prompt: string;
 }
@@ -30,7 +30,7 @@ export interface HostedStudio {
   isPaused(): boolean;
   setPaused(isPaused: boolean): void;
   /** Newest first. */
-  lastPictures(count: number): LastPicture[];
+  recentImages(count: number): RecentImage[];
   /** Ids of the jobs that are unfinished at the start. */
   unfinishedJobs(): string[];
   /** Parks running jobs for the next start and closes the server; an attached one keeps running. Resolves when the process may end. */

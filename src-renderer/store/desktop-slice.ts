@@ -44,7 +44,7 @@ export function createDesktopSlice({ desktop }: Pick<StudioDeps, 'desktop'>): St
             return get().show(command.screen === 'create' ? 'make' : command.screen);
           case 'fill':
             return get().fill(command.params);
-          case 'open_picture':
+          case 'open_image':
             return get().reuseFile(new Blob([new Uint8Array(command.png)], { type: 'image/png' }));
           case 'show_job':
             return get().openJob(command.jobId);

@@ -571,7 +571,7 @@ test('commands of the desktop app reach the form and the stage', async () => {
   state().runCommand({ command: 'fill', params: { prompt: 'a link', width: 999, seed: 7, model_type: 'int8', steps: 'many' } });
   expect(state()).toMatchObject({ screen: 'make', draft: { prompt: 'a link', width: '999', seed: '7', seedMode: 'fixed', modelType: 'int8' } });
   expect(Object.keys(state().problems).sort()).toEqual(['steps', 'width']);
-  state().runCommand({ command: 'open_picture', name: 'x.png', png: new Uint8Array([1]) });
+  state().runCommand({ command: 'open_image', name: 'x.png', png: new Uint8Array([1]) });
   await settled();
   expect(state().draft.prompt).toBe('a dog');
   state().runCommand({ command: 'show_job', jobId: ID });

@@ -102,7 +102,7 @@ export type DesktopCommand =
   /** Fill the form from a `zimage://` link. Values are checked as the form checks what is typed. */
   | { command: 'fill'; params: Record<string, string | number> }
   /** A PNG that was dropped on the icon or opened with the program; its recipe is to be read. */
-  | { command: 'open_picture'; name: string; png: Uint8Array }
+  | { command: 'open_image'; name: string; png: Uint8Array }
   | { command: 'show_job'; jobId: string }
   /** The update went on: the state that holds now. */
   | { command: 'update'; update: UpdateState };

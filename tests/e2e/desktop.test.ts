@@ -222,11 +222,11 @@ test('a second start hands over its links and pictures and ends', async () => {
   expect(await user.startAgain('zimage://create?prompt=a%20bear&seed=5', picture)).toBe(0);
   await page.waitForFunction(() => window.heardCommands.length >= 2);
   const heard = await page.evaluate(() =>
-    window.heardCommands.map((command) => (command.command === 'open_picture' ? { ...command, png: [...command.png] } : command)),
+    window.heardCommands.map((command) => (command.command === 'open_image' ? { ...command, png: [...command.png] } : command)),
   );
   expect(heard.slice(-2)).toEqual([
     { command: 'fill', params: { prompt: 'a bear', seed: 5 } },
-    { command: 'open_picture', name: 'a picture.png', png: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0] },
+    { command: 'open_image', name: 'a picture.png', png: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0] },
   ]);
   expect(await isVisible(app)).toBe(true);
 });
