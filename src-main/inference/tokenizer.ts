@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
@@ -5,16 +6,19 @@ import { isRecord } from '#main/lib/is-record.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { createTokenizer, type Tokenizer } from './create-tokenizer.ts';
+import { loadSlowTokenizer } from './slow-tokenizer.ts';
 
 export type { Tokenizer } from './create-tokenizer.ts';
 
 /**
- * The tokenizer of a checkpoint's `tokenizer` folder. Throws `checkpoint_missing` where a file cannot be read,
- * `checkpoint_damaged` where its content is no tokenizer or no chat template.
+ * The tokenizer of a checkpoint's `tokenizer` folder, from `tokenizer.json` or from the older files without it. Throws `checkpoint_missing` where a file
+ * cannot be read, `checkpoint_damaged` where its content is not a tokenizer or a chat template, `checkpoint_unsupported` for another kind of tokenizer.
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
-  const tokenizer = await readRecord(join(dir, 'tokenizer.json'));
   const config = await readRecord(join(dir, 'tokenizer_config.json'));
+  const fast = join(dir, 'tokenizer.json');
+  const isSlow = !existsSync(fast) && existsSync(join(dir, 'vocab.json'));
+  const tokenizer = isSlow ? await loadSlowTokenizer(dir, config) : await readRecord(fast);
   const chatTemplate = await loadChatTemplate(dir, config);
   try {
     const loaded = createTokenizer({ tokenizer, config, chatTemplate });
