@@ -40,7 +40,7 @@ function expected(): Float32Array {
 }
 
 test.each(['cpu-exact', 'cpu-fast'] as const)('%s: a convolution over a picture twice as large is that, at its edges too', async (target) => {
-  const job = new CompileJob({ writeDir: folder, finalDir: folder }, target, 1, () => {});
+  const job = new CompileJob({ writeDir: folder, finalDir: folder }, target);
   const compiled = await job.graph(target, await job.openFile(join(folder, 'w.safetensors')), async (graph, weights) => {
     const input = graph.input('x', 'float32', [1, IN, 'height', 'width']);
     graph.output(enlargedConvolution(graph, weights, 'up', input, OUT), 'y');

@@ -14,7 +14,6 @@ import { buildLayer } from '#main/compiler/models/transformer.ts';
 import { loadTransformerConfig } from '#main/compiler/models/transformer-config.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import { add, cast, multiply } from '#main/compiler/ops/basic.ts';
-import { Weights } from '#main/compiler/ops/weights.ts';
 import { createSession } from '#main/inference/ort.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { captionPositions, rotaryTables } from '#main/inference/rotary.ts';
@@ -113,10 +112,10 @@ describe('a layer whose feed-forward leaves the range of float16', () => {
     const config = await loadTransformerConfig(dir);
     const compiledDir = join(folder, `${target}-${innerScale ?? 'own'}`);
     await mkdir(compiledDir);
-    const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target, 1, () => {});
+    const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target);
     const compiled = await job.graph('layer', await job.openModel(dir, 'diffusion_pytorch_model'), (builder, weights) => {
       const numerics = { ...weights.numerics, ...(innerScale === undefined ? {} : { innerScale }) };
-      return buildLayer(builder, config, new Weights({ ...weights, numerics }), 0);
+      return buildLayer(builder, config, weights.with({ numerics }), 0);
     });
     const session = await createSession(compiled, { threads: 1 });
     const { cos, sin, width } = rotaryTables({ theta: config.ropeTheta, axes: config.ropeAxes }, captionPositions(tokens));

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CompileJob } from '#main/compiler/compile-job.ts';
 import { buildLayer } from '#main/compiler/models/transformer.ts';
 import { loadTransformerConfig } from '#main/compiler/models/transformer-config.ts';
-import { Weights } from '#main/compiler/ops/weights.ts';
 import { openApiSessions } from '#main/inference/ort-c-api.ts';
 import { createNodeSession } from '#main/inference/ort-node.ts';
 import { torchRandn } from '#main/inference/rng.ts';
@@ -29,9 +28,9 @@ async function compileLayer(kind: 'uint4' | 'int8', largestFileBytes: number): P
   const config = await loadTransformerConfig(dirOf(kind));
   const compiledDir = join(folder, `${kind}-${largestFileBytes}`);
   await mkdir(compiledDir, { recursive: true });
-  const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, 'cpu-fast', 1, () => {});
+  const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, 'cpu-fast');
   const model = { ...(await job.openModel(dirOf(kind), 'diffusion_pytorch_model')), largestFileBytes };
-  return job.graph('layer', model, (builder, weights) => buildLayer(builder, config, new Weights({ ...weights, copiesInt8: false }), 0));
+  return job.graph('layer', model, (builder, weights) => buildLayer(builder, config, weights.with({ copiesInt8: false }), 0));
 }
 
 async function run(graph: CompiledGraph, create: CreateSession): Promise<Float32Array | undefined> {

@@ -23,6 +23,6 @@ export interface GraphOrder {
 /** One graph of a checkpoint, compiled and loaded as the engine does it. */
 export async function compiledSession({ name, dir, stem, target, compiledDir, threads, build }: GraphOrder): Promise<Session> {
   await mkdir(compiledDir);
-  const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target, 1, () => {});
+  const job = new CompileJob({ writeDir: compiledDir, finalDir: compiledDir }, target);
   return createSession(await job.graph(name, await job.openModel(dir, stem), build), { threads });
 }

@@ -3,20 +3,23 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { commonFolder } from '#main/lib/common-folder.ts';
 import type { CompiledGraph, GraphTarget } from '#main/lib/compiled.ts';
-import { writeFileDurably } from '#main/lib/write-file.ts';
+import { quoteValue } from '#main/lib/quote-value.ts';
+import { isFloatType } from '#main/lib/widen-floats.ts';
+import { freeBytesOf, writeFileDurably } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { COMPILER_VERSION, type Work } from './compile-cache.ts';
 import { DerivedWeights } from './derived-weights.ts';
 import { GraphBuilder } from './graph/builder.ts';
 import { assertCudaKernels } from './graph/cuda-kernels.ts';
 import { emulateHalf } from './graph/emulate-half.ts';
-import type { Graph } from './graph/ir.ts';
+import { elementCount, type Graph } from './graph/ir.ts';
 import { mapWeights } from './graph/map-weights.ts';
 import { graphMemory } from './graph/memory.ts';
 import { verifyGraph } from './graph/verify.ts';
 import { writeOnnx } from './onnx/writer.ts';
 import { numericsOf } from './ops/numerics.ts';
 import { Weights } from './ops/weights.ts';
+import type { StoredTensor } from './safetensors/header.ts';
 import { openCheckpointTensors, type TensorTable } from './safetensors/open-checkpoint-tensors.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
 import { loadQuantizationConfig, type QuantizationConfig } from './sdnq/quantization-config.ts';
@@ -53,40 +56,52 @@ export interface OpenModel {
   /** What stands before every name in the file, such as `model.`. */
   prefix: string;
   largestFileBytes: number;
+  /** Whether its linear weights are quantized to int8 rows. */
+  quantizesFloats: boolean;
+  /** Names of the tensors that graphs use so far. */
+  used: Set<string>;
+}
+
+export interface CompileJobOptions {
+  /** Whether models without a quantization are quantized. */
+  quantizesFloats?: boolean;
+  /** Called with the share of the weights that are done, in percent. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 /** One compilation: opens weights, builds, verifies and writes graphs, and keeps the report. */
 export class CompileJob {
   readonly #work: Work;
   readonly #target: GraphTarget;
-  readonly #total: number;
-  readonly #onProgress: (done: number, total: number) => void;
+  readonly #options: CompileJobOptions;
   readonly #startedAt = performance.now();
   readonly #files: CompileReport['files'] = [];
   readonly #graphs: CompileReport['graphs'] = [];
+  #usedBytes = 0;
+  #percent = -1;
 
-  /** `total` graphs will be made; `onProgress` is told after each. */
-  constructor(work: Work, target: GraphTarget, total: number, onProgress: (done: number, total: number) => void) {
+  constructor(work: Work, target: GraphTarget, options: CompileJobOptions = {}) {
     this.#work = work;
     this.#target = target;
-    this.#total = total;
-    this.#onProgress = onProgress;
+    this.#options = options;
   }
 
-  /** A model's folder with its quantization config, if it has one. */
+  /** A model's folder with its quantization config, if it has one. Throws `disk_full` where there is no room for what has to be quantized. */
   async openModel(dir: string, baseName: string): Promise<OpenModel> {
     const table = await openCheckpointTensors(dir, baseName);
     const largestFileBytes = await this.#list(table);
     // Qwen3ForCausalLM writes `model.` before what Qwen3Model writes bare
     const prefix = table.tensors.has('model.embed_tokens.weight') ? 'model.' : '';
-    return { table, quantization: await loadQuantizationConfig(dir), prefix, largestFileBytes };
+    const quantization = await loadQuantizationConfig(dir);
+    const quantizesFloats = this.#options.quantizesFloats === true && quantization === null;
+    return { table, quantization, prefix, largestFileBytes, quantizesFloats, used: new Set() };
   }
 
   /** A single safetensors file without quantization. */
   async openFile(path: string): Promise<OpenModel> {
     const { file, tensors } = await openSafetensors(path);
     const table = { dir: path, files: [file], tensors };
-    return { table, quantization: null, prefix: '', largestFileBytes: await this.#list(table) };
+    return { table, quantization: null, prefix: '', largestFileBytes: await this.#list(table), quantizesFloats: false, used: new Set() };
   }
 
   /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
@@ -94,7 +109,9 @@ export class CompileJob {
     const { writeDir, finalDir } = this.#work;
     const derived = new DerivedWeights(join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
     const copiesInt8 = quantizedElements(model.table) <= LARGEST_INT8_COPY;
-    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8 });
+    const onUse = (tensor: StoredTensor): void => this.#use(model, tensor);
+    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8, onUse });
+    if (model.quantizesFloats) await this.#assertRoom(model.table);
     let graph: Graph;
     try {
       graph = await build(new GraphBuilder(name), weights);
@@ -126,12 +143,44 @@ export class CompileJob {
       inPlaceBytes: inPlace.reduce((a, b) => a + b, 0),
       unpacked: derived.unpacked,
     });
-    this.#onProgress(this.#graphs.length, this.#total);
     return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir, memory: graphMemory(graph, types) };
   }
 
+  /**
+   * Throws `checkpoint_damaged`, naming a tensor, where the graphs use none of a kind that they need all of: its config says less than the file holds, and
+   * the image would be wrong. Other tensors that are not used, such as a head, are ignored.
+   */
+  assertAllUsed({ table, prefix, used }: OpenModel, needsAll: (name: string) => boolean): void {
+    for (const { name, file } of table.tensors.values()) {
+      if (used.has(name) || !name.startsWith(prefix) || !needsAll(name.slice(prefix.length)) || name.endsWith('.inv_freq')) continue;
+      const sentence = `${file}: the tensor ${quoteValue(name)} has no place in the model that config.json describes; the config or the file is wrong.`;
+      throw new AppError('checkpoint_damaged', sentence, { path: file });
+    }
+  }
+
   report(): CompileReport {
+    this.#options.onProgress?.(100, 100);
     return { files: this.#files, graphs: this.#graphs, milliseconds: performance.now() - this.#startedAt };
+  }
+
+  #use({ used }: OpenModel, { name, byteLength }: StoredTensor): void {
+    if (used.has(name)) return;
+    used.add(name);
+    this.#usedBytes += byteLength;
+    const total = this.#files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const percent = Math.min(99, Math.floor((100 * this.#usedBytes) / total));
+    if (percent > this.#percent) this.#options.onProgress?.(percent, 100);
+    this.#percent = percent;
+  }
+
+  /** Before a pass that may take minutes: a byte for each value of a linear weight. */
+  async #assertRoom({ tensors }: TensorTable): Promise<void> {
+    const neededBytes = linearElements(tensors.values());
+    const freeBytes = await freeBytesOf(this.#work.writeDir);
+    if (freeBytes >= neededBytes) return;
+    const sizes = `${Math.ceil(neededBytes / 1e6)} MB are needed, ${Math.floor(freeBytes / 1e6)} MB are free`;
+    const sentence = `The disk that holds ${this.#work.writeDir} has no room to quantize this checkpoint: ${sizes}. Free some space and try again.`;
+    throw new AppError('disk_full', sentence, { neededBytes, freeBytes });
   }
 
   /** Keeps the files for the report; bytes of the largest. */
@@ -146,11 +195,21 @@ export class CompileJob {
   }
 }
 
-/** Elements of all weights that have a scale. */
+/** Elements of all weights that have a scale; packs of more than 4 bits count as bytes. */
 function quantizedElements({ tensors }: TensorTable): number {
   let count = 0;
-  for (const [name, { dtype, byteLength }] of tensors) {
-    if (name.endsWith('.weight') && tensors.has(name.replace(/weight$/, 'scale'))) count += dtype === 'U8' ? 2 * byteLength : byteLength;
+  for (const [name, { dtype, shape, byteLength }] of tensors) {
+    if (!name.endsWith('.weight') || !tensors.has(name.replace(/weight$/, 'scale'))) continue;
+    count += dtype === 'U8' && shape.length === 1 ? 2 * byteLength : byteLength;
+  }
+  return count;
+}
+
+/** Elements of all unquantized linear weights; a table of embeddings is not one. */
+export function linearElements(tensors: Iterable<StoredTensor>): number {
+  let count = 0;
+  for (const { name, dtype, shape } of tensors) {
+    if (/\.weight$/.test(name) && shape.length === 2 && isFloatType(dtype) && !/(embed_tokens|lm_head)\.weight$/.test(name)) count += elementCount(shape) ?? 0;
   }
   return count;
 }

@@ -1,23 +1,35 @@
 import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { type CompiledCheckpoint, compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { compiledOnce } from './compile-cache.ts';
-import { CompileJob, compileReportSchema } from './compile-job.ts';
+import { CompileJob, compileReportSchema, linearElements } from './compile-job.ts';
+import { ELEMENT_BYTES } from './graph/ir.ts';
 import { parseConfig } from './models/parse-config.ts';
 import { listUpscalerConvolutions } from './models/upscaler-convolutions.ts';
 import { buildUpscaler, describeUpscaler } from './models/upscalers.ts';
 import { compileZImage } from './models/z-image.ts';
+import { numericsOf } from './ops/numerics.ts';
+import { openCheckpointTensors } from './safetensors/open-checkpoint-tensors.ts';
+import { loadQuantizationConfig } from './sdnq/quantization-config.ts';
 
 interface Architecture {
-  graphCount: number;
+  /** The models that are quantized here where they are not yet, by folder and the name of their weights. */
+  linearModels: readonly { folder: string; baseName: string }[];
   compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
 }
 
 /** By the `_class_name` of `model_index.json`. */
 const architectures: Readonly<Record<string, Architecture>> = {
-  ZImagePipeline: { graphCount: 4, compile: compileZImage },
+  ZImagePipeline: {
+    linearModels: [
+      { folder: 'text_encoder', baseName: 'model' },
+      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
+    ],
+    compile: compileZImage,
+  },
 };
 const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });
 
@@ -27,6 +39,8 @@ export interface CompileOptions {
   /** Hash of the weights' content. */
   identity: string;
   target: GraphTarget;
+  /** Free memory of the device. An unquantized model that is larger is quantized to int8; without it none is, but for `cpu-fast`. */
+  roomBytes?: number | null;
   /** Called with a sentence when an earlier compilation is damaged and has to be repeated. */
   onDamaged?: (sentence: string) => void;
 }
@@ -45,13 +59,29 @@ export type UpscalerCompilation = z.infer<typeof upscalerSchema>;
 export async function compileCheckpoint(options: CompileOptions & { checkpointDir: string }, onProgress: OnCompileProgress): Promise<CheckpointCompilation> {
   const { identity, target } = options;
   const root = await realPathOf(options.checkpointDir);
-  return cached(options, root, checkpointSchema, async (work) => {
-    const { value: index } = await parseConfig(root, 'model_index.json', modelIndexSchema);
-    const { graphCount, compile } = architectures[index._class_name] as Architecture;
-    const job = new CompileJob(work, target, graphCount, onProgress);
-    const checkpoint = await compile(root, job);
+  const { value: index } = await parseConfig(root, 'model_index.json', modelIndexSchema);
+  const architecture = architectures[index._class_name] as Architecture;
+  const quantizesFloats =
+    target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (options.roomBytes ?? Number.POSITIVE_INFINITY);
+  return cached(options, `${root}${quantizesFloats ? ' int8' : ''}`, checkpointSchema, async (work) => {
+    const job = new CompileJob(work, target, { quantizesFloats, onProgress });
+    const checkpoint = await architecture.compile(root, job);
     return { identity, ...checkpoint, report: job.report() };
   });
+}
+
+/** What of the room the weights of one model may take; its runs and the rest of the program take more. */
+const ROOM_SHARE = 0.8;
+
+/** Bytes that the largest unquantized model takes once loaded. */
+async function largestFloatBytes(root: string, { linearModels }: Architecture, target: GraphTarget): Promise<number> {
+  const bytes = linearModels.map(async ({ folder, baseName }) => {
+    const dir = join(root, folder);
+    if ((await loadQuantizationConfig(dir)) !== null) return 0;
+    const { tensors } = await openCheckpointTensors(dir, baseName);
+    return ELEMENT_BYTES[numericsOf[target].compute] * linearElements(tensors.values());
+  });
+  return Math.max(...(await Promise.all(bytes)));
 }
 
 /** Compiles an upscaler's safetensors file, or reuses an earlier compilation of the same content. Throws as `compileCheckpoint` does. */
@@ -59,7 +89,7 @@ export async function compileUpscaler(options: CompileOptions & { path: string }
   const { identity, target } = options;
   const path = await realPathOf(options.path);
   return cached(options, path, upscalerSchema, async (work) => {
-    const job = new CompileJob(work, target, 1, onProgress);
+    const job = new CompileJob(work, target, { onProgress });
     const weights = await job.openFile(path);
     const network = describeUpscaler(weights.table, path);
     const graph = await job.graph('upscaler', weights, async (builder, source) => buildUpscaler(builder, source, network.architecture));

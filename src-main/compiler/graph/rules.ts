@@ -119,8 +119,10 @@ function product(dims: readonly Dim[]): { known: number; unknown: string[] } {
 export const rules: Readonly<Record<string, Rule>> = {
   Add: elementwise,
   Mul: elementwise,
+  Div: elementwise,
   Max: elementwise,
   Abs: unary,
+  Round: unary,
   Tanh: unary,
   Cos: unary,
   Sin: unary,

@@ -29,7 +29,7 @@ export async function buildCaptionRefiner(graph: GraphBuilder, config: Transform
   const tables = rotaryInputs(graph, 'caption_tokens', config, weights);
   const embedder = graph.scope('cap_embedder');
   const normed = rmsNorm(embedder, text, weights.float(embedder, 'cap_embedder.0.weight', [config.captionWidth]), config.normEpsilon);
-  const embedded = await linear(embedder, weights, 'cap_embedder.1', normed, config.width, { bias: true });
+  const embedded = await linear(embedder, weights, 'cap_embedder.1', normed, config.width, { bias: true, keepsFloats: true });
   let caption = cast(graph, graph.add('Where', [pad, weights.float(graph, 'cap_pad_token', [1, config.width]), embedded]), weights.numerics.stream);
   for (let i = 0; i < config.refinerLayers; i++) caption = await block(graph, config, weights, `context_refiner.${i}`, caption, tables, null);
   graph.output(cast(graph, caption, 'float32'), 'caption');
@@ -53,7 +53,7 @@ export async function buildDenoiser(graph: GraphBuilder, config: TransformerConf
   const patch = `${config.patchSize}-1`;
 
   const condition = await embedTimestep(graph.scope('t_embedder'), config, weights, timestep);
-  const embedded = await linear(graph, weights, `all_x_embedder.${patch}`, latents, config.width, { bias: true });
+  const embedded = await linear(graph, weights, `all_x_embedder.${patch}`, latents, config.width, { bias: true, keepsFloats: true });
   let image = cast(graph, graph.add('Where', [pad, weights.float(graph, 'x_pad_token', [1, config.width]), embedded]), stream);
   for (let i = 0; i < config.refinerLayers; i++) image = await block(graph, config, weights, `noise_refiner.${i}`, image, tables, condition);
 
@@ -99,8 +99,8 @@ async function embedTimestep(graph: GraphBuilder, config: TransformerConfig, wei
   const scaled = multiply(graph, timestep, graph.scalar(config.timeScale));
   const angles = multiply(graph, scaled, graph.floats(frequencies, [1, half])); // [1, half]
   const wave = concat(graph, [graph.add('Cos', [angles]), graph.add('Sin', [angles])], 1); // [1, FREQUENCIES]
-  const hidden = silu(graph, await linear(graph, weights, 't_embedder.mlp.0', wave, TIMESTEP_INNER_WIDTH, { bias: true }));
-  return linear(graph, weights, 't_embedder.mlp.2', hidden, Math.min(config.width, ADALN_WIDTH), { bias: true });
+  const hidden = silu(graph, await linear(graph, weights, 't_embedder.mlp.0', wave, TIMESTEP_INNER_WIDTH, { bias: true, keepsFloats: true }));
+  return linear(graph, weights, 't_embedder.mlp.2', hidden, Math.min(config.width, ADALN_WIDTH), { bias: true, keepsFloats: true });
 }
 
 /**
@@ -208,10 +208,10 @@ async function finalLayer(
   condition: Value,
   patchWidth: number,
 ): Promise<Value> {
-  const shift = await linear(graph, weights, `${name}.adaLN_modulation.1`, silu(graph, condition), config.width, { bias: true });
+  const shift = await linear(graph, weights, `${name}.adaLN_modulation.1`, silu(graph, condition), config.width, { bias: true, keepsFloats: true });
   const scale = add(graph, reshape(graph, shift, [config.width]), graph.scalar(1));
   const normed = graph.add('LayerNormalization', [cast(graph, x, 'float32'), scale], { attributes: { axis: -1, epsilon: { float: FINAL_NORM_EPSILON } } });
-  return linear(graph, weights, `${name}.linear`, normed, patchWidth, { bias: true });
+  return linear(graph, weights, `${name}.linear`, normed, patchWidth, { bias: true, keepsFloats: true });
 }
 
 function firstRows(graph: GraphBuilder, x: Value, count: Value): Value {

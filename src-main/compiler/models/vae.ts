@@ -106,7 +106,7 @@ async function spatialAttention(graph: GraphBuilder, config: VaeConfig, weights:
   const pixels = `${height}*${width}`;
   const normed = groupNorm(graph, weights, `${name}.group_norm`, x, config.normGroups, NORM_EPSILON);
   const tokens = transpose(graph, reshape(graph, normed, [c, pixels]), [1, 0]); // [h*w, C]
-  const project = async (part: string, from: Value): Promise<Value> => linear(graph, weights, `${name}.${part}`, from, c, { bias: true });
+  const project = async (part: string, from: Value): Promise<Value> => linear(graph, weights, `${name}.${part}`, from, c, { bias: true, keepsFloats: true });
   const head = async (part: string): Promise<Value> => reshape(graph, await project(part, tokens), [1, pixels, c]);
   const mixed = attention(graph, await head('to_q'), await head('to_k'), await head('to_v'), 1);
   const out = await project('to_out.0', reshape(graph, mixed, [pixels, c])); // [h*w, C]

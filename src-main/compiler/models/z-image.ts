@@ -23,11 +23,18 @@ export async function compileZImage(root: string, job: CompileJob): Promise<Omit
   const textWeights = await job.openModel(textDir, 'model');
   const transformerWeights = await job.openModel(transformerDir, 'diffusion_pytorch_model');
   const vaeWeights = await job.openModel(vaeDir, 'diffusion_pytorch_model');
-  return {
+  const graphs = {
     textEncoder: await job.graph('text_encoder', textWeights, (graph, weights) => buildTextEncoder(graph, text, weights)),
     captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),
     denoiser: await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights)),
     vaeDecoder: await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights)),
+  };
+  const lastTextLayer = `layers.${text.layers - 1}.`;
+  job.assertAllUsed(textWeights, (name) => name.startsWith('layers.') && !name.startsWith(lastTextLayer));
+  job.assertAllUsed(transformerWeights, (name) => /^(layers|noise_refiner|context_refiner)\./.test(name));
+  job.assertAllUsed(vaeWeights, (name) => /^(decoder|post_quant_conv)\./.test(name));
+  return {
+    ...graphs,
     tokenizerDir: join(root, 'tokenizer'),
     schedulerDir: join(root, 'scheduler'),
     latentChannels: vae.latentChannels,

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Value } from '../graph/ir.ts';
-import { dequantize } from '../sdnq/dequantize.ts';
+import { readTensor } from '../safetensors/read-tensor.ts';
+import { dequantize, transposeBytes } from '../sdnq/dequantize.ts';
 import type { QuantizedLinear } from '../sdnq/quantized-linear.ts';
 import { cast, multiply, reshape } from './basic.ts';
 import type { Weights } from './weights.ts';
@@ -18,24 +19,45 @@ const SMALLEST_SCALE = 1e-30;
  */
 export async function integerLinear(graph: GraphBuilder, weights: Weights, x: Value, linear: QuantizedLinear): Promise<Value | null> {
   const rows = await integerRows(graph, weights, linear);
-  if (rows === null) return null;
+  return rows === null ? null : integerProduct(graph, x, rows);
+}
+
+export function integerProduct(graph: GraphBuilder, x: Value, rows: IntegerRows): Value {
   const { bytes, scale } = quantizeRows(graph, x);
-  const zeros = graph.constant('int8', [linear.n], new Uint8Array(linear.n));
-  const inputs = [bytes, graph.scalar(1), graph.constant('uint8', [], Uint8Array.of(MIDDLE)), rows.bytes, rows.scales, zeros];
+  const n = Number(rows.scales.shape[0]);
+  const inputs = [
+    bytes,
+    graph.scalar(1),
+    graph.constant('uint8', [], Uint8Array.of(MIDDLE)),
+    rows.bytes,
+    rows.scales,
+    graph.constant('int8', [n], new Uint8Array(n)),
+  ];
   return multiply(graph, graph.add('QGemm', inputs, { domain: 'com.microsoft', attributes: { transB: 1 } }), scale);
 }
 
 /** x [S, K] as unsigned bytes around 128, and a scale [S, 1] a row. Equal nodes are one when the session has loaded, so what q, k and v share is made once. */
 function quantizeRows(graph: GraphBuilder, x: Value): { bytes: Value; scale: Value } {
   const tokens = x.shape[0] ?? 0;
-  const largest = graph.add('ReduceMax', [graph.add('Abs', [x]), graph.ints([1])], { hints: { axis: 1 } }); // [S, 1]
-  const scale = graph.add('Max', [multiply(graph, largest, graph.scalar(1 / LARGEST)), graph.scalar(SMALLEST_SCALE)]);
+  const scale = rowScales(graph, x);
   const perRow = reshape(graph, scale, [tokens]);
   const middle = graph.add('Expand', [graph.constant('uint8', [1], Uint8Array.of(MIDDLE)), graph.add('Shape', [perRow])], { hints: { size: tokens } });
   return { bytes: graph.add('QuantizeLinear', [x, perRow, middle], { attributes: { axis: 0 } }), scale };
 }
 
-interface IntegerRows {
+/** The scale [S, 1] that brings each row of x [S, K] to int8. */
+function rowScales(graph: GraphBuilder, x: Value): Value {
+  const largest = graph.add('ReduceMax', [graph.add('Abs', [x]), graph.ints([1])], { hints: { axis: 1 } });
+  return graph.add('Max', [multiply(graph, largest, graph.scalar(1 / LARGEST)), graph.scalar(SMALLEST_SCALE)]);
+}
+
+/** x [S, K] with each value rounded to what int8 with a scale a row can hold; still floats. */
+export function roundToInt8(graph: GraphBuilder, x: Value): Value {
+  const scale = rowScales(graph, x);
+  return multiply(graph, graph.add('Round', [graph.add('Div', [x, scale])]), scale);
+}
+
+export interface IntegerRows {
   /** [N, K], int8 */
   bytes: Value;
   /** [N], float32 */
@@ -44,21 +66,40 @@ interface IntegerRows {
 
 /** In place where the checkpoint has one scale a row and nothing to add, else a copy if copies are wanted. */
 async function integerRows(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear): Promise<IntegerRows | null> {
-  const { n, k, bits, groups, svd, transposed, name } = linear;
-  if (bits === 8 && groups === 1 && svd === null && !transposed) {
-    const bytes = weights.inPlace(graph, linear.weight, [n, k], { mapped: 'may be' });
-    return { bytes, scales: cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32') };
+  const { n, k, bits, signed, groups, svd, transposed, rotation, name } = linear;
+  if (bits === 8 && signed && groups === 1 && svd === null && rotation === null) {
+    const scales = cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32');
+    if (!transposed) return { bytes: weights.inPlace(graph, linear.weight, [n, k], { mapped: 'may be' }), scales };
+    const rows = transposeBytes(await readTensor(linear.weight), k, n);
+    const data = await weights.derived.append(rows, name, 'transposed, and copied row by row');
+    return { bytes: graph.weight(`${name}.int8`, 'int8', [n, k], data), scales };
   }
   if (!weights.copiesInt8) return null;
-  const { bytes, scales } = toIntegerRows(await dequantize(linear), n, k);
   const reason = 'copied as int8 with one scale a row, which is faster and small enough here';
-  const bytesData = await weights.derived.append(new Uint8Array(bytes.buffer), name, reason);
-  const scalesData = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, reason);
-  return { bytes: graph.weight(`${name}.int8`, 'int8', [n, k], bytesData), scales: graph.weight(`${name}.row_scale`, 'float32', [n], scalesData) };
+  return appendIntegerRows(graph, weights, name, await dequantize(linear), n, reason);
 }
 
-/** W [N, K] as int8 with a scale a row, symmetric. */
-function toIntegerRows(values: Float32Array, n: number, k: number): { bytes: Int8Array; scales: Float32Array } {
+/** `values` [N, K], written as int8 with a scale a row. */
+export async function appendIntegerRows(
+  graph: GraphBuilder,
+  weights: Weights,
+  name: string,
+  values: Float32Array,
+  n: number,
+  reason: string,
+): Promise<IntegerRows> {
+  const { bytes, scales } = toIntegerRows(values, n);
+  const bytesData = await weights.derived.append(new Uint8Array(bytes.buffer), name, reason);
+  const scalesData = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, reason);
+  return {
+    bytes: graph.weight(`${name}.int8`, 'int8', [n, values.length / n], bytesData),
+    scales: graph.weight(`${name}.row_scale`, 'float32', [n], scalesData),
+  };
+}
+
+/** `values` [N, K] as int8 with a scale a row, symmetric. */
+export function toIntegerRows(values: Float32Array, n: number): { bytes: Int8Array; scales: Float32Array } {
+  const k = values.length / n;
   const bytes = new Int8Array(values.length);
   const scales = new Float32Array(n);
   for (let row = 0; row < n; row++) {

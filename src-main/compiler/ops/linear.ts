@@ -1,40 +1,43 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { FloatType, Value } from '../graph/ir.ts';
-import { readFloats, readTensor } from '../safetensors/read-tensor.ts';
-import { dequantize } from '../sdnq/dequantize.ts';
-import { describeQuantizedLinear, type QuantizedLinear } from '../sdnq/quantized-linear.ts';
+import { readFloats } from '../safetensors/read-tensor.ts';
+import { dequantize, middleOf, readCodes, transposeBytes } from '../sdnq/dequantize.ts';
+import { type HadamardRotation, hadamardMatrix } from '../sdnq/hadamard.ts';
+import type { QuantizedLinear } from '../sdnq/quantized-linear.ts';
 import { add, cast, concat, multiply, reshape, transpose } from './basic.ts';
-import { integerLinear } from './integer-linear.ts';
+import { appendIntegerRows, integerLinear, integerProduct, roundToInt8, toIntegerRows } from './integer-linear.ts';
 import type { Weights } from './weights.ts';
 
 /** Block sizes that ONNX Runtime's CPU kernels of MatMulNBits have. */
 const SMALLEST_BLOCK = 16;
 const LARGEST_BLOCK = 256;
+/** What MatMulNBits takes off a byte. */
+const BYTE_MIDDLE = 128;
 
-/**
- * `x W^T (+ bias)` with the module `name`, whatever way its weight is stored; x [S, K] -> [S, outWidth], in the type of x. Throws `checkpoint_damaged` for
- * another shape.
- */
-export async function linear(
-  graph: GraphBuilder,
-  weights: Weights,
-  name: string,
-  x: Value,
-  outWidth: number,
-  options: { bias?: boolean } = {},
-): Promise<Value> {
+export interface LinearOptions {
+  bias?: boolean;
+  /** Leaves an unquantized weight as it is where the others are quantized: for small layers at the ends of a network. */
+  keepsFloats?: boolean;
+}
+
+/** `x W^T (+ bias)` with the module `name`, however its weight is stored; x [S, K] -> [S, outWidth], in the type of x. Throws `checkpoint_damaged` for another shape. */
+export async function linear(graph: GraphBuilder, weights: Weights, name: string, x: Value, outWidth: number, options: LinearOptions = {}): Promise<Value> {
   const inWidth = Number(x.shape[1]);
   const type = floatTypeOf(x);
   const bias = options.bias ? cast(graph, weights.float(graph, `${name}.bias`, [outWidth]), type) : null;
-  const quantized = describeQuantizedLinear(weights.table, weights.prefix + name, weights.quantization);
-  if (quantized === null) return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [outWidth, inWidth]), type), bias);
+  const quantized = weights.quantizedLinear(name);
+  if (quantized === null) {
+    if (weights.quantizesFloats && !options.keepsFloats) {
+      const whole = await quantizedFloats(graph, weights, name, x, outWidth);
+      return bias ? add(graph, whole, bias) : whole;
+    }
+    return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [outWidth, inWidth]), type), bias);
+  }
   if (quantized.n !== outWidth || quantized.k !== inWidth) {
-    throw new AppError(
-      'checkpoint_damaged',
-      `${weights.table.dir}: the quantized linear ${quantized.name} maps ${quantized.k} to ${quantized.n}; its config asks for ${inWidth} to ${outWidth}.`,
-      { path: weights.table.dir },
-    );
+    const { file } = quantized.weight;
+    const sentence = `${file}: the quantized linear ${quantized.name} maps ${quantized.k} to ${quantized.n}; its config asks for ${inWidth} to ${outWidth}.`;
+    throw new AppError('checkpoint_damaged', sentence, { path: file });
   }
   const whole =
     (weights.numerics.accuracyLevel === 4 ? await integerLinear(graph, weights, x, quantized) : null) ??
@@ -42,7 +45,26 @@ export async function linear(
   return bias ? add(graph, whole, bias) : whole;
 }
 
-/** `x W^T` with a scale a block, in the type of x or with the activations of a block as int8; unpacked to floats where blocks do not fit. */
+/** An unquantized weight, quantized here to int8 with a scale a row. */
+async function quantizedFloats(graph: GraphBuilder, weights: Weights, name: string, x: Value, n: number): Promise<Value> {
+  const k = Number(x.shape[1]);
+  const block = largestBlock(k);
+  const { accuracyLevel } = weights.numerics;
+  if (accuracyLevel !== 4 && block < SMALLEST_BLOCK) return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [n, k]), floatTypeOf(x)), null);
+  const fullName = weights.prefix + name;
+  const values = await weights.readFloats(`${name}.weight`, [n, k]);
+  const reason = 'unquantized, and quantized to int8 with one scale a row';
+  if (accuracyLevel === 4) return integerProduct(graph, x, await appendIntegerRows(graph, weights, fullName, values, n, reason));
+  const { bytes, scales } = toIntegerRows(values, n);
+  const blob = await appendBlocks(graph, weights, { name: fullName, n, k }, flipSigns(new Uint8Array(bytes.buffer)), block, reason);
+  const blockScales = cast(graph, await appendBlockScales(graph, weights, fullName, scales, k / block), floatTypeOf(x));
+  return matMulNBits(graph, x, { blob, scales: blockScales, block, bits: 8 }, { n, k }, accuracyLevel);
+}
+
+/**
+ * `x W^T` with a scale a block, in the type of x or with the activations of a block as int8; unpacked to floats where blocks do not fit. Where W is rotated,
+ * x is rotated in its place: the matrix is its own inverse. Equal nodes are one when the session has loaded, so what q, k and v share is rotated once.
+ */
 async function blockLinear(graph: GraphBuilder, weights: Weights, x: Value, quantized: QuantizedLinear, type: FloatType): Promise<Value> {
   const packed = await packedWeight(graph, weights, quantized, type);
   if (packed === null) {
@@ -51,8 +73,21 @@ async function blockLinear(graph: GraphBuilder, weights: Weights, x: Value, quan
     const data = await weights.derived.append(new Uint8Array(floats.buffer), quantized.name, `${reason}: unpacked to float32`);
     return gemm(graph, x, cast(graph, graph.weight(`${quantized.name}.float32`, 'float32', [quantized.n, quantized.k], data), type), null);
   }
-  const main = matMulNBits(graph, x, packed, quantized, weights.numerics.accuracyLevel);
-  return lowRank(graph, weights, x, main, quantized);
+  const rotated = quantized.rotation === null ? x : rotateRows(graph, x, quantized.rotation);
+  // a transposed weight was stored for sdnq's products of integers, which round the activations of 32 rows and more
+  const isRounded = quantized.transposed && weights.numerics.roundsActivations && x.shape[0] !== 1;
+  const rounded = isRounded ? roundToInt8(graph, rotated) : rotated;
+  const main = matMulNBits(graph, rounded, packed, quantized, weights.numerics.accuracyLevel);
+  return lowRank(graph, weights, rotated, main, quantized);
+}
+
+/** x [S, K], its rows rotated group after group. */
+function rotateRows(graph: GraphBuilder, x: Value, rotation: HadamardRotation): Value {
+  const { group } = rotation;
+  const [tokens = 0, k] = x.shape;
+  const matrix = cast(graph, graph.floats(hadamardMatrix(rotation), [group, group]), floatTypeOf(x));
+  const groups = reshape(graph, x, [typeof tokens === 'number' ? (tokens * Number(k)) / group : `${Number(k) / group}*${tokens}`, group]);
+  return reshape(graph, graph.add('Gemm', [groups, matrix]), [tokens, Number(k)]);
 }
 
 function floatTypeOf(x: Value): FloatType {
@@ -70,40 +105,62 @@ interface PackedWeight {
   /** [N * K / block], of the type that is computed in */
   scales: Value;
   block: number;
+  bits: 4 | 8;
 }
 
-/** The weight as MatMulNBits takes it, or null where its groups do not fit. uint4 is used in place; int8 is copied with the sign bit flipped. */
+/**
+ * The weight as MatMulNBits takes it, or null where its groups do not fit. 4 bits and uint8 are used in place; int8 is copied with the sign bit flipped, and
+ * 5 to 7 bits are unpacked to bytes whose middle is 128.
+ */
 async function packedWeight(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear, type: FloatType): Promise<PackedWeight | null> {
-  const { n, k, bits, groups, groupSize, name } = linear;
+  const { n, k, bits, signed, groups, groupSize, transposed, name } = linear;
   const block = largestBlock(groupSize);
   if (block < SMALLEST_BLOCK) return null;
-  const shape = [n, k / block, (block * bits) / 8];
-  if (bits === 4) {
-    if (block !== groupSize) return null;
-    return { blob: weights.inPlace(graph, linear.weight, shape), scales: cast(graph, weights.inPlace(graph, linear.scale, [n * groups]), type), block };
+  const scales =
+    block === groupSize
+      ? weights.inPlace(graph, linear.scale, [n * groups])
+      : await appendBlockScales(graph, weights, name, await readFloats(linear.scale), groupSize / block);
+  if (bits === 4 || (bits === 8 && !signed && !transposed)) {
+    const blob = weights.inPlace(graph, linear.weight, [n, k / block, (block * bits) / 8]);
+    return { blob, scales: cast(graph, scales, type), block, bits };
   }
-  const bytes = await readTensor(linear.weight);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] ?? 0) ^ 0x80;
-  const rows = linear.transposed ? transposeBytes(bytes, k, n) : bytes;
-  const blob = await weights.derived.append(rows, name, 'int8 is signed and MatMulNBits takes unsigned bytes: copied with the sign bit flipped');
-  const scales = repeatEach(await readFloats(linear.scale), groupSize / block);
-  const spread = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, `one scale for each block of ${block}`);
-  return {
-    blob: graph.weight(`${name}.unsigned`, 'uint8', shape, blob),
-    scales: cast(graph, graph.weight(`${name}.block_scale`, 'float32', [scales.length], spread), type),
-    block,
-  };
+  const codes = await readCodes(linear);
+  const shift = BYTE_MIDDLE - middleOf(linear);
+  if (shift > 0) for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] as number) + shift;
+  const reason =
+    bits === 8 ? 'int8 is signed or transposed, and MatMulNBits takes rows of unsigned bytes: copied' : `${bits} bits are unpacked to a byte a value`;
+  const blob = await appendBlocks(graph, weights, linear, transposed ? transposeBytes(codes, k, n) : codes, block, reason);
+  return { blob, scales: cast(graph, scales, type), block, bits: 8 };
 }
 
-function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k, bits }: QuantizedLinear, accuracyLevel: number): Value {
-  const attributes = { K: k, N: n, bits, block_size: packed.block, accuracy_level: accuracyLevel };
+/** Bytes [N, K] around 128, in blocks. */
+async function appendBlocks(
+  graph: GraphBuilder,
+  weights: Weights,
+  { name, n, k }: Pick<QuantizedLinear, 'name' | 'n' | 'k'>,
+  codes: Uint8Array,
+  block: number,
+  reason: string,
+): Promise<Value> {
+  return graph.weight(`${name}.unsigned`, 'uint8', [n, k / block, block], await weights.derived.append(codes, name, reason));
+}
+
+/** A scale for each block, where a group has several. */
+async function appendBlockScales(graph: GraphBuilder, weights: Weights, name: string, scales: Float32Array, blocksPerGroup: number): Promise<Value> {
+  const spread = repeatEach(scales, blocksPerGroup);
+  const data = await weights.derived.append(new Uint8Array(spread.buffer), `${name}.scale`, 'one scale for each block');
+  return graph.weight(`${name}.block_scale`, 'float32', [spread.length], data);
+}
+
+function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k }: Pick<QuantizedLinear, 'n' | 'k'>, accuracyLevel: number): Value {
+  const attributes = { K: k, N: n, bits: packed.bits, block_size: packed.block, accuracy_level: accuracyLevel };
   return graph.add('MatMulNBits', [x, packed.blob, packed.scales], { domain: 'com.microsoft', attributes });
 }
 
 /**
- * What the packed product leaves out, in one skinny product. MatMulNBits without zero points computes (q - 8) * scale, so each group lacks
- * zero_point + 8 * scale, a constant that meets the sum of x over the group; the SVD correction has the same form, with svd_down in place of the sums:
- * `[x svd_down^T | groupsums(x)] [svd_up | zero_point + 8 scale]^T`.
+ * What the packed product leaves out, in one skinny product. MatMulNBits without zero points computes (q - middle) * scale, so each group of an unsigned type
+ * lacks zero_point + middle * scale, a constant that meets the sum of x over the group; the SVD correction has the same form, with svd_down in place of the
+ * sums: `[x svd_down^T | groupsums(x)] [svd_up | zero_point + middle * scale]^T`.
  * On a GPU the sums are a product with ones and zeros, in one with svd_down: a launch less. On the CPU they are added up, which costs no weights.
  */
 function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, linear: QuantizedLinear): Value {
@@ -122,7 +179,7 @@ function lowRank(graph: GraphBuilder, weights: Weights, x: Value, main: Value, l
     up.push(transposed ? transpose(graph, spare(linear.svd.up, [rank, n]), [1, 0]) : spare(linear.svd.up, [n, rank]));
   }
   if (linear.zeroPoint) {
-    const middle = multiply(graph, floats(linear.scale, [n * groups]), graph.scalar(8));
+    const middle = multiply(graph, floats(linear.scale, [n * groups]), graph.scalar(middleOf(linear)));
     if (!isCpu) down.push(groupSelector(graph, groups, k));
     up.push(add(graph, floats(linear.zeroPoint, [n, groups]), reshape(graph, middle, [n, groups])));
   }
@@ -154,11 +211,10 @@ function largestBlock(size: number): number {
   return power;
 }
 
-/** [rows, columns] -> [columns, rows]. */
-function transposeBytes(bytes: Uint8Array, rows: number, columns: number): Uint8Array {
-  const out = new Uint8Array(bytes.length);
-  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) out[column * rows + row] = bytes[row * columns + column] ?? 0;
-  return out;
+/** Signed bytes as unsigned ones around 128, in place. */
+function flipSigns(bytes: Uint8Array): Uint8Array {
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ 0x80;
+  return bytes;
 }
 
 function repeatEach(values: Float32Array, times: number): Float32Array {

@@ -16,15 +16,17 @@ export interface Numerics {
   innerScale: number;
   /** `com.microsoft.MatMulNBits` `accuracy_level`: 0 computes in the type of its input, 4 quantizes activations to int8. */
   accuracyLevel: 0 | 4;
+  /** Whether layers that sdnq computes with int8 activations give its numbers, or those of full activations. */
+  roundsActivations: boolean;
 }
 
-const exact: Numerics = { stream: 'float32', compute: 'float32', innerScale: 1, accuracyLevel: 0 };
+const exact: Numerics = { stream: 'float32', compute: 'float32', innerScale: 1, accuracyLevel: 0, roundsActivations: false };
 const bf16: Numerics = { ...exact, stream: 'bfloat16', compute: 'bfloat16' };
 /** float16 ends at 65504, which the feed-forward of Z-Image goes beyond (Tongyi-MAI/Z-Image 14, 15: black pictures). */
 const fp16: Numerics = { ...exact, compute: 'float16', innerScale: 2 ** -7 };
 
 export const numericsOf: Readonly<Record<GraphTarget, Numerics>> = {
-  'cpu-exact': exact,
+  'cpu-exact': { ...exact, roundsActivations: true },
   'cpu-fast': { ...exact, accuracyLevel: 4 },
   'gpu-fp32': exact,
   'gpu-bf16': bf16,

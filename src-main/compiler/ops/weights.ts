@@ -7,6 +7,7 @@ import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
 import { readFloats } from '../safetensors/read-tensor.ts';
 import type { QuantizationConfig } from '../sdnq/quantization-config.ts';
+import { describeQuantizedLinear, type QuantizedLinear } from '../sdnq/quantized-linear.ts';
 import { cast } from './basic.ts';
 import type { Numerics } from './numerics.ts';
 
@@ -18,40 +19,51 @@ const ELEMENT_TYPE: Partial<Record<StoredTensor['dtype'], ElementType>> = {
   I8: 'int8',
 };
 
+export interface WeightsOptions {
+  table: TensorTable;
+  quantization: QuantizationConfig | null;
+  derived: DerivedWeights;
+  numerics: Numerics;
+  /** Whether quantized weights may be written again as int8 with a scale a row. */
+  copiesInt8: boolean;
+  /** Whether unquantized linear weights are written again as int8 with a scale a row. */
+  quantizesFloats?: boolean;
+  /** What stands before every name in the file and in no name here, such as `model.`. */
+  prefix?: string;
+  /** Called for each tensor that a graph uses. */
+  onUse?: (tensor: StoredTensor) => void;
+}
+
 /** The tensors of one model as the graphs use them: in place, by file and offset. */
 export class Weights {
-  readonly table: TensorTable;
-  readonly quantization: QuantizationConfig | null;
   readonly derived: DerivedWeights;
   readonly numerics: Numerics;
-  /** Whether quantized weights may be written again as int8 with a scale a row. */
   readonly copiesInt8: boolean;
-  /** What stands before every name in the file and in no name here, such as `model.`. */
+  readonly quantizesFloats: boolean;
   readonly prefix: string;
+  readonly #options: WeightsOptions;
 
-  constructor(options: {
-    table: TensorTable;
-    quantization: QuantizationConfig | null;
-    derived: DerivedWeights;
-    numerics: Numerics;
-    copiesInt8: boolean;
-    prefix?: string;
-  }) {
-    this.table = options.table;
-    this.quantization = options.quantization;
+  constructor(options: WeightsOptions) {
     this.derived = options.derived;
     this.numerics = options.numerics;
     this.copiesInt8 = options.copiesInt8;
+    this.quantizesFloats = options.quantizesFloats ?? false;
     this.prefix = options.prefix ?? '';
+    this.#options = options;
+  }
+
+  /** The same tensors, used in another way. */
+  with(changes: Partial<WeightsOptions>): Weights {
+    return new Weights({ ...this.#options, ...changes });
   }
 
   has(name: string): boolean {
-    return this.table.tensors.has(this.prefix + name);
+    return this.#options.table.tensors.has(this.prefix + name);
   }
 
   /** First size of `NAME.weight`. */
   rows(name: string): number {
-    const tensor = requireTensor(this.table, `${this.prefix}${name}.weight`);
+    const tensor = requireTensor(this.#options.table, `${this.prefix}${name}.weight`);
     return tensor.shape[0] ?? 0;
   }
 
@@ -65,8 +77,15 @@ export class Weights {
     return readFloats(this.#require(name, shape));
   }
 
+  /** The linear layer `name`; null where its weight is not quantized. Throws as `describeQuantizedLinear` does. */
+  quantizedLinear(name: string): QuantizedLinear | null {
+    const linear = describeQuantizedLinear(this.#options.table, this.prefix + name, this.#options.quantization);
+    for (const tensor of [linear?.weight, linear?.scale, linear?.zeroPoint, linear?.svd?.up, linear?.svd?.down]) if (tensor) this.#options.onUse?.(tensor);
+    return linear;
+  }
+
   #require(name: string, shape: readonly number[]): StoredTensor {
-    const tensor = requireTensor(this.table, this.prefix + name);
+    const tensor = requireTensor(this.#options.table, this.prefix + name);
     if (showShape(tensor.shape) !== showShape(shape)) {
       throw new AppError(
         'checkpoint_damaged',
@@ -74,6 +93,7 @@ export class Weights {
         { path: tensor.file },
       );
     }
+    this.#options.onUse?.(tensor);
     return tensor;
   }
 

@@ -50,6 +50,20 @@ test('shards by their index, also where the files are links as in a Hugging Face
   expect(requireTensor(table, 'c').file).toBe(table.files[1]);
 });
 
+test.each([
+  ['model', 'single'],
+  ['diffusion_pytorch_model', 'sharded'],
+])('%s.safetensors beside an index: the %s form counts, as in its library', async (base, form) => {
+  await write({
+    [`${base}.safetensors`]: bytesOf('single'),
+    'shard.safetensors': bytesOf('sharded'),
+    [`${base}.safetensors.index.json`]: indexOf({ sharded: 'shard.safetensors' }),
+  });
+  expect([...(await openCheckpointTensors(dir, base)).tensors.keys()]).toEqual([form]);
+  await rm(join(dir, 'shard.safetensors'));
+  expect([...(await openCheckpointTensors(dir, base)).tensors.keys()]).toEqual(['single']);
+});
+
 const shard = 'model-1.safetensors';
 const good = { [shard]: bytesOf('a') };
 
@@ -67,12 +81,6 @@ const damagedFolders: [string, Record<string, Uint8Array | string>, string, stri
     { 'model.safetensors': Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9) },
     'checkpoint_damaged',
     'announce',
-  ],
-  [
-    'a file and an index',
-    { 'model.safetensors': bytesOf('a'), ...good, 'model.safetensors.index.json': indexOf({ a: shard }) },
-    'checkpoint_damaged',
-    'holds both',
   ],
   ['an index without its shard', { 'model.safetensors.index.json': indexOf({ a: shard }) }, 'checkpoint_missing', `${shard} cannot be opened (ENOENT)`],
   ['an index that is no JSON', { ...good, 'model.safetensors.index.json': '{"weight_map":' }, 'checkpoint_damaged', 'is no JSON'],

@@ -21,7 +21,8 @@ const pickleNames = /\.(bin|pt|pth|ckpt|pkl|pickle)$/i;
 
 /**
  * Opens `BASE.safetensors`, or the shards that `BASE.safetensors.index.json` lists, in `dir` (`model` for text encoders, `diffusion_pytorch_model` for the rest).
- * Every tensor must stand in the shard that the index names and in no other. Headers only; nothing is ever unpickled.
+ * Where both are there, the one that the library of that name reads: transformers the single file, diffusers the index unless a shard is missing.
+ * Every tensor must be in the shard that the index names and in no other. Headers only; nothing is ever unpickled.
  * Throws `checkpoint_missing`, `checkpoint_damaged` or `checkpoint_unsupported`.
  */
 export async function openCheckpointTensors(dir: string, baseName: string): Promise<TensorTable> {
@@ -29,10 +30,16 @@ export async function openCheckpointTensors(dir: string, baseName: string): Prom
   const index = `${single}.index.json`;
   const names = await listFolder(dir);
   const hasSingle = names.includes(single);
-  const hasIndex = names.includes(index);
-  if (hasSingle && hasIndex) throw damaged(dir, `it holds both ${single} and ${index}, so which weights count is unclear; remove the one that is not meant`);
-  if (hasSingle) return tableOf(dir, [await openSafetensors(join(dir, single))]);
-  if (hasIndex) return openShards(dir, index);
+  const openSingle = async (): Promise<TensorTable> => tableOf(dir, [await openSafetensors(join(dir, single))]);
+  if (hasSingle && (baseName === 'model' || !names.includes(index))) return openSingle();
+  if (names.includes(index)) {
+    try {
+      return await openShards(dir, index);
+    } catch (error) {
+      if (hasSingle && error instanceof AppError && error.code === 'checkpoint_missing') return openSingle();
+      throw error;
+    }
+  }
 
   const pickle = names.find((name) => pickleNames.test(name));
   if (pickle === undefined) throw missing(dir, `it holds neither ${single} nor ${index}`);

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { needsSharedFolder, sharedPath } from '../../../tests/support/shared-folder.ts';
 import { openCheckpointTensors, requireTensor } from '../safetensors/open-checkpoint-tensors.ts';
+import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { readFloats } from '../safetensors/read-tensor.ts';
 import { dequantize } from './dequantize.ts';
+import { hadamardMatrix, hadamardRotation, rotate } from './hadamard.ts';
 import { loadQuantizationConfig, parseQuantizationConfig } from './quantization-config.ts';
 import { describeQuantizedLinear, type QuantizedLinear } from './quantized-linear.ts';
 
@@ -39,7 +42,7 @@ const layouts: [string, Partial<QuantizedLinear>, { rank: number; transposed: bo
 test.each(layouts)('%s is described as sdnq stores it', async (name, layout, svd) => {
   const { linear } = await fixture(name);
   expect(linear).toMatchObject(layout);
-  expect(linear.zeroPoint === null).toBe(linear.bits === 8);
+  expect(linear.zeroPoint === null).toBe(linear.signed);
   if (svd === null) expect(linear.svd).toBeNull();
   else expect(linear.svd).toMatchObject(svd);
 });
@@ -56,6 +59,40 @@ test.each(layouts)('%s with its SVD product is what sdnq reads, but for the orde
   const worst = Math.max(...ours.map((value, i) => Math.abs(value - (expected[i] as number))));
   expect(worst / largest).toBeLessThan(1e-6);
   if (linear.svd !== null) expect(ours).not.toEqual(await dequantize({ ...linear, svd: null }));
+});
+
+const packedTypes = [4, 5, 6, 7, 8].flatMap((bits) => [`int${bits}`, `uint${bits}`]).flatMap((type) => [0, 16].map((group) => [type, group] as const));
+
+test.skipIf(!existsSync(sharedPath())).each(packedTypes)('%s in groups of %d (0: one a row) is what sdnq reads', async (type, group) => {
+  const path = sharedPath('goldens/packed-types.expected.safetensors');
+  const stem = `${type}.g${group}`;
+  const table = { ...(await openSafetensors(path)), dir: path, files: [path] };
+  const linear = describeQuantizedLinear(table, stem, parseQuantizationConfig({ quant_method: 'sdnq', weights_dtype: type }, path));
+  if (linear === null) throw new Error(`${stem} is quantized`);
+  const expected = await readFloats(requireTensor(table, `${stem}.expected`));
+  const ours = await dequantize(linear);
+  if (linear.signed) expect(ours).toEqual(expected);
+  // made with a product and a sum, which is one rounding more than a fused multiply-add
+  else for (const [i, value] of ours.entries()) expect(Math.abs(value - (expected[i] as number))).toBeLessThan(1e-6);
+});
+
+test.each([
+  [128, 128, 128],
+  [192, 128, 64],
+  [512, 256, 256],
+  [12, 128, 4],
+])('rows of %d are rotated in groups of at most %d by %d, and back by rotating again', (k, largestGroup, group) => {
+  const rotation = hadamardRotation(k, { largestGroup, usesFourByFour: true }, 'config.json');
+  if (rotation === null) throw new Error('it is rotated');
+  expect(rotation.group).toBe(group);
+  const values = Float32Array.from({ length: 2 * k }, (_, i) => Math.sin(i * i));
+  const twice = values.slice();
+  rotate(twice, rotation);
+  expect(twice).not.toEqual(values);
+  rotate(twice, rotation);
+  for (const [i, value] of twice.entries()) expect(value).toBeCloseTo(values[i] as number, 5);
+  const matrix = hadamardMatrix(rotation);
+  for (const entry of matrix) expect(Math.abs(entry)).toBeCloseTo(1 / Math.sqrt(group), 6);
 });
 
 test('every quantized linear of the checkpoints beside the repository is, SVD aside, bit for bit what sdnq reads', async (context) => {

@@ -26,10 +26,15 @@ const schema = z.looseObject({
   modules_quant_config: z.record(z.string(), z.record(z.string(), z.unknown())).nullish(),
 });
 
-/** Switches that tell how weights were made or are used, not how they are stored. */
-const harmlessSwitches = new Set([
+/** `group_size` of one scale a tensor. */
+const TENSOR_WISE = -2;
+const DEFAULT_HADAMARD_GROUP = 256;
+
+/** Switches that can be read, or that say how weights were made or are used and not how they are stored. */
+const supportedSwitches = new Set([
   'use_dynamic_quantization',
   'use_grad_ckpt',
+  'use_hadamard',
   'use_quantized_matmul',
   'use_quantized_matmul_conv',
   'use_static_quantization',
@@ -74,42 +79,100 @@ export function parseQuantizationConfig(value: unknown, path: string): Quantizat
   };
 }
 
-/**
- * The stored type of one weight, `X.weight`. Throws `checkpoint_unsupported`, naming the tensor, for types and switches that are not read here.
- * Source of the rules: https://github.com/Disty0/sdnq, `src/sdnq/utils.py`, `get_quant_kwargs` and `get_minimum_dtype`.
- */
-export function storedTypeOf(config: QuantizationConfig, tensorName: string): 'uint4' | 'int8' {
-  const own = config.switchRules.find(({ pattern }) => matches(tensorName, pattern))?.switches ?? {};
-  assertSwitches({ ...config.switches, ...own }, tensorName, config.path);
-  const general = typeof own['weights_dtype'] === 'string' ? own['weights_dtype'].toLowerCase() : config.weightsDtype;
-  const dtype = applyDtypeRules(general, config, tensorName);
-  if (dtype === 'uint4' || dtype === 'int8') return dtype;
-  throw unsupported(config.path, `tensor ${quoteValue(tensorName)} is quantized as ${quoteValue(dtype)}; uint4 and int8 are supported`);
+/** How the integers of a weight are stored. Signed types are symmetric; unsigned ones have zero points. */
+export interface StoredType {
+  bits: 4 | 5 | 6 | 7 | 8;
+  signed: boolean;
 }
 
-function assertSwitches(switches: Readonly<Record<string, unknown>>, tensorName: string, path: string): void {
+/** The rotation that has to be applied to a layer's input, in groups of at most `largestGroup` values. */
+export interface Rotation {
+  largestGroup: number;
+  /** Whether groups of a power of four are rotated by a Kronecker power of the 4 x 4 matrix, as sdnq does since 0.2.0. Null where the config does not say. */
+  usesFourByFour: boolean | null;
+}
+
+export interface StoredWeight {
+  type: StoredType;
+  rotation: Rotation | null;
+}
+
+const SUPPORTED = 'int4 to int8 and uint4 to uint8';
+
+/**
+ * How one weight, `X.weight`, is stored. Throws `checkpoint_unsupported`, naming the tensor, for types and switches that cannot be read.
+ * Source of the rules: https://github.com/Disty0/sdnq, `src/sdnq/utils.py`, `get_quant_kwargs` and `get_minimum_dtype`.
+ */
+export function storedWeightOf(config: QuantizationConfig, tensorName: string): StoredWeight {
+  const own = config.switchRules.find(({ pattern }) => matches(tensorName, pattern))?.switches ?? {};
+  const tensor = `tensor ${quoteValue(tensorName)}`;
+  const switches = { ...config.switches, ...own };
+  assertSwitches(switches, tensor, config.path);
+  const general = typeof own['weights_dtype'] === 'string' ? own['weights_dtype'].toLowerCase() : config.weightsDtype;
+  const dtype = applyDtypeRules(general, config, tensorName);
+  const type = parseStoredType(dtype);
+  if (type === null) throw unsupported(config.path, `${tensor} is quantized as ${quoteValue(dtype)}; ${SUPPORTED} are supported`);
+  return { type, rotation: rotationOf(switches) };
+}
+
+/** Throws `checkpoint_unsupported` where the config alone shows that some weight cannot be read. */
+export function assertSupportedQuantization(config: QuantizationConfig): void {
+  const assertDtype = (dtype: unknown, where: string): void => {
+    if (typeof dtype === 'string' && parseStoredType(dtype.toLowerCase()) === null)
+      throw unsupported(config.path, `${where} has weights of the type ${quoteValue(dtype)}; ${SUPPORTED} are supported`);
+  };
+  assertSwitches(config.switches, 'the model', config.path);
+  assertDtype(config.weightsDtype, 'the model');
+  for (const { pattern, switches } of config.switchRules) {
+    assertSwitches({ ...config.switches, ...switches }, `layer ${quoteValue(pattern)}`, config.path);
+    assertDtype(switches['weights_dtype'], `layer ${quoteValue(pattern)}`);
+  }
+  for (const { dtype, patterns } of config.dtypeRules) {
+    if (patterns.length > 0 && fewestBitsOf(dtype) === null) assertDtype(dtype, `layer ${quoteValue(patterns[0])}`);
+  }
+}
+
+function parseStoredType(dtype: string): StoredType | null {
+  const [, unsigned, bits] = /^(u)?int([4-8])$/.exec(dtype) ?? [];
+  return bits === undefined ? null : { bits: Number(bits) as StoredType['bits'], signed: unsigned === undefined };
+}
+
+function rotationOf(switches: Readonly<Record<string, unknown>>): Rotation | null {
+  if (switches['use_hadamard'] !== true) return null;
+  const { sdnq_version: version, hadamard_group_size: group } = switches;
+  const [, major, minor] = typeof version === 'string' ? (/^(\d+)\.(\d+)/.exec(version) ?? []) : [];
+  const usesFourByFour = major === undefined ? null : Number(major) > 0 || Number(minor) >= 2;
+  return { largestGroup: typeof group === 'number' && group > 0 ? group : DEFAULT_HADAMARD_GROUP, usesFourByFour };
+}
+
+function assertSwitches(switches: Readonly<Record<string, unknown>>, what: string, path: string): void {
   for (const [name, value] of Object.entries(switches)) {
-    if (name.startsWith('use_') && value === true && !harmlessSwitches.has(name))
-      throw unsupported(path, `tensor ${quoteValue(tensorName)} is quantized with ${name}; uint4 and int8 without it are supported`);
+    if (name.startsWith('use_') && value === true && !supportedSwitches.has(name))
+      throw unsupported(path, `${what} is quantized with ${name}, which is not supported`);
   }
   for (const name of ['scale_dtype', 'zero_point_dtype']) {
     const value = switches[name] ?? 'none';
-    if (value !== 'none')
-      throw unsupported(path, `tensor ${quoteValue(tensorName)} has ${name} ${quoteValue(value)}; only float scales and zero points (null) are supported`);
+    if (value !== 'none') throw unsupported(path, `${what} has ${name} ${quoteValue(value)}; only float scales and zero points (null) are supported`);
   }
+  if (switches['group_size'] === TENSOR_WISE)
+    throw unsupported(path, `${what} has group_size ${TENSOR_WISE}, one scale for a whole tensor; rows and groups are supported`);
 }
 
-function applyDtypeRules(general: string, { dtypeRules, path }: QuantizationConfig, tensorName: string): string {
+function applyDtypeRules(general: string, { dtypeRules }: QuantizationConfig, tensorName: string): string {
   for (const { dtype, patterns } of dtypeRules) {
     if (!patterns.some((pattern) => matches(tensorName, pattern))) continue;
-    if (!dtype.startsWith('minimum') && !/bits?$/.test(dtype)) return dtype;
-
-    const [, unsigned, bits] = /^(?:minimum)?[-_]?(?:(u)?int)?(\d+)[-_]?(?:bits?)?$/.exec(dtype) ?? [];
-    if (bits === undefined)
-      throw unsupported(path, `modules_dtype_dict has ${quoteValue(dtype)}, which applies to ${quoteValue(tensorName)}; uint4 and int8 are supported`);
-    if (bitsOf(general) < Number(bits)) return unsigned !== undefined || Number(bits) <= 4 ? `uint${bits}` : `int${bits}`;
+    const fewest = fewestBitsOf(dtype);
+    if (fewest === null) return dtype;
+    if (bitsOf(general) < fewest.bits) return fewest.unsigned || fewest.bits <= 4 ? `uint${fewest.bits}` : `int${fewest.bits}`;
   }
   return general;
+}
+
+/** `minimum_6bit`, `uint5_bits`: a rule for the fewest bits; null for a rule that names a type. */
+function fewestBitsOf(dtype: string): { bits: number; unsigned: boolean } | null {
+  if (!dtype.startsWith('minimum') && !/bits?$/.test(dtype)) return null;
+  const [, unsigned, bits] = /^(?:minimum)?[-_]?(?:(u)?int)?(\d+)[-_]?(?:bits?)?$/.exec(dtype) ?? [];
+  return bits === undefined ? null : { bits: Number(bits), unsigned: unsigned !== undefined };
 }
 
 function bitsOf(dtype: string): number {

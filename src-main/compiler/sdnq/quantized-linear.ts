@@ -1,32 +1,36 @@
 import { quoteValue } from '#main/lib/quote-value.ts';
+import { floatTypes, isFloatType } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredTensor } from '../safetensors/header.ts';
 import { requireTensor, type TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
-import { type QuantizationConfig, storedTypeOf } from './quantization-config.ts';
+import { type HadamardRotation, hadamardRotation } from './hadamard.ts';
+import { type QuantizationConfig, type StoredType, storedWeightOf } from './quantization-config.ts';
+import { packOf } from './unpack-bits.ts';
 
 /**
  * A linear layer as SDNQ stores it, described and not yet read. Its weight W is [N, K]: `n` rows of `k` values,
- * each row in `groups` groups of `groupSize` that share a scale (and a zero point).
- * - 4 bits: W = q * scale + zero_point, q from 0 to 15, two in a byte, low nibble first, row-major in a flat U8 tensor of N * K / 2 bytes.
- * - 8 bits: W = q * scale, q from -128 to 127, I8 of [N, K] or [N, groups, groupSize] (the same bytes), or [K, N] where `transposed`.
+ * each row in `groups` groups of `groupSize` that share a scale (and a zero point). Before the rotation W = q * scale + zero_point.
+ * - 4 to 7 bits: row-major in packs of U8, see `unpackBits`. A signed q is what is stored less 2^(bits - 1).
+ * - 8 bits: I8 or U8 of [N, K] or [N, groups, groupSize] (the same bytes), or [K, N] where `transposed`.
  * `svd` adds up [N, rank] @ down [rank, K]. Scales, zero points and SVD factors are F32, F16 or BF16.
  */
-export interface QuantizedLinear {
+export interface QuantizedLinear extends StoredType {
   /** `X` of `X.weight`. */
   name: string;
-  bits: 4 | 8;
   n: number;
   k: number;
   groups: number;
   groupSize: number;
-  /** The weight stands as [K, N], its scale as [1, N]: a checkpoint saved with `use_quantized_matmul`. Never with 4 bits. */
+  /** The weight is stored as [K, N], its scale as [1, N]: a checkpoint saved with `use_quantized_matmul`. Only with 8 bits. */
   transposed: boolean;
   weight: StoredTensor;
   /** `n * groups` values, row-major [N, groups]. */
   scale: StoredTensor;
-  /** Like `scale`; null with 8 bits. */
+  /** Like `scale`; null for signed types. */
   zeroPoint: StoredTensor | null;
   svd: SvdFactors | null;
+  /** The true weight is this one, SVD included, with its rows rotated in groups; null where nothing is rotated. */
+  rotation: HadamardRotation | null;
 }
 
 /** Two factors whose product is added to the weight. */
@@ -40,11 +44,9 @@ export interface SvdFactors {
   transposed: boolean;
 }
 
-const floatTypes = ['F32', 'F16', 'BF16'];
-
 /**
  * Describes the linear layer `name`; null where its weight is not quantized. No tensor is read.
- * Throws `checkpoint_damaged` where tensors are missing or do not fit each other, `checkpoint_unsupported` for kinds of SDNQ that are not read here.
+ * Throws `checkpoint_damaged` where tensors are missing or do not fit each other, `checkpoint_unsupported` for kinds of SDNQ that cannot be read.
  */
 export function describeQuantizedLinear(table: TensorTable, name: string, config: QuantizationConfig | null): QuantizedLinear | null {
   const weight = requireTensor(table, `${name}.weight`);
@@ -53,57 +55,71 @@ export function describeQuantizedLinear(table: TensorTable, name: string, config
     assertFloat(weight);
     return null;
   }
-  if (config === null) throw damaged(scale, `scales ${quoteValue(weight.name)}, but there is no quantization_config that tells how`);
-  const type = storedTypeOf(config, weight.name);
+  if (config === null) throw damaged(scale, `scales ${quoteValue(weight.name)}, but there is no quantization_config that says how`);
+  const { type, rotation } = storedWeightOf(config, weight.name);
   for (const part of ['scale_2', 'scale_zero_point', 'zero_point_scale', 'zero_point_2']) {
     const tensor = table.tensors.get(`${name}.${part}`);
     if (tensor !== undefined) throw unsupported(tensor, 'belongs to quantized scales; only float scales and zero points are supported');
   }
   assertFloat(scale);
-
-  const layout = type === 'uint4' ? layoutOfUint4(weight, scale) : layoutOfInt8(weight, scale);
-  const { n, k, groups } = layout;
+  const { n, k, groups, transposed } = type.bits === 8 ? layoutOfBytes(weight, scale, type) : layoutOfPacks(weight, scale, type);
   if (n === 0 || k === 0 || groups === 0 || k % groups !== 0)
     throw damaged(scale, `has shape ${quoteValue(scale.shape)}, which splits rows of ${k} values into ${groups} groups; the groups must be equal`);
   return {
     name,
-    ...layout,
-    groupSize: k / groups,
+    ...type,
+    ...{ n, k, groups, groupSize: k / groups, transposed },
     weight,
     scale,
     zeroPoint: zeroPointOf(table, name, type, scale),
     svd: svdOf(table, name, n, k),
+    rotation: rotation && hadamardRotation(k, rotation, config.path),
   };
 }
 
-type Layout = Pick<QuantizedLinear, 'bits' | 'n' | 'k' | 'groups' | 'transposed'>;
+type Layout = Pick<QuantizedLinear, 'n' | 'k' | 'groups' | 'transposed'>;
 
-function layoutOfUint4(weight: StoredTensor, scale: StoredTensor): Layout {
-  if (weight.dtype !== 'U8' || weight.shape.length !== 1)
-    throw damaged(weight, `is ${weight.dtype} of shape ${quoteValue(weight.shape)}; uint4 stands as a flat U8 tensor, two values in a byte`);
-  const [n, groups] = groupsOf(scale, 'uint4');
-  const k = (2 * weight.byteLength) / n;
+/** 4 bits are a flat tensor, others packs [packs, bytes a pack]. */
+function layoutOfPacks(weight: StoredTensor, scale: StoredTensor, type: StoredType): Layout {
+  const { values, bytes } = packOf(type.bits);
+  const expected = type.bits === 4 ? 'a flat U8 tensor' : `a U8 tensor of [packs,${bytes}]`;
+  const [packs = 0, width] = weight.shape;
+  const fits = weight.dtype === 'U8' && (type.bits === 4 ? width === undefined : weight.shape.length === 2 && width === bytes);
+  if (!fits) {
+    const stored = `${nameOfType(type)} is stored as ${expected}, ${values} values in ${bytes === 1 ? 'a byte' : `${bytes} bytes`}`;
+    throw damaged(weight, `is ${weight.dtype} of shape ${quoteValue(weight.shape)}; ${stored}`);
+  }
+  const [n, groups] = groupsOf(scale, nameOfType(type));
+  const count = packs * values;
+  const k = count / n;
   if (!Number.isInteger(k))
-    throw damaged(weight, `holds ${2 * weight.byteLength} values, which do not make the ${n} equal rows that its scale ${quoteValue(scale.shape)} tells of`);
-  return { bits: 4, n, k, groups, transposed: false };
+    throw damaged(weight, `holds ${count} values, which do not make the ${n} equal rows that its scale ${quoteValue(scale.shape)} asks for`);
+  return { n, k, groups, transposed: false };
 }
 
-function layoutOfInt8(weight: StoredTensor, scale: StoredTensor): Layout {
+function layoutOfBytes(weight: StoredTensor, scale: StoredTensor, type: StoredType): Layout {
   const [first, second, third] = weight.shape;
-  if (weight.dtype !== 'I8' || first === undefined || second === undefined || weight.shape.length > 3)
-    throw damaged(weight, `is ${weight.dtype} of shape ${quoteValue(weight.shape)}; int8 stands as an I8 tensor of 2 or 3 dimensions`);
+  const dtype = type.signed ? 'I8' : 'U8';
+  if (weight.dtype !== dtype || first === undefined || second === undefined || weight.shape.length > 3) {
+    const stored = `${nameOfType(type)} is stored as ${dtype} of 2 or 3 dimensions`;
+    throw damaged(weight, `is ${weight.dtype} of shape ${quoteValue(weight.shape)}; ${stored}`);
+  }
   if (third === undefined) {
-    if (isShape(scale, [first, 1])) return { bits: 8, n: first, k: second, groups: 1, transposed: false };
-    if (isShape(scale, [1, second])) return { bits: 8, n: second, k: first, groups: 1, transposed: true };
+    if (isShape(scale, [first, 1])) return { n: first, k: second, groups: 1, transposed: false };
+    if (isShape(scale, [1, second])) return { n: second, k: first, groups: 1, transposed: true };
     throw damaged(
       scale,
       `has shape ${quoteValue(scale.shape)}; for a weight of ${quoteValue(weight.shape)} it must be [${first},1] or, transposed, [1,${second}]`,
     );
   }
-  const [n, groups] = groupsOf(scale, 'int8');
+  const [n, groups] = groupsOf(scale, nameOfType(type));
   if (n !== first || groups !== second)
     throw damaged(scale, `has shape ${quoteValue(scale.shape)}; for a weight of ${quoteValue(weight.shape)} it must be [${first},${second},1]`);
-  return { bits: 8, n, k: second * third, groups, transposed: false };
+  return { n, k: second * third, groups, transposed: false };
+}
+
+function nameOfType({ bits, signed }: StoredType): string {
+  return `${signed ? '' : 'u'}int${bits}`;
 }
 
 /** Rows and groups that a scale of [N, 1] or [N, groups, 1] tells of. */
@@ -116,13 +132,14 @@ function groupsOf(scale: StoredTensor, type: string): [number, number] {
   throw damaged(scale, `has shape ${quoteValue(scale.shape)}; for ${type} it must be [N,1] or [N,groups,1]`);
 }
 
-function zeroPointOf(table: TensorTable, name: string, type: 'uint4' | 'int8', scale: StoredTensor): StoredTensor | null {
+function zeroPointOf(table: TensorTable, name: string, type: StoredType, scale: StoredTensor): StoredTensor | null {
   const zeroPoint = table.tensors.get(`${name}.zero_point`);
-  if (type === 'int8') {
-    if (zeroPoint !== undefined) throw unsupported(zeroPoint, 'belongs to an int8 weight; int8 is supported without zero points');
+  const typeName = nameOfType(type);
+  if (type.signed) {
+    if (zeroPoint !== undefined) throw unsupported(zeroPoint, `belongs to an ${typeName} weight; signed types are supported without zero points`);
     return null;
   }
-  if (zeroPoint === undefined) throw damaged(scale, `belongs to a uint4 weight whose ${quoteValue(`${name}.zero_point`)} is missing`);
+  if (zeroPoint === undefined) throw damaged(scale, `belongs to a ${typeName} weight whose ${quoteValue(`${name}.zero_point`)} is missing`);
   assertFloat(zeroPoint);
   if (!isShape(zeroPoint, scale.shape))
     throw damaged(zeroPoint, `has shape ${quoteValue(zeroPoint.shape)}; like its scale it must be ${quoteValue(scale.shape)}`);
@@ -147,8 +164,7 @@ function svdOf(table: TensorTable, name: string, n: number, k: number): SvdFacto
 }
 
 function assertFloat(tensor: StoredTensor): void {
-  if (!floatTypes.includes(tensor.dtype))
-    throw damaged(tensor, `is ${tensor.dtype} where ${floatTypes.join(', ')} must stand (a quantized weight needs its scale)`);
+  if (!isFloatType(tensor.dtype)) throw damaged(tensor, `is ${tensor.dtype}; without a scale it must be ${floatTypes.join(', ')}`);
 }
 
 function isShape(tensor: StoredTensor, shape: readonly number[]): boolean {
