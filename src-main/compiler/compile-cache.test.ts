@@ -12,6 +12,7 @@ const schema = z.object({ onnxPath: z.string(), by: z.string() });
 interface Attempt {
   identity?: string;
   target?: GraphTarget;
+  source?: string;
   meanwhile?: (work: Work) => Promise<unknown>;
 }
 
@@ -21,10 +22,10 @@ function createCache() {
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const compiledBy: string[] = [];
   const damages: string[] = [];
-  const compiled = (by: string, { identity = 'content', target = 'cpu-fast', meanwhile = async () => {} }: Attempt = {}) =>
+  const compiled = (by: string, { identity = 'content', target = 'cpu-fast', source = '/checkpoint', meanwhile = async () => {} }: Attempt = {}) =>
     compiledOnce(
       dir,
-      { identity, target, source: '/checkpoint' },
+      { identity, target, source },
       schema,
       async (work) => {
         compiledBy.push(by);
@@ -46,6 +47,12 @@ test('a compilation is found again', async () => {
   expect(await findCompiled(dir, { identity: 'content', target: 'cpu-fast' }, schema)).toEqual(first);
   expect(await findCompiled(dir, { identity: 'content', target: null }, schema)).toEqual(first);
   expect(await findCompiled(dir, { identity: 'content', target: 'gpu-bf16' }, schema)).toBeNull();
+});
+
+test('the same content in two places is compiled for each: graphs refer to the files of one', async () => {
+  const { compiled } = createCache();
+  expect(await compiled('a')).toMatchObject({ by: 'a' });
+  expect(await compiled('b', { source: '/copy' })).toMatchObject({ by: 'b' });
 });
 
 const manifest = (dir: string) => join(dir, 'compiled.json');

@@ -77,8 +77,10 @@ export async function compiledOnce<S extends z.ZodType>(
   });
   try {
     const result = await compile({ writeDir, finalDir });
-    const other = await findCompiled(cacheDir, key, schema);
-    if (other !== null) return other;
+    for (const name of await completeFolders(cacheDir)) {
+      const other = name.startsWith(prefix) ? await readResult(join(cacheDir, name), schema) : null;
+      if (other !== null) return other;
+    }
     const files = await Promise.all((await readdir(writeDir)).map((name) => describeFile(writeDir, name)));
     const manifest: Manifest = { compilerVersion: COMPILER_VERSION, identity, target, dir: finalDir, files, result };
     await replaceFile(join(writeDir, MANIFEST), Buffer.from(JSON.stringify(manifest, null, 2)));
@@ -102,10 +104,17 @@ export async function findCompiled<S extends z.ZodType>(
   for (const name of await completeFolders(cacheDir)) {
     const manifest = await readManifest(join(cacheDir, name));
     if (manifest?.identity !== identity || (target !== null && manifest.target !== target)) continue;
-    const parsed = schema.safeParse(manifest.result);
-    if (parsed.success && (await findMismatch(join(cacheDir, name), manifest)) === null) return parsed.data;
+    const result = await readResult(join(cacheDir, name), schema);
+    if (result !== null) return result;
   }
   return null;
+}
+
+/** The folder's result, or null where it has none or where the sizes of its files differ. */
+async function readResult<S extends z.ZodType>(dir: string, schema: S): Promise<z.infer<S> | null> {
+  const manifest = await readManifest(dir);
+  const parsed = schema.safeParse(manifest?.result);
+  return manifest !== null && parsed.success && (await findMismatch(dir, manifest)) === null ? parsed.data : null;
 }
 
 /** Removes compiled folders of other compiler versions, and those that `keep` does not want. Files of others in `cacheDir` stay. */

@@ -1,37 +1,18 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { type CompiledCheckpoint, compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
+import type { z } from 'zod';
+import { compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { type Architecture, loadArchitecture } from './architectures.ts';
 import { compiledOnce } from './compile-cache.ts';
 import { CompileJob, compileReportSchema, linearElements } from './compile-job.ts';
 import { ELEMENT_BYTES } from './graph/ir.ts';
-import { parseConfig } from './models/parse-config.ts';
 import { listUpscalerConvolutions } from './models/upscaler-convolutions.ts';
 import { buildUpscaler, describeUpscaler } from './models/upscalers.ts';
-import { compileZImage } from './models/z-image.ts';
 import { numericsOf } from './ops/numerics.ts';
 import { openCheckpointTensors } from './safetensors/open-checkpoint-tensors.ts';
 import { loadQuantizationConfig } from './sdnq/quantization-config.ts';
-
-interface Architecture {
-  /** The models that are quantized here where they are not yet, by folder and the name of their weights. */
-  linearModels: readonly { folder: string; baseName: string }[];
-  compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
-}
-
-/** By the `_class_name` of `model_index.json`. */
-const architectures: Readonly<Record<string, Architecture>> = {
-  ZImagePipeline: {
-    linearModels: [
-      { folder: 'text_encoder', baseName: 'model' },
-      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
-    ],
-    compile: compileZImage,
-  },
-};
-const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });
 
 export interface CompileOptions {
   /** Parent folder of all compiled checkpoints. */
@@ -59,8 +40,7 @@ export type UpscalerCompilation = z.infer<typeof upscalerSchema>;
 export async function compileCheckpoint(options: CompileOptions & { checkpointDir: string }, onProgress: OnCompileProgress): Promise<CheckpointCompilation> {
   const { identity, target } = options;
   const root = await realPathOf(options.checkpointDir);
-  const { value: index } = await parseConfig(root, 'model_index.json', modelIndexSchema);
-  const architecture = architectures[index._class_name] as Architecture;
+  const architecture = await loadArchitecture(root);
   const quantizesFloats =
     target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (options.roomBytes ?? Number.POSITIVE_INFINITY);
   return cached(options, `${root}${quantizesFloats ? ' int8' : ''}`, checkpointSchema, async (work) => {

@@ -18,6 +18,8 @@ export interface CompareRequest {
   target: ParityTarget;
   cacheDir: string;
   threads: number;
+  /** Whether an unquantized checkpoint is quantized to int8 rows, as for a device with too little memory. */
+  int8Rows?: boolean;
 }
 
 /** Targets whose graphs run on a CPU. */
@@ -30,19 +32,27 @@ const TENSOR_LIMIT: Record<ParityTarget, number | null> = {
   'emulated-fp16': 2e-3,
   'emulated-bf16': 3e-2,
 };
-const PICTURE_LIMIT_DB: Record<ParityTarget, number> = { 'cpu-exact': 45, 'cpu-fast': 30, 'emulated-fp16': 45, 'emulated-bf16': 30 };
+const IMAGE_LIMIT_DB: Record<ParityTarget, number> = { 'cpu-exact': 45, 'cpu-fast': 30, 'emulated-fp16': 45, 'emulated-bf16': 30 };
+const INT8_ROWS_LIMIT = 2e-2;
 const EXACT_NUMBERS_LIMIT = 1e-6;
 
 /** The checkpoint `path` against its goldens, one comparison a tensor, in the goldens' order. */
 export async function* compareCheckpoint(request: CompareRequest): AsyncGenerator<Comparison> {
   const compiled = await compileCheckpoint(
-    { checkpointDir: request.path, cacheDir: request.cacheDir, identity: request.path, target: request.target },
+    {
+      checkpointDir: request.path,
+      cacheDir: request.cacheDir,
+      identity: request.path,
+      target: request.target,
+      roomBytes: request.int8Rows ? 0 : null,
+    },
     () => {},
   );
   const models = await loadModels(compiled, { threads: request.threads }, () => {});
   const { tensors, metadata } = await openSafetensors(request.expectedPath);
   const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
-  const goldens: Goldens = { tensors, prompts, compiled, models, target: request.target };
+  const tensorLimit = request.int8Rows ? INT8_ROWS_LIMIT : TENSOR_LIMIT[request.target];
+  const goldens: Goldens = { tensors, prompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
   for (const golden of tensors.values()) {
     const comparison = await compare(golden, goldens);
     if (comparison !== null) yield comparison;
@@ -55,13 +65,15 @@ interface Goldens {
   prompts: readonly string[];
   compiled: CompiledCheckpoint;
   models: Models;
-  target: ParityTarget;
+  /** What one forward may differ by; null where the difference is only printed. */
+  tensorLimit: number | null;
+  imageLimitDb: number;
 }
 
 /** Null for tensors that are inputs of others. */
 async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparison | null> {
   const { name } = golden;
-  const tensorLimit = TENSOR_LIMIT[goldens.target];
+  const { tensorLimit } = goldens;
   const within = async (actual: Float32Array, measure: 'absolute' | 'relative', limit: number | null): Promise<Comparison> => {
     const difference = measure === 'absolute' ? largestDifference : relativeDifference;
     return { name, measure, value: difference(actual, await readFloats(golden)), limit };
@@ -108,7 +120,7 @@ async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparis
       { onProgress: () => {} },
       { cancelled: false },
     );
-    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: PICTURE_LIMIT_DB[goldens.target] };
+    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: goldens.imageLimitDb };
   }
   if (/^dit\.\d+x\d+\.latents$/.test(name)) return null;
   throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);

@@ -52,6 +52,36 @@ test.each<[string, () => Promise<void>, string, RegExp]>([
   ],
   ['one block more than there is', () => editConfig('transformer', (c) => Object.assign(c, { n_layers: 6 })), 'checkpoint_damaged', /layers\.5\..*missing/],
   [
+    'one block fewer than there is',
+    () => editConfig('transformer', (c) => Object.assign(c, { n_layers: 4 })),
+    'checkpoint_damaged',
+    /"layers\.4\.[^"]+" has no place/,
+  ],
+  [
+    'norms that the config denies',
+    () => editConfig('transformer', (c) => Object.assign(c, { qk_norm: false })),
+    'checkpoint_damaged',
+    /norm_[kq]\.weight" has no place/,
+  ],
+  [
+    'one text layer fewer than there is',
+    () => editConfig('text_encoder', (c) => Object.assign(c, { num_hidden_layers: 2 })),
+    'checkpoint_damaged',
+    /"layers\.2\.[^"]+" has no place/,
+  ],
+  [
+    'a VAE without the attention that there is',
+    () => editConfig('vae', (c) => Object.assign(c, { mid_block_add_attention: false })),
+    'checkpoint_damaged',
+    /"decoder\.[^"]+" has no place/,
+  ],
+  [
+    'another type than the tensors have',
+    () => editConfig('transformer', (c) => Object.assign(c['quantization_config'] as object, { weights_dtype: 'int5' })),
+    'checkpoint_damaged',
+    /tensor "[^"]+\.weight" is I8.*int5 is stored as/,
+  ],
+  [
     'heads that do not divide the width',
     () => editConfig('transformer', (c) => Object.assign(c, { n_heads: 7 })),
     'checkpoint_unsupported',
@@ -60,15 +90,15 @@ test.each<[string, () => Promise<void>, string, RegExp]>([
   ['a VAE of other channels', () => editConfig('vae', (c) => Object.assign(c, { latent_channels: 4 })), 'checkpoint_unsupported', /4 latent channels.*16/],
   [
     'an unknown quantization',
-    () => editConfig('transformer', (c) => Object.assign(c['quantization_config'] as object, { weights_dtype: 'int5' })),
+    () => editConfig('transformer', (c) => Object.assign(c['quantization_config'] as object, { weights_dtype: 'float8_e4m3fn' })),
     'checkpoint_unsupported',
-    /int5/,
+    /float8_e4m3fn/,
   ],
   [
-    'a rotation that is not read',
-    () => editConfig('transformer', (c) => Object.assign(c['quantization_config'] as object, { use_hadamard: true })),
+    'a codebook',
+    () => editConfig('transformer', (c) => Object.assign(c['quantization_config'] as object, { use_codebook: true })),
     'checkpoint_unsupported',
-    /hadamard/i,
+    /use_codebook/,
   ],
   ['a config that is no JSON', () => writeFile(join(checkpointDir, 'vae/config.json'), '{'), 'checkpoint_damaged', /vae.*config\.json/],
 ])('%s: one sentence, and nothing half-compiled stays', async (_, damage, code, sentence) => {

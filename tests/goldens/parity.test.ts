@@ -46,6 +46,15 @@ test.skipIf(!here).each(runs)('$name, $target: every golden within its limit', a
   if (target !== 'cpu-fast') expect(limited.length).toBe(comparisons.length);
 });
 
+test.skipIf(!here)('an unquantized checkpoint that is quantized to int8 rows stays within the limits for those', async () => {
+  const [path, expectedPath] = [sharedPath('goldens/original-bf16'), sharedPath('goldens/original-bf16.expected.safetensors')];
+  const request = { path, expectedPath, target: 'cpu-exact' as const, cacheDir, threads: availableParallelism() };
+  const comparisons = await collect(compareCheckpoint({ ...request, int8Rows: true }));
+  expect(comparisons.filter((comparison) => !isWithinLimit(comparison))).toEqual([]);
+  const embedding = comparisons.find(({ name }) => name === 'prompt.0.text_embedding');
+  expect(embedding?.value).toBeGreaterThan(1e-4); // it is not the unquantized one
+});
+
 test.skipIf(!here).each(['realesr-general-x4v3', 'RealESRGAN_x4plus'])('%s: within 45 dB of its golden', async (name) => {
   const folder = 'models/real-esrgan';
   const comparisons = await collect(

@@ -14,13 +14,18 @@ export function needsSharedFolder(context: TestContext): void {
   context.skip(!existsSync(folder), 'needs ../shared (goldens and checkpoints) beside the repository');
 }
 
-/** Every checkpoint in it: the five with random weights and the two trained ones. */
+/** Every checkpoint in it: ten with random weights and the two trained ones. */
 export const sharedCheckpoints = [
   'goldens/random-uint4-svd32',
   'goldens/random-int8',
   'goldens/random-int8-groups',
   'goldens/published-uint4',
   'goldens/published-int8',
+  'goldens/hadamard-dynamic',
+  'goldens/original-bf16',
+  'goldens/single-and-index',
+  'goldens/slow-tokenizer',
+  'goldens/thirty-layers',
   'models/storybook-uint4',
   'models/storybook-int8',
 ];

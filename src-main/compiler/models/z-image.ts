@@ -2,27 +2,37 @@ import { join } from 'node:path';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CompileJob } from '../compile-job.ts';
-import { buildTextEncoder, loadTextEncoderConfig } from './text-encoder.ts';
+import { buildTextEncoder, loadTextEncoderConfig, type TextEncoderConfig } from './text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './transformer.ts';
-import { loadTransformerConfig } from './transformer-config.ts';
-import { buildVaeDecoder, loadVaeConfig } from './vae.ts';
+import { loadTransformerConfig, type TransformerConfig } from './transformer-config.ts';
+import { buildVaeDecoder, loadVaeConfig, type VaeConfig } from './vae.ts';
 
-/** ZImagePipeline: Qwen3 text encoder, ZImageTransformer2DModel and AutoencoderKL, in four graphs. */
-export async function compileZImage(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>> {
-  const [transformerDir, textDir, vaeDir] = [join(root, 'transformer'), join(root, 'text_encoder'), join(root, 'vae')];
-  const transformer = await loadTransformerConfig(transformerDir);
-  const text = await loadTextEncoderConfig(textDir);
-  const vae = await loadVaeConfig(vaeDir);
+interface ZImageConfigs {
+  text: TextEncoderConfig;
+  transformer: TransformerConfig;
+  vae: VaeConfig;
+}
+
+/** Reads the configs and checks that the parts fit together. Throws `checkpoint_missing`, `checkpoint_damaged` or `checkpoint_unsupported`. */
+export async function loadZImageConfigs(root: string): Promise<ZImageConfigs> {
+  const transformer = await loadTransformerConfig(join(root, 'transformer'));
+  const text = await loadTextEncoderConfig(join(root, 'text_encoder'));
+  const vae = await loadVaeConfig(join(root, 'vae'));
   if (text.width !== transformer.captionWidth) {
     throw mismatch(root, `its text encoder is ${text.width} wide and its transformer takes captions of ${transformer.captionWidth}`);
   }
   if (vae.latentChannels !== transformer.latentChannels) {
     throw mismatch(root, `its VAE has ${vae.latentChannels} latent channels and its transformer ${transformer.latentChannels}`);
   }
+  return { text, transformer, vae };
+}
 
-  const textWeights = await job.openModel(textDir, 'model');
-  const transformerWeights = await job.openModel(transformerDir, 'diffusion_pytorch_model');
-  const vaeWeights = await job.openModel(vaeDir, 'diffusion_pytorch_model');
+/** ZImagePipeline: Qwen3 text encoder, ZImageTransformer2DModel and AutoencoderKL, in four graphs. */
+export async function compileZImage(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>> {
+  const { text, transformer, vae } = await loadZImageConfigs(root);
+  const textWeights = await job.openModel(join(root, 'text_encoder'), 'model');
+  const transformerWeights = await job.openModel(join(root, 'transformer'), 'diffusion_pytorch_model');
+  const vaeWeights = await job.openModel(join(root, 'vae'), 'diffusion_pytorch_model');
   const graphs = {
     textEncoder: await job.graph('text_encoder', textWeights, (graph, weights) => buildTextEncoder(graph, text, weights)),
     captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompileJob } from './compile-job.ts';
+import { parseConfig } from './models/parse-config.ts';
+import { compileZImage, loadZImageConfigs } from './models/z-image.ts';
+import { assertSupportedQuantization, loadQuantizationConfig } from './sdnq/quantization-config.ts';
+
+export interface Architecture {
+  /** The models that may be quantized, by folder and the name of their weights. The first one names the type of the checkpoint. */
+  linearModels: readonly [LinearModel, ...LinearModel[]];
+  /** Reads and checks the configs of all parts. */
+  loadConfigs(root: string): Promise<unknown>;
+  compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
+}
+
+interface LinearModel {
+  folder: string;
+  baseName: string;
+}
+
+/** By the `_class_name` of `model_index.json`. */
+const architectures: Readonly<Record<string, Architecture>> = {
+  ZImagePipeline: {
+    linearModels: [
+      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
+      { folder: 'text_encoder', baseName: 'model' },
+    ],
+    loadConfigs: loadZImageConfigs,
+    compile: compileZImage,
+  },
+};
+const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });
+
+/** The architecture of the checkpoint folder `root`. Throws `checkpoint_missing`, `checkpoint_damaged` or `checkpoint_unsupported`. */
+export async function loadArchitecture(root: string): Promise<Architecture> {
+  const { value } = await parseConfig(root, 'model_index.json', modelIndexSchema);
+  return architectures[value._class_name] as Architecture;
+}
+
+/**
+ * Looks at the configs of a checkpoint, without its weights. `weightsDtype` is how its main model is quantized, null where it is not.
+ * Throws where they show that it cannot run: `checkpoint_missing`, `checkpoint_damaged` or `checkpoint_unsupported`.
+ */
+export async function checkConfigs(root: string): Promise<{ weightsDtype: string | null }> {
+  const { linearModels, loadConfigs } = await loadArchitecture(root);
+  await loadConfigs(root);
+  const configs = await Promise.all(linearModels.map(({ folder }) => loadQuantizationConfig(join(root, folder))));
+  for (const config of configs) if (config !== null) assertSupportedQuantization(config);
+  return { weightsDtype: configs[0]?.weightsDtype ?? null };
+}
