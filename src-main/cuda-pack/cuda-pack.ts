@@ -1,15 +1,15 @@
 import type { CudaPackAction, CudaPackEntry, CudaPackOrder } from '#shared/domain/cuda-pack.ts';
 
-/** The CUDA libraries of this machine, and what people do with them. */
+/** The CUDA libraries of this machine, and the commands of users. */
 export interface CudaPack {
   entry(): Promise<CudaPackEntry>;
   /**
-   * Begins what takes long and resolves with how the pack stands then; the rest is told by `watch`. Rejects with `licence_not_accepted`, `cuda_pack_busy`,
-   * `cuda_pack_unsupported`; what fails later is the pack's error.
+   * Resolves when a long action has started; `watch` reports the rest. Rejects with `licence_not_accepted`, `cuda_pack_busy` or
+   * `cuda_pack_unsupported`; a later failure is the `error` of the entry.
    */
   act(action: CudaPackAction, order: CudaPackOrder): Promise<CudaPackEntry>;
-  /** Calls `listener` at each change of state, and at most four times a second while something is done. Returns the end of it. */
+  /** Calls `listener` at each change of state, and at most four times a second during work. Returns the function that ends it. */
   watch(listener: (pack: CudaPackEntry) => void): () => void;
-  /** Stops where it is; `install` goes on from there. */
+  /** Stops an installation; `install` resumes it. */
   close(): Promise<void>;
 }

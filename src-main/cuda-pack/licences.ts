@@ -1,6 +1,6 @@
 import type { CudaLicence } from '#shared/domain/cuda-pack.ts';
 
-/** What is agreed to by installing: nothing of NVIDIA's comes with this program, its files go from their publisher to the user's machine. */
+/** The licences that the user accepts. This program contains no NVIDIA files; they are downloaded from their publisher. */
 export const cudaLicences: readonly CudaLicence[] = [
   {
     name: 'NVIDIA Software License Agreement and CUDA Supplement',

@@ -164,7 +164,7 @@ describe('a source that misbehaves', () => {
     server.fault = () => 'missing';
     const pack = packWith(fromVendors());
     const { error } = await settled(pack, pack.act('install', accepted));
-    expect(error).toMatchObject({ code: 'download_failed', message: expect.stringMatching(/does not give ort\.tgz \(HTTP 404\).*newer version/) });
+    expect(error).toMatchObject({ code: 'download_failed', message: expect.stringMatching(/refuses ort\.tgz \(HTTP 404\).*newer version/) });
   });
 
   test('that does not know the project: named', async () => {
@@ -229,7 +229,7 @@ test('a provider library of another version of ONNX Runtime is no pack', async (
   expect({ state, ...error }).toMatchObject({
     state: 'failed',
     code: 'cuda_pack_damaged',
-    message: expect.stringContaining(`${PROVIDER} is not of ONNX Runtime 9.9.9`),
+    message: expect.stringContaining(`${PROVIDER} is not for ONNX Runtime 9.9.9`),
   });
   expect(findPack(packsDirOf(folder), ORT_VERSION)).toBeNull();
 });
@@ -261,7 +261,7 @@ test('a pack that the engine runs with is not removed; afterwards it is, to the 
   await expect(pack.act('remove', plain)).rejects.toMatchObject({
     code: 'cuda_pack_busy',
     data: { state: 'installed' },
-    message: expect.stringContaining('the engine runs with it'),
+    message: expect.stringContaining('the engine uses it'),
   });
   expectWhole();
   isInUse = false;
@@ -287,7 +287,7 @@ test('a byte that changed on the disk is found by verifying; no engine gets the 
   expect(await settled(pack, pack.act('install', accepted))).toMatchObject({ state: 'installed' });
   expectWhole();
   rmSync(join(packDir(), 'libcublas.so.13'));
-  expect(await pack.entry()).toMatchObject({ state: 'damaged', error: { message: expect.stringContaining('libcublas.so.13 is not there') } });
+  expect(await pack.entry()).toMatchObject({ state: 'damaged', error: { message: expect.stringContaining('libcublas.so.13 is missing') } });
 });
 
 test('a disk with too little room is told before anything is fetched, with how much is missing', async () => {
@@ -297,7 +297,7 @@ test('a disk with too little room is told before anything is fetched, with how m
   expect({ state, ...error }).toMatchObject({
     state: 'failed',
     code: 'disk_full',
-    message: expect.stringMatching(/needs \d+ MB .* 1 MB are free: 6 MB are missing/),
+    message: expect.stringMatching(/needs \d+ MB .* only 1 MB are free. Free 6 MB/),
   });
   expect(server.sentBytes).toBe(0);
 });

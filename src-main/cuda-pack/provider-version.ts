@@ -5,8 +5,8 @@ import { damagedPack } from './damaged-pack.ts';
 const LONGEST = 32;
 
 /**
- * ONNX Runtime loads a provider library of another version without a word, and what follows is undefined; so the version is looked for in the library itself,
- * where it stands between two zero bytes. Throws `cuda_pack_damaged`.
+ * ONNX Runtime does not check the version of a provider library, and another version is undefined behaviour. The library contains its version
+ * between two zero bytes. Throws `cuda_pack_damaged`.
  */
 export async function assertProviderVersion(path: string, version: string): Promise<void> {
   const mark = Buffer.from(`\0${version}\0`, 'latin1');
@@ -16,5 +16,5 @@ export async function assertProviderVersion(path: string, version: string): Prom
     if (bytes.includes(mark)) return;
     carried = bytes.subarray(-LONGEST);
   }
-  throw damagedPack(basename(path), `is not of ONNX Runtime ${version}, which this program runs on`);
+  throw damagedPack(basename(path), `is not for ONNX Runtime ${version}, which this program uses`);
 }

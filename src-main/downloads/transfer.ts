@@ -1,27 +1,58 @@
-import { createSpeed, type Speed } from './speed.ts';
+import { createSpeed } from './speed.ts';
 
-/** Work on files that goes on for a while: how far it is, how fast, and the way to stop it. */
-export interface Transfer<State extends string> {
-  state: State;
-  abort: AbortController;
-  /** Bytes. */
-  done: number;
-  total: number;
-  speed: Speed;
-  /** When listeners heard of it last, by `performance.now()`. */
-  toldAt: number;
-  ended: Promise<void>;
-}
+export type Outcome = { type: 'finished' } | { type: 'stopped' } | { type: 'failed'; error: unknown };
 
-/** Listeners hear of progress so often at most. */
-export const TOLD_EVERY_MS = 250;
+/** Progress is reported at most this often. */
+const REPORT_EVERY_MS = 250;
 
-export function beginTransfer<State extends string>(state: State): Transfer<State> {
-  return { state, abort: new AbortController(), done: 0, total: 0, speed: createSpeed(), toldAt: 0, ended: Promise.resolve() };
-}
+/** A long task on files with its progress, its speed and a way to stop it. */
+export class Transfer {
+  doneBytes = 0;
+  totalBytes = 0;
+  readonly #task: (transfer: Transfer) => Promise<void>;
+  readonly #abort = new AbortController();
+  readonly #speed = createSpeed();
+  readonly #report: () => void;
+  #reportedAt = performance.now();
+  #outcome: Promise<Outcome> | null = null;
 
-/** As the contract tells it. */
-export function progressOf<State extends string>({ state, done, total, speed }: Transfer<State>) {
-  const rate = speed.bytesPerSecond();
-  return { state, bytes_done: done, bytes_per_second: rate, seconds_left: rate === null || rate <= 0 ? null : Math.ceil((total - done) / rate) };
+  constructor(task: (transfer: Transfer) => Promise<void>, report: () => void) {
+    this.#task = task;
+    this.#report = report;
+  }
+
+  /** Runs the task; never rejects. */
+  run(): Promise<Outcome> {
+    this.#outcome ??= this.#task(this).then(
+      (): Outcome => ({ type: 'finished' }),
+      (error: unknown): Outcome => (this.signal.aborted ? { type: 'stopped' } : { type: 'failed', error }),
+    );
+    return this.#outcome;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  progress(doneBytes: number, totalBytes = this.totalBytes): void {
+    this.doneBytes = doneBytes;
+    this.totalBytes = totalBytes;
+    this.#speed.count(doneBytes);
+    if (performance.now() - this.#reportedAt < REPORT_EVERY_MS) return;
+    this.#reportedAt = performance.now();
+    this.#report();
+  }
+
+  /** Aborts the task and waits until it has ended. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('stopped'));
+    await this.#outcome;
+  }
+
+  /** As the API has it. */
+  toWire(): { bytes_done: number; bytes_per_second: number | null; seconds_left: number | null } {
+    const rate = this.#speed.bytesPerSecond();
+    const left = this.totalBytes - this.doneBytes;
+    return { bytes_done: this.doneBytes, bytes_per_second: rate, seconds_left: rate === null || rate <= 0 ? null : Math.ceil(left / rate) };
+  }
 }

@@ -30,6 +30,6 @@ export interface ModelRegistry {
   /** The active checkpoint of this `model_type`. */
   checkpointFor(modelType: ModelType): Promise<Checkpoint>;
   upscaler(): Promise<Upscaler>;
-  /** Every checkpoint that can run; broken ones are left out. */
+  /** Every checkpoint that can run; broken ones are left out. Throws `too_many_open_files`. */
   list(): Promise<Checkpoint[]>;
 }

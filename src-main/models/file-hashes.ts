@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { checkpointReadError } from '#main/lib/checkpoint-read-error.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
+import { type JsonFileLog, openJsonFile } from '#main/lib/json-file.ts';
+import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-
-/** Pino's logger fits. */
-export interface ModelsLog {
-  warn(fields: Record<string, unknown>, text: string): void;
-}
 
 export interface HashedFile {
   sizeBytes: number;
@@ -19,61 +16,54 @@ export interface HashedFile {
 }
 
 export interface FileHashes {
-  /** Size and content hash, the hash from memory where the file is the one that was hashed before. Throws `checkpoint_missing` or `checkpoint_damaged`. */
+  /** Size and content hash; an unchanged file is not read again. Throws `checkpoint_missing`, `checkpoint_damaged` or `too_many_open_files`. */
   hashOf(path: string): Promise<HashedFile>;
-  /** Takes over the hash of a file that was hashed while it was written. */
-  learn(path: string, sha256: string): Promise<void>;
-  /** Lets the next `hashOf` read the file again, whatever is remembered. */
+  /** Stores the hash of a file that was hashed while it was written. */
+  set(path: string, sha256: string): Promise<void>;
+  /** Makes the next `hashOf` read the file again. */
   forget(path: string): Promise<void>;
-  /** Writes what was hashed since the last call to the disk. Where that fails it is only logged: the hashes are right, and will be made again. */
+  /** Writes new hashes to the disk. A failure is only logged: the hashes can be computed again. */
   save(): Promise<void>;
 }
 
 const rememberedSchema = z.object({ size: z.string(), mtimeNs: z.string(), inode: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
-const memorySchema = z.object({ version: z.literal(1), files: z.record(z.string(), rememberedSchema) });
 type Remembered = z.infer<typeof rememberedSchema>;
 
 const ATTEMPTS = 3;
 
-/**
- * Content hashes that are remembered in the file `memoryPath`, by real path, size, time of change and inode, so that gigabytes are hashed once.
- * A memory that cannot be read is started anew.
- */
-export function createFileHashes(memoryPath: string, log: ModelsLog): FileHashes {
-  let loading: Promise<Map<string, Remembered>> | undefined;
+/** A cache of content hashes in the file `cachePath`, by real path, size, modification time and inode, so that gigabytes are hashed once. */
+export function openFileHashes(cachePath: string, log: JsonFileLog): FileHashes {
+  const file = openJsonFile(cachePath, { fields: { files: z.record(z.string(), rememberedSchema) }, defaults: { files: {} }, log });
+  const cached = new Map(Object.entries(file.value.files));
   const running = new Map<string, Promise<HashedFile>>();
   let saving: Promise<void> = Promise.resolve();
-  let unsaved = false;
+  let hasUnsaved = false;
 
   async function hash(path: string): Promise<HashedFile> {
-    loading ??= loadMemory(memoryPath, log);
-    const memory = await loading;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = await stampOf(path);
-      const known = memory.get(path);
+      const known = cached.get(path);
       if (known !== undefined && isSame(known, before)) return { sizeBytes: Number(known.size), sha256: known.sha256 };
       const sha256 = await contentHash(path);
-      // a file that was written meanwhile has no hash yet
+      // the file was written meanwhile
       if (!isSame(await stampOf(path), before)) continue;
-      memory.set(path, { ...before, sha256 });
-      unsaved = true;
+      cached.set(path, { ...before, sha256 });
+      hasUnsaved = true;
       return { sizeBytes: Number(before.size), sha256 };
     }
-    throw new AppError('checkpoint_damaged', `${path} is being changed while it is read; wait until it is complete and try again.`, { path });
+    throw new AppError('checkpoint_damaged', `${path} is being changed. Wait until it is complete and try again.`, { path });
   }
 
   async function write(): Promise<void> {
-    if (!unsaved || loading === undefined) return;
-    unsaved = false;
-    const files = Object.fromEntries([...(await loading)].sort(([a], [b]) => (a < b ? -1 : 1)));
-    const draft = `${memoryPath}.new`;
+    if (!hasUnsaved) return;
+    hasUnsaved = false;
     try {
-      await mkdir(dirname(memoryPath), { recursive: true });
-      await writeFileDurably(draft, new TextEncoder().encode(`${JSON.stringify({ version: 1, files }, null, 1)}\n`));
-      await renameDurably(draft, memoryPath);
+      await file.change((draft) => {
+        draft.files = Object.fromEntries([...cached].sort(([a], [b]) => (a < b ? -1 : 1)));
+      });
     } catch (cause) {
-      unsaved = true;
-      log.warn({ path: memoryPath, cause: errnoCode(cause) }, 'the hashes of checkpoints cannot be remembered');
+      hasUnsaved = true;
+      log.warn({ path: cachePath, cause: errnoCode(cause) }, 'the hashes of checkpoint files cannot be saved');
     }
   }
 
@@ -84,43 +74,29 @@ export function createFileHashes(memoryPath: string, log: ModelsLog): FileHashes
       running.set(real, started);
       return started;
     },
-    async learn(path, sha256) {
+    async set(path, sha256) {
       const real = await realPathOf(path);
-      loading ??= loadMemory(memoryPath, log);
-      (await loading).set(real, { ...(await stampOf(real)), sha256 });
-      unsaved = true;
+      cached.set(real, { ...(await stampOf(real)), sha256 });
+      hasUnsaved = true;
     },
     async forget(path) {
-      const real = await realPathOf(path);
-      loading ??= loadMemory(memoryPath, log);
-      (await loading).delete(real);
-      unsaved = true;
+      const real = await unlessMissing(realpath(path), null);
+      if (real !== null) hasUnsaved = cached.delete(real) || hasUnsaved;
     },
     save() {
-      saving = saving.then(write); // one write at a time
+      saving = saving.then(write);
       return saving;
     },
   };
 }
 
-async function loadMemory(path: string, log: ModelsLog): Promise<Map<string, Remembered>> {
-  try {
-    return new Map(Object.entries(memorySchema.parse(JSON.parse(await readFile(path, 'utf8'))).files));
-  } catch (cause) {
-    if (errnoCode(cause) !== 'ENOENT') log.warn({ path, cause: errnoCode(cause) }, 'the remembered checkpoint hashes cannot be read and are made anew');
-    return new Map();
-  }
-}
-
 type Stamp = Omit<Remembered, 'sha256'>;
 
 async function stampOf(path: string): Promise<Stamp> {
-  try {
-    const found = await stat(path, { bigint: true });
-    return { size: String(found.size), mtimeNs: String(found.mtimeNs), inode: String(found.ino) };
-  } catch (cause) {
+  const found = await stat(path, { bigint: true }).catch((cause: unknown) => {
     throw unreadable(path, cause);
-  }
+  });
+  return { size: String(found.size), mtimeNs: String(found.mtimeNs), inode: String(found.ino) };
 }
 
 function isSame(a: Stamp, b: Stamp): boolean {
@@ -138,13 +114,11 @@ async function contentHash(path: string): Promise<string> {
 }
 
 async function realPathOf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (cause) {
+  return realpath(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
-  }
+  });
 }
 
-function unreadable(path: string, cause: unknown): AppError<'checkpoint_missing'> {
-  return new AppError('checkpoint_missing', `${path} cannot be read (${errnoCode(cause)}); check that ${dirname(path)} is complete.`, { path }, { cause });
+function unreadable(path: string, cause: unknown): AppError {
+  return checkpointReadError(cause, path, `Check that ${dirname(path)} is complete.`);
 }

@@ -2,24 +2,26 @@ import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/dom
 import type { ModelRegistry } from './checkpoint.ts';
 
 /**
- * All models of this machine, with what can be installed: the registry that jobs ask, and what people do with it.
- * Rejections are `AppError`s: `unknown_model`, `model_busy`, `repository_unavailable`, `download_refused`, `download_failed`, `disk_full`, `checkpoint_…`.
+ * All models of this machine and all that can be installed: the registry for jobs, and the commands of users.
+ * Rejects with an `AppError`: `unknown_model`, `model_busy`, `repository_unavailable`, `download_refused`, `download_failed`, `disk_full`, `checkpoint_…`.
  */
 export interface ModelLibrary extends ModelRegistry {
-  /** Every model; a broken one has its error in it and rejects nothing. */
+  /** Every model; a broken one has an `error`. */
   entries(): Promise<ModelEntry[]>;
-  /** Begins what takes long and resolves with how the model stands then; the rest is told by `watch`. */
+  /** Resolves when a long action has started; `watch` reports the rest. */
   act(name: string, action: ModelAction): Promise<ModelEntry>;
-  /** A folder is looked at and used in place; of a repository the list of files and the configs are fetched before this resolves. */
+  /** Checks a folder and uses it in place, or starts the download of a repository once its file list and configs are here. */
   add(model: NewModel): Promise<ModelEntry>;
   limits(): ModelLimits;
   setLimits(limits: ModelLimits): Promise<ModelLimits>;
   /** Where downloads go. */
   readonly cacheDir: string;
-  /** Calls `listener` at each change of state, and at most four times a second of each model that is being fetched. Returns the end of it. */
+  /** Calls `listener` at each change of state, and at most four times a second during work. Returns the function that ends it. */
   watch(listener: (model: ModelEntry) => void): () => void;
-  /** Lets downloads that an earlier process left go on; nothing is fetched before. */
+  /** Throws why a folder of `--checkpoint` cannot be used. */
+  assertNamedFolders(): Promise<void>;
+  /** Continues the downloads of an earlier process; nothing is downloaded before. */
   start(): void;
-  /** Stops downloads where they are; they go on at the next start. */
+  /** Stops downloads; they continue at the next start. */
   close(): Promise<void>;
 }

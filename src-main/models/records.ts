@@ -1,14 +1,10 @@
-import { mkdir, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { z } from 'zod';
-import { errnoCode } from '#main/lib/errno-code.ts';
-import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
+import { type JsonFileLog, openJsonFile } from '#main/lib/json-file.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
-import { modelKindSchema, modelLimitsSchema } from '#shared/domain/model.ts';
+import { type ModelLimits, modelKindSchema, modelLimitsSchema } from '#shared/domain/model.ts';
 import { wireErrorSchema } from '#shared/protocol/errors.ts';
-import type { ModelsLog } from './file-hashes.ts';
 
-const hubFileSchema = z.object({
+const fileSchema = z.object({
   /** Inside the repository, with `/` between folders. */
   path: z.string(),
   sizeBytes: z.number().int().nonnegative(),
@@ -16,82 +12,107 @@ const hubFileSchema = z.object({
   hash: z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/),
 });
 
-const hubSourceSchema = z.object({
+const hubSourceSchema = z.looseObject({
   type: z.literal('hub'),
   repository: z.string(),
-  /** What was asked for: a branch, a tag or a commit. */
+  /** The requested branch, tag or commit. */
   revision: z.string(),
-  /** The commit that it was then, and its files; null until the list was fetched. */
-  commit: z.string().nullable(),
-  files: z.array(hubFileSchema),
+  /** The commit that the revision pointed to, and its files; null until the list was fetched. */
+  commit: z
+    .string()
+    .regex(/^[0-9a-f]{40}$/)
+    .nullable(),
+  files: z.array(fileSchema),
   license: z.string(),
 });
 export type HubSource = z.infer<typeof hubSourceSchema>;
+export type PinnedSource = HubSource & { commit: string };
 
-const recordSchema = z.object({
+const recordSchema = z.looseObject({
   name: z.string(),
   kind: modelTypeSchema,
-  source: z.discriminatedUnion('type', [z.object({ type: z.literal('folder'), dir: z.string() }), hubSourceSchema]),
-  /** `queued` goes on at the next start. */
+  source: z.discriminatedUnion('type', [z.looseObject({ type: z.literal('folder'), dir: z.string() }), hubSourceSchema]),
+  /** A `queued` download continues at the next start. */
   state: z.enum(['queued', 'paused', 'failed', 'installed']),
-  error: wireErrorSchema.nullable(),
-  /** As it was when it was installed or last verified. */
-  identity: z.string().nullable(),
+  error: wireErrorSchema.nullable().catch(null),
+  /** The fingerprint when it was installed or last verified. */
+  identity: z.string().nullable().catch(null),
 });
 export type ModelRecord = z.infer<typeof recordSchema>;
 
-const contentSchema = z.object({
-  version: z.literal(1),
-  models: z.array(recordSchema),
-  /** Names of the models that somebody chose for their kind. */
+const foreignRecordSchema = z.looseObject({ name: z.string().min(1) });
+const fields = {
+  version: z.number(),
+  models: z.array(foreignRecordSchema),
+  /** The name of the model that the user chose for each kind. */
   chosen: z.partialRecord(modelKindSchema, z.string()),
   limits: modelLimitsSchema,
-});
-type Content = z.infer<typeof contentSchema>;
+};
+type Stored = z.infer<z.ZodObject<typeof fields>>;
 
-/** What was added, installed and chosen on this machine: the file `models.json` of the data folder. */
-export interface ModelRecords {
-  /** As of now; nobody changes it but `change`. */
-  current(): Readonly<Content>;
-  /** Applies a change and writes it to the disk; changes come one after the other. Rejects with `disk_full` and the like, the change then holds until the end of the process. */
-  change(edit: (content: Content) => void): Promise<void>;
+interface Content {
+  /** Names are unique. */
+  models: ModelRecord[];
+  chosen: Stored['chosen'];
+  limits: ModelLimits;
 }
 
-/** A file that cannot be read is moved aside and told in the log: what was downloaded is found again by installing. */
-export async function loadModelRecords(path: string, log: ModelsLog): Promise<ModelRecords> {
-  const content = await readContent(path, log);
-  let writing: Promise<void> = Promise.resolve();
+/** The added, installed and chosen models of this machine: `models.json` in the data folder. */
+export interface ModelRecords {
+  readonly current: Readonly<Content>;
+  find(name: string): ModelRecord | undefined;
+  /** Names of records that this version does not understand; they are shown, never run, and kept in the file. */
+  foreignNames(): string[];
+  /** Changes are written one after the other. Rejects with `disk_full`, `folder_not_writable` or `disk_failed`; nothing has changed then. */
+  change(edit: (content: Content) => void): Promise<void>;
+  /** Changes one record, if it is still there. */
+  changeRecord(name: string, change: Partial<ModelRecord>): Promise<void>;
+}
 
-  async function write(): Promise<void> {
-    const draft = `${path}.new`;
-    await mkdir(dirname(path), { recursive: true });
-    await writeFileDurably(draft, new TextEncoder().encode(`${JSON.stringify(content, null, 1)}\n`));
-    await renameDurably(draft, path);
+export function openModelRecords(path: string, log: JsonFileLog): ModelRecords {
+  const file = openJsonFile(path, { fields, defaults: { version: 0, models: [], chosen: {}, limits: { bytes_per_second: null } }, log });
+  let read: { from: Readonly<Stored>; content: Content; foreign: Stored['models'] } | null = null;
+
+  function content(): NonNullable<typeof read> {
+    if (read?.from !== file.value) read = { from: file.value, ...parse(file.value) };
+    return read;
+  }
+
+  async function change(edit: (draft: Content) => void): Promise<void> {
+    await file.change((draft) => {
+      const { content: edited, foreign } = parse(draft);
+      edit(edited);
+      draft.version ||= 1;
+      draft.models = [...uniqueByName(edited.models), ...foreign];
+      draft.chosen = edited.chosen;
+      draft.limits = edited.limits;
+    });
   }
 
   return {
-    current: () => content,
-    change(edit) {
-      edit(content);
-      const written = writing.then(write);
-      writing = written.catch(() => {}); // its own caller hears of it; the next change is another matter
-      return written;
+    get current() {
+      return content().content;
     },
+    find: (name) => content().content.models.find((record) => record.name === name),
+    foreignNames: () => content().foreign.map(({ name }) => name),
+    change,
+    changeRecord: (name, changes) =>
+      change(({ models }) => {
+        const record = models.find((candidate) => candidate.name === name);
+        if (record !== undefined) Object.assign(record, changes);
+      }),
   };
 }
 
-async function readContent(path: string, log: ModelsLog): Promise<Content> {
-  try {
-    return contentSchema.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (cause) {
-    if (errnoCode(cause) !== 'ENOENT') {
-      const aside = `${path}.unreadable`;
-      await rename(path, aside).catch((failure: unknown) => log.warn({ path, cause: errnoCode(failure) }, 'the list of models could not be moved aside'));
-      log.warn(
-        { path, aside, cause: errnoCode(cause) },
-        'the list of models cannot be read and is made anew; install the models again, what was downloaded is used',
-      );
-    }
-    return { version: 1, models: [], chosen: {}, limits: { bytes_per_second: null } };
-  }
+function parse({ models, chosen, limits }: Readonly<Stored>): { content: Content; foreign: Stored['models'] } {
+  const parsed = models.map((record) => recordSchema.safeParse(record));
+  const known = parsed.flatMap(({ data }) => (data === undefined ? [] : [data]));
+  return { content: { models: uniqueByName(known), chosen: { ...chosen }, limits }, foreign: models.filter((_, i) => parsed[i]?.success === false) };
+}
+
+/** Of two records of one name the installed one counts. */
+function uniqueByName(records: readonly ModelRecord[]): ModelRecord[] {
+  const byName = new Map<string, ModelRecord>();
+  for (const record of records) if (byName.get(record.name)?.state !== 'installed') byName.set(record.name, record);
+  return [...byName.values()];
 }

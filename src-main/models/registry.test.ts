@@ -6,8 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { needsSharedFolder, sharedPath } from '../../tests/support/shared-folder.ts';
-import type { ModelRegistry } from './checkpoint.ts';
-import { openModelRegistry } from './registry.ts';
+import { type ChoosingRegistry, openModelRegistry } from './registry.ts';
 
 let dir: string;
 let dataDir: string;
@@ -22,18 +21,13 @@ const log = {
     throw new Error(`nothing is to be logged: ${text}`);
   },
 };
-/** The registry over these folders; opened at the first question. */
-function registryOver(...checkpointDirs: string[]): ModelRegistry {
+/** The registry over these folders. */
+function registryOver(...checkpointDirs: string[]): ChoosingRegistry {
   return registryFrom({ resourcesDir, checkpointDirs });
 }
 
-function registryFrom(choices: { resourcesDir: string; checkpointDirs: readonly string[] }): ModelRegistry {
-  const opening = openModelRegistry({ ...choices, dataDir, cacheDir: join(dir, 'hub'), log }).then(({ registry }) => registry);
-  return {
-    checkpointFor: async (modelType) => (await opening).checkpointFor(modelType),
-    upscaler: async () => (await opening).upscaler(),
-    list: async () => (await opening).list(),
-  };
+function registryFrom(choices: { resourcesDir: string; checkpointDirs: readonly string[] }): ChoosingRegistry {
+  return openModelRegistry({ ...choices, dataDir, cacheDir: join(dir, 'hub'), log }).registry;
 }
 
 const bundled = (type: string) => join(resourcesDir, 'models', `storybook-${type}`);
@@ -174,11 +168,11 @@ const spoilt: [string, (copy: string) => Promise<void>, string, string][] = [
     'no VAE',
     (copy) => rm(join(copy, 'vae'), { recursive: true }),
     'checkpoint_missing',
-    'a checkpoint has the folders scheduler, text_encoder, tokenizer, transformer, vae',
+    'A checkpoint has the folders scheduler, text_encoder, tokenizer, transformer, vae',
   ],
   ['no transformer config', (copy) => rm(join(copy, 'transformer/config.json')), 'checkpoint_missing', 'transformer/config.json cannot be read'],
-  ['a cut config', (copy) => writeFile(join(copy, 'transformer/config.json'), '{"dim":'), 'checkpoint_damaged', 'is no JSON'],
-  ['a config that is a list', (copy) => writeFile(join(copy, 'vae/config.json'), '[]'), 'checkpoint_damaged', 'vae/config.json does not hold what it must'],
+  ['a cut config', (copy) => writeFile(join(copy, 'transformer/config.json'), '{"dim":'), 'checkpoint_damaged', 'is not valid JSON'],
+  ['a config that is a list', (copy) => writeFile(join(copy, 'vae/config.json'), '[]'), 'checkpoint_damaged', 'vae/config.json has invalid values'],
   [
     'another pipeline',
     (copy) => writeFile(join(copy, 'model_index.json'), '{"_class_name":"FluxPipeline"}'),

@@ -1,23 +1,24 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import type { JsonFileLog } from '#main/lib/json-file.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
 import { describeCheckpoint, exists, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
-import { createFileHashes, type FileHashes, type ModelsLog } from './file-hashes.ts';
+import { type FileHashes, openFileHashes } from './file-hashes.ts';
 import { createHubCache, type HubCache } from './hub/hub-cache.ts';
-import { loadModelRecords, type ModelRecord, type ModelRecords } from './records.ts';
+import { type ModelRecord, type ModelRecords, openModelRecords } from './records.ts';
 
 export interface ModelRegistryOptions {
-  /** Holds `models/` and `upscalers/`, which come with the program. */
+  /** Contains `models/` and `upscalers/`, which come with the program. */
   resourcesDir: string;
-  /** Where hashes and the list of models are kept. */
+  /** Contains the hashes and the list of models. */
   dataDir: string;
-  /** Folders that take the place of every other checkpoint of their kind; of two of one kind the last counts. */
+  /** Folders that replace all other checkpoints of their kind; of two of one kind the last counts. */
   checkpointDirs: readonly string[];
-  /** Where downloads are. */
+  /** Contains the downloads. */
   cacheDir: string;
-  log: ModelsLog;
+  log: JsonFileLog;
 }
 
 interface RegistryParts {
@@ -28,7 +29,7 @@ interface RegistryParts {
   cache: HubCache;
 }
 
-/** Which checkpoint runs for a `model_type`. */
+/** The checkpoint that runs for a `model_type`. */
 export interface Choice {
   name: string;
   dir: string;
@@ -36,38 +37,52 @@ export interface Choice {
   record: ModelRecord | null;
 }
 
-export interface ChoosingRegistry extends ModelRegistry {
-  /** Without looking into the folder: it may be broken. Null where there is none. */
-  choiceFor(modelType: ModelType): Promise<Choice | null>;
-  upscalers(): Promise<Upscaler[]>;
-  /** The folders of `checkpointDirs`, resolved. */
-  readonly namedDirs: readonly string[];
-  bundledDir(modelType: ModelType): string;
+export interface BrokenUpscaler {
+  name: string;
+  path: string;
+  error: AppError;
 }
 
-/** The registry over what earlier runs have left in the data folder and the cache. */
-export async function openModelRegistry(
-  options: ModelRegistryOptions,
-): Promise<Omit<RegistryParts, 'resourcesDir' | 'checkpointDirs'> & { registry: ChoosingRegistry }> {
+export interface ChoosingRegistry extends ModelRegistry {
+  /** The choice for a kind, or null; the folder is not opened and may be broken. Throws if a folder of `checkpointDirs` whose kind is unknown is broken. */
+  choiceFor(modelType: ModelType): Promise<Choice | null>;
+  /** The bundled upscalers that exist; a broken one has an error. */
+  upscalers(): Promise<(Upscaler | BrokenUpscaler)[]>;
+  /** The folders of `checkpointDirs`, resolved. */
+  readonly namedDirs: readonly string[];
+  /** The kind that a folder of `checkpointDirs` had when it was last readable, or null. */
+  lastKindOf(namedDir: string): ModelType | null;
+  bundledDir(modelType: ModelType): string;
+  /** Throws why a folder of `checkpointDirs` cannot be used. */
+  assertNamedFolders(): Promise<void>;
+}
+
+/** Opens the registry over what earlier runs left in the data folder and the cache. */
+export function openModelRegistry(options: ModelRegistryOptions): Omit<RegistryParts, 'resourcesDir' | 'checkpointDirs'> & { registry: ChoosingRegistry } {
   const { resourcesDir, dataDir, checkpointDirs, cacheDir, log } = options;
-  const hashes = createFileHashes(join(dataDir, 'identities.json'), log);
-  const records = await loadModelRecords(join(dataDir, 'models.json'), log);
+  const hashes = openFileHashes(join(dataDir, 'identities.json'), log);
+  const records = openModelRecords(join(dataDir, 'models.json'), log);
   const cache = createHubCache(cacheDir);
   return { registry: createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }), hashes, records, cache };
 }
 
-/** Where an installed model's files are. */
+/** Where the files of an installed model are. */
 export function recordDir({ source }: ModelRecord, cache: HubCache): string {
   return source.type === 'folder' ? source.dir : cache.snapshotDir(source.repository, source.commit ?? '');
 }
 
+export function bundledName(modelType: ModelType): string {
+  return `storybook-${modelType}`;
+}
+
 /**
- * Checkpoints and upscalers on this machine. Files are looked at when they are asked for, so an edited checkpoint has another identity at the next request.
- * Order of choice: a folder named at the start, the model that was chosen, the one that was installed last, the bundled one.
+ * Checkpoints and upscalers on this machine. Files are checked at each request, so an edited checkpoint has a new fingerprint at the next one.
+ * Order of choice: a folder of `checkpointDirs`, the model that the user chose, the model that was installed last, the bundled one.
  */
 function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
   const bundledDir = (modelType: ModelType): string => join(resourcesDir, 'models', bundledName(modelType));
   const namedDirs = checkpointDirs.map((dir) => resolve(dir));
+  const lastKinds = new Map<string, ModelType>();
 
   async function describe({ name, dir, bundled, record }: Choice): Promise<Checkpoint> {
     const facts = await describeCheckpoint(dir, hashes);
@@ -79,84 +94,102 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
   const named = (dir: string): Choice => ({ name: nameOf(dir), dir, bundled: false, record: null });
   const recorded = (record: ModelRecord): Choice => ({ name: record.name, dir: recordDir(record, cache), bundled: false, record });
   const bundled = (type: ModelType): Choice => ({ name: bundledName(type), dir: bundledDir(type), bundled: true, record: null });
-  const installed = (): ModelRecord[] => records.current().models.filter(({ state }) => state === 'installed');
+  const installed = (): ModelRecord[] => records.current.models.filter(({ state }) => state === 'installed');
+
+  /** A broken folder counts as what it was before; it must not stop the other kind. */
+  async function kindOf(namedDir: string): Promise<ModelType> {
+    try {
+      const kind = await modelTypeOf(namedDir);
+      lastKinds.set(namedDir, kind);
+      return kind;
+    } catch (thrown) {
+      const last = lastKinds.get(namedDir);
+      if (last === undefined || !(thrown instanceof AppError)) throw thrown;
+      return last;
+    }
+  }
 
   async function choiceFor(modelType: ModelType): Promise<Choice | null> {
-    const types = await Promise.all(namedDirs.map(modelTypeOf));
-    const dir = namedDirs.filter((_, i) => types[i] === modelType).at(-1);
+    const kinds = await Promise.all(namedDirs.map(kindOf));
+    const dir = namedDirs.filter((_, i) => kinds[i] === modelType).at(-1);
     if (dir !== undefined) return named(dir);
     const ofKind = installed().filter(({ kind }) => kind === modelType);
-    const chosenName = records.current().chosen[modelType];
+    const chosenName = records.current.chosen[modelType];
     const own = bundled(modelType);
-    const isOwnChosen = chosenName === own.name || ofKind.length === 0;
     const record = ofKind.find(({ name }) => name === chosenName) ?? ofKind.at(-1);
-    if (!isOwnChosen && record !== undefined) return recorded(record);
+    if (chosenName !== own.name && record !== undefined) return recorded(record);
     return (await exists(own.dir)) ? own : null;
   }
 
-  async function remembering<T>(task: Promise<T>): Promise<T> {
+  async function andSaveHashes<T>(task: Promise<T>): Promise<T> {
     const result = await task;
     await hashes.save();
     return result;
   }
 
   async function upscalerAt(name: string, path: string): Promise<Upscaler> {
-    const { fingerprint, sizeBytes } = await remembering(fingerprintOf(dirname(path), [basename(path)], hashes));
-    return { name, path, fingerprint, sizeBytes, license: UPSCALER_LICENSE };
+    return { name, path, ...(await andSaveHashes(fingerprintOf(dirname(path), [basename(path)], hashes))), license: UPSCALER_LICENSE };
   }
 
-  async function upscalers(): Promise<Upscaler[]> {
-    const present: Upscaler[] = [];
-    for (const name of bundledUpscalers) {
-      const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
-      if (!(await exists(path))) continue;
-      present.push(await upscalerAt(name, path));
-    }
-    return present;
-  }
+  const upscalerPath = (name: string): string => join(resourcesDir, 'upscalers', `${name}.safetensors`);
 
   return {
     namedDirs,
+    lastKindOf: (namedDir) => lastKinds.get(namedDir) ?? null,
     bundledDir,
     choiceFor,
-    upscalers,
+
+    async upscalers() {
+      const present: (Upscaler | BrokenUpscaler)[] = [];
+      for (const name of bundledUpscalers) {
+        const path = upscalerPath(name);
+        if (!(await exists(path))) continue;
+        present.push(
+          await upscalerAt(name, path).catch((error: unknown) => {
+            if (error instanceof AppError) return { name, path, error };
+            throw error;
+          }),
+        );
+      }
+      return present;
+    },
 
     async checkpointFor(modelType) {
       const choice = await choiceFor(modelType);
-      if (choice !== null) return remembering(describe(choice));
-      const message = `No ${modelType} checkpoint is installed: ${bundledDir(modelType)}, which comes with the program, is missing. Start with --checkpoint DIR, or install the program again.`;
+      if (choice !== null) return andSaveHashes(describe(choice));
+      const message = `No ${modelType} checkpoint is installed: the bundled ${bundledDir(modelType)} is missing. Start with --checkpoint DIR, or install the program again.`;
       throw new AppError('model_not_installed', message, { modelType });
     },
 
     async upscaler() {
-      const name = records.current().chosen.upscaler ?? bundledUpscalers[0];
-      const path = join(resourcesDir, 'upscalers', `${name}.safetensors`);
-      return upscalerAt(name, path);
+      const chosen = records.current.chosen.upscaler;
+      const name = bundledUpscalers.find((known) => known === chosen) ?? bundledUpscalers[0];
+      return upscalerAt(name, upscalerPath(name));
     },
 
     async list() {
-      const own = await Promise.all(modelTypeSchema.options.map(async (type) => ((await exists(bundledDir(type))) ? [bundled(type)] : [])));
-      const ofNamed = namedDirs.map((dir) => describe(named(dir)));
-      // an installed one that broke is told by the library; a job that asks for it hears why
-      const others = installed().map((record) => describe(recorded(record)).catch(unlessBroken));
-      const all = await remembering(Promise.all([...ofNamed, ...others, ...own.flat().map(describe)]));
+      const choices = [...namedDirs.map(named), ...installed().map(recorded), ...modelTypeSchema.options.map(bundled)];
+      const all = await andSaveHashes(Promise.all(choices.map((choice) => describe(choice).catch(ifBroken))));
       return all.filter((checkpoint) => checkpoint !== null);
+    },
+
+    async assertNamedFolders() {
+      for (const dir of namedDirs) {
+        await kindOf(dir);
+        await andSaveHashes(describe(named(dir)));
+      }
     },
   };
 }
 
-function bundledName(modelType: ModelType): string {
-  return `storybook-${modelType}`;
-}
-
-function unlessBroken(thrown: unknown): null {
-  if (thrown instanceof AppError) return null;
+/** Null for a checkpoint that cannot run. A machine without free file descriptors says nothing about the checkpoint. */
+function ifBroken(thrown: unknown): null {
+  if (thrown instanceof AppError && thrown.code !== 'too_many_open_files') return null;
   throw thrown;
 }
 
-/** A download is what its repository says or it does not run; a folder of the user's own may change. */
+/** A download runs only as its repository has it; the user may edit a folder of their own. */
 function editedDownload(name: string, dir: string): AppError<'checkpoint_damaged'> {
-  return new AppError('checkpoint_damaged', `The files of ${name} in ${dir} are not those that were downloaded any more; verify it, or install it again.`, {
-    path: dir,
-  });
+  const message = `The files of ${name} in ${dir} have changed since they were downloaded. Verify it, or install it again.`;
+  return new AppError('checkpoint_damaged', message, { path: dir });
 }

@@ -90,7 +90,7 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
   });
   closing.add(() => cudaPack.close());
   // fail at start, not at the first job, if a --checkpoint folder is unusable
-  if (checkpointDirs.length > 0) await library.list();
+  await library.assertNamedFolders();
   const promptMeter = createPromptMeter(entryFile('inference/meter-thread.ts'));
   closing.add(() => promptMeter.close());
 

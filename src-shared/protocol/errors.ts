@@ -191,6 +191,10 @@ export const errorTable = {
     meaning: 'The system reported an error while reading or writing a file or the database.',
     advice: 'Check the disk and its cable or network. The log has the details.',
   }),
+  too_many_open_files: row(503, none, {
+    meaning: 'The server has as many files and connections open as the system allows. The file that it wanted to open is not damaged.',
+    advice: 'Try again. If it happens often, raise the limit with `ulimit -n`.',
+  }),
   picture_damaged: row(422, none, {
     meaning: 'The bytes are not an image that can be decoded.',
     advice: 'Use the complete file. For an image made here, run the job again.',

@@ -142,6 +142,7 @@ const library: ModelLibrary = {
   },
   upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', fingerprint: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
   list: async () => [checkpoint],
+  assertNamedFolders: async () => {},
   entries: async () => [entry],
   act: async (name, action) => {
     if (name !== entry.name) throw new AppError('unknown_model', `There is no model ${name}.`, {});

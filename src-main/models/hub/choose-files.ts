@@ -1,15 +1,15 @@
 import type { RemoteFile } from '#main/downloads/fetch-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { checkpointParts, pickleFile, relevantFile, weightParts } from '../describe-checkpoint.ts';
+import { checkpointParts, pickleFile, relevantFile, weightParts } from '../checkpoint-files.ts';
 import type { ListedFile } from './hub-client.ts';
 
-/** Texts are read whole into memory; the largest that a checkpoint has is a tokenizer of 11 MB. */
+/** Text files are read into memory; the largest in a checkpoint is an 11 MB tokenizer. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 const hashPattern = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /**
- * The files of a repository that make a checkpoint, small ones first. Throws `checkpoint_unsupported` for another kind of repository, `download_refused`
- * for names that lead out of their folder, pickles in place of weights, missing hashes and texts too large to be read.
+ * The files of a repository that make up a checkpoint, small ones first. Throws `checkpoint_unsupported` for other repositories, `download_refused`
+ * for names that lead out of the folder, pickles instead of weights, missing hashes and text files that are too large.
  */
 export function chooseFiles(repository: string, listed: readonly ListedFile[]): RemoteFile[] {
   for (const { path } of listed)
@@ -17,21 +17,20 @@ export function chooseFiles(repository: string, listed: readonly ListedFile[]): 
   const chosen = listed.filter(({ path }) => isRelevant(path));
   assertNoTwins(repository, chosen);
   if (!chosen.some(({ path }) => path === 'model_index.json')) {
-    throw new AppError('checkpoint_unsupported', `${repository} has no model_index.json; a ZImagePipeline in the layout of diffusers is needed.`, {
-      path: repository,
-    });
+    const message = `${repository} has no model_index.json; a ZImagePipeline in diffusers layout is needed.`;
+    throw new AppError('checkpoint_unsupported', message, { path: repository });
   }
   for (const part of weightParts) assertSafetensors(repository, part, listed);
   for (const { path, sizeBytes, hash } of chosen) {
-    if (!hashPattern.test(hash)) throw refused(repository, `${path} without a hash that its bytes could be held against`);
+    if (!hashPattern.test(hash)) throw refused(repository, `${path} without a hash`);
     if (!path.endsWith('.safetensors') && sizeBytes > MAX_TEXT_BYTES)
-      throw refused(repository, `${path} with ${sizeBytes} bytes, where ${MAX_TEXT_BYTES} are the most`);
+      throw refused(repository, `${path} with ${sizeBytes} bytes; at most ${MAX_TEXT_BYTES} are allowed`);
   }
   return chosen.toSorted((a, b) => a.sizeBytes - b.sizeBytes);
 }
 
 function isInside(path: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this rejects
   return path !== '' && !/[\\:\u0000-\u001f]/.test(path) && path.split('/').every((segment) => segment !== '' && segment !== '.' && segment !== '..');
 }
 
@@ -41,7 +40,7 @@ function isRelevant(path: string): boolean {
   return deeper.length === 0 && checkpointParts.some((known) => known === part) && relevantFile.test(name);
 }
 
-/** On some systems names that differ in case only are one file. */
+/** Some file systems ignore case in names. */
 function assertNoTwins(repository: string, files: readonly ListedFile[]): void {
   const seen = new Set<string>();
   for (const { path } of files) {
@@ -55,9 +54,9 @@ function assertSafetensors(repository: string, part: string, files: readonly Lis
   if (names.some((path) => path.endsWith('.safetensors'))) return;
   const pickle = names.find((path) => pickleFile.test(path));
   if (pickle !== undefined) throw refused(repository, `the pickle file ${pickle}, which can run code when it is opened; weights must be safetensors`);
-  throw new AppError('checkpoint_unsupported', `${repository} has no weights in ${part}/; *.safetensors files belong there.`, { path: repository });
+  throw new AppError('checkpoint_unsupported', `${repository} has no weights in ${part}/; *.safetensors files are needed there.`, { path: repository });
 }
 
 function refused(repository: string, what: string): AppError<'download_refused'> {
-  return new AppError('download_refused', `${repository} offers ${what}; nothing was taken.`, {});
+  return new AppError('download_refused', `${repository} offers ${what}. Nothing was downloaded.`, {});
 }

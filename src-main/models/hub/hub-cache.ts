@@ -1,12 +1,15 @@
-import { copyFile, link, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { copyFile, link, lstat, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { RemoteFile } from '#main/downloads/fetch-file.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
-import { renameDurably, writeFileDurably } from '#main/lib/write-file.ts';
-import type { HubSource } from '../records.ts';
+import { makeFolder } from '#main/lib/make-folder.ts';
+import { unlessMissing } from '#main/lib/unless-missing.ts';
+import { diskError, replaceFile } from '#main/lib/write-file.ts';
+import type { HubSource, PinnedSource } from '../records.ts';
 
 /**
- * The cache of downloaded repositories in the layout that Hugging Face's own tools use, so that they share it:
+ * The cache of downloaded repositories, in the layout of Hugging Face's own tools, which share it:
  * `models--OWNER--NAME/blobs/HASH`, `snapshots/COMMIT/PATH` (links to blobs) and `refs/REVISION`.
  * Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
@@ -14,19 +17,19 @@ export interface HubCache {
   readonly dir: string;
   snapshotDir(repository: string, commit: string): string;
   blobPath(repository: string, hash: string): string;
-  /** Where a blob grows. Not the name that other tools use for the same: they may run at the same time. */
+  /** Where a blob grows. Other tools use another name, since they may run at the same time. */
   partPath(repository: string, hash: string): string;
-  /** Bytes of the file that are here, in its blob or in the part of it. */
+  /** Bytes of the file on disk, in its blob or its part. */
   bytesOf(repository: string, file: RemoteFile): Promise<number>;
-  /** Makes the folders of a repository. */
+  /** Creates the folders of a repository. Throws `folder_not_writable` and the like. */
   prepare(repository: string): Promise<void>;
-  /** Gives each file, whose blob must be there, its name in the snapshot. */
-  link(source: HubSource & { commit: string }): Promise<void>;
-  /** Lets the revision lead to the snapshot, for other tools and for `mainSnapshot`. */
-  pointAt(source: HubSource & { commit: string }): Promise<void>;
-  /** The snapshot of the repository's `main` on this machine, or null. */
+  /** Gives each file, whose blob must exist, its name in the snapshot. */
+  link(source: PinnedSource): Promise<void>;
+  /** Points the revision to the snapshot, for other tools and for `mainSnapshot`. */
+  pointAt(source: PinnedSource): Promise<void>;
+  /** The snapshot of the `main` branch, or null. */
   mainSnapshot(repository: string): Promise<string | null>;
-  /** Deletes the snapshot, its blobs but for those that another snapshot uses, and parts. */
+  /** Deletes the snapshot, its parts, and its blobs except those of other snapshots. */
   remove(source: HubSource): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ export function createHubCache(dir: string): HubCache {
   const blobPath = (repository: string, hash: string): string => join(repositoryDir(repository), 'blobs', hash);
   const partPath = (repository: string, hash: string): string => `${blobPath(repository, hash)}.zimage.incomplete`;
   const refPath = (repository: string, revision: string): string => join(repositoryDir(repository), 'refs', revision);
+  const commitOf = async (ref: string): Promise<string | null> => (await unlessMissing(readFile(ref, 'utf8'), null))?.trim() ?? null;
 
   return {
     dir,
@@ -49,13 +53,13 @@ export function createHubCache(dir: string): HubCache {
     },
 
     async prepare(repository) {
-      await mkdir(join(repositoryDir(repository), 'blobs'), { recursive: true });
+      await ensureFolder(join(repositoryDir(repository), 'blobs'));
     },
 
     async link({ repository, commit, files }) {
       for (const { path, hash } of files) {
         const name = join(snapshotDir(repository, commit), ...path.split('/'));
-        await mkdir(dirname(name), { recursive: true });
+        await ensureFolder(dirname(name));
         await linkBlob(blobPath(repository, hash), name);
       }
     },
@@ -63,66 +67,83 @@ export function createHubCache(dir: string): HubCache {
     async pointAt({ repository, revision, commit }) {
       if (revision === commit) return;
       const ref = refPath(repository, revision);
-      await mkdir(dirname(ref), { recursive: true });
-      await writeFileDurably(`${ref}.new`, new TextEncoder().encode(commit));
-      await renameDurably(`${ref}.new`, ref);
+      await ensureFolder(dirname(ref));
+      await replaceFile(ref, Buffer.from(commit));
     },
 
     async mainSnapshot(repository) {
-      const commit = await readFile(refPath(repository, 'main'), 'utf8').catch(() => null);
-      if (commit === null || !/^[0-9a-f]{40}$/.test(commit.trim())) return null;
-      const snapshot = snapshotDir(repository, commit.trim());
+      const commit = await commitOf(refPath(repository, 'main'));
+      if (commit === null || !/^[0-9a-f]{40}$/.test(commit)) return null;
+      const snapshot = snapshotDir(repository, commit);
       return (await sizeOf(join(snapshot, 'model_index.json'))) === null ? null : snapshot;
     },
 
     async remove({ repository, revision, commit, files }) {
       for (const { hash } of files) await rm(partPath(repository, hash), { force: true });
       if (commit === null) return;
-      const gone = snapshotDir(repository, commit);
-      await rm(gone, { recursive: true, force: true });
+      await rm(snapshotDir(repository, commit), { recursive: true, force: true });
       const used = await blobsInUse(join(repositoryDir(repository), 'snapshots'));
       for (const { hash } of files) if (!used.has(hash)) await rm(blobPath(repository, hash), { force: true });
       const ref = refPath(repository, revision);
-      if ((await readFile(ref, 'utf8').catch(() => null))?.trim() === commit) await rm(ref, { force: true });
-      await removeIfEmpty(repositoryDir(repository));
+      if ((await commitOf(ref)) === commit) await rm(ref, { force: true });
+      await removeEmptyFolders(repositoryDir(repository));
     },
   };
 }
 
-/** A relative link as Hugging Face's tools make it. Windows may not allow links to this user: then a second name of the file, or on other file systems a copy. */
+async function ensureFolder(dir: string): Promise<void> {
+  try {
+    makeFolder(dir);
+  } catch (cause) {
+    throw await diskError(cause, join(dir, 'file'), 0);
+  }
+}
+
+/** A relative symlink, as Hugging Face's tools make it. File systems without symlinks get a hard link or a copy. */
 async function linkBlob(blob: string, name: string): Promise<void> {
   const target = relative(dirname(name), blob);
-  if ((await readlink(name).catch(() => null)) === target) return;
-  const draft = `${name}.new`;
-  await rm(draft, { force: true });
+  if ((await linkTarget(name)) === target) return;
+  const draft = `${name}.${randomUUID()}.new`;
   try {
-    await symlink(target, draft, 'file');
+    await symlink(target, draft, 'file')
+      .catch(() => link(blob, draft))
+      .catch(() => copyFile(blob, draft));
+    await rename(draft, name);
   } catch (cause) {
-    if (errnoCode(cause) !== 'EPERM' && errnoCode(cause) !== 'ENOTSUP') throw cause;
-    await link(blob, draft).catch(() => copyFile(blob, draft));
+    await rm(draft, { force: true });
+    const size = await sizeOf(blob);
+    throw await diskError(cause, name, size ?? 0);
   }
-  await rename(draft, name);
+}
+
+/** Null for anything but a symlink. */
+async function linkTarget(path: string): Promise<string | null> {
+  return readlink(path).catch((cause: unknown) => {
+    // Windows answers UNKNOWN for a file that is not a link
+    if (['ENOENT', 'ENOTDIR', 'EINVAL', 'UNKNOWN'].includes(errnoCode(cause))) return null;
+    throw cause;
+  });
 }
 
 async function blobsInUse(snapshotsDir: string): Promise<Set<string>> {
-  const names = await readdir(snapshotsDir, { recursive: true }).catch(() => []);
-  const targets = await Promise.all(names.map((name) => readlink(join(snapshotsDir, name)).catch(() => null)));
+  const names = await unlessMissing(readdir(snapshotsDir, { recursive: true }), []);
+  const targets = await Promise.all(names.map((name) => linkTarget(join(snapshotsDir, name))));
   return new Set(targets.filter((target) => target !== null).map((target) => target.split(/[\\/]/).at(-1) ?? ''));
 }
 
-/** Folders that hold nothing but empty folders go; anything else stays as it is. */
-async function removeIfEmpty(dir: string): Promise<void> {
-  for (const name of await readdir(dir).catch(() => [])) {
+/** Deletes `dir` if it has nothing but empty folders. */
+async function removeEmptyFolders(dir: string): Promise<void> {
+  for (const name of await unlessMissing(readdir(dir), [])) {
     const path = join(dir, name);
-    if ((await lstat(path)).isDirectory()) await removeIfEmpty(path);
-    else return;
+    if (!(await lstat(path)).isDirectory()) return;
+    await removeEmptyFolders(path);
   }
-  if ((await readdir(dir).catch(() => [''])).length === 0) await rm(dir, { recursive: true });
+  if ((await unlessMissing(readdir(dir), ['gone'])).length === 0) await rm(dir, { recursive: true });
 }
 
 async function sizeOf(path: string): Promise<number | null> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => null,
+  return unlessMissing(
+    stat(path).then(({ size }) => size),
+    null,
   );
 }
