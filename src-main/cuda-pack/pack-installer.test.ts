@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -343,4 +343,71 @@ test('the plans are for the ONNX Runtime that the program comes with, and each s
     null,
     null,
   ]);
+});
+
+describe('commands at the same time', () => {
+  /** What came of calls: a state, or the code of an error. */
+  const outcomes = (calls: Promise<CudaPackEntry>[]): Promise<string[]> =>
+    Promise.all(
+      calls.map((call) =>
+        call.then(
+          ({ state }) => state,
+          (thrown: unknown) => {
+            if (thrown instanceof AppError) return thrown.code;
+            throw thrown;
+          },
+        ),
+      ),
+    );
+
+  test('two installs are one installation, which can be paused', async () => {
+    server.bytesPerSecond = 1_000_000;
+    const pack = packWith();
+    expect(await outcomes([pack.act('install', accepted), pack.act('install', accepted)])).toEqual(['downloading', 'downloading']);
+    expect(await outcomes([pack.act('pause', plain), pack.act('pause', plain)])).toEqual(['paused', 'cuda_pack_busy']);
+    server.bytesPerSecond = null;
+    expect(await settled(pack, pack.act('install', plain))).toMatchObject({ state: 'installed', error: null });
+    expectWhole();
+  });
+
+  test('an installation that is removed meanwhile leaves nothing', async () => {
+    server.bytesPerSecond = 1_000_000;
+    const pack = packWith();
+    await pack.act('install', accepted);
+    expect(await outcomes([pack.act('remove', plain), pack.act('remove', plain)])).toEqual(['absent', 'cuda_pack_busy']);
+    expect(existsSync(packsDirOf(folder)) ? readdirSync(packsDirOf(folder)) : []).toEqual([]);
+  });
+
+  test('verify and install, twice each, leave a whole pack', async () => {
+    const pack = packWith();
+    await settled(pack, pack.act('install', accepted));
+    const calls = (['verify', 'install', 'verify', 'install'] as const).map((action) => pack.act(action, plain));
+    for (const outcome of await outcomes(calls)) expect(['verifying', 'installed', 'cuda_pack_busy']).toContain(outcome);
+    expect(await settled(pack, pack.entry())).toMatchObject({ state: 'installed' });
+    expectWhole();
+  });
+});
+
+describe('files of the pack that are damaged', () => {
+  test('a mark of damage that cannot be read still keeps the pack out of use', async () => {
+    const pack = packWith();
+    await settled(pack, pack.act('install', accepted));
+    writeFileSync(join(packDir(), 'damaged.json'), '{"mess');
+    expect(await pack.entry()).toMatchObject({ state: 'damaged', error: { code: 'cuda_pack_damaged' } });
+    expect(findPack(packsDirOf(folder), ORT_VERSION)).toBeNull();
+  });
+
+  test('one damaged value in the progress costs that archive only', async () => {
+    server.fault = (path) => (path.includes('cublas') ? 'flip' : null);
+    const pack = packWith();
+    await settled(pack, pack.act('install', accepted));
+    const path = join(packsDirOf(folder), `${standIn.plan.version}.part/progress.json`);
+    const progress = JSON.parse(readFileSync(path, 'utf8'));
+    progress.unpacked['f'.repeat(64)] = 'of a later version';
+    writeFileSync(path, JSON.stringify(progress));
+    server.fault = () => null;
+    const before = server.sentBytes;
+    expect(await settled(pack, pack.act('install', plain))).toMatchObject({ state: 'installed' });
+    expect(server.sentBytes - before).toBe(standIn.plan.archives[1]?.sizeBytes);
+  });
 });

@@ -120,7 +120,6 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
 
   /** The entry afterwards where it cannot be looked up by its name. */
   async function perform(entry: ModelEntry, action: ModelAction): Promise<ModelEntry | null> {
-    const { name } = entry;
     switch (action) {
       case 'install':
       case 'resume':

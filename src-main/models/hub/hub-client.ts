@@ -57,18 +57,26 @@ const treeSchema = z.array(
 
 /** The Hugging Face Hub API. Source: https://huggingface.co/docs/hub/api */
 export function createHubClient({ endpoint: endpointText, pause = pauseFor, ...http }: HubClientOptions): HubClient {
-  const endpoint = new URL(endpointText);
-  const prefix = endpoint.pathname.replace(/\/$/, '');
-  const client = createHttpClient({ ...http, origin: endpoint.origin });
+  let connected: { endpoint: URL; prefix: string; client: HttpClient } | null = null;
+
+  /** The address is checked at the first use: a wrong one must not stop the rest of the program. */
+  function connect(): NonNullable<typeof connected> {
+    if (connected !== null) return connected;
+    const endpoint = parseEndpoint(endpointText);
+    connected = { endpoint, prefix: endpoint.pathname.replace(/\/$/, ''), client: createHttpClient({ ...http, origin: endpoint.origin }) };
+    return connected;
+  }
 
   async function getJson(url: URL, repository: string, signal: AbortSignal): Promise<{ value: unknown; link: string | null }> {
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt === API_ATTEMPTS;
-      const response = await client.get(url, { accept: 'application/json' }, signal).catch((cause: unknown) => {
-        if (cause instanceof AppError || signal.aborted) throw cause;
-        if (isLast || !isTransient(cause)) throw unreachable(url, cause);
-        return null;
-      });
+      const response = await connect()
+        .client.get(url, { accept: 'application/json' }, signal)
+        .catch((cause: unknown) => {
+          if (cause instanceof AppError || signal.aborted) throw cause;
+          if (isLast || !isTransient(cause)) throw unreachable(url, cause);
+          return null;
+        });
       if (response?.status === 200) {
         const text = await readText(response, MAX_API_BYTES);
         try {
@@ -85,10 +93,16 @@ export function createHubClient({ endpoint: endpointText, pause = pauseFor, ...h
   }
 
   return {
-    ...client,
-    fileUrl: (repository, commit, path) => new URL(`${prefix}/${repository}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`, endpoint),
+    get: async (url, headers, signal) => connect().client.get(url, headers, signal),
+    close: async () => connected?.client.close(),
+
+    fileUrl(repository, commit, path) {
+      const { prefix, endpoint } = connect();
+      return new URL(`${prefix}/${repository}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`, endpoint);
+    },
 
     async list(repository, revision, signal) {
+      const { prefix, endpoint } = connect();
       const revisionUrl = new URL(`${prefix}/api/models/${repository}/revision/${encodeURIComponent(revision)}`, endpoint);
       const found = revisionSchema.safeParse((await getJson(revisionUrl, repository, signal)).value);
       if (!found.success) throw notTheApi(revisionUrl, 'no commit', found.error);
@@ -108,6 +122,12 @@ export function createHubClient({ endpoint: endpointText, pause = pauseFor, ...h
       return { commit, license: cardData?.license ?? null, files };
     },
   };
+}
+
+function parseEndpoint(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && ['https:', 'http:'].includes(url.protocol) && url.username === '' && url.search === '') return url;
+  throw new AppError('download_failed', 'HF_ENDPOINT is not an address such as https://huggingface.co. Correct or unset it.', {});
 }
 
 /** Source: https://www.rfc-editor.org/rfc/rfc8288. Only pages of the same origin are followed. */
