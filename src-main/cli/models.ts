@@ -1,14 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
+import { createHubClient } from '#main/models/hub/hub-client.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
-import { openHubClient } from '#main/studio/open-hub-client.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
@@ -41,14 +42,15 @@ export async function models(argv: readonly string[]): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   // a list changes nothing and may be asked for beside a running server
   const unlock = isList ? () => {} : await lockDataFolder(dataDir);
-  const hub = openHubClient(config.hub);
-  const library = await createModelLibrary({
+  const hub = createHubClient(config.hub);
+  const library = createModelLibrary({
     resourcesDir,
     dataDir,
     checkpointDirs: [],
     cacheDir: config.hub.cacheDir,
     hub,
     compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity, null),
+    assertCanRun: assertCanCompile,
     log: { warn: (_, message) => console.error(message) },
   });
   process.once('SIGINT', () => {

@@ -9,7 +9,7 @@ export interface HubConfig {
   endpoint: string;
   /** `HF_TOKEN`. */
   token: string | null;
-  /** `HF_HUB_CACHE`, or `hub` in `HF_HOME`, by default `~/.cache/huggingface`, or in the data folder for a user without a home folder. */
+  /** `HF_HUB_CACHE` or its older name `HUGGINGFACE_HUB_CACHE`, or `hub` in `HF_HOME`, by default `~/.cache/huggingface`, or in the data folder for a user without a home folder. */
   cacheDir: string;
   /** `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` in either case; empty where unset. */
   proxies: { http: string; https: string; none: string };
@@ -33,6 +33,7 @@ export function loadHubConfig(env: Environment, dataDir: string, notices: string
     token: value('HF_TOKEN') || null,
     cacheDir:
       folder('HF_HUB_CACHE', '') ??
+      folder('HUGGINGFACE_HUB_CACHE', '') ??
       folder('HF_HOME', 'hub') ??
       folder('XDG_CACHE_HOME', join('huggingface', 'hub')) ??
       join(homeFolder(env) ?? dataDir, homeFolder(env) === null ? '' : '.cache', 'huggingface', 'hub'),

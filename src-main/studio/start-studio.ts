@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
 import type { Config } from '#main/config/config.ts';
 import { createEngine, type SupervisedEngine } from '#main/engine/create-engine.ts';
@@ -14,6 +15,7 @@ import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
+import { createHubClient } from '#main/models/hub/hub-client.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts';
 import type { App } from '#main/server/fastify-app.ts';
 import { listen } from '#main/server/listen.ts';
@@ -29,7 +31,6 @@ import { ClosingStack } from './closing-stack.ts';
 import { deviceProbes } from './device-probes.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
 import { noteBuildInUse } from './note-build-in-use.ts';
-import { openHubClient } from './open-hub-client.ts';
 
 export interface Studio {
   jobs: Jobs;
@@ -76,11 +77,11 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
   const [first] = engineConfigs;
   const engine = createEngine({ spawn, devices: engineConfigs, log });
   closing.add(() => engine.close());
-  const hub = openHubClient(config.hub);
+  const hub = createHubClient(config.hub);
   closing.add(() => hub.close());
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));
-  const library = await createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, log });
+  const library = createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, assertCanRun: assertCanCompile, log });
   closing.add(() => library.close());
   const cudaPack = localCudaPack({
     config,

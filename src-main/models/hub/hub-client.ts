@@ -127,7 +127,7 @@ export function createHubClient({ endpoint: endpointText, pause = pauseFor, ...h
 function parseEndpoint(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && ['https:', 'http:'].includes(url.protocol) && url.username === '' && url.search === '') return url;
-  throw new AppError('download_failed', 'HF_ENDPOINT is not an address such as https://huggingface.co. Correct or unset it.', {});
+  throw new AppError('download_failed', `HF_ENDPOINT is ${JSON.stringify(text)}; it must be an address such as https://huggingface.co.`, {});
 }
 
 /** Source: https://www.rfc-editor.org/rfc/rfc8288. Only pages of the same origin are followed. */
