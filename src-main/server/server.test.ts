@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -83,12 +83,69 @@ describe('pictures', () => {
     expect((await get(path, { 'if-none-match': '"other"' })).status).toBe(200);
   });
 
-  test('a part of it', async () => {
-    const part = await get(path, { range: 'bytes=10-19' });
-    expect([part.status, part.headers['content-range']]).toEqual([206, `bytes 10-19/${png.length}`]);
-    expect(part.body.equals(png.subarray(10, 20))).toBe(true);
-    const beyond = await get(path, { range: 'bytes=9999999-' });
-    expect([beyond.status, beyond.json()['code']]).toEqual([416, 'range_not_satisfiable']);
+  test.for<[headers: Record<string, string>, status: number, range?: string]>([
+    [{ 'if-none-match': '*' }, 304],
+    [{ 'if-none-match': '"other", W/ETAG' }, 304],
+    [{ 'if-none-match': '"other"' }, 200],
+    [{ 'if-none-match': '"other"', 'if-modified-since': 'MODIFIED' }, 200],
+    [{ 'if-modified-since': 'MODIFIED' }, 304],
+    [{ 'if-modified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 200],
+    [{ 'if-modified-since': 'yesterday' }, 200],
+    [{ 'if-match': 'ETAG' }, 200],
+    [{ 'if-match': '*' }, 200],
+    [{ 'if-match': 'W/ETAG' }, 412],
+    [{ 'if-match': '"other"' }, 412],
+    [{ 'if-unmodified-since': 'MODIFIED' }, 200],
+    [{ 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 412],
+    [{ range: 'bytes=10-19' }, 206, '10-19'],
+    [{ range: 'bytes=0-0' }, 206, '0-0'],
+    [{ range: 'BYTES=5-' }, 206, '5-LAST'],
+    [{ range: 'bytes=-5' }, 206, 'LAST4-LAST'],
+    [{ range: 'bytes=-9999999' }, 206, '0-LAST'],
+    [{ range: 'bytes=10-9999999' }, 206, '10-LAST'],
+    [{ range: 'bytes=9999999-, 0-3' }, 206, '0-3'],
+    [{ range: 'bytes=9999999-' }, 416, '*'],
+    [{ range: 'bytes=-0' }, 416, '*'],
+    [{ range: 'bytes=19-10' }, 200],
+    [{ range: 'bytes=a-b' }, 200],
+    [{ range: 'bytes=-' }, 200],
+    [{ range: 'pages=1-2' }, 200],
+    [{ range: 'bytes=0-9,5-20' }, 200],
+    [{ range: 'bytes=10-19', 'if-range': 'ETAG' }, 206, '10-19'],
+    [{ range: 'bytes=10-19', 'if-range': 'MODIFIED' }, 206, '10-19'],
+    [{ range: 'bytes=10-19', 'if-range': 'W/ETAG' }, 200],
+    [{ range: 'bytes=10-19', 'if-range': '"other"' }, 200],
+    [{ range: 'bytes=10-19', 'if-range': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 200],
+    [{ range: 'bytes=10-19', 'if-none-match': 'ETAG' }, 304],
+  ])('RFC 9110: %j is answered with %d %s', async ([headers, status, range]) => {
+    const { headers: known } = await get(path);
+    const last = png.length - 1;
+    const filled = Object.entries(headers).map(([name, value]) => [
+      name,
+      value.replace('ETAG', String(known.etag)).replace('MODIFIED', String(known['last-modified'])),
+    ]);
+    const answer = await get(path, Object.fromEntries(filled));
+    const expected = range?.replace('LAST4', String(last - 4)).replace('LAST', String(last));
+    expect([answer.status, answer.headers['content-range']]).toEqual([status, expected && `bytes ${expected}/${png.length}`]);
+    if (status === 416) expect(answer.json()['code']).toBe('range_not_satisfiable');
+    if (status === 412) expect(answer.json()['code']).toBe('precondition_failed');
+    if (status === 304) expect([answer.body.length, answer.headers.etag]).toEqual([0, known.etag]);
+    if (status === 200) expect(answer.body.equals(png)).toBe(true);
+    const [start, end] = (expected ?? '').split('-').map(Number);
+    if (status === 206) expect(answer.body.equals(png.subarray(start, Number(end) + 1))).toBe(true);
+  });
+
+  test('several ranges come as parts, each with its place', async () => {
+    const answer = await get(path, { range: 'bytes=0-3, 10-12' });
+    const boundary = /^multipart\/byteranges; boundary=(.+)$/.exec(String(answer.headers['content-type']))?.[1];
+    const part = (from: number, to: number) =>
+      `--${boundary}\r\nContent-Type: image/png\r\nContent-Range: bytes ${from}-${to}/${png.length}\r\n\r\n${png.subarray(from, to + 1).toString('latin1')}\r\n`;
+    expect([answer.status, answer.body.toString('latin1')]).toEqual([206, `\r\n${part(0, 3)}${part(10, 12)}--${boundary}--\r\n`]);
+  });
+
+  test('a range of a HEAD request is ignored', async () => {
+    const answer = await ask(server.port, path, { method: 'HEAD', headers: { range: 'bytes=0-3' } });
+    expect([answer.status, answer.headers['content-length'], answer.headers['content-range']]).toEqual([200, String(png.length), undefined]);
   });
 
   test('a name of 30 letters of any script', async () => {
@@ -341,9 +398,29 @@ describe('the window', () => {
   test('named by content a file is kept for ever, else it is asked for again', async () => {
     expect((await get('/assets/index-abc123.js')).headers).toMatchObject({
       'cache-control': 'public, max-age=31536000, immutable',
-      'content-type': 'application/javascript; charset=utf-8',
+      'content-type': 'text/javascript; charset=utf-8',
     });
     expect((await get('/favicon.svg')).headers['cache-control']).toBe('no-cache');
+  });
+
+  test('page and files stay those of one build when another one replaces them', async () => {
+    let root = '';
+    const write = async (build: string): Promise<void> => {
+      await rm(join(root, 'renderer'), { recursive: true, force: true });
+      await mkdir(join(root, 'renderer', 'assets'), { recursive: true });
+      await writeFile(join(root, 'renderer', 'index.html'), `<script src="/assets/index-${build}.js"></script>`);
+      await writeFile(join(root, 'renderer', 'assets', `index-${build}.js`), `// ${build}`);
+    };
+    const running = await startStudioServer({
+      prepare: (folder) => {
+        root = folder;
+        return write('one');
+      },
+    });
+    await write('two');
+    expect((await ask(running.port, '/')).body.toString()).toContain('index-one.js');
+    expect((await ask(running.port, '/assets/index-one.js')).body.toString()).toBe('// one');
+    await running.close();
   });
 
   test('without a build the start page says so', async () => {

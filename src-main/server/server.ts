@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import fastifyStatic from '@fastify/static';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
@@ -121,8 +120,6 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     strictPreflight: false,
     hideOptionsRoute: true,
   });
-  // gives replies their sendFile and serves nothing by itself
-  await app.register(fastifyStatic, { serve: false });
   await registerOpenApi(app, version);
 
   const images = createImages(entryFile('images/image-worker.ts'));
@@ -147,8 +144,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerLog(app, log.recent);
   await registerUploads(app, images);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
-  await registerDocs(app, version);
-  await registerWindow(app, rendererDir);
+  registerDocs(app, version);
+  registerWindow(app, rendererDir);
   await app.ready();
   return app;
 }

@@ -125,11 +125,10 @@ export const frameRows: FrameRow[] = [
   ],
   [
     'a continuation after the last fragment',
-    both(
-      frame({ opcode: opcode.text, payload: '{', fin: false }),
+    [
+      both(frame({ opcode: opcode.text, payload: '{', fin: false }), frame({ opcode: opcode.continuation, payload: '}' })),
       frame({ opcode: opcode.continuation, payload: '}' }),
-      frame({ opcode: opcode.continuation, payload: '}' }),
-    ),
+    ],
     1002,
     ['error'],
   ],

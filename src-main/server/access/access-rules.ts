@@ -116,7 +116,9 @@ export function signOfProxy(request: AccessRequest, rules: AccessRules): string 
   const text = single(request, 'host') ?? '';
   const host = parseHost(text);
   if (host === null || !isFromThisMachine(request) || !isLoopback(plainAddress(request.remoteAddress))) return null;
-  return host.port === request.localPort && (isLoopbackName(host.name) || isOwnName(host.name, rules)) ? null : text;
+  const isOurs = isLoopbackName(host.name) || isOwnName(host.name, rules);
+  // hand-made requests often leave the port out
+  return isOurs && (host.port === request.localPort || text.endsWith(host.name)) ? null : text;
 }
 
 export interface PresentedKeys {

@@ -221,7 +221,8 @@ test.for([
   ['10.0.0.7:8004', '10.0.0.7', null],
   ['10.0.0.7:9000', '10.0.0.8', null],
   ['localhost:9000', '127.0.0.1', 'localhost:9000'],
-  ['localhost', '127.0.0.1', 'localhost'],
+  ['localhost', '127.0.0.1', null],
+  ['203.0.113.9', '127.0.0.1', '203.0.113.9'],
   ['203.0.113.9:8004', '127.0.0.1', '203.0.113.9:8004'],
   ['studio.example:8004', '127.0.0.1', 'studio.example:8004'],
 ] as const)('Host %s from %s: the sign of a proxy is %s', ([host, remoteAddress, sign]) => {

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import fastifyStatic from '@fastify/static';
 import fastifySwagger from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { OpenAPIV3, OpenAPIV3_1 } from 'openapi-types';
@@ -9,6 +8,8 @@ import { isRecord } from '#main/lib/is-record.ts';
 import { programDir } from '#main/lib/program-files.ts';
 import type { App } from '../fastify-app.ts';
 import { page } from '../plain-pages.ts';
+import type { Content } from '../send-content.ts';
+import { readStaticFile, registerStaticFiles } from '../static-files.ts';
 import { createAsyncApi } from './asyncapi.ts';
 import { createErrorsPage } from './errors-page.ts';
 import { type HttpExample, httpGuide } from './http-guide.ts';
@@ -58,18 +59,11 @@ function addExample({ parameters, requestBody, responses }: Record<string, unkno
 }
 
 /** `/docs` for HTTP and `/docs/websocket` for the messages, both from files of our own, under the strict content policy of every page. */
-export async function registerDocs(app: App, version: string): Promise<void> {
+export function registerDocs(app: App, version: string): void {
   const hidden = { schema: { hide: true } };
   const root = swaggerUiDir();
-  await app.register(fastifyStatic, {
-    root,
-    prefix: '/docs/swagger-ui/',
-    allowedPath: (path) => /^\/swagger-ui(-bundle)?\.(js|css)$/.test(path),
-    wildcard: false,
-    globIgnore: ['!(swagger-ui.css|swagger-ui-bundle.js)'],
-    index: false,
-    decorateReply: false,
-  });
+  const files = swaggerUiFiles.map((name): [string, Content] => [`/docs/swagger-ui/${name}`, readStaticFile(join(root, name))]);
+  registerStaticFiles(app, files, () => 'no-cache');
   app.get('/docs', hidden, (_request, reply) => reply.type('text/html; charset=utf-8').send(swaggerPage));
   app.get('/docs/swagger-start.js', hidden, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(swaggerStart));
   app.get('/docs/openapi.json', hidden, () => app.swagger());
@@ -78,6 +72,8 @@ export async function registerDocs(app: App, version: string): Promise<void> {
   app.get('/docs/errors.md', hidden, (_request, reply) => reply.type('text/markdown; charset=utf-8').send(createErrorsPage()));
   app.get('/docs/websocket.css', hidden, (_request, reply) => reply.type('text/css; charset=utf-8').send(websocketPageStyle));
 }
+
+const swaggerUiFiles = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 
 const swaggerPage = page(
   'HTTP calls',

@@ -127,6 +127,6 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
     } satisfies LogPage,
   },
   'put /api/uploads': {
-    answer: { format: 'png', width: 1024, height: 1024, texts: [{ keyword: 'parameters', text: 'a lighthouse at dusk' }], recipe: null },
+    answer: { format: 'png', width: 1024, height: 1024, notices: [], texts: [{ keyword: 'parameters', text: 'a lighthouse at dusk' }], recipe: null },
   },
 };

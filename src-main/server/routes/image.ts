@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { extname } from 'node:path';
 import { z } from 'zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
@@ -7,6 +7,7 @@ import { imageQuerySchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 import { accessRequestOf } from '../access/access-hook.ts';
 import { type AccessRules, isImageOfListedOrigin } from '../access/access-rules.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
+import { sendFile } from '../send-content.ts';
 import type { Thumbnails } from '../thumbnails.ts';
 
 /** The content of a name never changes, but the image may be moved to the bin: browsers keep it for a day. */
@@ -29,7 +30,6 @@ const binnedSchema = {
   querystring: z.object({ w: z.union(THUMBNAIL_WIDTHS.map((width) => z.literal(width))) }),
 };
 
-/** The static plugin handles `ETag`, `Last-Modified`, `Range` and conditional requests. */
 export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails, rules: AccessRules): void {
   app.get('/api/image/:filename', { schema }, async (request, reply) => {
     const { filename } = request.params;
@@ -46,7 +46,7 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails, rule
       if (isImageOfListedOrigin(accessRequestOf(request.raw), rules)) reply.header('cross-origin-resource-policy', 'cross-origin');
     }
     reply.header('cache-control', `private, max-age=${KEEP_S}`);
-    return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
+    return sendFile(request, reply, path, typeOf(path));
   });
 
   app.get('/api/bin/image/:filename', { schema: binnedSchema }, async (request, reply) => {
@@ -56,8 +56,12 @@ export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails, rule
     const path = await thumbnails.file(image, request.query.w);
     // a restored or deleted image must not be shown from a cache
     reply.header('cache-control', 'no-store');
-    return reply.sendFile(basename(path), dirname(path), { cacheControl: false, dotfiles: 'allow' });
+    return sendFile(request, reply, path, typeOf(path));
   });
+}
+
+function typeOf(path: string): string {
+  return extname(path) === '.webp' ? 'image/webp' : 'image/png';
 }
 
 /** Shown in the page, saved under its own name. Source of both forms: https://www.rfc-editor.org/rfc/rfc6266#section-4.3 */
