@@ -142,6 +142,13 @@ export default {
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
+    {
+      name: 'renderer-no-type-cycle',
+      comment: 'State and dependencies of the store are types of their own, so that no slice imports another one.',
+      severity: 'error',
+      from: { path: '^src-renderer/' },
+      to: { circular: true },
+    },
     { name: 'no-unresolvable', comment: 'The import leads nowhere.', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-dev-dependency',

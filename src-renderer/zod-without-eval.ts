@@ -1,4 +1,4 @@
 import { config } from 'zod';
 
-// Schemas look at this when they are made, so this file is imported before any of them: else zod tries `new Function`, which the page's content policy reports.
+// must be imported before any schema: zod would try `new Function`, which the page's content security policy reports
 config({ jitless: true });

@@ -68,7 +68,7 @@ test('asks for all jobs and previews as soon as it is connected', () => {
   expect(connections.map((connection) => connection.state)).toEqual(['connecting', 'open']);
 });
 
-test('after a broken connection it waits longer each time, then asks for what it missed', () => {
+test('reconnects with growing delays and asks for missed events', () => {
   const { latestWire, connections, timers, runTimer } = setUp();
   latestWire().events.onOpen();
   latestWire().say({ type: 'job_status', job_id: JOB_ID, status: 'pending', seq: 7 });
@@ -94,7 +94,15 @@ test('an unanswered request is sent again after a reconnect, an answered one is 
   expect(latestWire().sent.slice(1)).toEqual([{ type: 'get_status', job_id: JOB_ID, request_id: 'r2' }]);
 });
 
-test('a request made while there is no connection goes out when there is one', () => {
+test('a withdrawn request is not sent after a reconnect', () => {
+  const { socket, latestWire } = setUp();
+  socket.send({ type: 'get_status', job_id: JOB_ID, request_id: 'r1' });
+  socket.withdraw('r1');
+  latestWire().events.onOpen();
+  expect(latestWire().sent.map((message) => message['type'])).toEqual(['watch']);
+});
+
+test('a request made without a connection is sent once there is one', () => {
   const { socket, latestWire } = setUp();
   socket.send({ type: 'get_status', job_id: JOB_ID, request_id: 'r1' });
   expect(latestWire().sent).toEqual([]);
@@ -102,7 +110,7 @@ test('a request made while there is no connection goes out when there is one', (
   expect(latestWire().sent.map((message) => message['type'])).toEqual(['watch', 'get_status']);
 });
 
-test.each([['not json'], [{ type: 'job_status' }], [{ type: 'from_the_future' }]])('a frame outside the contract is told and harms nothing: %j', (frame) => {
+test.each([['not json'], [{ type: 'job_status' }], [{ type: 'from_the_future' }]])('a frame outside the contract is reported and does no harm: %j', (frame) => {
   const { latestWire, messages, unreadable } = setUp();
   latestWire().events.onOpen();
   latestWire().say(frame);
@@ -119,7 +127,7 @@ test('retryNow does not wait for the timer and leaves none behind', () => {
   expect(timers).toHaveLength(1);
 });
 
-test('close ends it for good', () => {
+test('close stops reconnecting', () => {
   const { socket, wires, timers, latestWire } = setUp();
   latestWire().events.onOpen();
   socket.close();
@@ -131,7 +139,7 @@ test('the delay doubles up to ten seconds', () => {
   expect([0, 1, 2, 3, 4, 5, 100].map(retryDelayMs)).toEqual([500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
 });
 
-test('what has no answer yet outlives a reload of the page and is sent again', () => {
+test('unanswered messages survive a page reload and are sent again', () => {
   const order = { type: 'cancel_job', job_id: JOB_ID, request_id: 'w1-1' } as const;
   const before = setUp();
   before.socket.send(order);
@@ -143,7 +151,7 @@ test('what has no answer yet outlives a reload of the page and is sent again', (
   expect(after.kept()).toEqual([]);
 });
 
-test('a connection without a word is asked for one; one that answers stays, a silent one is given up and its last words are not heard', () => {
+test('a silent connection is checked; one that answers is kept, one that does not is given up and its late messages are ignored', () => {
   const { latestWire, runTimer, timers, connections, wires, messages } = setUp();
   const silent = latestWire();
   silent.events.onOpen();
@@ -164,7 +172,7 @@ test('a connection without a word is asked for one; one that answers stays, a si
   expect(messages.map(({ type }) => type)).toEqual(['watching']);
 });
 
-test('a connection that nobody answers is given up', () => {
+test('a connection without an answer is given up', () => {
   const { wires, runTimer, connections } = setUp();
   runTimer();
   expect(connections.at(-1)?.state).toBe('waiting');
@@ -172,7 +180,7 @@ test('a connection that nobody answers is given up', () => {
   expect(wires).toHaveLength(2);
 });
 
-test('retryNow has an open connection show that it carries', () => {
+test('retryNow checks an open connection', () => {
   const { socket, latestWire, runTimer, connections } = setUp();
   latestWire().events.onOpen();
   socket.retryNow();

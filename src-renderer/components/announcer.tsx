@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { useStudio } from './use-studio.ts';
 
-/** Tells a screen reader what became of the image on the stage: when it starts and how it ends, not every step. */
+/** Announces the start and the result of the job on the stage to screen readers, but not every step. */
 export function Announcer() {
   const { t } = useTranslation();
   const status = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]?.status));

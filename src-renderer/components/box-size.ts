@@ -5,7 +5,7 @@ export interface BoxSize {
   height: number;
 }
 
-/** The size in CSS pixels of the element that carries `ref`; zero before the first layout. */
+/** Size of the element with `ref` in CSS pixels; zero before the first layout. */
 export function useBoxSize<T extends HTMLElement>(): { ref: RefObject<T | null>; box: BoxSize } {
   const ref = useRef<T>(null);
   const [box, setBox] = useState<BoxSize>({ width: 0, height: 0 });

@@ -17,7 +17,7 @@ export function Button({ tone = 'plain', className = '', ...rest }: ComponentPro
   );
 }
 
-/** A button that shows only a sign; `label` is its name for everybody. */
+/** A button with an icon only; `label` is its accessible name and tooltip. */
 export function IconButton({
   label,
   className = '',

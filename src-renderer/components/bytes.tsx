@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next';
 
-/** Writes a size in MB or GB as people count it, by the language on show. */
+/** Formats a size in MB or GB in the current language. */
 export function useBytes(): (value: number) => string {
   const { i18n } = useTranslation();
   return (value) => {

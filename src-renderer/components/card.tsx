@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-/** A titled box of the settings. */
+/** A settings section with a title. */
 export function Card({ title, lead, children }: { title: string; lead?: string; children: ReactNode }) {
   return (
     <section aria-label={title} className="flex flex-col gap-4 rounded-lg border border-line bg-surface p-5">

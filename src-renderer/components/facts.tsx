@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-/** Names and what is known of each, in two columns. */
+/** Names and values in two columns. */
 export function Facts({ children }: { children: ReactNode }) {
   return <dl className="grid grid-cols-[fit-content(35%)_minmax(0,1fr)] gap-x-6 gap-y-2 text-sm">{children}</dl>;
 }

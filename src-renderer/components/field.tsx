@@ -2,7 +2,7 @@ import { CircleHelp } from 'lucide-react';
 import { type ReactNode, useId, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-/** What ties a control to its label, help and problem. */
+/** Connects a control with its label, help and problem. */
 export interface FieldIds {
   id: string;
   describedBy: string;
@@ -11,17 +11,17 @@ export interface FieldIds {
 
 interface FieldProps {
   label: string;
-  /** Why it is there and what is a good value; opens under the field. */
+  /** Explains the setting and good values; opens below the field. */
   help?: string;
-  /** What is wrong with the value. */
+  /** Why the value is invalid. */
   problem?: string | null;
-  /** Draws the control. */
+  /** Renders the control. */
   children: (ids: FieldIds) => ReactNode;
-  /** Stands at the right of the label. */
+  /** Shown at the end of the label's line. */
   aside?: ReactNode;
 }
 
-/** A control with its label, its explanation and what is wrong with it. */
+/** A control with its label, help text and problem. */
 export function Field({ label, help, problem = null, children, aside }: FieldProps) {
   const { t } = useTranslation();
   const id = useId();

@@ -6,7 +6,7 @@ interface MenuProps {
   items: ReadonlyArray<{ label: string; onChoose: () => void } | { label: string; href: string; download: string }>;
 }
 
-/** A button that opens a short list of actions; closes after one is chosen, on Escape and on a click elsewhere. */
+/** A button with a list of actions. The list closes after a choice, on Escape, and on a click outside. */
 export function Menu({ label, items }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);

@@ -1,5 +1,5 @@
 import { Check, TriangleAlert, Undo2, X } from 'lucide-react';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { errorText } from '../i18n/error-text.ts';
 import type { Notice } from '../store/notice.ts';
@@ -7,11 +7,23 @@ import { useStudio } from './use-studio.ts';
 
 const SHOWN_MS = { info: 2500, undo: 10_000, error: 12_000 };
 
-/** Short messages in the upper right corner, where they cover no controls of the image; they close after a while. */
+/** Short messages that close after a while. They are placed below the toolbars, over images; on phones above the navigation. */
 export function Notices() {
   const notices = useStudio((state) => state.notices);
+  const ref = useRef<HTMLDivElement>(null);
+  // a popover that is shown again is above every dialog that was opened before
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new notice needs the top layer
+  useEffect(() => {
+    ref.current?.hidePopover();
+    ref.current?.showPopover();
+  }, [notices]);
   return (
-    <div aria-live="polite" className="pointer-events-none fixed top-2 right-2 left-2 z-30 flex flex-col items-end gap-2 wide:left-auto">
+    <div
+      ref={ref}
+      popover="manual"
+      aria-live="polite"
+      className="pointer-events-none fixed inset-x-0 top-auto bottom-20 m-0 flex h-auto w-full flex-col items-center gap-2 overflow-visible border-0 bg-transparent px-4 wide:top-18 wide:bottom-auto"
+    >
       {notices.map((notice) => (
         <NoticeCard key={notice.id} notice={notice} />
       ))}

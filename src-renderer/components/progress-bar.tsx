@@ -2,7 +2,7 @@ interface ProgressBarProps {
   label: string;
   /** 0 to 1. */
   fraction: number;
-  /** False shows that work is going on where nobody can say how far it is. */
+  /** False shows activity without a percentage. */
   isMeasured: boolean;
 }
 

@@ -1,9 +1,9 @@
 import { encode } from 'uqr';
 
-/** Four modules of quiet border all around, as ISO/IEC 18004 asks for. */
+/** Quiet zone of four modules, as ISO/IEC 18004 requires. */
 const BORDER = 4;
 
-/** `text` as a QR code, black on white in either theme: scanners need the contrast. */
+/** `text` as a QR code, black on white in both themes, because scanners need the contrast. */
 export function QrCode({ text, label }: { text: string; label: string }) {
   const { data, size } = encode(text, { ecc: 'M', border: BORDER });
   const dark = data.flatMap((row, y) => row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])));

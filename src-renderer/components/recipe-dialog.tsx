@@ -14,7 +14,7 @@ interface RecipeDialogProps {
   onClose(): void;
 }
 
-/** What stands in an image's file, read from the file itself: the original's or the upscaled image's. */
+/** The recipe in an image file, read from the file itself: the original or the upscaled one. */
 export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDialogProps) {
   const { t } = useTranslation();
   const readFile = useStudio((state) => state.readFile);

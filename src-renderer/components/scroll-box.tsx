@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-/** Something long in a box of its own; a stop of the Tab key, so that arrow keys can scroll it. */
+/** A scrollable box. It is a Tab stop, so the arrow keys can scroll it. */
 export function ScrollBox({ label, role, className, children }: { label: string; role?: 'log'; className: string; children: ReactNode }) {
   return (
     <section

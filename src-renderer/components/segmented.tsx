@@ -9,7 +9,7 @@ interface SegmentedProps<T extends string> {
   isLabelHidden?: boolean;
 }
 
-/** One of a few: radio buttons in a row. */
+/** Radio buttons in a row. */
 export function Segmented<T extends string>({ label, value, options, onChange, isLabelHidden = false }: SegmentedProps<T>) {
   const name = useId();
   return (

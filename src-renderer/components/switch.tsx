@@ -8,7 +8,7 @@ interface SwitchProps {
   onChange(isOn: boolean): void;
 }
 
-/** A choice between on and off that holds at once. */
+/** An on/off switch that takes effect at once. */
 export function Switch({ label, help, isOn, isDisabled = false, onChange }: SwitchProps) {
   const helpId = useId();
   return (

@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 import type { Job } from '../store/jobs.ts';
 import { type OverallProgress, timeLeft } from '../store/overall-progress.ts';
 
-/** How long a job will still take, counted down; empty where nobody measured one like it. */
+/** Countdown to the end of a job; empty if there is no estimate. */
 export function TimeLeft({ job, progress }: { job: Job; progress: OverallProgress }) {
   const { t } = useTranslation();
   const [nowMs, setNowMs] = useState(Date.now);

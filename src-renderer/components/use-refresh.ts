@@ -1,6 +1,6 @@
 import { useEffect } from 'react';
 
-/** Calls `refresh` now and then every `everyMs`, while the component is shown and the page is in view. */
+/** Calls `refresh` at once and every `everyMs`, while the component is mounted and the page is visible. */
 export function useRefresh(refresh: () => void, everyMs: number): void {
   useEffect(() => {
     refresh();

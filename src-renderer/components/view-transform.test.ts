@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { fitInto } from './box-size.ts';
 import { centered, clampView, zoomAt } from './view-transform.ts';
 
-test('zooming keeps what is under the pointer under it', () => {
+test('zooming keeps the point under the pointer', () => {
   const at = { x: 100, y: -40 };
   const before = { scale: 2, x: 30, y: 10 };
   const after = zoomAt(before, 1.7, at, 10);
@@ -11,12 +11,12 @@ test('zooming keeps what is under the pointer under it', () => {
   expect((at.y - after.y) / after.scale).toBeCloseTo((at.y - before.y) / before.scale, 9);
 });
 
-test('the scale stays between the fitted size and the largest', () => {
+test('the scale is limited to the fitted and the largest size', () => {
   expect(zoomAt(centered, 0.2, { x: 5, y: 5 }, 8).scale).toBe(1);
   expect(zoomAt(centered, 100, { x: 5, y: 5 }, 8).scale).toBe(8);
 });
 
-test('an image larger than its box can be moved to its edges and no further, a smaller one stays in the middle', () => {
+test('panning stops at the edges of a large image, and a small one stays centred', () => {
   const fit = { width: 400, height: 200 };
   const box = { width: 400, height: 300 };
   expect(clampView({ scale: 2, x: 999, y: 999 }, fit, box)).toEqual({ scale: 2, x: 200, y: 50 });

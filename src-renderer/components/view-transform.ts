@@ -1,6 +1,6 @@
 import type { BoxSize } from './box-size.ts';
 
-/** Where the image is on the screen: its scale over the fitted size and its centre's distance from the middle of the box, in CSS pixels. */
+/** Position of an image: its scale relative to the fitted size, and the offset of its centre from the centre of the box in CSS pixels. */
 export interface View {
   scale: number;
   x: number;
@@ -9,14 +9,14 @@ export interface View {
 
 export const centered: View = { scale: 1, x: 0, y: 0 };
 
-/** Zooms by `factor` so that the point `at` of the box, measured from its middle, keeps what it shows. */
+/** Zooms by `factor` around the point `at`, which is measured from the centre of the box. */
 export function zoomAt(view: View, factor: number, at: { x: number; y: number }, maxScale: number): View {
   const scale = Math.min(maxScale, Math.max(1, view.scale * factor));
   const grown = scale / view.scale;
   return { scale, x: at.x - (at.x - view.x) * grown, y: at.y - (at.y - view.y) * grown };
 }
 
-/** Keeps the image over the box: no further than its edges, in the middle where it is smaller than the box. */
+/** Limits panning to the edges of the image, and centres an image that is smaller than the box. */
 export function clampView(view: View, fit: BoxSize, box: BoxSize): View {
   const clamp = (offset: number, shown: number, room: number) => {
     const most = Math.max(0, (shown - room) / 2);

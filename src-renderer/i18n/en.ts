@@ -167,7 +167,7 @@ export const en = {
     clearEverything: 'Cancel everyone’s',
     clearEverythingSure: 'Cancel everyone’s images?',
     notSent: 'Not sent yet',
-    details: '{{width}} × {{height}} · seed {{seed}}',
+    seed: 'seed {{seed}}',
   },
   gallery: {
     filters: 'Filters',

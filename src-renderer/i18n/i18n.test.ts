@@ -23,7 +23,7 @@ test('both languages have the same keys', () => {
   expect(Object.keys(chinese).sort()).toEqual(Object.keys(english).sort());
 });
 
-test('every text has words and the same placeholders in both languages', () => {
+test('no text is empty, and both languages have the same placeholders', () => {
   const different = Object.keys(english).filter((key) => !isPlural(key) && String(placeholders(english[key])) !== String(placeholders(chinese[key])));
   expect(different).toEqual([]);
   expect(Object.values({ ...english, ...chinese })).not.toContain('');
@@ -35,11 +35,11 @@ test('Chinese texts are Chinese', () => {
   expect(untranslated).toEqual([]);
 });
 
-/** Keys that the code builds from a value: everything under these is used. */
+/** Keys that the code builds from values; everything below them counts as used. */
 const builtKeys =
   /^(error|problem|phase|status|announce|example|style|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|notice|connection|origin|update\.off|updateFailure)\./;
 
-// That every key in use exists is seen to by the compiler.
+// the compiler checks that every used key exists
 test('every key is used', () => {
   const code = readdirSync(source, { recursive: true, encoding: 'utf8' })
     .filter((file) => /(?<!\.test)\.tsx?$/.test(file) && !/i18n.(en|zh)\.ts$/.test(file))
@@ -51,7 +51,7 @@ test('every key is used', () => {
   expect(unused).toEqual([]);
 });
 
-test('errors have sentences for codes that exist', () => {
+test('error texts are for existing codes', () => {
   const ofTheWindow = ['clipboard', 'desktop', 'unreadable', 'no_recipe', 'other'];
   const unknown = Object.keys(en.error).filter((code) => !(code in errorTable) && !ofTheWindow.includes(code));
   expect(unknown).toEqual([]);

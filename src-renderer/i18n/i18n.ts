@@ -9,7 +9,7 @@ declare module 'i18next' {
   }
 }
 
-/** Both languages come with the page, so a change of language needs no request. React escapes all texts itself. */
+/** Both languages are bundled, so switching needs no request. React escapes all texts. */
 export function startI18n(language: 'en' | 'zh'): void {
   void i18next.use(initReactI18next).init({
     lng: language,

@@ -164,7 +164,7 @@ export const zh: Translation = {
     clearEverything: '取消所有人的任务',
     clearEverythingSure: '确定取消所有人的任务？',
     notSent: '尚未发送',
-    details: '{{width}} × {{height}} · 种子 {{seed}}',
+    seed: '种子 {{seed}}',
   },
   gallery: {
     filters: '筛选',

@@ -231,14 +231,16 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
           else if (event.key === 'Delete' && !job.isDeleted) remove([job.id]);
         }}
       >
-        <span className="absolute inset-x-3 top-3 line-clamp-5 break-words text-left text-xs text-muted">{prompt}</span>
+        {/* a half transparent image would show the text behind it */}
+        {!(job.isDeleted && isStaying) && <span className="absolute inset-x-3 top-3 line-clamp-5 break-words text-left text-xs text-muted">{prompt}</span>}
         {url !== null && isStaying && <TileImage url={url} className={job.isDeleted ? 'opacity-60' : ''} />}
       </button>
       {isStaying && (
         <p
           className={`pointer-events-none absolute inset-x-0 bottom-0 bg-over-image px-2 py-1 text-xs text-on-image transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 ${job.isDeleted ? '' : 'opacity-0'}`}
         >
-          <span className="line-clamp-2 break-words">{job.isDeleted && job.deletedAtMs !== null ? <DeletedAgo atMs={job.deletedAtMs} /> : prompt}</span>
+          <span className="line-clamp-2 break-words">{prompt}</span>
+          <span>{job.isDeleted && <DeletedAgo atMs={job.deletedAtMs} />}</span>
         </p>
       )}
       {job.isStarred && (

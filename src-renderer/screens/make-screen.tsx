@@ -16,7 +16,7 @@ export function MakeScreen() {
       <div className="order-1 min-w-0 wide:order-none wide:min-h-0 wide:overflow-y-auto wide:p-5">
         <Stage />
       </div>
-      <div className="order-3 min-w-0 wide:order-none wide:max-h-64 wide:overflow-y-auto wide:border-t wide:border-line wide:p-5 full:max-h-none full:border-t-0 full:border-l full:bg-surface">
+      <div className="order-3 min-w-0 wide:order-none wide:max-h-48 wide:overflow-y-auto wide:border-t wide:border-line wide:p-5 full:max-h-none full:border-t-0 full:border-l full:bg-surface">
         <QueuePanel />
       </div>
     </div>

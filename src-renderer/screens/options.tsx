@@ -143,7 +143,7 @@ function SeedOption() {
   const lastSeed = useStudio((state) => state.lastSeed);
   const editDraft = useStudio((state) => state.editDraft);
   const checkOnLeave = useCheckOnLeave();
-  // the seed of the last image, so that it can be kept after a look at it
+  // keeping the seed means that of the last image
   const fixedSeed = String(lastSeed ?? seed);
   return (
     <div className="grid grid-cols-[minmax(0,1fr)_auto] items-start gap-3">

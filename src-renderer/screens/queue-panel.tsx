@@ -95,8 +95,9 @@ function UnsentRow({ requestId, params }: { requestId: string; params: TextToIma
     <li className="flex items-center gap-2 rounded-md p-1.5 pr-0.5">
       <div className="min-w-0 flex-1">
         <p className="line-clamp-1 text-sm break-all">{params.prompt}</p>
-        <p className="truncate text-xs text-muted">
-          {t('queue.notSent')} · <Details params={params} />
+        <p className="flex flex-wrap gap-x-2 text-xs text-muted">
+          <span>{t('queue.notSent')}</span>
+          <span className="tabular-nums">{t('queue.seed', { seed: params.seed })}</span>
         </p>
       </div>
       <IconButton label={t('queue.cancelOne', { prompt: params.prompt })} onClick={() => withdraw(requestId)}>
@@ -104,11 +105,6 @@ function UnsentRow({ requestId, params }: { requestId: string; params: TextToIma
       </IconButton>
     </li>
   );
-}
-
-function Details({ params }: { params: TextToImageParams }) {
-  const { t } = useTranslation();
-  return <span className="tabular-nums">{t('queue.details', { width: params.width, height: params.height, seed: params.seed })}</span>;
 }
 
 function ActiveRow({ job }: { job: Job }) {
@@ -190,15 +186,10 @@ function Row({ job, words, children }: { job: Job; words: string; children: Reac
         >
           {prompt}
         </button>
-        <p className="truncate text-xs text-muted">
+        <p className="flex flex-wrap gap-x-2 text-xs text-muted">
           <span>{words}</span>
-          {job.params !== null && (
-            <>
-              {' · '}
-              <Details params={job.params} />
-            </>
-          )}
-          {script != null && ` · ${t('queue.byClient', { client: script })}`}
+          {job.params !== null && <span className="tabular-nums">{t('queue.seed', { seed: job.params.seed })}</span>}
+          {script != null && <span className="min-w-0 truncate">{t('queue.byClient', { client: script })}</span>}
         </p>
         {children}
       </div>
@@ -224,7 +215,8 @@ function RecentImages({ past }: { past: readonly Job[] }) {
   return (
     <>
       <h3 className="text-xs font-medium text-muted">{t('queue.recent')}</h3>
-      <ul className="grid grid-cols-[repeat(auto-fill,minmax(4.5rem,1fr))] gap-1.5">
+      {/* one row where the panel is below the stage, so that the image keeps its height */}
+      <ul className="grid grid-cols-[repeat(auto-fill,minmax(4.5rem,1fr))] gap-1.5 wide:max-full:flex wide:max-full:overflow-x-auto wide:max-full:p-1">
         {past.map((job) => (
           <PastTile key={job.id} job={job} />
         ))}
@@ -239,7 +231,7 @@ function PastTile({ job }: { job: Job }) {
   const select = useStudio((state) => state.select);
   const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
   return (
-    <li>
+    <li className="wide:max-full:w-18 wide:max-full:shrink-0">
       <button
         type="button"
         aria-current={isSelected}

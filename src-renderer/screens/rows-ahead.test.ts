@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRowsAhead } from './rows-ahead.ts';
 
-test('more rows exist on the side that scrolling goes to, few after a jump, and none beyond the list', () => {
+test('more rows are rendered in the direction of scrolling, few after a jump, and none outside the list', () => {
   const rowsAhead = createRowsAhead();
   const ends = (startIndex: number) => {
     const rows = rowsAhead({ startIndex, endIndex: startIndex + 4, count: 100 });

@@ -11,7 +11,7 @@ import { NetworkSection } from './settings/network-section.tsx';
 import { StorageSection } from './settings/storage-section.tsx';
 import { UpdatesSection } from './settings/updates-section.tsx';
 
-/** How the window looks, what the server keeps and whom it lets in, what the machine does, and what this program is. */
+/** All settings of the window, the server and the desktop app. */
 export function SettingsScreen() {
   const { t } = useTranslation();
   const refreshDesktopSettings = useStudio((state) => state.refreshDesktopSettings);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Which days are asked for: those up to now, or those of the calendar from `first` to `last` as `YYYY-MM-DD`, both included; empty leaves that side open. */
+/** A range of days: up to today, or from `first` to `last` inclusive, as `YYYY-MM-DD`. An empty end is open. */
 export const datesSchema = z.object({ choice: z.enum(['any', 'today', 'week', 'month', 'days']), first: z.string(), last: z.string() });
 export type Dates = z.infer<typeof datesSchema>;
 
@@ -8,7 +8,7 @@ export const anyDates: Dates = { choice: 'any', first: '', last: '' };
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** The moments that these dates mean now, by local days, in Unix seconds; `from` belongs to the range, `to` does not. */
+/** The range in Unix seconds by local days; `from` is inclusive, `to` exclusive. */
 export function rangeOf({ choice, first, last }: Dates, nowMs: number): { from: number | undefined; to: number | undefined } {
   const midnight = new Date(nowMs).setHours(0, 0, 0, 0);
   switch (choice) {

@@ -11,7 +11,7 @@ function found(gpus: Gpu[], states: Partial<Record<Device['provider'], Device['s
   return { gpus, devices, onnxruntime: '1.30.0' };
 }
 
-test('what works, each of several cards by itself, and what is chosen in any case', () => {
+test('available devices, each of several GPUs, and the chosen one in any case', () => {
   expect(deviceOptions(found([gpu], {}), 'auto')).toEqual(['auto', 'cuda', 'webgpu', 'cpu']);
   expect(deviceOptions(found([gpu, gpu], { webgpu: 'refused' }), 'cuda:1')).toEqual(['auto', 'cuda:0', 'cuda:1', 'cpu']);
   expect(deviceOptions(found([], { cuda: 'absent', webgpu: 'refused' }), 'cuda')).toEqual(['auto', 'cpu', 'cuda']);

@@ -1,6 +1,6 @@
 import type { DeviceName, Devices } from '#shared/domain/device.ts';
 
-/** The devices to choose from: what works here, card by card where NVIDIA's are counted, and `chosen` though it may not work. */
+/** The devices to choose from: the available ones, NVIDIA GPUs one by one, and `chosen` even if it is not available. */
 export function deviceOptions({ gpus, devices }: Devices, chosen: 'auto' | DeviceName): ('auto' | DeviceName)[] {
   const working = devices.filter(({ state }) => state === 'works').map(({ provider }) => provider);
   const names = working.flatMap((provider): DeviceName[] =>

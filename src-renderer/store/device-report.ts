@@ -1,6 +1,6 @@
 import type { Devices } from '#shared/domain/device.ts';
 
-/** For the report of a fault: the same facts as `npm run doctor` prints, in English whatever the window speaks. */
+/** Diagnostics for a bug report: the facts that `npm run doctor` prints, always in English. */
 export function deviceReport({ gpus, devices, onnxruntime }: Devices): string {
   return [
     `ONNX Runtime ${onnxruntime}`,

@@ -10,7 +10,7 @@ const DRAFT_KEY = 'zimage.draft';
 export const PROMPTS_KEY = 'zimage.prompts';
 const MAX_PROMPTS = 100;
 
-type Needs = DraftSlice & Pick<StudioState, 'show' | 'notify' | 'notifyFailure' | 'submit'>;
+type Needs = DraftSlice & Pick<StudioState, 'show' | 'notify' | 'dismissUndo' | 'notifyFailure' | 'submit'>;
 
 export function createDraftSlice({
   storage,
@@ -68,6 +68,7 @@ export function createDraftSlice({
       undoDraft() {
         const change = history.undo(get().draft);
         if (change !== null) write(change);
+        get().dismissUndo('draftReplaced');
         return change !== null;
       },
 

@@ -10,11 +10,11 @@ import type { GallerySlice, StudioDeps, StudioState } from './state.ts';
 
 const PAGE_SIZE = 200;
 const MAX_PAGE_SIZE = 500;
-/** A refresh loads at most this many images anew; the rest of the list stays as it is. */
+/** A refresh reloads at most this many images; the rest of the list is kept. */
 const MAX_REFRESHED = 2000;
 const FILTER_KEY = 'zimage.gallery-filter';
 
-type Needs = GallerySlice & Pick<StudioState, 'jobs' | 'refreshClients' | 'notify' | 'notifyFailure'>;
+type Needs = GallerySlice & Pick<StudioState, 'jobs' | 'refreshClients' | 'notify' | 'dismissUndo' | 'notifyFailure'>;
 
 export function createGallerySlice({
   http,
@@ -186,6 +186,7 @@ export function createGallerySlice({
       async restore(ids) {
         const restored = await callForEach(ids, http.restore);
         for (const id of restored) update(id, { isDeleted: false });
+        get().dismissUndo('deleted');
         get().refreshGallery();
       },
 

@@ -15,7 +15,7 @@ test.each(presets)('$ratio at $base is $width x $height: allowed, and close to i
   expect(width / height / (across / down)).toBeLessThan(1.07);
 });
 
-test('every preset is told apart from the others', () => {
+test('every preset has its own size', () => {
   expect(presets.map(({ width, height }) => presetOf({ width, height }))).toEqual(presets.map(({ ratio, base }) => ({ ratio, baseSidePx: base })));
 });
 

@@ -1,10 +1,10 @@
-/** Image shapes by ratio, widest last, and the sizes on offer: each is the side of the square with as many pixels. */
+/** Aspect ratios, widest last. A size is given as the side of the square with the same number of pixels. */
 export const ratios = ['9:16', '2:3', '3:4', '1:1', '4:3', '3:2', '16:9'] as const;
 export type Ratio = (typeof ratios)[number];
 
 export const baseSidesPx = [256, 512, 768, 1024] as const;
 
-/** Both checkpoints' sizes are multiples of this: 16 for Z-Image-Turbo, 32 for the bundled one. */
+/** Valid for all checkpoints: Z-Image-Turbo needs multiples of 16, the bundled one of 32. */
 const UNIT_PX = 32;
 const SHORTEST_PX = 256;
 
@@ -13,7 +13,7 @@ export interface ImageSize {
   height: number;
 }
 
-/** The size of this shape with about `baseSidePx` squared pixels; no side under 256. */
+/** The size of this ratio with about `baseSidePx` squared pixels and no side under 256. */
 export function sizeFor(ratio: Ratio, baseSidePx: number): ImageSize {
   const [across = 1, down = 1] = ratio.split(':').map(Number);
   const shape = across / down;
@@ -23,7 +23,7 @@ export function sizeFor(ratio: Ratio, baseSidePx: number): ImageSize {
   return { width: round(baseSidePx * Math.sqrt(shape) * scale), height: round((baseSidePx / Math.sqrt(shape)) * scale) };
 }
 
-/** The preset that gives exactly this size, or null for a free size. */
+/** The preset with exactly this size, or null. */
 export function presetOf(size: ImageSize): { ratio: Ratio; baseSidePx: number } | null {
   for (const baseSidePx of baseSidesPx) {
     for (const ratio of ratios) {

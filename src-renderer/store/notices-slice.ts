@@ -24,6 +24,9 @@ export const createNoticesSlice: StateCreator<Needs, [], [], NoticesSlice> = (se
     dismiss(id) {
       set({ notices: get().notices.filter((notice) => notice.id !== id) });
     },
+    dismissUndo(text) {
+      set({ notices: get().notices.filter((notice) => notice.tone !== 'undo' || notice.text !== text) });
+    },
     undoLast() {
       const last = get().notices.findLast((notice) => notice.tone === 'undo');
       if (last === undefined) return false;

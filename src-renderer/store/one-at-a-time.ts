@@ -1,5 +1,5 @@
 /**
- * Runs `work` when called; calls during a run lead to one more run after it, so the last answer is always younger than the last call.
+ * Runs `work`. Calls during a run lead to one more run after it, so the last result is always newer than the last call.
  * `work` must not reject.
  */
 export function oneAtATime(work: () => Promise<void>): () => void {

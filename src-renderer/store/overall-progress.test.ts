@@ -10,7 +10,7 @@ function progress(stage: ProgressStage, current_step: number, stage_fraction?: n
 
 const job = { ...newJob('a'.repeat(64), 0), status: 'processing' as const };
 
-test('the bar never falls over a whole run, saving and upscaling included', () => {
+test('progress never decreases over a whole run, including saving and upscaling', () => {
   const steps = [
     job,
     { ...job, progress: progress('loading', 0, 0) },
@@ -28,20 +28,20 @@ test('the bar never falls over a whole run, saving and upscaling included', () =
   expect(fractions.at(-1)).toBe(1);
 });
 
-test('says what it does where nobody can say how far it is', () => {
+test('a stage without a percentage shows activity only', () => {
   expect(overallProgress({ ...job, progress: progress('encoding', 0) })).toMatchObject({ phase: 'encoding', isMeasured: false });
   expect(overallProgress(job)).toMatchObject({ phase: 'starting', isMeasured: false });
   expect(overallProgress({ ...job, status: 'generated' })).toMatchObject({ phase: 'upscaling', isMeasured: false });
 });
 
-test('a time left is claimed for measured steps only', () => {
+test('a remaining time is shown for measured steps only', () => {
   expect(overallProgress({ ...job, progress: progress('generating', 0) }).remaining).toBeNull();
   expect(overallProgress({ ...job, progress: progress('generating', 4) }).remaining).toBe('00:09');
   expect(overallProgress({ ...job, progress: progress('generating', 8, undefined, '00:00') }).remaining).toBeNull();
   expect(overallProgress({ ...job, progress: progress('decoding', 9) }).remaining).toBeNull();
 });
 
-test('the time left counts down to the measured end, and is never less than the steps need', () => {
+test('the remaining time counts down to the estimated end, and is never less than the steps need', () => {
   const drawing = { ...job, progress: progress('generating', 4) };
   const left = (finishAtMs: number | null, nowMs: number) => timeLeft({ ...drawing, finishAtMs }, overallProgress(drawing), nowMs);
   expect(left(75_000, 0)).toBe('01:15');
@@ -51,4 +51,7 @@ test('the time left counts down to the measured end, and is never less than the 
   expect(left(75_000, 80_000)).toBe('00:09');
   expect(left(null, 0)).toBe('00:09');
   expect(timeLeft(job, overallProgress(job), 0)).toBeNull();
+  // nothing rather than 00:00
+  const last = { ...job, progress: progress('generating', 8, undefined, '00:00') };
+  expect(timeLeft({ ...last, finishAtMs: 1000 }, overallProgress(last), 5000)).toBeNull();
 });

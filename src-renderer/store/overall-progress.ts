@@ -1,19 +1,19 @@
 import type { Job } from './jobs.ts';
 
-/** What a person reads beside the bar. */
+/** Progress over the whole job, for the progress bar and its text. */
 export interface OverallProgress {
   phase: 'waiting' | 'starting' | 'loading' | 'encoding' | 'generating' | 'decoding' | 'saving' | 'upscaling';
   /** 0 to 1 over the whole job; never falls within one run. */
   fraction: number;
-  /** False where nobody can say how far this part is: the bar then shows that it works, not how far it is. */
+  /** False if this stage has no percentage; the bar then only shows activity. */
   isMeasured: boolean;
   step: number;
   totalSteps: number;
-  /** `mm:ss`, measured by the server, for the drawing steps only. */
+  /** `mm:ss`, estimated by the server, for the denoising steps only; null otherwise. */
   remaining: string | null;
 }
 
-/** Where each part of a job begins and ends on the bar. */
+/** Start and end of each stage on the bar. */
 const spans = {
   loading: [0, 0.05],
   encoding: [0.05, 0.08],
@@ -23,7 +23,7 @@ const spans = {
   upscaling: [0.8, 1],
 } as const;
 
-/** How far a job is that is not over yet. */
+/** Progress of a job that is not over. */
 export function overallProgress(job: Job): OverallProgress {
   const unmeasured = { isMeasured: false, step: 0, totalSteps: 0, remaining: null };
   if (job.status === 'pending') return { phase: 'waiting', fraction: 0, ...unmeasured };
@@ -43,8 +43,8 @@ export function overallProgress(job: Job): OverallProgress {
 }
 
 /**
- * Time until the job is done, upscaled image included, as `mm:ss`; without one measured, or where that was too short, of the drawing steps alone. Null where
- * nothing is known.
+ * Time until the job is done, upscaling included, as `mm:ss`. If the estimate is missing or has run out, the time of the denoising steps. Null if nothing
+ * is known: no time is better than a wrong 00:00.
  */
 export function timeLeft(job: Job, { remaining }: OverallProgress, nowMs: number): string | null {
   const untilDone = job.finishAtMs === null ? 0 : Math.round((job.finishAtMs - nowMs) / 1000);

@@ -8,7 +8,7 @@ export type Settings = z.infer<typeof settingsSchema>;
 
 export const firstSettings: Settings = { language: 'system', theme: 'system' };
 
-/** The language on show. */
+/** The language to display. */
 export function shownLanguage(setting: Settings['language'], systemLanguages: readonly string[]): 'en' | 'zh' {
   if (setting !== 'system') return setting;
   const known = systemLanguages.find((language) => /^(en|zh)\b/i.test(language));

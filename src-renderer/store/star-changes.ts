@@ -9,7 +9,7 @@ interface StarChangesOptions {
 /** Stars are shown at once. When the last call for an image ends, the image shows what the server has confirmed. */
 export interface StarChanges {
   change(id: string, isStarred: boolean): void;
-  /** The server reports the state of an image, whoever changed it. */
+  /** The server reports the state of an image after any client's change. */
   confirmed(id: string, isStarred: boolean): void;
 }
 

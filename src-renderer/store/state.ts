@@ -13,7 +13,7 @@ import type { KeyValueStorage } from '../client/stored.ts';
 import type { Draft, Problems } from './draft.ts';
 import type { GalleryFilter } from './gallery-filter.ts';
 import type { Job, Jobs } from './jobs.ts';
-import type { NewNotice, Notice } from './notice.ts';
+import type { NewNotice, Notice, UndoText } from './notice.ts';
 import type { CountedTokens } from './prompt-cut.ts';
 import type { Screen } from './screen.ts';
 import type { Settings } from './settings.ts';
@@ -174,6 +174,8 @@ export interface NoticesSlice {
   /** Reports a failed call. An unreachable server is reported by the connection banner instead. */
   notifyFailure(failure: unknown): void;
   dismiss(id: number): void;
+  /** Closes the undo notices of an action that was undone in another way. */
+  dismissUndo(text: UndoText): void;
   /** Runs the undo of the newest notice that has one. False if there is none. */
   undoLast(): boolean;
 }

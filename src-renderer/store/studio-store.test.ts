@@ -358,6 +358,7 @@ test('a replaced prompt comes back by Undo, by Ctrl+Z and from the history', () 
   expect(state().draft).toMatchObject({ prompt: 'a fox', width: '768' });
   expect(state().undoDraft()).toBe(true);
   expect(state().draft).toMatchObject({ prompt: 'half a sentence', width: '512' });
+  expect(state().notices).toEqual([]);
   expect(state().redoDraft()).toBe(true);
   expect(state().draft).toMatchObject({ prompt: 'a fox', width: '768' });
 });

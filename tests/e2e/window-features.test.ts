@@ -257,6 +257,170 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(() => tiles.count()).toBe(0);
   });
 
+  test('text that is replaced comes back by Ctrl+Z in the box, by Undo and from the history', async () => {
+    const page = await visit();
+    await make(page, 'a jay to be reused');
+    await isFinished(page);
+    const undo = page.getByRole('button', { name: 'Undo' });
+    await prompt(page).fill('half a sentence');
+    await stage(page).getByRole('button', { name: 'Use these settings' }).click();
+    expect(await prompt(page).inputValue()).toBe('a jay to be reused');
+    await prompt(page).press('Control+z');
+    expect(await prompt(page).inputValue()).toBe('half a sentence');
+    expect(await undo.count()).toBe(0);
+    await prompt(page).press('Control+Shift+z');
+    expect(await prompt(page).inputValue()).toBe('a jay to be reused');
+    await page.getByRole('button', { name: 'pixel art' }).click();
+    await prompt(page).press('Control+z');
+    expect(await prompt(page).inputValue()).toBe('a jay to be reused');
+    await prompt(page).fill('another half');
+    await stage(page).getByRole('button', { name: 'Use these settings' }).click();
+    await undo.click();
+    expect(await prompt(page).inputValue()).toBe('another half');
+    await prompt(page).fill('');
+    await prompt(page).press('ArrowUp');
+    await prompt(page).press('ArrowUp');
+    expect(await prompt(page).inputValue()).toBe('half a sentence');
+  });
+
+  test('an input method keeps its Enter and Escape, and a half-typed style is neither saved nor lost', async () => {
+    const page = await visit();
+    await page.getByRole('button', { name: 'Add your own style' }).click();
+    const field = page.getByPlaceholder('Add your own style');
+    await field.fill('shui');
+    const press = (key: string, init: object) =>
+      field.evaluate((input, [name, more]) => input.dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true, ...more })), [
+        key,
+        init,
+      ] as const);
+    await press('Enter', { isComposing: true });
+    await press('Enter', { keyCode: 229 });
+    await press('Escape', { isComposing: true });
+    await prompt(page).focus();
+    expect(await field.inputValue()).toBe('shui');
+    await field.press('Enter');
+    await page.getByRole('button', { name: 'shui', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Delete style: shui' }).click();
+  });
+
+  test('the highlight of a long prompt scrolls with its text as soon as it is pasted', async () => {
+    const page = await visit();
+    await prompt(page).focus();
+    await page.keyboard.insertText('a patient fox in deep snow, '.repeat(120));
+    await page.locator('mark').waitFor();
+    const offset = () =>
+      page.locator('mark').evaluate((mark) => {
+        const box = document.querySelector('textarea');
+        return Math.abs((box?.scrollTop ?? -1) - (mark.parentElement?.scrollTop ?? -2));
+      });
+    expect(await prompt(page).evaluate((box) => box.scrollTop)).toBeGreaterThan(100);
+    expect(await offset()).toBe(0);
+    for (const key of ['Control+Home', 'Control+End']) {
+      await prompt(page).press(key);
+      await page.keyboard.insertText('first and last, ');
+      await page.locator('mark').waitFor();
+      await expect.poll(offset).toBe(0);
+      const [marked, typed] = [(await page.locator('mark').textContent()) ?? '', await prompt(page).inputValue()];
+      expect(typed.endsWith(marked)).toBe(true);
+    }
+  });
+
+  test('Cancel all leaves the jobs of another browser alone, and can be undone', async () => {
+    const [page, other] = [await visit(), await visit()];
+    await queue(page).getByRole('button', { name: 'Pause the queue' }).click();
+    await queue(other).getByText('Paused.').waitFor();
+    const rows = (of: Page, words: string) => queue(of).getByRole('button', { name: words, exact: true });
+    await make(page, 'my wren', { count: '3' });
+    await make(other, 'your wren', { count: '2' });
+    await expect.poll(() => rows(page, 'your wren').count()).toBe(2);
+    await queue(page).getByRole('button', { name: 'Cancel mine' }).click();
+    await expect.poll(() => rows(page, 'my wren').count()).toBe(0);
+    expect(await rows(page, 'your wren').count()).toBe(2);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect.poll(() => rows(page, 'my wren').count()).toBe(3);
+    await queue(page).getByRole('button', { name: 'Cancel everyone’s', exact: true }).click();
+    expect(await rows(page, 'your wren').count()).toBe(2);
+    await queue(page).getByRole('button', { name: 'Cancel everyone’s images?' }).click();
+    await expect.poll(() => rows(other, 'your wren').count()).toBe(0);
+    await queue(page).getByRole('button', { name: 'Resume' }).click();
+    await queue(other).getByText('Paused.').waitFor({ state: 'hidden' });
+  });
+
+  test('the bin shows its images with their age, restores one and deletes another permanently', async () => {
+    const page = await visit();
+    await make(page, 'finch one');
+    await isFinished(page);
+    await make(page, 'finch two');
+    await stage(page).getByText('finch two').waitFor();
+    await isFinished(page);
+    await go(page, 'Gallery');
+    await page.getByPlaceholder('Search prompts').fill('finch');
+    const tiles = page.getByRole('button', { name: /^Open: finch/ });
+    await expect.poll(() => tiles.count()).toBe(2);
+    await tiles.first().focus();
+    await page.keyboard.press('Control+a');
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByText('Bin', { exact: true }).click();
+    await expect.poll(() => tiles.count()).toBe(2);
+    await page.getByText('Deleted now').first().waitFor();
+    const shown = (images: Array<SVGElement | HTMLElement>) => images.filter((image) => image instanceof HTMLImageElement && image.naturalWidth > 0).length;
+    await expect.poll(() => tiles.locator('img').evaluateAll(shown)).toBe(2);
+
+    await page.getByRole('button', { name: 'Open: finch one' }).click();
+    const dialog = page.getByRole('dialog');
+    await expect.poll(() => dialog.locator('img').evaluateAll(shown)).toBe(1);
+    await dialog.getByRole('button', { name: 'Delete permanently', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Delete permanently?' }).click();
+    await page.getByText('1 image permanently deleted.').waitFor();
+    await dialog.getByText('finch two').waitFor();
+    await dialog.getByRole('button', { name: 'Restore' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText('All', { exact: true }).click();
+    await expect.poll(() => tiles.allTextContents()).toEqual([expect.stringContaining('finch two')]);
+  });
+
+  test('Back closes an image and returns to the previous screen, and an address opens its image', async () => {
+    const page = await visit();
+    await make(page, 'a swift with an address');
+    await isFinished(page);
+    await go(page, 'Gallery');
+    await page.getByRole('button', { name: 'Open: a swift with an address' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    const address = page.url();
+    expect(address).toMatch(/#\/gallery\/[0-9a-f]{64}$/);
+    await page.goBack();
+    await dialog.waitFor({ state: 'detached' });
+    await page.goForward();
+    await dialog.waitFor();
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.goBack();
+    await stage(page).waitFor();
+    const other = await visit();
+    await other.goto(address);
+    await other.reload();
+    await other.getByRole('dialog', { name: 'Image of: a swift with an address' }).waitFor();
+  });
+
+  test('the wheel over an image scrolls a page of one column, and zooms with Ctrl', async () => {
+    const page = await visit({ viewport: { width: 800, height: 600 } });
+    await make(page, 'a tern to scroll past');
+    await isFinished(page);
+    const image = stage(page).locator('figure img').nth(1);
+    const scale = () => image.evaluate((element) => new DOMMatrix(getComputedStyle(element).transform).a);
+    const scrollTop = () => page.locator('main').evaluate((main) => main.scrollTop);
+    await stage(page).locator('figure').hover();
+    const before = await scrollTop();
+    await page.mouse.wheel(0, 200);
+    await expect.poll(scrollTop).toBeGreaterThan(before);
+    expect(await scale()).toBe(1);
+    await page.keyboard.down('Control');
+    await page.mouse.wheel(0, -200);
+    await page.keyboard.up('Control');
+    await expect.poll(scale).toBeGreaterThan(1);
+  });
+
   test('a star given in one browser shows in another, and so does a picture that goes to the bin', async () => {
     const page = await visit();
     await make(page, 'a heron seen by two');

@@ -5,7 +5,7 @@ import { Card } from '../../components/card.tsx';
 import { ScrollBox } from '../../components/scroll-box.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 
-/** What this program is, and under which terms its parts come. */
+/** Version, licences and links. */
 export function AboutSection() {
   const { t } = useTranslation();
   const version = useStudio((state) => state.info?.version);

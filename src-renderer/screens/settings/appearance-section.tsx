@@ -3,7 +3,7 @@ import { Card } from '../../components/card.tsx';
 import { Segmented } from '../../components/segmented.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 
-/** Language and theme: of this browser, not of the server. */
+/** Language and theme of this browser. */
 export function AppearanceSection() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.settings);

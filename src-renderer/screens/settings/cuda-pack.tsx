@@ -8,7 +8,7 @@ import { ProgressBar } from '../../components/progress-bar.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 import { errorText } from '../../i18n/error-text.ts';
 
-/** The libraries for an NVIDIA card: whether there is one, what they cost, under which licences they come, and how far they are. */
+/** The CUDA libraries for NVIDIA GPUs: detected GPUs, licences, size and installation. */
 export function CudaPack() {
   const { t } = useTranslation();
   const pack = useStudio((state) => state.cudaPack);
@@ -27,7 +27,7 @@ export function CudaPack() {
   );
 }
 
-/** Where no card answers, the installation is there for those who are about to put one in. */
+/** Without a GPU the installation is collapsed, for users who are about to add one. */
 function WithoutCard({ pack }: { pack: CudaPackEntry }) {
   const { t } = useTranslation();
   const [isOpen, setOpen] = useState(pack.state !== 'absent');
@@ -44,8 +44,8 @@ function WithoutCard({ pack }: { pack: CudaPackEntry }) {
 function Cards({ gpus }: { gpus: readonly Gpu[] }) {
   const { t } = useTranslation();
   if (gpus.length === 0) return <p className="text-xs text-muted">{t('cuda.noCard')}</p>;
-  const told = gpus.map(({ name, driver }) => `${name}, ${t('device.driver', { version: driver })}`);
-  return <p className="text-xs text-muted">{told.join(' · ')}</p>;
+  const names = gpus.map(({ name, driver }) => `${name}, ${t('device.driver', { version: driver })}`);
+  return <p className="text-xs text-muted">{names.join(' · ')}</p>;
 }
 
 function Installation({ pack }: { pack: CudaPackEntry }) {
@@ -55,7 +55,7 @@ function Installation({ pack }: { pack: CudaPackEntry }) {
   const [isSure, setSure] = useState(false);
   const { state, error, path, bytes_done, bytes_total, installed_bytes, source } = pack;
   const isBusy = state === 'downloading' || state === 'unpacking' || state === 'verifying';
-  // whoever began an installation has agreed
+  // an installation in progress has been consented to
   const needsConsent = state === 'absent' || state === 'damaged';
   const doing = (action: CudaPackAction) => () => {
     setSure(false);
@@ -112,7 +112,7 @@ function Installation({ pack }: { pack: CudaPackEntry }) {
   );
 }
 
-/** What is agreed to, each with where its text is. */
+/** The licences to accept, with links to their texts. */
 function Consent({ pack: { licences }, hasAgreed, onChange }: { pack: CudaPackEntry; hasAgreed: boolean; onChange: (hasAgreed: boolean) => void }) {
   const { t } = useTranslation();
   return (

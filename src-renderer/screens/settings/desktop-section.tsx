@@ -3,7 +3,7 @@ import { Card } from '../../components/card.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 
-/** Tray, login and notifications; only the desktop app has them. */
+/** Tray, autostart and notifications of the desktop app. */
 export function DesktopSection() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.desktopSettings);

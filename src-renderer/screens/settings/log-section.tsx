@@ -10,16 +10,16 @@ import { useStudio } from '../../components/use-studio.ts';
 import { KeyNeeded } from './key-needed.tsx';
 
 const REFRESH_MS = 2000;
-/** The file has all of them. */
+/** The saved file has all lines. */
 const SHOWN_LINES = 300;
 
-/** From which level on lines are shown. */
+/** The lowest level to show. */
 type MinLevel = 'info' | 'warn' | 'error';
 
 const levels = logLevelSchema.options;
 const isAtLeast = (line: LogLine, minLevel: MinLevel) => levels.indexOf(line.level) >= levels.indexOf(minLevel);
 
-/** What the server noted, newest first: to be read, searched and saved. */
+/** The server log, newest first, with search and download. */
 export function LogSection() {
   const { t } = useTranslation();
   const log = useStudio((state) => state.log);

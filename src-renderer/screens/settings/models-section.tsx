@@ -11,7 +11,7 @@ import { Select } from '../../components/select.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 import { errorText } from '../../i18n/error-text.ts';
 
-/** The models that are there and those that can be: installed, watched, chosen and taken away. */
+/** Installed and available models, and the settings for downloads and memory. */
 export function ModelsSection() {
   const { t } = useTranslation();
   const models = useStudio((state) => state.models);
@@ -37,7 +37,7 @@ export function ModelsSection() {
   );
 }
 
-/** What can be done to a model in each of its states, the most likely first. */
+/** The actions for a model in its state, most likely first. */
 function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
   const removing: ModelAction[] = source.type === 'bundled' ? [] : ['remove'];
   switch (state) {
@@ -58,15 +58,15 @@ function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
   }
 }
 
-/** A model and what can be done to it now. */
+/** A model with its state and actions. */
 export function ModelRow({ model }: { model: ModelEntry }) {
   const { t, i18n } = useTranslation();
   const act = useStudio((state) => state.actOnModel);
   const [isSure, setSure] = useState(true);
   const { name, kind, state, active, license, source, bytes_total, error } = model;
   const removal = source.type === 'folder' ? t('models.forget') : t('models.reallyRemove');
-  const does = (action: ModelAction) => {
-    // what was downloaded for an hour is not thrown away by one click
+  const run = (action: ModelAction) => {
+    // a long download must not be deleted by one click
     if (action === 'remove' && isSure) setSure(false);
     else act(name, action);
   };
@@ -89,7 +89,7 @@ export function ModelRow({ model }: { model: ModelEntry }) {
                 key={action}
                 tone={at > 0 ? 'quiet' : action === 'install' || action === 'resume' ? 'primary' : 'plain'}
                 aria-label={`${t(`modelAction.${action}`)}: ${name}`}
-                onClick={() => does(action)}
+                onClick={() => run(action)}
               >
                 {t(`modelAction.${action}`)}
               </Button>
@@ -135,13 +135,13 @@ function Progress({ model: { name, state, bytes_done, bytes_total, bytes_per_sec
             {t('models.perSecond')}
           </>
         )}
-        {seconds_left !== null && ` · ${t('models.left', { time: clock(seconds_left) })}`}
+        {seconds_left !== null && seconds_left >= 1 && ` · ${t('models.left', { time: clock(seconds_left) })}`}
       </p>
     </>
   );
 }
 
-/** Who it is and what the compiler made of it: for those who want to compare. */
+/** Fingerprint, revision and compilation of a model. */
 function Details({ model: { source, identity, compilation } }: { model: ModelEntry }) {
   const { t } = useTranslation();
   if (identity === null) return null;
@@ -175,7 +175,7 @@ function Details({ model: { source, identity, compilation } }: { model: ModelEnt
   );
 }
 
-/** A folder of this machine, or a repository to download. */
+/** Adds a local folder or a repository to download. */
 function AddModel() {
   const { t } = useTranslation();
   const add = useStudio((state) => state.addModel);
@@ -241,7 +241,7 @@ function AddModel() {
   );
 }
 
-/** `/a`, `C:\a`, `\\server\a` and `~/a`; a repository is two words with a slash between them. */
+/** True for `/a`, `C:\a`, `\\server\a` and `~/a`. A repository is `OWNER/NAME`. */
 function isPath(text: string): boolean {
   return /^(\/|~|[A-Za-z]:[\\/]|\\\\|\.)/.test(text);
 }
@@ -268,7 +268,7 @@ function DownloadLimit({ limits }: { limits: ModelLimits }) {
 
 const MINUTES = ['0', '5', '15', '30', '60', '240'] as const;
 
-/** How long a model stays in memory without work. */
+/** How long an idle model stays in memory. */
 function UnloadAfter() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.serverSettings);

@@ -15,7 +15,7 @@ import { KeyNeeded } from './key-needed.tsx';
 
 const REFRESH_MS = 5000;
 
-/** How other machines reach the server, and who was here. */
+/** How other devices reach the server, and which ones did. */
 export function NetworkSection() {
   const { t } = useTranslation();
   const network = useStudio((state) => state.network);
@@ -30,7 +30,7 @@ export function NetworkSection() {
   );
 }
 
-/** In the desktop app other machines are let in by a setting; the server without a screen listens where its command line says. */
+/** A setting of the desktop app only; without it the server listens where its command line says. */
 function ReachableSwitch() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.desktopSettings);

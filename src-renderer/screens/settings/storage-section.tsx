@@ -11,7 +11,7 @@ import { errorText } from '../../i18n/error-text.ts';
 import { numberOf, rangeOf } from '../../store/draft.ts';
 import { KeyNeeded } from './key-needed.tsx';
 
-/** Where images go, how much room they may take, and whose jobs come first. */
+/** Image folder, storage limits and job priority. */
 export function StorageSection() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.serverSettings);
@@ -54,7 +54,7 @@ export function StorageSection() {
   );
 }
 
-/** What the field of a setting holds, and what is wrong with it. */
+/** The text of a setting's field and its problem. */
 interface TypedSetting {
   text: string;
   problem: string | null;
@@ -62,7 +62,7 @@ interface TypedSetting {
   save(text: string): Promise<void>;
 }
 
-/** Sends a change when somebody has done typing; `problem` says why the server did not take it. */
+/** Sends a change when editing ends; `problem` is the reason if the server refuses it. */
 function useSetting(shown: string, changeFor: (text: string) => SettingsChange | null, wrong: string): TypedSetting {
   const { t } = useTranslation();
   const store = useStudioStore();
@@ -76,7 +76,7 @@ function useSetting(shown: string, changeFor: (text: string) => SettingsChange |
   const save = async (value: string) => {
     setText(value);
     if (value === shown) return setProblem(null);
-    // leaving the field after Enter is no reason to ask again
+    // losing focus after Enter must not send the refused value again
     if (value === refused.current) return;
     const change = changeFor(value);
     if (change === null || !settingsSchema.partial().safeParse(change).success) return setProblem(wrong);
@@ -94,7 +94,7 @@ interface SettingInputProps extends Pick<ComponentProps<'input'>, 'className' | 
   isFixed: boolean;
 }
 
-/** Typed in freely; saved on leaving it or by Enter. */
+/** Saved by Enter or when it loses focus. */
 function SettingInput({ setting: { text, edit, save }, ids: { id, describedBy, isWrong }, isFixed, className = '', ...rest }: SettingInputProps) {
   return (
     <input
@@ -115,7 +115,7 @@ function SettingInput({ setting: { text, edit, save }, ids: { id, describedBy, i
   );
 }
 
-/** Where images go. */
+/** The image folder. */
 export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const { t } = useTranslation();
   const isDesktop = useStudio((state) => state.isDesktop);
@@ -150,7 +150,7 @@ interface NumberSettingProps {
   name: 'disk_limit_gb' | 'empty_bin_after_days';
   label: string;
   help: string;
-  /** What an empty field means. */
+  /** Describes an empty field. */
   placeholder: string;
 }
 

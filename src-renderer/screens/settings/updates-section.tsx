@@ -8,7 +8,7 @@ import { Segmented } from '../../components/segmented.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 
-/** What newer version there is, and its way onto the disk; only the desktop app has it. */
+/** Updates of the desktop app: check, download and install. */
 export function UpdatesSection() {
   const { t } = useTranslation();
   const settings = useStudio((state) => state.desktopSettings);
@@ -53,7 +53,7 @@ export function UpdatesSection() {
 
 type Live = Exclude<UpdateState, { state: 'off' }>;
 
-/** Where it stands, in words. */
+/** State of the update in words. */
 function Progress({ update }: { update: Live }) {
   const { t, i18n } = useTranslation();
   switch (update.state) {
@@ -93,7 +93,7 @@ function Progress({ update }: { update: Live }) {
   );
 }
 
-/** What can be done from there. */
+/** The actions for this state. */
 function Steps({ update }: { update: Live }) {
   const { t } = useTranslation();
   const askUpdate = useStudio((state) => state.askUpdate);
