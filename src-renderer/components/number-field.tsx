@@ -4,6 +4,7 @@ import { controlClass, Field } from './field.tsx';
 interface NumberFieldProps {
   label: string;
   help?: string;
+  isHelpAtEnd?: boolean;
   value: string;
   placeholder?: string;
   problem?: string | null;
@@ -18,9 +19,7 @@ interface NumberFieldProps {
 }
 
 /** A number kept as text, so an invalid one stays visible and can be explained. */
-export function NumberField({
-  label,
-  help,
+export function NumberField({ label, help, isHelpAtEnd = false,
   value,
   placeholder,
   problem,
@@ -37,7 +36,7 @@ export function NumberField({
     onChange(String(Math.min(range.max, Math.max(range.min, number + by))));
   };
   return (
-    <Field label={label} {...(help === undefined ? {} : { help })} problem={problem ?? null}>
+    <Field label={label} {...(help === undefined ? {} : { help })} isHelpAtEnd={isHelpAtEnd} problem={problem ?? null}>
       {({ id, describedBy, isWrong }) => (
         <input
           id={id}

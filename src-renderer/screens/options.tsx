@@ -22,9 +22,9 @@ export function Options() {
   return (
     <section aria-label={t('options.label')} className="flex flex-col gap-4">
       <SizeOptions />
-      <div className="grid grid-cols-2 gap-3 *:has-[[aria-expanded=true]]:col-span-full">
+      <div className="grid grid-cols-2 gap-3">
         <DraftNumber field="steps" label={t('options.steps')} help={t('options.stepsHelp')} range={limits.steps} />
-        <DraftNumber field="count" label={t('options.count')} help={t('options.countHelp', { max: limits.count.max })} range={limits.count} />
+        <DraftNumber field="count" label={t('options.count')} help={t('options.countHelp', { max: limits.count.max })} isHelpAtEnd range={limits.count} />
       </div>
       <SeedOption />
       <ModelOption />
@@ -43,9 +43,10 @@ interface DraftNumberProps {
   range: { min: number; max: number };
   step?: number;
   isDecimal?: boolean;
+  isHelpAtEnd?: boolean;
 }
 
-function DraftNumber({ field, label, help, range, step = 1, isDecimal = false }: DraftNumberProps) {
+function DraftNumber({ field, label, help, isHelpAtEnd = false, range, step = 1, isDecimal = false }: DraftNumberProps) {
   const { t } = useTranslation();
   const value = useStudio((state) => state.draft[field]);
   const problem = useStudio((state) => state.problems[field]);
@@ -55,6 +56,7 @@ function DraftNumber({ field, label, help, range, step = 1, isDecimal = false }:
     <NumberField
       label={label}
       {...(help === undefined ? {} : { help })}
+      isHelpAtEnd={isHelpAtEnd}
       value={value}
       problem={problemText(t, problem)}
       range={range}

@@ -25,7 +25,7 @@ export function Stage() {
     <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
       <div className="min-h-0 flex-1">{job === undefined ? <div className="h-full rounded-lg bg-sunken" /> : <StageImage job={job} />}</div>
       {/* on a phone progress and Cancel are above the image, where they are visible; the height is that of the tallest content */}
-      <div className={`flex min-h-28 flex-col justify-center gap-2 ${job !== undefined && !isOver(job) ? 'max-wide:order-first' : ''}`}>
+      <div className={`flex min-h-32 flex-col justify-center gap-2 ${job !== undefined && !isOver(job) ? 'max-wide:order-first' : ''}`}>
         {job !== undefined && (
           <>
             <Caption job={job} />

@@ -179,7 +179,9 @@ export function createGallerySlice({
         const deleted = await callForEach(ids, http.remove);
         if (deleted.length === 0) return;
         for (const id of deleted) update(id, { isDeleted: true });
-        takeOut(new Set(deleted));
+        // the bin may have been opened in the meantime
+        if (get().galleryFilter.deleted === true) get().refreshGallery();
+        else takeOut(new Set(deleted));
         get().notify({ tone: 'undo', text: 'deleted', count: deleted.length, undo: () => get().restore(deleted) });
       },
 

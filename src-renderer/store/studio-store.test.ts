@@ -484,6 +484,14 @@ test('if one of many deletions fails, the others can be undone and the list keep
   expect(state().gallery).toHaveLength(250);
 });
 
+test('images whose deletion ends after the bin was opened stay in the bin', async () => {
+  const { state } = setUp({ records: [record(ID, { deleted: true })] });
+  state().remove([ID]);
+  state().filterGallery({ deleted: true });
+  await settled();
+  expect(state().gallery.map(({ id }) => id)).toEqual([ID]);
+});
+
 test('images in the bin are deleted permanently one by one, and a failure keeps the image in the list', async () => {
   const { state, calls } = setUp({ records: [record(ID, { deleted: true })], refused: ['removePermanently'] });
   state().filterGallery({ deleted: true });
