@@ -19,7 +19,10 @@ interface NumberFieldProps {
 }
 
 /** A number kept as text, so an invalid one stays visible and can be explained. */
-export function NumberField({ label, help, isHelpAtEnd = false,
+export function NumberField({
+  label,
+  help,
+  isHelpAtEnd = false,
   value,
   placeholder,
   problem,
