@@ -4,7 +4,7 @@ import { providerNamed } from '#main/inference/devices.ts';
 import { arenaBytesFor, type FreeMemory, type MemoryDecision, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
@@ -36,12 +36,12 @@ interface MemoryOptions {
 
 interface TextToImage {
   follow(plan: MemoryPlan): Promise<void>;
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage>;
 }
 
 interface Upscale {
   readonly largestTilePixels: number;
-  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<Picture>;
+  upscale(picture: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<RgbImage>;
 }
 
 /** What the compiler and the pipelines do for the engine. */
@@ -68,7 +68,7 @@ export class ModelHost {
     this.#config = config;
   }
 
-  async generate(order: GenerateOrder, hooks: RunHooks, signal: CancelSignal): Promise<Picture> {
+  async generate(order: GenerateOrder, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
     const { checkpointDir, checkpointIdentity: identity, accuracy } = order;
     const key = keyOf(`${accuracy} ${order.memory}`, checkpointDir, identity);
     const compileFor = (target: GraphTarget, onProgress: OnProgress) =>
@@ -93,7 +93,7 @@ export class ModelHost {
     return this.#textToImage.model.generate(order.params, hooks, signal);
   }
 
-  async upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
+  async upscale(order: UpscaleOrder, input: RgbImage, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
     const { upscalerPath: path, upscalerIdentity: identity, accuracy, onCpu } = order;
     const device = onCpu ? 'cpu' : this.#config.device;
     const key = keyOf(`${accuracy} ${device}`, path, identity);

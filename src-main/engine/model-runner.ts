@@ -1,6 +1,6 @@
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { GenerateOrder, UpscaleOrder } from './channel.ts';
 
 /** What a run tells beside its pipeline: how the checkpoint's parts will share memory, before they are loaded. */
@@ -10,7 +10,7 @@ export interface RunHooks extends PipelineHooks {
 
 /** Runs models for the engine's process, one order at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */
 export interface ModelRunner {
-  generate(order: GenerateOrder, hooks: RunHooks, signal: AbortSignal): Promise<Picture>;
+  generate(order: GenerateOrder, hooks: RunHooks, signal: AbortSignal): Promise<RgbImage>;
   /** Takes `input` over: its pixels are gone afterwards. */
-  upscale(order: UpscaleOrder, input: Picture, hooks: PipelineHooks, signal: AbortSignal): Promise<Picture>;
+  upscale(order: UpscaleOrder, input: RgbImage, hooks: PipelineHooks, signal: AbortSignal): Promise<RgbImage>;
 }

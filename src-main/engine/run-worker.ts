@@ -2,9 +2,9 @@ import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
-import type { Picture } from '#main/lib/picture.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { writeFileDurably } from '#main/lib/write-file.ts';
 import { type BindingInUse, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import { appError, type WireError } from '#shared/protocol/errors.ts';
@@ -109,13 +109,13 @@ async function runModel(
   onProgress: PipelineHooks['onProgress'],
   port: ParentPort,
   signal: AbortSignal,
-): Promise<Picture> {
+): Promise<RgbImage> {
   if (order.type === 'upscale') {
     const input = await decodePng(order.inputPath);
     clock.mark('loading');
     return runner.upscale(order, input, { onProgress }, signal);
   }
-  const onPreview = (step: number, { width, height, data }: Picture) => port.send({ type: 'preview', id: order.id, step, width, height, rgb: data });
+  const onPreview = (step: number, { width, height, data }: RgbImage) => port.send({ type: 'preview', id: order.id, step, width, height, rgb: data });
   const onPlanned = (decision: MemoryDecision) => port.send({ type: 'planned', id: order.id, decision });
   return runner.generate(order, { onProgress, onPlanned, ...(order.previews ? { onPreview } : {}) }, signal);
 }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { coalesceHooks } from './coalesce.ts';
 import { toEngineFailure } from './engine-failure.ts';
 import { ModelHost, type ModelLoaders } from './model-host.ts';
@@ -18,9 +18,9 @@ export function serveModels(loaders: ModelLoaders): void {
   const hooks: PipelineHooks = {
     onProgress: (stage, done, total) => send({ type: 'progress', stage, done, total }),
   };
-  const onPreview = (step: number, picture: Picture) => send({ type: 'preview', step, picture });
+  const onPreview = (step: number, picture: RgbImage) => send({ type: 'preview', step, picture });
 
-  const run = (message: ThreadOrder): Promise<Picture> => {
+  const run = (message: ThreadOrder): Promise<RgbImage> => {
     const order = message.type === 'generate' ? message : message.order;
     const signal = {
       get cancelled() {

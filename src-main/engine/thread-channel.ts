@@ -1,5 +1,5 @@
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
@@ -12,11 +12,11 @@ export interface ThreadData {
   cancelFlag: SharedArrayBuffer;
 }
 
-export type ThreadOrder = GenerateOrder | { type: 'enlarge'; order: UpscaleOrder; input: Picture };
+export type ThreadOrder = GenerateOrder | { type: 'enlarge'; order: UpscaleOrder; input: RgbImage };
 
 export type ThreadEvent =
   | { type: 'progress'; stage: ProgressStage; done: number; total: number }
   | { type: 'planned'; decision: MemoryDecision }
-  | { type: 'preview'; step: number; picture: Picture }
-  | { type: 'picture'; picture: Picture }
+  | { type: 'preview'; step: number; picture: RgbImage }
+  | { type: 'picture'; picture: RgbImage }
   | { type: 'failed'; error: WireError };

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { fromWireError, type WireError } from '#shared/protocol/errors.ts';
 import type { WorkerConfig } from './channel.ts';
 import type { ModelRunner, RunHooks } from './model-runner.ts';
@@ -14,7 +14,7 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   const workerData: ThreadData = { config, cancelFlag };
   const thread = new Worker(entry, { workerData, execArgv: [] });
   const flag = new Int32Array(cancelFlag);
-  let running: { hooks: RunHooks; resolve(picture: Picture): void; reject(error: Error): void } | null = null;
+  let running: { hooks: RunHooks; resolve(picture: RgbImage): void; reject(error: Error): void } | null = null;
 
   const finish = () => {
     const ended = running;
@@ -36,12 +36,12 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   });
   thread.on('exit', (code) => onDeath({ code: 'engine_crashed', message: `the model thread ended with exit code ${code}`, data: {} }));
 
-  const run = (id: number, order: ThreadOrder, hooks: RunHooks, signal: AbortSignal, transferred: readonly ArrayBuffer[] = []): Promise<Picture> => {
+  const run = (id: number, order: ThreadOrder, hooks: RunHooks, signal: AbortSignal, transferred: readonly ArrayBuffer[] = []): Promise<RgbImage> => {
     if (running !== null) return Promise.reject(new Error('The model thread runs one order at a time, and one is running.'));
     const onAbort = () => Atomics.store(flag, 0, id);
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    return new Promise<Picture>((resolve, reject) => {
+    return new Promise<RgbImage>((resolve, reject) => {
       running = { hooks, resolve, reject };
       thread.postMessage(order, transferred);
     }).finally(() => signal.removeEventListener('abort', onAbort));

@@ -1,4 +1,4 @@
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 
 /** Latent pixels that one fit samples at most, evenly spaced. */
 const SAMPLE_PIXELS = 1024;
@@ -16,7 +16,7 @@ export interface LatentPreview {
   /** `latents` [channels, height, width] and what they decode to, `planes` [3, scale * height, scale * width] of about -1 to 1. */
   fit(latents: Float32Array, planes: Float32Array, height: number, width: number): void;
   /** Latents [channels, height, width] as a picture of height * width pixels. Only once it is fitted. */
-  render(latents: Float32Array, height: number, width: number): Picture;
+  render(latents: Float32Array, height: number, width: number): RgbImage;
 }
 
 export function createLatentPreview(channels: number, scale: number): LatentPreview {
@@ -47,7 +47,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
     map = solve(moments, targets, terms);
   }
 
-  function render(latents: Float32Array, height: number, width: number): Picture {
+  function render(latents: Float32Array, height: number, width: number): RgbImage {
     if (map === null) throw new Error('The preview has seen no decoded picture yet.');
     const pixels = height * width;
     const data = new Uint8ClampedArray(pixels * 3); // rounds and clamps

@@ -1,4 +1,4 @@
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 /** Latents start with a standard deviation of 1 and stay near it; outside of these nothing recognizable is left. */
@@ -41,7 +41,7 @@ export function assertFinite(values: Float32Array): void {
 }
 
 /** Throws `picture_flat` where the picture is a single colour. */
-export function assertNotFlat({ data }: Picture): void {
+export function assertNotFlat({ data }: RgbImage): void {
   for (let channel = 0; channel < 3; channel++) {
     let low = 255;
     let high = 0;

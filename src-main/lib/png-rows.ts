@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, deflate, deflateRaw, type ZlibOptions } from 'node:zlib';
 import { joinAdler32 } from './adler32.ts';
-import type { Picture } from './picture.ts';
+import type { RgbImage } from './rgb-image.ts';
 
 const FILTER_UP = 2;
 /** Pixels filtered in one go: few enough to keep the event loop free, enough for zlib's threads and for a Huffman table per band. */
@@ -29,9 +29,9 @@ interface Band {
  * run lengths for flat bands, Huffman coding alone for the rest. For images of any kind that is faster and smaller than a search for repetitions.
  * Bands of rows are compressed side by side, each to a whole byte, so that the pieces can be joined.
  */
-export async function packRows(picture: Picture): Promise<Uint8Array[]> {
+export async function packRows(image: RgbImage): Promise<Uint8Array[]> {
   const packing: Promise<{ piece: Buffer; adler32: number; length: number }>[] = [];
-  for (const band of filteredBands(picture)) {
+  for (const band of filteredBands(image)) {
     packing.push(packBand(band));
     await (packing.length < BANDS_AT_ONCE ? nextTurn() : packing.at(-BANDS_AT_ONCE));
   }
@@ -52,7 +52,7 @@ async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buff
 }
 
 /** Source: https://www.w3.org/TR/png-3/#9Filter-types */
-function* filteredBands({ width, height, data }: Picture): Generator<Band> {
+function* filteredBands({ width, height, data }: RgbImage): Generator<Band> {
   const stride = width * 3;
   const bandBytes = Math.min(BAND_BYTES.most, Math.max(BAND_BYTES.least, (stride * height) / BANDS_AT_ONCE));
   const rowsInBand = Math.max(1, Math.floor(bandBytes / stride));

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { encodePng, type PngText } from './png.ts';
 import { readPngTexts } from './png-texts.ts';
 
-const picture = { width: 5, height: 3, data: Uint8Array.from({ length: 45 }, (_, i) => (i * 37) & 255) };
+const image = { width: 5, height: 3, data: Uint8Array.from({ length: 45 }, (_, i) => (i * 37) & 255) };
 
 test('texts come back as they were, in order', async () => {
   const texts: PngText[] = [
@@ -10,11 +10,11 @@ test('texts come back as they were, in order', async () => {
     { keyword: 'recipe', text: '{"prompt":"一只猫 🐈"}' },
     { keyword: 'empty', text: '' },
   ];
-  expect(readPngTexts(await encodePng(picture, texts))).toEqual(texts);
+  expect(readPngTexts(await encodePng(image, texts))).toEqual(texts);
 });
 
 test('a plain text beyond Latin-1 becomes an international one, a NUL the replacement character', async () => {
-  const png = await encodePng(picture, [
+  const png = await encodePng(image, [
     { keyword: 'parameters', text: '猫', plain: true },
     { keyword: 'recipe', text: 'a\0b' },
   ]);
@@ -25,5 +25,5 @@ test('a plain text beyond Latin-1 becomes an international one, a NUL the replac
 });
 
 test.for(['', 'k'.repeat(80), ' leading', 'trailing ', 'two  spaces', 'new\nline', '猫'])('keyword %j is refused', async (keyword) => {
-  await expect(encodePng(picture, [{ keyword, text: '' }])).rejects.toThrow(RangeError);
+  await expect(encodePng(image, [{ keyword, text: '' }])).rejects.toThrow(RangeError);
 });

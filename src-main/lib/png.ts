@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { Picture } from './picture.ts';
 import { packRows } from './png-rows.ts';
+import type { RgbImage } from './rgb-image.ts';
 
 /** A text entry of a PNG: keyword (printable Latin-1, 1 to 79 characters) and text. */
 export interface PngText {
@@ -16,14 +16,14 @@ export const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x
  * Encodes the image as PNG, with `texts` directly after the header. PNG does not allow NUL in a text; it becomes U+FFFD.
  * Throws `RangeError` for a keyword that PNG does not allow. Source: https://www.w3.org/TR/png-3/
  */
-export async function encodePng(picture: Picture, texts: readonly PngText[]): Promise<Uint8Array> {
+export async function encodePng(image: RgbImage, texts: readonly PngText[]): Promise<Uint8Array> {
   const chunks = texts.flatMap(textChunk);
   const header = Buffer.alloc(13);
-  header.writeUInt32BE(picture.width, 0);
-  header.writeUInt32BE(picture.height, 4);
+  header.writeUInt32BE(image.width, 0);
+  header.writeUInt32BE(image.height, 4);
   // 8 bits per channel, RGB; compression, filter method and interlace are 0
   header.set([8, 2], 8);
-  const pixels = (await packRows(picture)).flatMap((piece) => chunk('IDAT', piece));
+  const pixels = (await packRows(image)).flatMap((piece) => chunk('IDAT', piece));
   return Buffer.concat([PNG_SIGNATURE, ...chunk('IHDR', header), ...chunks, ...pixels, ...chunk('IEND', Buffer.alloc(0))]);
 }
 

@@ -32,29 +32,29 @@ function paint(width: number, height: number, channels: number): Uint8Array<Arra
 const raw = (data: Uint8Array, width: number, height: number, channels: 1 | 2 | 3 | 4) => sharp(data, { raw: { width, height, channels } });
 
 test('another decoder reads the pixels that we write, and so do we', async () => {
-  const picture = { width: 301, height: 97, data: paint(301, 97, 3) };
-  const bytes = await encodePng(picture, [{ keyword: 'parameters', text: 'a cat' }]);
+  const image = { width: 301, height: 97, data: paint(301, 97, 3) };
+  const bytes = await encodePng(image, [{ keyword: 'parameters', text: 'a cat' }]);
   const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
-  expect([info.width, info.height, info.channels, data.equals(picture.data)]).toEqual([301, 97, 3, true]);
-  expect(await decodePng(file('ours.png', bytes))).toEqual(picture);
+  expect([info.width, info.height, info.channels, data.equals(image.data)]).toEqual([301, 97, 3, true]);
+  expect(await decodePng(file('ours.png', bytes))).toEqual(image);
 });
 
-test('a picture of one band and one of many come back as they were', async () => {
+test('a image of one band and one of many come back as they were', async () => {
   for (const [width, height] of [
     [1, 1],
     [5, 3],
     [16_384, 48],
   ] as const) {
-    const picture = { width, height, data: paint(width, height, 3) };
-    const decoded = await decodePng(file('size.png', await encodePng(picture, [])));
-    expect(Buffer.compare(decoded.data, picture.data)).toBe(0);
+    const image = { width, height, data: paint(width, height, 3) };
+    const decoded = await decodePng(file('size.png', await encodePng(image, [])));
+    expect(Buffer.compare(decoded.data, image.data)).toBe(0);
   }
 });
 
 test("another encoder's filters are undone", async () => {
-  const picture = { width: 128, height: 64, data: paint(128, 64, 3) };
-  const bytes = await raw(picture.data, 128, 64, 3).png({ adaptiveFiltering: true, compressionLevel: 6 }).toBuffer();
-  expect(await decodePng(file('filters.png', bytes))).toEqual(picture);
+  const image = { width: 128, height: 64, data: paint(128, 64, 3) };
+  const bytes = await raw(image.data, 128, 64, 3).png({ adaptiveFiltering: true, compressionLevel: 6 }).toBuffer();
+  expect(await decodePng(file('filters.png', bytes))).toEqual(image);
 });
 
 /** Each filter type by itself, told by the plain formulas of the specification. */
@@ -100,8 +100,8 @@ test('what cannot be read says what it met', async () => {
 });
 
 test('a byte changed anywhere is noticed', async () => {
-  const picture = { width: 9, height: 9, data: paint(9, 9, 3) };
-  const bytes = await encodePng(picture, []);
+  const image = { width: 9, height: 9, data: paint(9, 9, 3) };
+  const bytes = await encodePng(image, []);
   await fc.assert(
     fc.asyncProperty(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
       const changed = Uint8Array.from(bytes, (byte, i) => (i === at ? byte ^ change : byte));

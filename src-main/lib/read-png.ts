@@ -2,8 +2,8 @@ import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, inflate, type ZlibOptions } from 'node:zlib';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Picture } from './picture.ts';
 import { PNG_SIGNATURE } from './png.ts';
+import type { RgbImage } from './rgb-image.ts';
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const MAX_PIXELS = 8192 * 8192;
@@ -15,7 +15,7 @@ const inflateAsync = promisify<Uint8Array, ZlibOptions, Buffer>(inflate);
  * Reads a PNG that this program wrote: RGB, 8 bits per channel, not interlaced. Files of other programs are for `images/`, which converts their colours.
  * Throws `AppError` `picture_damaged` for a missing or incomplete file, any other layout, more than 67,108,864 pixels or 256 MiB.
  */
-export async function decodePng(path: string): Promise<Picture> {
+export async function decodePng(path: string): Promise<RgbImage> {
   try {
     return await decode(await readBounded(path));
   } catch (cause) {
@@ -24,7 +24,7 @@ export async function decodePng(path: string): Promise<Picture> {
   }
 }
 
-async function decode(file: Buffer): Promise<Picture> {
+async function decode(file: Buffer): Promise<RgbImage> {
   const chunks = pngChunks(file);
   const { width, height } = parseHeader(chunks.next().value?.data);
   const packed = [...chunks].filter(({ type }) => type === 'IDAT').map(({ data }) => data);

@@ -5,7 +5,7 @@ import type { TaskOrder } from '#main/engine/channel.ts';
 import type { ModelRunner } from '#main/engine/model-runner.ts';
 import { openParentPort } from '#main/engine/parent-port.ts';
 import { runWorker } from '#main/engine/run-worker.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { FAKE_ENGINE_VARIABLE, fakeBehaviourSchema, parseFault } from './fake-fault.ts';
 
@@ -86,7 +86,7 @@ async function misbehave(id: number, place: string): Promise<void> {
 }
 
 /** A gradient whose colours follow from the seed and the prompt. */
-function paint(width: number, height: number, seed: number, prompt: string): Picture {
+function paint(width: number, height: number, seed: number, prompt: string): RgbImage {
   const data = new Uint8Array(width * height * 3);
   const base = seed * 2_654_435_761 + [...prompt].reduce((sum, letter) => sum * 31 + (letter.codePointAt(0) ?? 0), 7);
   const [red, green, blue] = [base % 251, base % 241, base % 239];
@@ -101,7 +101,7 @@ function paint(width: number, height: number, seed: number, prompt: string): Pic
 }
 
 /** Each pixel `scale` times in both directions. */
-function enlarge({ width, height, data }: Picture, scale: number): Picture {
+function enlarge({ width, height, data }: RgbImage, scale: number): RgbImage {
   const out = new Uint8Array(data.length * scale * scale);
   for (let y = 0, at = 0; y < height * scale; y++) {
     const row = Math.floor(y / scale) * width;

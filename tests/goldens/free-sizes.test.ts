@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import { loadTextToImage, type TextToImagePipeline } from '#main/inference/pipelines/text-to-image.ts';
 import { loadUpscaler, type UpscalePipeline } from '#main/inference/pipelines/upscale.ts';
-import type { Picture } from '#main/lib/picture.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 
 const silent = { onProgress: () => {} };
 const running = { cancelled: false };
@@ -66,8 +66,8 @@ test('a size between two that the checkpoint can make is cut out of the next one
 });
 
 test('a preview a step, in the shape of the picture and ever nearer to it', async () => {
-  const previews: Picture[] = [];
-  const hooks = { ...silent, onPreview: (step: number, preview: Picture) => expect(previews.push(preview)).toBe(step) };
+  const previews: RgbImage[] = [];
+  const hooks = { ...silent, onPreview: (step: number, preview: RgbImage) => expect(previews.push(preview)).toBe(step) };
   const picture = await pipeline.generate({ ...params, width: 384, height: 512, steps: 9 }, hooks, running);
   const distances = previews.map((preview) => distance(preview, picture));
   expect(previews).toHaveLength(8); // the ninth step moves nothing
@@ -167,7 +167,7 @@ function roughness(data: Uint8Array, width: number): number {
 }
 
 /** Root of the mean squared difference between a preview's pixels and the means of the blocks of the picture that they stand for. */
-function distance(preview: Picture, picture: Picture): number {
+function distance(preview: RgbImage, picture: RgbImage): number {
   const scale = picture.width / preview.width;
   let sum = 0;
   for (let y = 0; y < preview.height; y++) {

@@ -1,5 +1,5 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
@@ -18,7 +18,7 @@ const KEPT_EMBEDDINGS = 32;
 
 export interface TextToImagePipeline {
   /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture>;
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage>;
   /** Shares memory in another way from the next picture on. Throws `engine_out_of_memory` or `engine_failed`. */
   follow(plan: MemoryPlan): Promise<void>;
   release(): Promise<void>;
@@ -45,7 +45,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   }
 
   /** What the picture would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
-  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<Picture> {
+  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<RgbImage> {
     const { latentChannels: channels, vaeScale } = compiled;
     const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
     if (!preview.isFitted()) {
@@ -55,7 +55,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     return cropped(preview.render(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
   }
 
-  async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<Picture> {
+  async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
     assertNotCancelled(signal);
     hooks.onProgress('encoding', 0, 1);
     const prompts = params.guidance_scale > 0 ? [params.prompt, ''] : [params.prompt];
@@ -158,7 +158,7 @@ function latentSize(compiled: CompiledCheckpoint, params: TextToImageParams): La
 }
 
 /** The middle of a picture. */
-function cropped(picture: Picture, width: number, height: number): Picture {
+function cropped(picture: RgbImage, width: number, height: number): RgbImage {
   if (picture.width === width && picture.height === height) return picture;
   const left = Math.floor((picture.width - width) / 2);
   const top = Math.floor((picture.height - height) / 2);

@@ -1,5 +1,5 @@
 import type { CompiledUpscaler, ConvolutionNetwork } from '#main/lib/compiled.ts';
-import type { Picture } from '#main/lib/picture.ts';
+import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { hasConvolutionKernels, loadConvolutions } from '../convolutions/convolution-session.ts';
 import { createSession } from '../ort.ts';
@@ -21,7 +21,7 @@ export interface UpscalePipeline {
   /** More input pixels than these make a tile no faster. */
   readonly largestTilePixels: number;
   /** A picture of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
-  upscale(picture: Picture, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<Picture>;
+  upscale(picture: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<RgbImage>;
   release(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
     largestTilePixels: network.largestTilePixels,
     upscale: async (picture, hooks, signal, { tilePixels = network.largestTilePixels } = {}) => {
       const { scale } = compiled;
-      const out: Picture = {
+      const out: RgbImage = {
         width: picture.width * scale,
         height: picture.height * scale,
         data: new Uint8Array(picture.data.length * scale * scale),
@@ -59,7 +59,7 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
 interface Network {
   readonly largestTilePixels: number;
   /** Pixels [scale * height, scale * width, 3] of a tile with its overlap; valid until the next run. Throws `picture_not_finite` and what a run throws. */
-  run(picture: Picture, tile: Tile, signal: CancelSignal): Promise<Uint8Array>;
+  run(picture: RgbImage, tile: Tile, signal: CancelSignal): Promise<Uint8Array>;
   release(): Promise<void>;
 }
 
@@ -105,7 +105,7 @@ async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: num
 }
 
 /** Puts what the tile is responsible for into the picture; the overlap around it is dropped. */
-function writeTile(out: Picture, pixels: Uint8Array, { from, keep }: Tile, scale: number): void {
+function writeTile(out: RgbImage, pixels: Uint8Array, { from, keep }: Tile, scale: number): void {
   const left = (keep.left - from.left) * scale;
   const top = (keep.top - from.top) * scale;
   for (let y = 0; y < keep.height * scale; y++) {
