@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Installs and builds what is missing, then serves: bash start.sh [--port N] [--help]
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+unset CDPATH
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 source "$root/scripts/prepare.sh"
+end_with_signals
 
 install_dependencies
 find_node
-is_built || build || die 'the build failed: what it said is above.'
-# a small young generation: the server then keeps 100 MB less of what it has thrown away, and is no slower
+if ! is_built; then
+  # an older build can still say what the options are
+  case " $* " in *' --help '* | *' -h '*) [ -f "$root/out/main/headless.js" ] && is_served && exec "$node" "$root/out/main/headless.js" --help ;; esac
+  build || die 'The build failed; see the messages above.'
+fi
+# a small young generation: the server then keeps 100 MB less garbage, and is no slower
 exec "$node" --max-semi-space-size=4 "$root/out/main/headless.js" "$@"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, runs every check and every test, and closes with one line: N passed, N failed[, N skipped]
 set -uo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+unset CDPATH
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cd "$root"
 source scripts/prepare.sh
 
@@ -9,7 +10,7 @@ install_dependencies
 find_node
 export PATH="$root/node_modules/.bin:$PATH"
 
-# What only some tests need: a browser, a display, a tracer. Where it cannot be installed those tests skip and say why.
+# Only some tests need these: a browser, a display, a tracer. Tests that lack one skip and say why.
 install_debian_packages() {
   command -v apt-get >/dev/null || return 0
   local wanted=() as_root=()
@@ -19,10 +20,10 @@ install_debian_packages() {
   command -v strace >/dev/null || wanted+=(strace)
   [ ${#wanted[@]} -eq 0 ] && return 0
   [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
-  say "installing Debian packages for the tests: ${wanted[*]}"
+  say "Installing Debian packages for the tests: ${wanted[*]}"
   export DEBIAN_FRONTEND=noninteractive
   if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"; } </dev/null >/dev/null 2>&1; then
-    say "they could not be installed; the tests that need them are skipped"
+    say "They could not be installed; the tests that need them are skipped."
   fi
 }
 install_debian_packages
@@ -41,7 +42,8 @@ check() {
   fi
 }
 
-check build build
+# beside a server that runs from out/ the tests take what it was started from
+if is_built && is_served; then check build true; else check build build; fi
 check types npm run --silent typecheck
 check lint npm run --silent lint
 check 'import rules' npm run --silent depcruise
@@ -54,7 +56,7 @@ status=${PIPESTATUS[0]}
 tally=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
 if [[ $tally =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
   passed=$((passed + BASH_REMATCH[1])) skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
-  # a run that fails without a failed test (a crash at its end) is one failure
+  # a run that fails without a failed test, as in a crash at its end, counts as one failure
   failed=$((failed + (BASH_REMATCH[2] == 0 && status != 0 ? 1 : BASH_REMATCH[2])))
 else
   failed=$((failed + 1))

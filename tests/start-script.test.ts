@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -21,14 +22,14 @@ beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), 'start-'));
   project = join(parent, 'a folder with spaces');
   bin = join(parent, 'bin');
-  for (const file of ['start.sh', 'scripts/prepare.sh']) {
+  for (const file of ['start.sh', 'scripts/prepare.sh', 'scripts/assert-not-served.mjs']) {
     mkdirSync(dirname(join(project, file)), { recursive: true });
     copyFileSync(join(root, file), join(project, file));
   }
   for (const file of ['package.json', 'package-lock.json', 'electron.vite.config.ts', 'src-main/headless.ts', 'src-shared/a.ts', 'src-renderer/a.ts']) {
     write(join(project, file), '{}\n');
   }
-  for (const tool of ['bash', 'env', 'dirname', 'cat', 'cut', 'find', 'head', 'mkdir', 'mktemp', 'mv', 'rm', 'sha256sum', 'tail', 'touch']) {
+  for (const tool of ['bash', 'env', 'dirname', 'cat', 'cut', 'find', 'head', 'mkdir', 'mktemp', 'mv', 'rm', 'sleep', 'grep', 'sha256sum', 'tail', 'touch']) {
     mkdirSync(bin, { recursive: true });
     const real = spawnSync('which', [tool], { encoding: 'utf8' }).stdout.trim();
     if (real !== '') symlinkSync(real, join(bin, tool));
@@ -47,6 +48,7 @@ function withNpm(ci = 'true'): void {
   const installed = join(parent, 'packages');
   write(join(installed, 'electron-vite/bin/electron-vite.js'), builder);
   write(join(installed, 'electron-vite/package.json'), '{"type":"module"}');
+  mkdirSync(join(installed, 'vite'), { recursive: true });
   mkdirSync(join(installed, '.bin'), { recursive: true });
   symlinkSync(process.execPath, join(installed, '.bin/node'));
   const cp = spawnSync('which', ['cp'], { encoding: 'utf8' }).stdout.trim();
@@ -58,14 +60,18 @@ function withNpm(ci = 'true'): void {
 }
 
 function start(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(join(bin, 'bash'), [join(project, 'start.sh'), ...args], { cwd: parent, env: { PATH: bin }, encoding: 'utf8', input: '' });
+  return startWith({}, ...args);
+}
+
+function startWith(env: Record<string, string>, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(join(bin, 'bash'), [join(project, 'start.sh'), ...args], { cwd: parent, env: { PATH: bin, ...env }, encoding: 'utf8', input: '' });
 }
 
 test('installs, builds and serves; arguments and the working folder reach the server as they are', () => {
   withNpm();
   const first = start('--port', '0', 'two words');
-  expect(first.stderr).toContain('installing packages');
-  expect(first.stderr).toContain('building');
+  expect(first.stderr).toContain('Installing packages');
+  expect(first.stderr).toContain('Building');
   expect(first.status).toBe(0);
   expect(JSON.parse(first.stdout)).toEqual({ cwd: parent, argv: ['--port', '0', 'two words'] });
 
@@ -92,16 +98,16 @@ test('a changed lock installs again, a changed source builds again, a changed un
   write(join(project, 'src-main/headless.ts'), 'changed');
   utimesSync(join(project, 'src-main/headless.ts'), later, later);
   const rebuilt = start();
-  expect(rebuilt.stderr).toContain('building');
-  expect(rebuilt.stderr).not.toContain('installing');
+  expect(rebuilt.stderr).toContain('Building');
+  expect(rebuilt.stderr).not.toContain('Installing');
   write(join(project, 'package-lock.json'), '{ "changed": true }');
-  expect(start().stderr).toContain('installing packages');
+  expect(start().stderr).toContain('Installing packages');
 });
 
 test('without npm one sentence says what to install', () => {
   const run = start();
   expect(run.status).toBe(1);
-  expect(run.stderr).toContain('npm was not found');
+  expect(run.stderr).toContain('npm does not work here');
 });
 
 test('a failed installation shows what npm said, and the next start tries again', () => {
@@ -136,6 +142,86 @@ test('a failed build ends the start and leaves no mark that it succeeded', () =>
   const run = start();
   expect(run.status).toBe(1);
   expect(run.stderr).toContain('the builder says no');
-  expect(run.stderr).toContain('the build failed');
+  expect(run.stderr).toContain('The build failed');
   expect(() => readFileSync(join(project, 'out/.built'))).toThrow('ENOENT');
+});
+
+const leavesToolsOut = `case "\${NODE_ENV:-} \${npm_config_omit:-} $*" in *--include=dev*) ;; *production* | *dev*) exit 0 ;; esac`;
+
+test.each([{ NODE_ENV: 'production' }, { npm_config_omit: 'dev' }])('%j does not leave the build tools out', (env) => {
+  withNpm(leavesToolsOut);
+  expect(startWith(env)).toMatchObject({ status: 0 });
+});
+
+test('an installation without the build tools is not taken for whole, neither at once nor by a stamp of an earlier version', () => {
+  withNpm('mkdir -p node_modules; exit 0');
+  const run = start();
+  expect(run.status).toBe(1);
+  expect(run.stderr).toContain('npm left the build tools out');
+  const hash = spawnSync('sha256sum', [join(project, 'package-lock.json')], { encoding: 'utf8' }).stdout.slice(0, 64);
+  write(join(project, 'node_modules/.installed-lock'), `${hash}\n`);
+  withoutNpm();
+  withNpm();
+  expect(start()).toMatchObject({ status: 0, stderr: expect.stringContaining('Installing packages') });
+});
+
+test('NODE_OPTIONS that Node.js refuses are named', () => {
+  withNpm();
+  const run = startWith({ NODE_OPTIONS: '--no-such-option' });
+  expect(run.status).toBe(1);
+  expect(run.stderr).toMatch(/Node\.js does not start with NODE_OPTIONS, which is "--no-such-option": .*not allowed in NODE_OPTIONS/);
+});
+
+test('what a cluster left in the environment does not reach the server', () => {
+  withNpm();
+  write(join(parent, 'packages/electron-vite/bin/electron-vite.js'), builder.replace('argv: process.argv.slice(2)', 'id: process.env.NODE_UNIQUE_ID ?? null'));
+  expect(JSON.parse(startWith({ NODE_UNIQUE_ID: '1' }).stdout)).toMatchObject({ id: null });
+});
+
+test('CDPATH does not lead the script elsewhere', () => {
+  withNpm();
+  mkdirSync(join(parent, 'elsewhere/a folder with spaces'), { recursive: true });
+  const run = spawnSync(join(bin, 'bash'), ['a folder with spaces/start.sh'], {
+    cwd: parent,
+    env: { PATH: bin, CDPATH: join(parent, 'elsewhere') },
+    encoding: 'utf8',
+  });
+  expect([run.status, run.stderr]).toEqual([0, expect.not.stringContaining('No such file')]);
+});
+
+test('nothing is built while a server runs from out/; --help still answers', () => {
+  withNpm();
+  start();
+  const server = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  try {
+    const commandLine = process.platform === 'linux' ? readFileSync(`/proc/${process.pid}/cmdline`) : '';
+    mkdirSync(join(project, 'out/.in-use'));
+    // a server that was killed, whose number went to another process
+    writeFileSync(join(project, 'out/.in-use', String(server.pid)), 'node out/main/headless.js');
+    const later = new Date(Date.now() + 5_000);
+    utimesSync(join(project, 'src-main/headless.ts'), later, later);
+    if (process.platform === 'linux') expect(start().stderr).toContain('Building');
+
+    writeFileSync(join(project, 'out/.in-use', String(process.pid)), commandLine);
+    const still = new Date(Date.now() + 9_000);
+    utimesSync(join(project, 'src-main/headless.ts'), still, still);
+    const refused = start('--port', '0');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain(`A server (process ${process.pid}) runs from out/`);
+    expect(refused.stderr).not.toContain('Building');
+    expect(JSON.parse(start('--help').stdout)).toMatchObject({ argv: ['--help'] });
+  } finally {
+    server.kill();
+  }
+});
+
+test('a signal ends it at once, also while it installs', async () => {
+  withNpm(`echo $$ >${join(parent, 'npm.pid').replaceAll(' ', '\\ ')}; exec sleep 60`);
+  const run = spawn(join(bin, 'bash'), [join(project, 'start.sh')], { env: { PATH: bin }, stdio: 'ignore' });
+  const ended = once(run, 'exit');
+  await vi.waitFor(() => expect(readFileSync(join(parent, 'npm.pid'), 'utf8')).toMatch(/\d/), { timeout: 30_000 });
+  run.kill('SIGTERM');
+  expect(await ended).toEqual([143, null]);
+  const npm = Number(readFileSync(join(parent, 'npm.pid'), 'utf8'));
+  await vi.waitFor(() => expect(() => process.kill(npm, 0)).toThrow());
 });
