@@ -17,7 +17,7 @@ stop() {
   [ -z "${child:-}" ] || kill "$child" 2>/dev/null
   exit "$1"
 }
-# Runs a command so that the traps above can interrupt it.
+# Runs a function in a process of its own, so that the traps above can interrupt it. It ends with exec: what it starts is then what is stopped.
 interruptible() {
   "$@" &
   child=$!
@@ -44,10 +44,10 @@ is_installed() {
 }
 
 # Install scripts stay off: no package here needs one, and some would download from elsewhere. The other options overrule what npm is told elsewhere.
-npm_ci() (
+npm_ci() {
   cd "$root" && NODE_ENV= exec npm ci --ignore-scripts --no-audit --no-fund --include=dev --include=optional --global=false --dry-run=false \
     --package-lock=true --bin-links=true </dev/null >"$1" 2>&1
-)
+}
 
 install_dependencies() {
   is_installed && return
@@ -90,9 +90,9 @@ build() {
   interruptible run_builder || return 1
   mv "$started" "$root/out/.built"
 }
-run_builder() (
+run_builder() {
   cd "$root" && NODE_ENV=production exec "$node" node_modules/electron-vite/bin/electron-vite.js build --logLevel warn </dev/null >&2
-)
+}
 
 is_built() {
   local sources=(src-main src-shared src-renderer package.json package-lock.json electron.vite.config.ts)

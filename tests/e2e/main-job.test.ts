@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
@@ -21,6 +22,14 @@ afterEach(async () => {
   await server?.stop();
   server = null;
 });
+
+function isPortFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '0.0.0.0', () => probe.close(() => resolve(true)));
+  });
+}
 
 /** The complete JavaScript example of the original's README, to the letter. */
 async function originalExample(): Promise<string> {
@@ -51,7 +60,8 @@ async function expectPicture(url: string, sidePx: number): Promise<void> {
   expect(data[2]).toBeGreaterThan(data[0] ?? 255);
 }
 
-test.skipIf(!existsSync(originalReadme))("the original README's example runs unchanged under Node", async () => {
+test.skipIf(!existsSync(originalReadme))("the original README's example runs unchanged under Node", async (context) => {
+  context.skip(!(await isPortFree(8004)), 'port 8004, which the example names, is taken by another program');
   const code = await originalExample();
   server = await startServer('--port', '8004');
   const client = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -64,7 +74,8 @@ test.skipIf(!existsSync(originalReadme))("the original README's example runs unc
   await expectExampleOutput(lines);
 });
 
-test.skipIf(!existsSync(originalReadme) || !existsSync(CHROMIUM))("the original README's example runs unchanged in a browser page", async () => {
+test.skipIf(!existsSync(originalReadme) || !existsSync(CHROMIUM))("the original README's example runs unchanged in a browser page", async (context) => {
+  context.skip(!(await isPortFree(8004)), 'port 8004, which the example names, is taken by another program');
   const code = await originalExample();
   server = await startServer('--port', '8004');
   const browser = await chromium.launch({
