@@ -37,7 +37,7 @@ async function replaceBetweenMarks(file: string, name: string, text: string): Pr
 }
 
 /** A part's results as a Markdown section. */
-export function measuredTable(name: string, part: string, measured: Measured): string {
+function measuredTable(name: string, part: string, measured: Measured): string {
   return [`### ${part}: ${measured.what}`, `\`npm run bench -- ${name}\` on ${runText(measured)}.`, '', ...rowTable(measured.rows)].join('\n');
 }
 

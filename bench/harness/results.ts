@@ -23,7 +23,7 @@ const resultsSchema = z.record(z.string(), measuredSchema);
 export type Results = z.infer<typeof resultsSchema>;
 
 /** Results of `npm run bench -- NAME`, `npm run load`, … */
-export function resultsFile(name: string): string {
+function resultsFile(name: string): string {
   return join(programDir, 'bench/results', `${name}.json`);
 }
 

@@ -29,7 +29,7 @@ export function figure(label: string, value: number, unit = '', { most, least, g
 }
 
 /** Ratios ours / peer of each round; without a peer our values. */
-export function ratiosOf({ ours, peer }: Row): number[] {
+function ratiosOf({ ours, peer }: Row): number[] {
   return ours.map((value, i) => (peer === null ? value : value / (peer.series[i] ?? Number.NaN)));
 }
 

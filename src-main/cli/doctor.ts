@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -14,6 +13,7 @@ import { bindingInUse } from '#main/inference/ort.ts';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
+import { diskSpaceOf } from '#main/lib/write-file.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { chooseEngines } from '#main/studio/choose-engines.ts';
 import { deviceProbes } from '#main/studio/device-probes.ts';
@@ -95,14 +95,14 @@ function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): 
   }
 }
 
-/** Of a folder that is still to be made, the disk of the nearest one above it. */
+/** Free space for a folder; for one that does not exist yet, of the nearest folder above it. */
 async function freeOf(dir: string): Promise<string> {
   try {
-    const { bavail, bsize } = await statfs(dir);
-    return `${gigabytes(bavail * bsize)} free`;
+    const space = await diskSpaceOf(dir);
+    return space === null ? 'free space unknown' : `${gigabytes(space.freeBytes)} free`;
   } catch {
     const above = join(dir, '..');
-    return above === dir ? 'not there' : freeOf(above);
+    return above === dir ? 'missing' : freeOf(above);
   }
 }
 

@@ -1,6 +1,6 @@
-import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import type { Jobs } from '#main/jobs/jobs.ts';
+import { diskSpaceOf } from '#main/lib/write-file.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { BindingInUse } from '#shared/domain/device.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
@@ -76,11 +76,7 @@ function memoryInfo({ choice, steppedDown, planned }: EngineState['memory']): In
 }
 
 async function diskOf(folder: string): Promise<Info['disk']> {
-  try {
-    const { bsize, blocks, bavail } = await statfs(folder);
-    return { total_bytes: bsize * blocks, free_bytes: bsize * bavail };
-  } catch {
-    // a folder that is gone, or on a network that does not answer: what needs the disk tells its own error
-    return null;
-  }
+  // a folder that is gone, or on a network that does not answer: whoever writes there reports the error
+  const space = await diskSpaceOf(folder).catch(() => null);
+  return space === null ? null : { total_bytes: space.totalBytes, free_bytes: space.freeBytes };
 }
