@@ -152,7 +152,7 @@ async function readAll(paths: readonly string[]): Promise<number> {
 /** One image as the server makes it, by a process that has loaded nothing yet. */
 async function makeImage(dir: string, kind: Kind, work: string, memory: MemoryPlan, steps: number): Promise<Row[]> {
   const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: childEnvironment }),
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => childEnvironment() }),
     devices: [{ ...engineConfig({ device: 'cpu', accuracy: 'fast', memory, dataDir: work }), cacheDir: join(work, 'compiled') }],
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });

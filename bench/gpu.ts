@@ -10,7 +10,7 @@ import { readCommandOptions } from '#main/config/command-options.ts';
 import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
 import { createEngine } from '#main/engine/create-engine.ts';
 import type { TaskReport } from '#main/engine/engine.ts';
-import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
+import { detectNvidia, unsupportedReason } from '#main/engine/nvidia.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
@@ -94,7 +94,7 @@ async function gpuCase({ card, checkpoint, libraries }: z.infer<typeof optionsSc
   const gpus = await detectNvidia();
   const gpu = gpus[Number(card)];
   if (gpu === undefined) throw new Error(`There is no NVIDIA card ${card}: ${gpus.length} answer. --cpu tries this script without one.`);
-  const obstacle = cudaObstacle(gpu);
+  const obstacle = unsupportedReason(gpu);
   if (obstacle !== null) throw new Error(obstacle);
   const pack = findPack(packsDirOf(join(programDir, 'data')), onnxruntimeVersion());
   if (libraries === undefined && pack === null)

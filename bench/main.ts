@@ -20,6 +20,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   binding: { what: "ONNX Runtime's C API beside onnxruntime-node", minutes: 3, run: async () => (await import('./binding.ts')).compareBindings() },
   overhead: { what: 'time of an image outside the models', minutes: 3, run: async () => (await import('./overhead.ts')).measureOverhead() },
   png: { what: 'PNG encoding during a running job, beside sharp', minutes: 3, run: async () => (await import('./png.ts')).comparePngs() },
+  busy: { what: 'images beside busy programs and beside the peer', minutes: 20, run: async () => (await import('./busy.ts')).compareBusy() },
   queue: { what: 'eight jobs at once beside one by one', minutes: 4, run: async () => (await import('./queue.ts')).compareQueue() },
   growth: { what: 'growth with the image size and the number of jobs', minutes: 6, run: async () => (await import('./growth.ts')).measureGrowth() },
   fullsize: { what: 'a random checkpoint of the true sizes (uint4 or int8)', minutes: 12, run: async () => (await import('./fullsize.ts')).measureFullSize() },

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { loadConfig } from '#main/config/config.ts';
-import { type EngineEvent, eventSchema } from '#main/engine/channel.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
+import { engineProtocol, type WorkerReport } from '#main/engine/protocol.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
@@ -22,8 +23,6 @@ const SIDES_PX = [256, 512];
 /** A share of the whole, or this much where that is more. */
 const LIMIT = { share: 0.03, ms: 60 };
 const GOAL_SHARE = 0.01;
-
-type TaskReport = Extract<EngineEvent, { type: 'done' }>['report'];
 
 /** One picture as a client sees it: the time from its request to its file, and the parts of it that the engine's report gives to the models. */
 interface Drawn {
@@ -63,7 +62,7 @@ export async function measureOverhead(): Promise<void> {
 }
 
 async function drawThroughServer(dataDir: string): Promise<Map<number, Drawn[]>> {
-  const reports: TaskReport[] = [];
+  const reports: WorkerReport[] = [];
   const config = loadConfig(['--host', '127.0.0.1', '--port', '0', '--device', 'cpu', '--data-dir', dataDir, '--log-level', 'warn'], {});
   const studio = await startStudio({ config, spawn: reporting(reports), log: createLog('warn') });
   const client = await JobClient.connect(`http://127.0.0.1:${studio.port}`);
@@ -82,20 +81,20 @@ async function drawThroughServer(dataDir: string): Promise<Map<number, Drawn[]>>
 }
 
 /** The picture's own report is the first, its enlargement's the second. */
-function drawnFrom(times: JobTimes | undefined, [report]: readonly TaskReport[]): Drawn {
+function drawnFrom(times: JobTimes | undefined, [report]: readonly WorkerReport[]): Drawn {
   if (times === undefined || report === undefined) throw new Error('the picture came without a report of the engine');
   const { encoding = 0, generating = 0, decoding = 0 } = report.stagesMs;
   return { wallMs: times.generatedMs, stagesMs: encoding + generating + decoding };
 }
 
 /** Processes of the engine whose reports are written down as they go by. */
-function reporting(reports: TaskReport[]): SpawnEngine {
+function reporting(reports: WorkerReport[]): SpawnEngine {
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env });
   return (provider) => {
     const started = spawn(provider);
     started.onMessage((message) => {
-      const event = eventSchema.parse(message);
-      if (event.type === 'done') reports.push(event.report);
+      const answer = z.object({ type: z.literal('result'), result: engineProtocol.calls.generate.result }).safeParse(message);
+      if (answer.success) reports.push(answer.data.result);
     });
     return started;
   };

@@ -11,6 +11,7 @@ const answerSchema = z.union([z.looseObject({ ok: z.literal(true) }), z.object({
 const timedSchema = z.looseObject({ ms: z.number() });
 
 const PEERS_DIR = join(programDir, 'bench/peers');
+const TORCH_PYTHON = join(PEERS_DIR, '.venv/torch/bin/python');
 
 /** diffusers, sdnq and PyTorch in a process of their own: `bench/peers/torch/peer.py`, which describes the requests. */
 export interface TorchPeer {
@@ -69,9 +70,13 @@ export async function startTorchPeer(threads: number, python: string = torchPyth
 
 /** The Python that has the peer's packages. Throws where `npm run peers` has not been run. */
 export function torchPython(): string {
-  const python = join(PEERS_DIR, '.venv/torch/bin/python');
-  if (!existsSync(python)) throw new Error(`${python} is missing: run npm run peers -- torch (about 2 GB), then this again.`);
-  return python;
+  if (!hasTorchPeer()) throw new Error(`${TORCH_PYTHON} is missing: run npm run peers -- torch (about 2 GB), then this again.`);
+  return TORCH_PYTHON;
+}
+
+/** Whether `npm run peers` has installed it. */
+export function hasTorchPeer(): boolean {
+  return existsSync(TORCH_PYTHON);
 }
 
 /** A file that the peer wrote, as it lies: float32, little-endian. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
-import { cudaObstacle, detectNvidia } from '#main/engine/nvidia.ts';
+import { detectNvidia, unsupportedReason } from '#main/engine/nvidia.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
 import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
@@ -93,7 +93,7 @@ async function printList(entry: CudaPackEntry): Promise<void> {
   console.log(`NVIDIA cards${gpus.length === 0 ? ': no NVIDIA GPU answers' : ''}`);
   for (const gpu of gpus) {
     console.log(`  ${gpu.name}: driver ${gpu.driver}, compute capability ${gpu.compute_capability ?? 'unknown'}`);
-    const obstacle = cudaObstacle(gpu);
+    const obstacle = unsupportedReason(gpu);
     if (obstacle !== null) console.log(`    ${obstacle}`);
   }
   console.log(`\nCUDA pack ${version} for ONNX Runtime ${onnxruntime}: ${state}${path === null ? '' : ` in ${path}`}`);

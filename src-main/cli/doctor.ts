@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { findCompiledCheckpoint } from '#main/compiler/find-compilation.ts';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
+import type { EngineConfig } from '#main/engine/device-state.ts';
 import { freeMemory } from '#main/engine/free-memory.ts';
 import { graphTarget } from '#main/engine/graph-target.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
-import type { EngineConfig } from '#main/engine/supervisor.ts';
 import { memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
 import { bindingInUse } from '#main/inference/ort.ts';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
@@ -42,7 +42,7 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const probes = deviceProbes({ spawn, dataDir, binding, active: () => [], log });
   const found = await probes.list(again);
   let chosen: EngineConfig[] = [];
-  const refusal = await chooseEngines({ device, accuracy, memory, binding, dataDir }, probes).then(
+  const refusal = await chooseEngines({ device, accuracy, memory, binding, priority: null, dataDir }, probes).then(
     (engines) => {
       chosen = engines;
       return null;

@@ -88,7 +88,7 @@ export async function generate(argv: readonly string[]): Promise<void> {
 
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
-  const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', dataDir }, probes);
+  const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', priority: null, dataDir }, probes);
   const engine = createEngine({ spawn, devices: [config], log });
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());

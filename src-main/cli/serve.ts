@@ -21,7 +21,7 @@ export async function serve(argv: readonly string[], signals: EndSignals): Promi
     log.fatal({ err: error }, 'the server failed and exits');
     process.exit(1);
   });
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(config.dataDir) });
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(config.dataDir), priority: config.priority ?? 'normal' });
   const studio = await startStudio({ config, spawn, log });
   signals.closeWith(async (signal) => {
     log.info({ signal }, 'parking the running job, then exiting; a second signal ends at once');

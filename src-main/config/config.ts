@@ -39,6 +39,8 @@ export interface Config {
   /** How the parts of a checkpoint share memory. */
   memory: MemoryChoice;
   binding: OrtBinding;
+  /** Of the model threads, beside other programs. Null leaves it to the shell: `normal` for a server, `low` for the desktop app. */
+  priority: 'normal' | 'low' | null;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Write a new access key and exit. */
   newKey: boolean;
@@ -108,6 +110,7 @@ export const optionsSchema = z.object({
   accuracy: choice(['exact', 'fast']).default('fast'),
   memory: choice(['auto', ...memoryPlanSchema.options]).default('auto'),
   binding: choice(ortBindings).default('auto'),
+  priority: choice(['normal', 'low']).optional(),
   'log-level': choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   'new-key': z.boolean().default(false),
   help: z.boolean().default(false),
@@ -137,6 +140,8 @@ export const usage = `Usage: bash start.sh [options]
                          once (auto: as many as fit into free memory)
   --binding NAME         c-api or node: how ONNX Runtime is called (auto: c-api
                          where available)
+  --priority NAME        normal or low: how models share the processor with other
+                         programs (normal; low in the desktop app)
   --log-level NAME       trace, debug, info, warn, error or silent (info)
   --new-key              write a new access key and exit
   --help                 show this text
@@ -189,6 +194,7 @@ export function loadConfig(
     accuracy: options.accuracy,
     memory: options.memory,
     binding: options.binding,
+    priority: options.priority ?? null,
     logLevel: options['log-level'],
     newKey: options['new-key'],
     help: options.help,

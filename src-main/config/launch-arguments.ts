@@ -7,6 +7,7 @@ const takenOptions = new Set([
   '--accuracy',
   '--memory',
   '--binding',
+  '--priority',
   '--log-level',
   '--allow-host',
   '--allow-origin',

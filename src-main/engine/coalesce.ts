@@ -5,7 +5,7 @@ const PROGRESS_INTERVAL_MS = 100;
 const PREVIEW_INTERVAL_MS = 250;
 
 /**
- * Passes on what a pipeline tells, at most ten times a second for progress and four for previews. Never held back: every step of `generating`, and the
+ * Passes on the reports of a pipeline, at most ten times a second for progress and four for previews. Never held back: every step of `generating`, and the
  * first and last report of any stage. `now` is a monotonic clock in milliseconds.
  */
 export function coalesceHooks(hooks: PipelineHooks, now: () => number = () => performance.now()): PipelineHooks {
@@ -22,10 +22,10 @@ export function coalesceHooks(hooks: PipelineHooks, now: () => number = () => pe
       hooks.onProgress(stage, done, total);
     },
     ...(onPreview && {
-      onPreview(step, picture) {
+      onPreview(step, image) {
         if (now() - previewAt < PREVIEW_INTERVAL_MS) return;
         previewAt = now();
-        onPreview(step, picture);
+        onPreview(step, image);
       },
     }),
   };

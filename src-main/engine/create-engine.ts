@@ -1,11 +1,19 @@
-import { AppError } from '#shared/protocol/errors.ts';
-import { DeviceQueue, type QueueDevice, type QueuedTask } from './device-queue.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
+import { DeviceQueue } from './device-queue.ts';
+import type { EngineConfig } from './device-state.ts';
 import type { Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, UpscaleTask } from './engine.ts';
-import { createSupervisor, type EngineConfig, type Supervisor, type SupervisorOptions } from './supervisor.ts';
+import { type EngineClock, systemClock } from './engine-clock.ts';
+import type { SpawnEngine } from './engine-process.ts';
+import { EngineTask, type EngineWork } from './engine-task.ts';
+import { type EngineLimits, type EngineLog, Supervisor } from './supervisor.ts';
 
-export interface EngineOptions extends Omit<SupervisorOptions, 'config' | 'onChange'> {
+export interface EngineOptions {
+  spawn: SpawnEngine;
   /** How it runs on each device. */
   devices: readonly [EngineConfig, ...EngineConfig[]];
+  log: EngineLog;
+  limits?: Partial<EngineLimits>;
+  clock?: EngineClock;
 }
 
 export interface SupervisedEngine extends Engine {
@@ -15,80 +23,51 @@ export interface SupervisedEngine extends Engine {
   pid(): number | null;
 }
 
-/** An engine with one process for each device and one queue for all of them. */
+const defaultLimits: EngineLimits = {
+  heartbeatTimeoutMs: 20_000,
+  startTimeoutMs: 60_000,
+  taskTimeoutMs: 30 * 60_000,
+  cancelGraceMs: 2_000,
+  finishGraceMs: 60_000,
+  maxRestarts: 3,
+  windowMs: 5 * 60_000,
+  backoffMs: [100, 1_000, 5_000],
+};
+
+/**
+ * An engine whose processes may die at any moment: one for each device, and one queue for all of them. A task whose process died runs once more from its
+ * beginning, then rejects with `engine_crashed`, `engine_hung` or `engine_out_of_memory`. A process that keeps dying is not started until the window of the
+ * limits has passed; tasks that come in between reject with `engine_unavailable`.
+ */
 export function createEngine(options: EngineOptions): SupervisedEngine {
   return new DevicesEngine(options);
 }
 
-interface Task extends QueuedTask {
-  hooks: EngineHooks;
-  run(supervisor: Supervisor, hooks: EngineHooks): Promise<TaskReport>;
-  resolve(report: TaskReport): void;
-  reject(error: unknown): void;
-}
-
-class Device implements QueueDevice<Task> {
-  readonly supervisor: Supervisor;
-  readonly #onChange: () => void;
-  #running = 0;
-  lastCheckpoint: string | null = null;
-
-  constructor(supervisor: Supervisor, onChange: () => void) {
-    this.supervisor = supervisor;
-    this.#onChange = onChange;
-  }
-
-  get availability(): 'free' | 'busy' | 'resting' {
-    if (this.supervisor.status().state === 'unavailable') return 'resting';
-    return this.#running > 0 ? 'busy' : 'free';
-  }
-
-  get isOnCpu(): boolean {
-    return this.supervisor.status().device === 'cpu';
-  }
-
-  run(task: Task): void {
-    this.#running++;
-    let isOver = false;
-    const modelOver = () => {
-      if (!isOver) this.#running--;
-      isOver = true;
-    };
-    if (task.checkpoint !== null) this.lastCheckpoint = task.checkpoint;
-    const onModelDone = () => {
-      modelOver();
-      task.hooks.onModelDone();
-      this.#onChange();
-    };
-    task.hooks.onModelStart?.();
-    task
-      .run(this.supervisor, { ...task.hooks, onModelDone })
-      .finally(modelOver)
-      .then(task.resolve, task.reject)
-      .finally(this.#onChange);
-  }
-}
-
 class DevicesEngine implements SupervisedEngine {
-  readonly #devices: readonly [Device, ...Device[]];
-  readonly #queue: DeviceQueue<Task>;
+  readonly #devices: readonly [Supervisor, ...Supervisor[]];
+  readonly #queue: DeviceQueue<EngineTask>;
   readonly #listeners: (() => void)[] = [];
   #nextId = 1;
   #isClosing = false;
 
-  constructor({ devices: [first, ...others], ...options }: EngineOptions) {
-    const onChange = () => this.#changed();
-    const deviceOf = (config: EngineConfig) => new Device(createSupervisor({ ...options, config, onChange }), onChange);
+  constructor({ spawn, devices: [first, ...others], log, limits = {}, clock = systemClock }: EngineOptions) {
+    const deviceOf = (config: EngineConfig) =>
+      new Supervisor({
+        ...{ spawn, config, log, clock },
+        limits: { ...defaultLimits, ...limits },
+        requeue: (task) => this.#queue.add(task),
+        onChange: () => this.#changed(),
+      });
     this.#devices = [deviceOf(first), ...others.map(deviceOf)];
     this.#queue = new DeviceQueue(this.#devices);
   }
 
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
-    return this.#run('start', task.checkpointIdentity, hooks, signal, (supervisor, counted) => supervisor.generate(task, counted, signal));
+    return this.#run({ type: 'generate', task }, hooks, signal);
   }
 
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
-    return this.#run('continue', null, hooks, signal, (supervisor, counted) => supervisor.upscale(task, counted, signal));
+    return this.#run({ type: 'upscale', task }, hooks, signal);
   }
 
   hasCapacity(): boolean {
@@ -104,59 +83,52 @@ class DevicesEngine implements SupervisedEngine {
   }
 
   warm(): void {
-    for (const { supervisor } of this.#devices) supervisor.warm();
+    for (const device of this.#devices) device.warm();
   }
 
   pid(): number | null {
-    return this.#devices.map(({ supervisor }) => supervisor.pid()).find((pid) => pid !== null) ?? null;
+    return this.#devices.map(({ pid }) => pid).find((pid) => pid !== null) ?? null;
   }
 
   unloadAfter(idleMs: number | null): void {
-    for (const { supervisor } of this.#devices) supervisor.unloadAfter(idleMs);
+    for (const device of this.#devices) device.unloadAfter(idleMs);
   }
 
   /** That of the first device that is in use, with the sums and the devices of all. */
   status(): EngineStatus {
-    const all = this.#devices.map(({ supervisor }) => supervisor.status());
+    const devices = this.#devices.map(({ status }) => status);
     const usable = this.#queue.usable();
     const first = this.#devices.find((device) => usable.includes(device)) ?? this.#devices[0];
     return {
-      ...first.supervisor.status(),
-      residentBytes: all.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
-      restarts: all.reduce((sum, { restarts }) => sum + restarts, 0),
-      devices: all.flatMap(({ devices }) => devices),
+      ...first.status,
+      accuracy: first.state.accuracy,
+      memory: first.state.memory,
+      binding: first.binding,
+      residentBytes: devices.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
+      restarts: this.#devices.reduce((sum, { restarts }) => sum + restarts, 0),
+      devices,
     };
   }
 
   async close(): Promise<void> {
     this.#isClosing = true;
-    for (const task of this.#queue.takeAll()) task.reject(new AppError('shutting_down', 'The program is shutting down; the task did not finish.', {}));
-    await Promise.all(this.#devices.map(({ supervisor }) => supervisor.close()));
+    for (const task of this.#queue.takeAll()) task.reject(shuttingDown());
+    await Promise.all(this.#devices.map((device) => device.close()));
   }
 
-  #run(turn: Task['turn'], checkpoint: string | null, hooks: EngineHooks, signal: AbortSignal, run: Task['run']): Promise<TaskReport> {
-    if (this.#isClosing) return Promise.reject(new AppError('shutting_down', 'The program is shutting down; the task did not finish.', {}));
-    if (signal.aborted) return Promise.reject(cancelled());
+  #run(work: EngineWork, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport> {
+    if (this.#isClosing) return Promise.reject(shuttingDown());
+    if (signal.aborted) return Promise.reject(appError('cancelled', {}));
     return new Promise<TaskReport>((resolve, reject) => {
       const onAbort = () => {
-        if (this.#queue.remove(task)) task.reject(cancelled());
+        if (this.#queue.remove(task)) task.reject(appError('cancelled', {}));
+        else for (const device of this.#devices) device.cancel(task);
       };
-      const settle = () => signal.removeEventListener('abort', onAbort);
-      const task: Task = {
-        id: this.#nextId++,
-        turn,
-        checkpoint,
-        hooks,
-        run,
-        resolve: (report) => {
-          settle();
-          resolve(report);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
+      const task = new EngineTask(this.#nextId++, work, hooks, signal, (answer) => {
+        signal.removeEventListener('abort', onAbort);
+        if (answer instanceof AppError) reject(answer);
+        else resolve(answer);
+      });
       signal.addEventListener('abort', onAbort, { once: true });
       this.#queue.add(task);
       this.#changed();
@@ -164,11 +136,12 @@ class DevicesEngine implements SupervisedEngine {
   }
 
   #changed(): void {
+    if (this.#isClosing) return;
     this.#queue.dispatch();
     if (this.hasCapacity()) for (const listener of this.#listeners) listener();
   }
 }
 
-function cancelled(): AppError {
-  return new AppError('cancelled', 'The task was cancelled.', {});
+function shuttingDown(): AppError {
+  return new AppError('shutting_down', 'The program is shutting down; the task did not finish.', {});
 }

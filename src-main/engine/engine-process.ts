@@ -1,5 +1,5 @@
+import type { RpcRequest } from '#main/lib/rpc.ts';
 import type { ProviderName } from '#shared/domain/device.ts';
-import type { Order } from './channel.ts';
 
 /** How a process ended. Under Electron `signal` is always null. */
 export interface ProcessExit {
@@ -9,19 +9,19 @@ export interface ProcessExit {
   error?: Error;
 }
 
-/** A running engine process as the supervisor sees it, whoever started it: Node's `fork` or Electron's `utilityProcess`. */
+/** A running worker process, started by Node's `fork` or Electron's `utilityProcess`. */
 export interface EngineProcess {
   /** Undefined until it runs. */
   readonly pid: number | undefined;
-  /** Does nothing once the process is gone; `onExit` tells. */
-  send(order: Order): void;
+  /** Does nothing once the process is gone; `onExit` reports that. */
+  send(message: RpcRequest): void;
   /** Messages as they come, not checked yet. */
   onMessage(listener: (message: unknown) => void): void;
   /** A line that it wrote to its standard output or error. */
   onOutput(listener: (line: string) => void): void;
   /** Called exactly once, also when it never started. */
   onExit(listener: (exit: ProcessExit) => void): void;
-  /** Ends it at once, with SIGKILL: what runs inside may be a native call that hears nothing else. */
+  /** Ends it at once, with SIGKILL: a native call inside hears nothing else. */
   kill(): void;
 }
 

@@ -1,78 +1,31 @@
-import type { PngText } from '#main/lib/png.ts';
 import type { BindingInUse, DeviceName } from '#shared/domain/device.ts';
-import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
-import type { ProgressStage } from '#shared/protocol/messages.ts';
-
-/** `exact` is float32 throughout; `fast` takes int8 activations where it pays. */
-export type Accuracy = 'exact' | 'fast';
+import type { Accuracy, EnginePreview, EngineProgress, GenerateTask, UpscaleTask, WorkerReport } from './protocol.ts';
 
 export type { PngText } from '#main/lib/png.ts';
-
-/** How far the running stage is: `done` of `total` steps, tiles, bands or bytes. In `generating` message k follows forward k, and done reaches total. */
-export interface EngineProgress {
-  stage: ProgressStage;
-  done: number;
-  total: number;
-}
-
-/** A small picture of the latents so far, RGB [height, width, 3]. */
-export interface EnginePreview {
-  step: number;
-  width: number;
-  height: number;
-  rgb: Uint8Array<ArrayBuffer>;
-}
+export type { Accuracy, EnginePreview, EngineProgress, GenerateTask, UpscaleTask } from './protocol.ts';
 
 export interface EngineHooks {
   /** A device has been given to the task; called again when it has to run again. */
   onModelStart?(): void;
+  /** At most ten times a second within a stage; each step of `generating`, and the first and last report of any stage. */
   onProgress(progress: EngineProgress): void;
   onPreview?(preview: EnginePreview): void;
   /** Model work is over: the next task may have the device while this one is encoded and written. Called exactly once before success. */
   onModelDone(): void;
 }
 
-export interface GenerateTask {
-  params: TextToImageParams;
-  /** Checkpoint folder in Hugging Face layout. */
-  checkpointDir: string;
-  /** `Checkpoint.fingerprint` of that folder: compiled graphs are kept under it. */
-  checkpointIdentity: string;
-  /** Where the PNG goes, complete and fsynced when the promise resolves. The caller gives it its final name, and removes it after a rejection. */
-  outputPath: string;
-  texts: PngText[];
-}
-
-export interface UpscaleTask {
-  /** PNG to enlarge four times. */
-  inputPath: string;
-  /** safetensors file of the upscaler. */
-  upscalerPath: string;
-  /** `Upscaler.fingerprint` of that file. */
-  upscalerIdentity: string;
-  outputPath: string;
-  texts: PngText[];
-}
-
-/** Wall time in milliseconds of what a task went through, by stage, and the device that ran it. */
-export interface TaskReport {
-  stagesMs: Partial<Record<ProgressStage, number>>;
-  device: DeviceName;
-  deviceReason: string;
-  accuracy: Accuracy;
-  /** Why it is another device or accuracy than was chosen, a sentence each; empty where all went as it was to go. */
+export interface TaskReport extends WorkerReport {
+  /** Why it is another device or accuracy than was chosen, a sentence each; empty where nothing had to be changed. */
   setbacks: string[];
-  width: number;
-  height: number;
 }
 
 export interface MemoryStatus {
-  /** What the next checkpoint is loaded by: `auto` plans by what is free. */
+  /** The plan that the next checkpoint is loaded by; `auto` plans by what is free. */
   choice: MemoryChoice;
   /** Whether that is so because memory ran out under another plan. */
   steppedDown: boolean;
-  /** Of the checkpoint that is loaded or was last. */
+  /** Memory plan of the most recently loaded checkpoint. */
   planned: PlannedMemory | null;
 }
 
@@ -83,7 +36,7 @@ export interface EngineStatus {
   deviceReason: string;
   accuracy: Accuracy;
   memory: MemoryStatus;
-  /** How ONNX Runtime is called; null before a process has told it. */
+  /** How ONNX Runtime is called; null before a process has reported it. */
   binding: BindingInUse | null;
   residentBytes: number;
   restarts: number;

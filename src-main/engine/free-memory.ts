@@ -2,7 +2,7 @@ import type { FreeMemory } from '#main/inference/memory-plan.ts';
 import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
 import { detectNvidia } from './nvidia.ts';
 
-/** What programs can still have now: of RAM within the limits of a container, and of an NVIDIA card as its driver's tool tells it. Other cards do not tell. */
+/** Memory that programs can still have now: RAM within the limits of a container, and that of an NVIDIA card by its driver's tool. Other cards do not report it. */
 export async function freeMemory(device: DeviceName): Promise<FreeMemory> {
   const { provider, card } = deviceParts(device);
   const gpus = provider === 'cuda' ? await detectNvidia() : [];

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
-import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
 import { ModelHost } from './model-host.ts';
+import type { GenerateRequest, UpscaleRequest, WorkerConfig } from './protocol.ts';
 
 let cacheDir: string;
 beforeAll(async () => {
@@ -45,10 +45,9 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
     { ...config, deviceReason: 'a test', threads: 1, cacheDir },
   );
   const files = { checkpointDir: join(resourcesDir, 'models/storybook-uint4'), checkpointIdentity: 'bundled', outputPath: '/a.png', texts: [] };
-  const generate: GenerateOrder = { type: 'generate', id: 1, accuracy, memory: 'auto', params, previews: false, ...files };
+  const generate: GenerateRequest = { id: 1, accuracy, memory: 'auto', params, previews: false, ...files };
   const upscalerPath = join(resourcesDir, 'upscalers/realesr-general-x4v3.safetensors');
-  const upscale: UpscaleOrder = {
-    type: 'upscale',
+  const upscale: UpscaleRequest = {
     id: 2,
     accuracy,
     upscalerPath,
@@ -97,4 +96,32 @@ test('a session on a card may take what was free but for the reserve, is tight w
   expect(exact.loaded).toMatchObject([{ cuda: { arenaBytes: null, isExact: true } }, { cuda: { isExact: true } }]);
   const little = await heardOn({ device: 'cuda', gpuPrecision: 'bf16' }, 'fast', 0.8e9);
   expect(little.loaded).toMatchObject([{ cuda: { isTight: true } }, {}]);
+});
+
+test('a card is asked for its free memory once a minute, however many images are upscaled', async () => {
+  let [asked, nowMs] = [0, 0];
+  const compiled = { graph: { onnxPath: '', weightsDir: '', memory: { loadedBytes: 1, runningBytes: { fixed: 0, perUnit: 1 } } } };
+  const host = new ModelHost(
+    {
+      compileCheckpoint: () => Promise.reject(new Error('there is no checkpoint')),
+      compileUpscaler: async () => ({ identity: 'u', architecture: 'SRVGGNetCompact', convolutions: null, scale: 4, overlapPx: 16, ...compiled }),
+      loadTextToImage: () => Promise.reject(new Error('there is no checkpoint')),
+      loadUpscaler: async () => ({ largestTilePixels: 256 * 256, upscale: async () => picture }),
+      freeMemory: async () => {
+        asked++;
+        return { cardBytes: 80e9, ramBytes: 80e9 };
+      },
+    },
+    { device: 'cuda', deviceReason: 'a test', threads: 1, cacheDir },
+    () => nowMs,
+  );
+  const files = { upscalerPath: '/u', upscalerIdentity: 'u', inputPath: '/a.png', outputPath: '/b.png', texts: [] };
+  const upscale = () => host.upscale({ id: 1, accuracy: 'fast', onCpu: false, ...files }, picture, hooks, signal);
+  for (let image = 0; image < 3; image++) await upscale();
+  nowMs = 59_999;
+  await upscale();
+  expect(asked).toBe(1);
+  nowMs = 60_000;
+  await upscale();
+  expect(asked).toBe(2);
 });

@@ -8,9 +8,9 @@ import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
-import type { GenerateOrder, UpscaleOrder, WorkerConfig } from './channel.ts';
 import { graphTarget } from './graph-target.ts';
 import type { RunHooks } from './model-runner.ts';
+import type { GenerateRequest, UpscaleRequest, WorkerConfig } from './protocol.ts';
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -41,7 +41,7 @@ interface TextToImage {
 
 interface Upscale {
   readonly largestTilePixels: number;
-  upscale(picture: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<RgbImage>;
+  upscale(image: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<RgbImage>;
 }
 
 /** What the compiler and the pipelines do for the engine. */
@@ -50,9 +50,11 @@ export interface ModelLoaders {
   compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
   loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<TextToImage>;
   loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
-  /** What programs can still have, on this device and beside it. */
+  /** Memory that programs can still have, on this device and beside it. */
   freeMemory(device: DeviceName): Promise<FreeMemory>;
 }
+
+const FREE_IS_NEW_MS = 60_000;
 
 /** Holds one checkpoint and one upscaler, compiled and loaded when first asked for, until the process ends. */
 export class ModelHost {
@@ -62,21 +64,25 @@ export class ModelHost {
   #upscale: Held<CompiledUpscaler, Upscale> | null = null;
   /** Before this process loaded any checkpoint: the budget of all its plans. */
   #budget: FreeMemory | null = null;
+  readonly #now: () => number;
+  #lastFree: { atMs: number; free: FreeMemory } | null = null;
 
-  constructor(loaders: ModelLoaders, config: WorkerConfig) {
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(loaders: ModelLoaders, config: WorkerConfig, now: () => number = () => performance.now()) {
     this.#loaders = loaders;
     this.#config = config;
+    this.#now = now;
   }
 
-  async generate(order: GenerateOrder, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
-    const { checkpointDir, checkpointIdentity: identity, accuracy } = order;
-    const key = keyOf(`${accuracy} ${order.memory}`, checkpointDir, identity);
+  async generate(request: GenerateRequest, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
+    const { checkpointDir, checkpointIdentity: identity, accuracy } = request;
+    const key = keyOf(`${accuracy} ${request.memory}`, checkpointDir, identity);
     const compileFor = (target: GraphTarget, onProgress: OnProgress) =>
       this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, target) }, onProgress);
     if (this.#textToImage === null) {
       const compiled = await compileFor(graphTarget(this.#config, accuracy), loadingHalf(hooks, 0));
       assertNotCancelled(signal);
-      const decision = await this.#plan(compiled, order, hooks);
+      const decision = await this.#plan(compiled, request, hooks);
       let forCpu: Promise<CompiledCheckpoint> | null = null;
       const compiledForCpu = () => {
         forCpu ??= compileFor(`cpu-${accuracy}`, () => {});
@@ -86,15 +92,16 @@ export class ModelHost {
       const options = { ...this.#runOptions(this.#config.device, choices), memory: decision.plan, compiledForCpu };
       const model = await this.#loaders.loadTextToImage(compiled, options, loadingHalf(hooks, 1));
       this.#textToImage = { key, compiled, model };
+      this.#lastFree = null;
     } else {
       const { compiled, model } = unlessAnother(this.#textToImage, key);
-      await model.follow((await this.#plan(compiled, order, hooks)).plan);
+      await model.follow((await this.#plan(compiled, request, hooks)).plan);
     }
-    return this.#textToImage.model.generate(order.params, hooks, signal);
+    return this.#textToImage.model.generate(request.params, hooks, signal);
   }
 
-  async upscale(order: UpscaleOrder, input: RgbImage, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
-    const { upscalerPath: path, upscalerIdentity: identity, accuracy, onCpu } = order;
+  async upscale(request: UpscaleRequest, input: RgbImage, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
+    const { upscalerPath: path, upscalerIdentity: identity, accuracy, onCpu } = request;
     const device = onCpu ? 'cpu' : this.#config.device;
     const key = keyOf(`${accuracy} ${device}`, path, identity);
     if (this.#upscale === null) {
@@ -106,12 +113,21 @@ export class ModelHost {
       this.#upscale = { key, compiled, model: await this.#loaders.loadUpscaler(compiled, options, loadingHalf(hooks, 1)) };
     }
     const { compiled, model } = unlessAnother(this.#upscale, key);
-    const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#loaders.freeMemory(device));
+    const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#freeForTiles(device));
     const tilePixels = Math.min(model.largestTilePixels, roomPixels);
     return model.upscale(input, hooks, signal, { tilePixels });
   }
 
-  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateOrder, hooks: RunHooks): Promise<MemoryDecision> {
+  /** Asks a card at most once a minute and after a checkpoint was loaded: its driver's tool takes up to 200 ms. */
+  async #freeForTiles(device: DeviceName): Promise<FreeMemory> {
+    const isCard = deviceParts(device).provider === 'cuda';
+    if (isCard && this.#lastFree !== null && this.#now() - this.#lastFree.atMs < FREE_IS_NEW_MS) return this.#lastFree.free;
+    const free = await this.#loaders.freeMemory(device);
+    if (isCard) this.#lastFree = { atMs: this.#now(), free };
+    return free;
+  }
+
+  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
     const { device } = this.#config;
     this.#budget ??= await this.#loaders.freeMemory(device);
     const decision = planMemory(memoryNeeds(compiled, params), this.#budget, device !== 'cpu', memory);

@@ -1,16 +1,16 @@
 import type { MemoryDecision } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
-import type { GenerateOrder, UpscaleOrder } from './channel.ts';
+import type { GenerateRequest, UpscaleRequest } from './protocol.ts';
 
-/** What a run tells beside its pipeline: how the checkpoint's parts will share memory, before they are loaded. */
+/** What a run reports beside its pipeline: how the checkpoint's parts will share memory, before they are loaded. */
 export interface RunHooks extends PipelineHooks {
   onPlanned?(decision: MemoryDecision): void;
 }
 
-/** Runs models for the engine's process, one order at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */
+/** Runs models for the engine's process, one request at a time. Rejections may be anything; an abort rejects with `AppError` `cancelled` within one step. */
 export interface ModelRunner {
-  generate(order: GenerateOrder, hooks: RunHooks, signal: AbortSignal): Promise<RgbImage>;
+  generate(request: GenerateRequest, hooks: RunHooks, signal: AbortSignal): Promise<RgbImage>;
   /** Takes `input` over: its pixels are gone afterwards. */
-  upscale(order: UpscaleOrder, input: RgbImage, hooks: PipelineHooks, signal: AbortSignal): Promise<RgbImage>;
+  upscale(request: UpscaleRequest, input: RgbImage, hooks: PipelineHooks, signal: AbortSignal): Promise<RgbImage>;
 }

@@ -1,10 +1,14 @@
+import { workerData } from 'node:worker_threads';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
 import { freeMemory } from './free-memory.ts';
 import { lowerPriority } from './lower-priority.ts';
+import type { WorkerConfig } from './protocol.ts';
 import { serveModels } from './serve-models.ts';
 
-await lowerPriority();
+const config: WorkerConfig = workerData;
+// before ONNX Runtime starts threads, which inherit it
+if (config.priority === 'low') await lowerPriority();
 
 serveModels({ compileCheckpoint, compileUpscaler, loadTextToImage, loadUpscaler, freeMemory });

@@ -18,7 +18,7 @@ test("inside Electron's utility process its port is taken, and messages are unwr
   const heard: unknown[] = [];
   port.onMessage((message) => heard.push(message));
   deliver({ data: { type: 'cancel', id: 1 } });
-  port.send({ type: 'ready' });
+  port.send({ type: 'announcement', name: 'heartbeat', data: null });
   expect(heard).toEqual([{ type: 'cancel', id: 1 }]);
-  expect(sent).toEqual([{ type: 'ready' }]);
+  expect(sent).toEqual([{ type: 'announcement', name: 'heartbeat', data: null }]);
 });

@@ -1,11 +1,11 @@
-import type { EngineEvent } from './channel.ts';
+import type { RpcResponse } from '#main/lib/rpc.ts';
 
-/** The process's end of the channel. */
+/** The process's end of the connection to the server. */
 export interface ParentPort {
-  send(event: EngineEvent): void;
+  send(message: RpcResponse): void;
   /** Messages as they come, not checked yet. */
   onMessage(listener: (message: unknown) => void): void;
-  /** The parent is gone, killed perhaps, and nobody will ever read us again. */
+  /** The parent is gone, perhaps killed, and will never read us again. */
   onGone(listener: () => void): void;
 }
 
@@ -15,21 +15,21 @@ interface UtilityPort {
   on(event: 'message', listener: (event: { data: unknown }) => void): void;
 }
 
-/** Finds the channel to whoever started this process. Throws where there is none. */
+/** Finds the connection to the program that started this process. Throws where there is none. */
 export function openParentPort(): ParentPort {
   const utility: unknown = Reflect.get(process, 'parentPort');
   if (isUtilityPort(utility)) {
     return {
-      send: (event) => utility.postMessage(event),
+      send: (message) => utility.postMessage(message),
       onMessage: (listener) => utility.on('message', (event) => listener(event.data)),
       // Chromium ends its utility processes together with the browser process
       onGone: () => {},
     };
   }
-  if (process.send === undefined) throw new Error("The engine's worker is started by the program itself, through a channel; it cannot be run by hand.");
+  if (process.send === undefined) throw new Error("The engine's worker is started by the program itself; it cannot be run by hand.");
   return {
-    send: (event) => {
-      if (process.connected) process.send?.(event);
+    send: (message) => {
+      if (process.connected) process.send?.(message);
     },
     onMessage: (listener) => process.on('message', listener),
     onGone: (listener) => process.once('disconnect', listener),

@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { entryFile } from '#main/lib/program-files.ts';
 import { type Device, deviceParts, type Gpu } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
-import { cudaObstacle, detectNvidia, parseNvidiaSmi } from './nvidia.ts';
+import { detectNvidia, parseNvidiaSmi, unsupportedReason } from './nvidia.ts';
 import { createDeviceProbes, type DeviceProbesOptions } from './probe-devices.ts';
 import { createNodeSpawn } from './spawn-node.ts';
 
@@ -48,6 +48,10 @@ function scripted(say: (process: ScriptedProcess, provider: Device['provider']) 
   return { spawn, spawned };
 }
 
+const refused = (reason: string) => ({
+  type: 'refused',
+  error: { code: 'engine_failed', message: `ONNX Runtime could not run /tmp/p.onnx: ${reason}`, data: { reason } },
+});
 const right = { type: 'probed', result: { milliseconds: 1.5, error: 0 } };
 const stateOf = async (options: DeviceProbesOptions, provider: Device['provider']) =>
   (await createDeviceProbes(options).list()).devices.find((device) => device.provider === provider);
@@ -68,20 +72,16 @@ test('the real process: the CPU computes right; a card that is not there is abse
 describe('a provider is ruled out', () => {
   test.each([
     ['with wrong numbers', { type: 'probed', result: { milliseconds: 1, error: 0.25 } }, 'wrong', 'off by 25 % of the largest; 0.2 % is allowed'],
-    ['with numbers that are none', { type: 'probed', result: { milliseconds: 1, error: null } }, 'wrong', 'numbers that are none'],
+    ['with NaN values', { type: 'probed', result: { milliseconds: 1, error: null } }, 'wrong', 'gave NaN values'],
     [
       'by the driver',
-      {
-        type: 'probed',
-        result: {
-          refusal:
-            'ONNX Runtime could not run /tmp/p.onnx: /onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void, Status> onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = cudaError; bool THRW = true] /onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:145 CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=h ; file=/onnxruntime_src/cuda_execution_provider.cc ; line=300 ; expr=cudaSetDevice(info_.device_id); ',
-        },
-      },
+      refused(
+        '/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void, Status> onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = cudaError; bool THRW = true] /onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:145 CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=h ; file=/onnxruntime_src/cuda_execution_provider.cc ; line=300 ; expr=cudaSetDevice(info_.device_id); ',
+      ),
       'refused',
       /^CUDA failure 100: no CUDA-capable device is detected$/,
     ],
-    ['with a refusal', { type: 'probed', result: { refusal: 'ONNX Runtime could not run /tmp/p.onnx: no such library' } }, 'refused', 'no such library'],
+    ['with a refusal', refused('no such library'), 'refused', 'no such library'],
   ] as const)('%s', async (_what, answer, state, reason) => {
     const { spawn, spawned } = scripted((process, provider) => process.say(provider === 'cuda' ? answer : right));
     expect(await stateOf(optionsWith({ spawn }), 'cuda')).toMatchObject({ state, reason: expect.stringMatching(reason) });
@@ -114,7 +114,7 @@ test('what was found is remembered for this driver and this ONNX Runtime, and no
   expect(spawned).toHaveLength(9);
   await createDeviceProbes(optionsWith({ spawn, ortVersion: '1.31.0' })).list(true);
   expect(spawned).toHaveLength(12);
-  expect(JSON.parse(await readFile(join(dir, 'devices.json'), 'utf8'))).toMatchObject({ version: 1 });
+  expect(Object.keys(JSON.parse(await readFile(join(dir, 'devices.json'), 'utf8')).outcomes)).toHaveLength(3);
 });
 
 test('a provider whose libraries are not there is not tried, though it once worked', async () => {
@@ -130,7 +130,7 @@ test('a provider whose libraries are not there is not tried, though it once work
 });
 
 test('what was refused is tried again: a library may have been installed', async () => {
-  const { spawn, spawned } = scripted((process) => process.say({ type: 'probed', result: { refusal: 'no' } }));
+  const { spawn, spawned } = scripted((process) => process.say(refused('no')));
   await createDeviceProbes(optionsWith({ spawn })).list();
   await createDeviceProbes(optionsWith({ spawn })).list();
   expect(spawned).toHaveLength(6);
@@ -138,7 +138,7 @@ test('what was refused is tried again: a library may have been installed', async
 
 describe('NVIDIA cards', () => {
   test('are read from the tool of their driver', async () => {
-    const gpus = await detectNvidia(async () => 'NVIDIA GeForce RTX 4090, 581.29, 8.9, 24564, 23012\nNVIDIA A100, 581.29, [N/A], [N/A], [N/A]\n');
+    const gpus = await detectNvidia(async () => 'GPU-1, NVIDIA GeForce RTX 4090, 581.29, 8.9, 24564, 23012\nGPU-2, NVIDIA A100, 581.29, [N/A], [N/A], [N/A]\n');
     expect(gpus).toEqual([
       { name: 'NVIDIA GeForce RTX 4090', driver: '581.29', compute_capability: '8.9', total_bytes: 24_564 * 2 ** 20, free_bytes: 23_012 * 2 ** 20 },
       { name: 'NVIDIA A100', driver: '581.29', compute_capability: null, total_bytes: null, free_bytes: null },
@@ -154,13 +154,13 @@ describe('NVIDIA cards', () => {
   ])('that are too old are named with what would do: %o', async (change, reason) => {
     const { spawn, spawned } = scripted((process) => process.say(right));
     const gpu = { ...turing, ...change };
-    expect(cudaObstacle(gpu)).toContain(reason);
+    expect(unsupportedReason(gpu)).toContain(reason);
     expect(await stateOf(optionsWith({ spawn, detectGpus: async () => [gpu] }), 'cuda')).toMatchObject({ state: 'too_old', probed_at: null });
     expect(spawned).toHaveLength(2);
   });
 
   test.each(['7.5', '8.0', '8.6', '8.9', '9.0', '12.0', null])('of compute capability %s are tried', (compute_capability) => {
-    expect(cudaObstacle({ ...turing, compute_capability })).toBeNull();
+    expect(unsupportedReason({ ...turing, compute_capability })).toBeNull();
   });
 });
 
@@ -173,4 +173,54 @@ test('one device alone: each card has its own probe, remembered, and a card or a
   expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', threads: 1, binding: 'auto' }]);
   expect(await probes.check('cuda:2')).toMatchObject({ state: 'absent', reason: expect.stringContaining('no NVIDIA card 2'), gpu: null });
   expect(await probes.check('coreml')).toMatchObject({ state: 'absent', reason: expect.stringContaining('darwin') });
+});
+
+describe('listings at once', () => {
+  const two = () => [turing, { ...turing, name: 'RTX 4090' }];
+
+  test('are one listing, but one that is asked to forget probes again after the one that runs', async () => {
+    const { spawn, spawned } = scripted((process) => process.say(right));
+    const probes = createDeviceProbes(optionsWith({ spawn }));
+    const [first, same, again, sameAgain] = [probes.list(), probes.list(), probes.list(true), probes.list(true)];
+    expect([same === first, again === first, sameAgain === again]).toEqual([true, false, true]);
+    await Promise.all([first, again]);
+    expect(spawned).toHaveLength(6);
+  });
+
+  test('and the check of a device share one probe', async () => {
+    const { spawn, spawned } = scripted((process) => process.say(right));
+    const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => two() }));
+    await Promise.all([probes.list(), probes.check('cuda:0'), probes.check('webgpu'), probes.check('cuda:1')]);
+    // cuda is cuda:0
+    expect(spawned).toHaveLength(4);
+  });
+
+  test('forget nothing that was learned of other cards', async () => {
+    const { spawn, spawned } = scripted((process) => process.say(right));
+    const options = optionsWith({ spawn, detectGpus: async () => two() });
+    const probes = createDeviceProbes(options);
+    await probes.check('cuda:0');
+    await probes.check('cuda:1');
+    await probes.list();
+    const restarted = createDeviceProbes(options);
+    await restarted.check('cuda:0');
+    await restarted.check('cuda:1');
+    expect(spawned.map(({ orders }) => orders[0])).toMatchObject([{ device: 'cuda:0' }, { device: 'cuda:1' }, { device: 'webgpu' }, { device: 'cpu' }]);
+  });
+});
+
+test('a damaged record of one device is probed again, and the others are kept', async () => {
+  const { spawn, spawned } = scripted((process) => process.say(right));
+  const options = optionsWith({ spawn });
+  await createDeviceProbes(options).list();
+  const path = options.memoryPath;
+  const stored = JSON.parse(await readFile(path, 'utf8'));
+  const [damaged] = Object.keys(stored.outcomes);
+  stored.outcomes[damaged ?? ''] = { state: 'splendid' };
+  await writeFile(path, `\ufeff${JSON.stringify(stored)}`);
+  await createDeviceProbes(options).list();
+  expect(spawned).toHaveLength(4);
+  await writeFile(path, '{"version": 1, "outco');
+  await createDeviceProbes(options).list();
+  expect(spawned).toHaveLength(7);
 });

@@ -5,20 +5,13 @@ import { GraphBuilder } from '#main/compiler/graph/builder.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import { createSession } from '#main/inference/ort.ts';
 import type { OrtTensor, SessionOptions } from '#main/inference/session.ts';
-
-/** What a probe measured; the judgement is the parent's. */
-export interface ProbeResult {
-  /** Median of three runs. */
-  milliseconds: number;
-  /** Largest difference from the right numbers, as a share of the largest of them; null where a number is none. */
-  error: number | null;
-}
+import type { ProbeResult } from './protocol.ts';
 
 const [CHANNELS, SIDE, KERNEL] = [16, 48, 3];
 const SIZE = 192;
 const RUNS = 3;
 
-/** Runs a small convolution and a small matrix product on an execution provider and holds them against sums made here. Throws what ONNX Runtime throws. */
+/** Runs a small convolution and a small matrix product on an execution provider and compares them with sums made here. Throws what ONNX Runtime throws. */
 export async function probeDevice(options: SessionOptions): Promise<ProbeResult> {
   const dir = await mkdtemp(join(tmpdir(), 'probe-'));
   try {
@@ -26,7 +19,7 @@ export async function probeDevice(options: SessionOptions): Promise<ProbeResult>
     await writeFile(onnxPath, probeGraph());
     const session = await createSession({ onnxPath, weightsDir: dir }, options);
     const inputs: Record<string, OrtTensor> = {
-      picture: { data: pattern(CHANNELS * SIDE * SIDE, 7), shape: [1, CHANNELS, SIDE, SIDE] },
+      image: { data: pattern(CHANNELS * SIDE * SIDE, 7), shape: [1, CHANNELS, SIDE, SIDE] },
       matrix: { data: pattern(SIZE * SIZE, 5), shape: [SIZE, SIZE] },
     };
     let outputs = await session.run(inputs);
@@ -48,12 +41,12 @@ export async function probeDevice(options: SessionOptions): Promise<ProbeResult>
 
 function probeGraph(): Uint8Array {
   const graph = new GraphBuilder('probe');
-  const picture = graph.input('picture', 'float32', [1, CHANNELS, SIDE, SIDE]);
+  const image = graph.input('image', 'float32', [1, CHANNELS, SIDE, SIDE]);
   const matrix = graph.input('matrix', 'float32', [SIZE, SIZE]);
   const kernel = graph.floats(pattern(CHANNELS * CHANNELS * KERNEL * KERNEL, 3), [CHANNELS, CHANNELS, KERNEL, KERNEL]);
   const factor = graph.floats(pattern(SIZE * SIZE, 3), [SIZE, SIZE]);
   graph.output(
-    graph.add('Conv', [picture, kernel, graph.floats(new Float32Array(CHANNELS))], {
+    graph.add('Conv', [image, kernel, graph.floats(new Float32Array(CHANNELS))], {
       attributes: { kernel_shape: [KERNEL, KERNEL], strides: [1, 1], pads: [1, 1, 1, 1] },
     }),
     'convolved',
@@ -69,7 +62,7 @@ function pattern(length: number, range: number): Float32Array {
 
 /** [channels out, row, column] of a convolution with a border of zeros. */
 function convolved(): Float32Array {
-  const picture = pattern(CHANNELS * SIDE * SIDE, 7);
+  const image = pattern(CHANNELS * SIDE * SIDE, 7);
   const kernel = pattern(CHANNELS * CHANNELS * KERNEL * KERNEL, 3);
   const out = new Float32Array(CHANNELS * SIDE * SIDE);
   for (let to = 0; to < CHANNELS; to++)
@@ -80,7 +73,7 @@ function convolved(): Float32Array {
           for (let y = Math.max(0, 1 - ky); y < Math.min(SIDE, SIDE + 1 - ky); y++)
             for (let x = Math.max(0, 1 - kx); x < Math.min(SIDE, SIDE + 1 - kx); x++) {
               const at = (to * SIDE + y) * SIDE + x;
-              out[at] = (out[at] ?? 0) + weight * (picture[(from * SIDE + y + ky - 1) * SIDE + x + kx - 1] ?? 0);
+              out[at] = (out[at] ?? 0) + weight * (image[(from * SIDE + y + ky - 1) * SIDE + x + kx - 1] ?? 0);
             }
         }
   return out;

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import type { ProcessExit } from './engine-process.ts';
 import { createNodeSpawn } from './spawn-node.ts';
@@ -45,4 +47,20 @@ test('an entry that is not there is an exit like any other', async () => {
   const child = createNodeSpawn({ entry: join(folder, 'missing.mjs'), env: () => ({}) })('cpu');
   const exit = await new Promise<ProcessExit>((resolve) => child.onExit(resolve));
   expect(exit.code).toBe(1);
+});
+
+test.skipIf(process.platform === 'win32')('where the program has no file descriptors left, the exit says so', async () => {
+  const source = `
+    import { openSync } from 'node:fs';
+    const { createNodeSpawn } = await import(process.argv[2]);
+    process.stdout.write('');
+    try {
+      for (;;) openSync('/dev/null');
+    } catch {}
+    const child = createNodeSpawn({ entry: '/nowhere.mjs', env: () => ({}) })('cpu');
+    child.onOutput(() => {});
+    child.onExit(({ error }) => process.stdout.write(String(error?.code), () => process.exit(0)));`;
+  const program = [entry('starved.mjs', source), join(import.meta.dirname, 'spawn-node.ts')];
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath, ...program]);
+  expect(stdout).toBe('EMFILE');
 });

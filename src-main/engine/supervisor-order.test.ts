@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DeviceName } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
 import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts';
+import { HandClock } from '../../tests/support/hand-clock.ts';
 import { createEngine, type SupervisedEngine } from './create-engine.ts';
 import type { GenerateTask, UpscaleTask } from './engine.ts';
 import type { EngineLimits } from './supervisor.ts';
@@ -11,7 +12,12 @@ import type { EngineLimits } from './supervisor.ts';
 
 const report = { stagesMs: { saving: 1 }, device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', width: 256, height: 256 };
 
-function create(limits: Partial<EngineLimits> = {}, device: DeviceName = 'cpu'): { engine: SupervisedEngine; lives: ScriptedProcess[] } {
+function create(
+  limits: Partial<EngineLimits> = {},
+  device: DeviceName = 'cpu',
+): { engine: SupervisedEngine; lives: ScriptedProcess[]; clock: HandClock; warnings: string[] } {
+  const clock = new HandClock();
+  const warnings: string[] = [];
   const lives: ScriptedProcess[] = [];
   const engine = createEngine({
     spawn: () => {
@@ -20,10 +26,11 @@ function create(limits: Partial<EngineLimits> = {}, device: DeviceName = 'cpu'):
       return life;
     },
     devices: [{ device, deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' }],
-    log: { info: () => {}, warn: () => {} },
+    log: { info: () => {}, warn: (_, message) => warnings.push(message) },
     limits: { backoffMs: [0], ...limits },
+    clock,
   });
-  return { engine, lives };
+  return { engine, lives, clock, warnings };
 }
 
 function task(): GenerateTask {
@@ -83,8 +90,7 @@ test('the next task has the device while the one before is packed', async () => 
 });
 
 test('a task that ignores its cancel costs the one that is being packed nothing', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  const { engine, lives } = create();
+  const { engine, lives, clock } = create();
   const packed = engine.generate(task(), listen().hooks, never());
   const controller = new AbortController();
   const stubborn = engine.generate(task(), listen().hooks, controller.signal);
@@ -94,8 +100,7 @@ test('a task that ignores its cancel costs the one that is being packed nothing'
   life.say({ type: 'model_done', id: 1 });
   controller.abort();
   expect(life.orders.at(-1)).toEqual({ type: 'cancel', id: 2 });
-  vi.runAllTimers();
-  vi.useRealTimers();
+  clock.advance(2_000);
   expect(await code).toBe('cancelled');
   expect(life.wasKilled).toBe(false);
   const next = codeOf(engine.generate(task(), listen().hooks, never()));
@@ -111,8 +116,7 @@ test('a task that ignores its cancel costs the one that is being packed nothing'
 });
 
 test('a task that obeys late, after it was given up, leaves the process in use', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  const { engine, lives } = create();
+  const { engine, lives, clock } = create();
   const packed = engine.generate(task(), listen().hooks, never());
   const controller = new AbortController();
   const code = codeOf(engine.generate(task(), listen().hooks, controller.signal));
@@ -120,8 +124,7 @@ test('a task that obeys late, after it was given up, leaves the process in use',
   life.say({ type: 'ready' });
   life.say({ type: 'model_done', id: 1 });
   controller.abort();
-  vi.runAllTimers();
-  vi.useRealTimers();
+  clock.advance(2_000);
   expect(await code).toBe('cancelled');
   life.say({ type: 'failed', id: 2, error: { code: 'cancelled', message: 'The task was cancelled.', data: {} } });
   life.say({ type: 'done', id: 1, report });
@@ -131,9 +134,159 @@ test('a task that obeys late, after it was given up, leaves the process in use',
 });
 
 test('a process that never gets ready hangs', async () => {
-  const { engine, lives } = create({ startTimeoutMs: 40, heartbeatTimeoutMs: 40, maxRestarts: 0 });
-  expect(await codeOf(engine.generate(task(), listen().hooks, never()))).toBe('engine_unavailable');
+  const { engine, lives, clock } = create({ startTimeoutMs: 40, heartbeatTimeoutMs: 40, maxRestarts: 0 });
+  const code = codeOf(engine.generate(task(), listen().hooks, never()));
+  for (let tick = 0; tick < 4; tick++) clock.advance(10);
+  expect(at(lives, 0).wasKilled).toBe(false);
+  clock.advance(10);
+  expect(await code).toBe('engine_unavailable');
   expect([at(lives, 0).wasKilled, engine.status().restarts]).toEqual([true, 1]);
+});
+
+test.each([
+  ['sends no heartbeat', 'engine_hung', () => {}],
+  ['says nothing of its task', 'engine_hung', (life: ScriptedProcess) => life.say({ type: 'heartbeat', residentBytes: 1 })],
+])('a process that %s hangs: the task runs once more, then fails', async (_, expected, onTick) => {
+  const { engine, lives, clock } = create({ heartbeatTimeoutMs: 40, taskTimeoutMs: 80 });
+  const code = codeOf(engine.generate(task(), listen().hooks, never()));
+  for (const index of [0, 1]) {
+    const life = at(lives, index);
+    life.say({ type: 'ready' });
+    life.say({ type: 'progress', id: 1, stage: 'generating', done: 1, total: 4 });
+    for (let tick = 0; tick < 9 && !life.wasKilled; tick++) {
+      onTick(life);
+      clock.advance(10);
+    }
+    expect(life.wasKilled).toBe(true);
+    await nextTurn();
+  }
+  expect(await code).toBe(expected);
+  await engine.close();
+});
+
+test('an idle process ends to free its memory, not before its task has ended, and the next task starts another', async () => {
+  const { engine, lives, clock } = create();
+  engine.unloadAfter(50);
+  const first = engine.generate(task(), listen().hooks, never());
+  at(lives, 0).say({ type: 'ready' });
+  clock.advance(100);
+  at(lives, 0).say({ type: 'model_done', id: 1 });
+  clock.advance(100);
+  expect(at(lives, 0).wasKilled).toBe(false);
+  at(lives, 0).say({ type: 'done', id: 1, report });
+  await first;
+  clock.advance(49);
+  expect(at(lives, 0).wasKilled).toBe(false);
+  clock.advance(1);
+  expect(at(lives, 0).wasKilled).toBe(true);
+  await nextTurn();
+  expect(engine.status()).toMatchObject({ state: 'stopped', restarts: 0 });
+  engine.warm();
+  engine.unloadAfter(null);
+  at(lives, 1).say({ type: 'ready' });
+  clock.advance(1000);
+  expect(at(lives, 1).wasKilled).toBe(false);
+  await engine.close();
+});
+
+describe('a finished image is never lost to the fault of a neighbour', () => {
+  const shortage = { code: 'engine_out_of_memory', message: 'no room', data: {} };
+
+  async function finishedAndNext(limits: Partial<EngineLimits> = {}) {
+    const parts = create({ maxRestarts: 9, ...limits });
+    const { engine, lives } = parts;
+    const finished = engine.generate(task(), listen().hooks, never());
+    const next = engine.generate(task(), listen().hooks, never());
+    at(lives, 0).say({ type: 'ready' });
+    at(lives, 0).say({ type: 'model_done', id: 1 });
+    expect(at(lives, 0).taskIds()).toEqual([1, 2]);
+    return { ...parts, finished, next, settled: Promise.allSettled([next]) };
+  }
+
+  test('that reports too little memory: the process is replaced after the image is written', async () => {
+    const { engine, lives, finished, next, settled } = await finishedAndNext();
+    at(lives, 0).say({ type: 'failed', id: 2, error: shortage });
+    await nextTurn();
+    expect(at(lives, 0).wasKilled).toBe(false);
+    at(lives, 0).say({ type: 'done', id: 1, report });
+    expect(await finished).toMatchObject({ setbacks: [] });
+    await nextTurn();
+    expect(at(lives, 0).wasKilled).toBe(true);
+    at(lives, 1).say({ type: 'ready' });
+    at(lives, 1).say({ type: 'failed', id: 2, error: shortage });
+    await settled;
+    await expect(next).rejects.toMatchObject({ code: 'engine_out_of_memory' });
+    await engine.close();
+  });
+
+  test('also where the image takes too long: it is made again, and it is not the one that is blamed', async () => {
+    const { engine, lives, clock, finished, settled } = await finishedAndNext({ finishGraceMs: 10 });
+    at(lives, 0).say({ type: 'failed', id: 2, error: shortage });
+    await nextTurn();
+    clock.advance(10);
+    await nextTurn();
+    at(lives, 1).say({ type: 'ready' });
+    at(lives, 1).say({ type: 'model_done', id: 1 });
+    // nothing runs beside it this time
+    expect(at(lives, 1).taskIds()).toEqual([1]);
+    at(lives, 1).say({ type: 'done', id: 1, report });
+    expect(await finished).toMatchObject({ width: 256 });
+    expect(at(lives, 1).taskIds()).toEqual([1, 2]);
+    await engine.close();
+    await settled;
+  });
+
+  test('that takes the process down, twice: the image is made again, the neighbour fails', async () => {
+    const { engine, lives, finished, next, settled } = await finishedAndNext();
+    at(lives, 0).kill();
+    await nextTurn();
+    at(lives, 1).say({ type: 'ready' });
+    at(lives, 1).say({ type: 'model_done', id: 1 });
+    expect(at(lives, 1).taskIds()).toEqual([1]);
+    at(lives, 1).say({ type: 'done', id: 1, report });
+    await finished;
+    await nextTurn();
+    expect(at(lives, 1).taskIds()).toEqual([1, 2]);
+    at(lives, 1).kill();
+    await settled;
+    await expect(next).rejects.toThrow('failed twice on this image');
+    await engine.close();
+  });
+
+  test('and where the process rests after too many ends, the image waits for the next start', async () => {
+    const { engine, lives, clock, finished, settled } = await finishedAndNext({ maxRestarts: 0, windowMs: 1000 });
+    at(lives, 0).kill();
+    await nextTurn();
+    expect(lives).toHaveLength(1);
+    clock.advance(1000);
+    at(lives, 1).say({ type: 'ready' });
+    at(lives, 1).say({ type: 'model_done', id: 1 });
+    at(lives, 1).say({ type: 'done', id: 1, report });
+    expect(await finished).toMatchObject({ width: 256 });
+    await engine.close();
+    await settled;
+  });
+});
+
+test('a system without file descriptors is named, and no reason to give a GPU up', async () => {
+  const error = Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' });
+  const engine = createEngine({
+    spawn: () => ({
+      pid: undefined,
+      send: () => {},
+      onMessage: () => {},
+      onOutput: () => {},
+      onExit: (listener) => setImmediate(() => listener({ code: null, signal: null, error })),
+      kill: () => {},
+    }),
+    devices: [{ device: 'cuda', deviceReason: 'a card', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' }],
+    log: { info: () => {}, warn: () => {} },
+    limits: { backoffMs: [0] },
+  });
+  const running = engine.generate(task(), listen().hooks, never());
+  await expect(running).rejects.toMatchObject({ code: 'engine_unavailable', message: expect.stringContaining('no file descriptors left (EMFILE') });
+  expect(engine.status().device).toBe('cuda');
+  await engine.close();
 });
 
 test.for([

@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type FakeEngineOptions, spawnFakeEngine } from '../../tests/fakes/fake-engine.ts';
 import { codeOf, describeEngine, isAlive, listen, never } from '../../tests/support/engine-conformance.ts';
+import { HandClock } from '../../tests/support/hand-clock.ts';
 import { createEngine, type EngineOptions, type SupervisedEngine } from './create-engine.ts';
+import type { EngineConfig } from './device-state.ts';
 import type { GenerateTask } from './engine.ts';
-import type { EngineConfig } from './supervisor.ts';
 
 const config: EngineConfig = { device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', memory: 'resident', threads: 1, cacheDir: '/nowhere' };
 const log = { info: () => {}, warn: () => {} };
@@ -32,7 +32,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function create(fake: FakeEngineOptions, options: Pick<EngineOptions, 'limits' | 'now'> = {}): SupervisedEngine {
+function create(fake: FakeEngineOptions, options: Pick<EngineOptions, 'limits' | 'clock'> = {}): SupervisedEngine {
   const engine = createEngine({ spawn: spawnFakeEngine(fake), devices: [config], log, ...options });
   engines.push(engine);
   return engine;
@@ -43,37 +43,14 @@ function task(name = 'a.png', identity = 'fake'): GenerateTask {
   return { params, checkpointDir: '/fake', checkpointIdentity: identity, outputPath: join(folder, name), texts: [] };
 }
 
-const quickToNotice = { limits: { heartbeatTimeoutMs: 3_000, startTimeoutMs: 30_000, taskTimeoutMs: 3_000 } };
-
-test('an idle process gives its memory back, not before a task has ended, and the next task finds another', async () => {
-  const engine = create({ stepMs: 5 });
-  engine.unloadAfter(50);
-  await engine.generate(task(), listen().hooks, never());
-  const pid = engine.pid();
-  expect(pid).not.toBeNull();
-  await until(() => engine.pid() === null);
-  expect(engine.status()).toMatchObject({ state: 'stopped', restarts: 0 });
-  await engine.generate(task('b.png'), listen().hooks, never());
-  expect(engine.pid()).not.toBe(pid);
-  engine.unloadAfter(null);
-  await sleep(200);
-  expect(engine.pid()).not.toBeNull();
-});
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(10);
-}
-
 test.for([
   ['crash@2', 'engine_crashed'],
   ['crash@loading', 'engine_crashed'],
   ['crash@saving', 'engine_crashed'],
   ['garbage@2', 'engine_crashed'],
   ['oom@2', 'engine_out_of_memory'],
-  ['hang@2', 'engine_hung'],
-  ['stall@2', 'engine_hung'],
 ] as const)('%s once is healed, twice is %s', async ([fault, code]) => {
-  const engine = create({ faults: [fault, null, fault, fault] }, quickToNotice);
+  const engine = create({ faults: [fault, null, fault, fault] });
   const { heard, hooks } = listen();
   await engine.generate(task(), hooks, never());
   expect(heard.modelDone).toHaveLength(1);
@@ -83,15 +60,19 @@ test.for([
 });
 
 test('a process that keeps dying is left alone until the window has passed', async () => {
-  let now = 0;
-  const engine = create({ faults: ['crash@1', 'crash@1', 'crash@1', 'crash@1'] }, { now: () => now, limits: { backoffMs: [0] } });
+  const clock = new HandClock();
+  const engine = create({ faults: ['crash@1', 'crash@1', 'crash@1', 'crash@1'] }, { clock, limits: { backoffMs: [0] } });
+  const capacity: boolean[] = [];
+  engine.onCapacity(() => capacity.push(engine.hasCapacity()));
   expect(await codeOf(engine.generate(task(), listen().hooks, never()))).toBe('engine_crashed');
   expect(await codeOf(engine.generate(task(), listen().hooks, never()))).toBe('engine_crashed');
-  expect(engine.status()).toMatchObject({ state: 'unavailable', restarts: 4 });
+  expect([engine.status(), engine.hasCapacity()]).toMatchObject([{ state: 'unavailable', restarts: 4 }, false]);
+  await expect(engine.generate(task(), listen().hooks, never())).rejects.toThrow('The last time it ended with exit code 1.');
+  clock.advance(5 * 60_000 - 1);
   expect(await codeOf(engine.generate(task(), listen().hooks, never()))).toBe('engine_unavailable');
-  now = 5 * 60_000 - 1;
-  expect(await codeOf(engine.generate(task(), listen().hooks, never()))).toBe('engine_unavailable');
-  now = 5 * 60_000;
+  capacity.length = 0;
+  clock.advance(1);
+  expect(capacity).toEqual([true]);
   await engine.generate(task(), listen().hooks, never());
   expect(engine.status().state).toBe('ready');
 });
@@ -108,7 +89,8 @@ test('latents that are not finite: once more in float32, then rejected', async (
 });
 
 test('a cancelled task that does not stop: rejected, the process exchanged, no crash counted', async () => {
-  const engine = create({ faults: ['stall@2'] }, { limits: { cancelGraceMs: 200 } });
+  const clock = new HandClock();
+  const engine = create({ faults: ['stall@2'] }, { clock });
   engine.warm();
   const controller = new AbortController();
   let pid: number | null = null;
@@ -116,6 +98,7 @@ test('a cancelled task that does not stop: rejected, the process exchanged, no c
     if (stage !== 'generating') return;
     pid = engine.pid();
     controller.abort();
+    clock.advance(2_000);
   });
   expect(await codeOf(engine.generate(task(), hooks, controller.signal))).toBe('cancelled');
   await engine.generate(task(), listen().hooks, never());
@@ -161,5 +144,5 @@ test.skipIf(process.platform === 'win32')('the process dies with its parent, als
   const pid = Number(line);
   expect(isAlive(pid)).toBe(true);
   parent.kill('SIGKILL');
-  while (isAlive(pid)) await sleep(20);
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 60_000);
 });

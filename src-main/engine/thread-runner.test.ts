@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import type { WireError } from '#shared/protocol/errors.ts';
-import type { GenerateOrder, UpscaleOrder } from './channel.ts';
 import type { ModelRunner } from './model-runner.ts';
+import type { GenerateRequest, UpscaleRequest } from './protocol.ts';
 import { createThreadRunner } from './thread-runner.ts';
 
 const entry = resolve(import.meta.dirname, '../../tests/fakes/fake-model-thread.ts');
@@ -12,10 +12,10 @@ function createRunner(onDeath: (error: WireError) => void = () => {}): ModelRunn
   return createThreadRunner(entry, config, onDeath);
 }
 
-function order(prompt: string, changes: Partial<GenerateOrder> = {}): GenerateOrder {
+function order(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
   const params = { prompt, width: 8, height: 4, steps: 3, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
   const files = { checkpointDir: '/checkpoint', checkpointIdentity: 'id', outputPath: '/a.png', texts: [] };
-  return { type: 'generate', id: 1, accuracy: 'fast', memory: 'resident', params, previews: false, ...files, ...changes };
+  return { id: 1, accuracy: 'fast', memory: 'resident', params, previews: false, ...files, ...changes };
 }
 
 const never = new AbortController().signal;
@@ -52,8 +52,7 @@ test('previews where they are asked for', async () => {
 });
 
 test('an enlarged picture', async () => {
-  const upscale: UpscaleOrder = {
-    type: 'upscale',
+  const upscale: UpscaleRequest = {
     id: 1,
     accuracy: 'fast',
     upscalerPath: '/u',

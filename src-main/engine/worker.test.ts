@@ -6,8 +6,8 @@ import { entryFile } from '#main/lib/program-files.ts';
 import { describeEngine } from '../../tests/support/engine-conformance.ts';
 import { needsSharedFolder, sharedPath } from '../../tests/support/shared-folder.ts';
 import { createEngine } from './create-engine.ts';
+import type { EngineConfig } from './device-state.ts';
 import { createNodeSpawn } from './spawn-node.ts';
-import type { EngineConfig } from './supervisor.ts';
 
 const checkpointDir = sharedPath('models/storybook-uint4');
 const cacheDir = mkdtempSync(join(tmpdir(), 'compiled-'));

@@ -4,7 +4,16 @@ import { type FloatType, float32From } from '#main/lib/widen-floats.ts';
 import type { CancelSignal } from './cancel.ts';
 import { type CudaChoices, cudaOptions } from './cuda-options.ts';
 import { addressOf, type OrtApi, openOrtApi } from './ort-api.ts';
-import { type CreateSession, type NativeSession, type OrtInputs, type OrtTensor, runtimeError, type SessionOptions, serializeRuns } from './session.ts';
+import {
+  type CreateSession,
+  type NativeSession,
+  type OrtInputs,
+  type OrtTensor,
+  runtimeError,
+  type SessionOptions,
+  SPIN_US,
+  serializeRuns,
+} from './session.ts';
 
 /** Sessions over ONNX Runtime's C API: a run leaves this thread free and can be stopped in the middle. */
 
@@ -75,6 +84,7 @@ async function loadSession({ api, env }: Runtime, graph: GraphFiles, options: Se
     api.call('SetSessionGraphOptimizationLevel', sessionOptions, OPTIMIZE_ALL);
     api.call('SetSessionLogSeverityLevel', sessionOptions, LOG_ERRORS);
     api.call('AddSessionConfigEntry', sessionOptions, 'session.model_external_initializers_file_folder_path', graph.weightsDir);
+    api.call('AddSessionConfigEntry', sessionOptions, 'session.intra_op.spin_duration_us', String(SPIN_US));
     appendProvider(api, sessionOptions, options);
     // the graph is handed over as bytes: no path of it has to be spelled for Windows
     return await api.readAsync('CreateSessionFromArray', [env, addressOf(bytes), bytes.byteLength, sessionOptions], [bytes]);

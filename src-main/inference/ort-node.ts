@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 import { float32FromFloat16 } from '#main/lib/widen-floats.ts';
-import { type CreateSession, type NativeSession, type OrtTensor, runtimeError, type SessionOptions, serializeRuns } from './session.ts';
+import { type CreateSession, type NativeSession, type OrtTensor, runtimeError, type SessionOptions, SPIN_US, serializeRuns } from './session.ts';
 
 /** Sessions of the package `onnxruntime-node`. Loading and running block the thread. */
 export const createNodeSession: CreateSession = async (graph, options) => {
@@ -27,7 +27,7 @@ async function loadSession(graph: GraphFiles, options: SessionOptions): Promise<
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
-    extra: { session: { model_external_initializers_file_folder_path: graph.weightsDir } },
+    extra: { session: { model_external_initializers_file_folder_path: graph.weightsDir, intra_op: { spin_duration_us: String(SPIN_US) } } },
   });
   return {
     inputNames: session.inputNames,

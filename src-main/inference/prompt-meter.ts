@@ -1,12 +1,19 @@
-import { type AskingThread, startAskingThread } from '#main/lib/asking-thread.ts';
+import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
+import { createRpcClient, type RpcClient, type RpcContract } from '#main/lib/rpc.ts';
 import type { PromptLength } from './create-tokenizer.ts';
 
-/** A prompt for the tokenizer of a checkpoint: its folder, and the hash of its content. */
-export interface MeterOrder {
-  dir: string;
-  fingerprint: string;
-  prompt: string;
-}
+export const meterProtocol = {
+  calls: {
+    measure: {
+      /** A prompt for the tokenizer of a checkpoint: its folder, and the hash of its content. */
+      params: z.object({ dir: z.string(), fingerprint: z.string(), prompt: z.string() }),
+      result: z.object({ count: z.number(), limit: z.number(), cutAt: z.number().nullable() }),
+      events: {},
+    },
+  },
+  announcements: {},
+} satisfies RpcContract;
 
 export interface PromptMeter {
   /** Rejects as `loadTokenizer`. */
@@ -16,20 +23,36 @@ export interface PromptMeter {
 
 /**
  * Measures prompts with the tokenizer of a checkpoint, in a thread of its own that starts with the first one: parsing the 11 MB of a large tokenizer takes a
- * second in which no other request would be answered. Should the thread end all the same, a later call starts another.
+ * second in which no other request would be answered. If the thread ends, the next call starts another.
  * @param entry Its file, `meter-thread.ts` or what it is built to.
  */
 export function createPromptMeter(entry: string): PromptMeter {
-  let running: AskingThread<MeterOrder, PromptLength> | null = null;
+  let running: { thread: Worker; client: RpcClient<typeof meterProtocol> } | null = null;
+
+  function start() {
+    const thread = new Worker(entry, { execArgv: [] });
+    const client = createRpcClient(meterProtocol, (message) => thread.postMessage(message), {});
+    let cause: unknown;
+    thread.on('message', (message) => client.receive(message));
+    thread.on('error', (error) => {
+      cause = error;
+    });
+    thread.on('exit', () => {
+      running = null;
+      client.close(new Error('The thread that measures prompts ended in the middle of its work.', { cause }));
+    });
+    // it alone keeps no program running
+    thread.unref();
+    return { thread, client };
+  }
+
   return {
     measure({ dir, fingerprint }, prompt) {
-      running ??= startAskingThread(entry, 'measures prompts', () => {
-        running = null;
-      });
-      return running.ask({ dir, fingerprint, prompt });
+      running ??= start();
+      return running.client.call('measure', { dir, fingerprint, prompt });
     },
     async close() {
-      await running?.end();
+      await running?.thread.terminate();
     },
   };
 }

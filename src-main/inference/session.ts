@@ -6,6 +6,12 @@ import type { CudaChoices } from './cuda-options.ts';
 
 /** What the pipelines see of ONNX Runtime, whichever binding is between. */
 
+/**
+ * How long a thread of an operator looks for work before it sleeps. It bridges the gap to the next operator; ONNX Runtime's own choice is many times as long
+ * and takes time from other programs, and on a shared core from the thread that it waits for.
+ */
+export const SPIN_US = 100;
+
 /** A tensor going in, row-major: float32, int64 or bool by its array. What was handed over once may not change afterwards: a device may have its own copy. */
 export interface OrtTensor {
   readonly data: Float32Array | BigInt64Array | Uint8Array;
@@ -108,5 +114,5 @@ export function runtimeError(graph: GraphFiles, cause: unknown): AppError {
     const sentence = `There is not enough memory to run ${graph.onnxPath}. Choose a smaller picture or close other programs.`;
     return new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
-  return new AppError('engine_failed', `ONNX Runtime could not run ${graph.onnxPath}: ${reason}`, {}, { cause });
+  return new AppError('engine_failed', `ONNX Runtime could not run ${graph.onnxPath}: ${reason}`, { reason }, { cause });
 }

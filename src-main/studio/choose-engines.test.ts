@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { noCardReason } from '#main/engine/nvidia.ts';
 import type { DeviceCheck } from '#main/engine/probe-devices.ts';
 import type { Gpu } from '#shared/domain/device.ts';
 import { chooseEngines } from './choose-engines.ts';
 
-const options = { accuracy: 'fast', memory: 'resident', binding: 'auto', dataDir: '/data' } as const;
+const options = { accuracy: 'fast', memory: 'resident', binding: 'auto', priority: null, dataDir: '/data' } as const;
 const card = (name: string, compute_capability: string | null): Gpu => ({ name, driver: '580.1', compute_capability, total_bytes: null, free_bytes: null });
 
 /** A machine with these cards, on which what `obstacles` does not name works. */
@@ -32,7 +33,7 @@ describe('auto', () => {
   });
 
   test('is the CPU where no card works, with what every card said; other GPUs are not taken unasked', async () => {
-    expect(await chooseEngines({ ...options, device: 'auto' }, machine([]))).toMatchObject([{ device: 'cpu', deviceReason: 'no NVIDIA card answers' }]);
+    expect(await chooseEngines({ ...options, device: 'auto' }, machine([]))).toMatchObject([{ device: 'cpu', deviceReason: noCardReason() }]);
     const refusing = machine([ada, ada], { 'cuda:0': 'No library.', 'cuda:1': 'Too hot.' });
     expect(await chooseEngines({ ...options, device: 'auto' }, refusing)).toMatchObject([
       { device: 'cpu', deviceReason: 'cuda:0: No library. cuda:1: Too hot.' },

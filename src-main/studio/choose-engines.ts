@@ -1,6 +1,7 @@
 import type { Config } from '#main/config/config.ts';
+import type { EngineConfig } from '#main/engine/device-state.ts';
+import { noCardReason } from '#main/engine/nvidia.ts';
 import type { DeviceProbes } from '#main/engine/probe-devices.ts';
-import type { EngineConfig } from '#main/engine/supervisor.ts';
 import type { DeviceName, Gpu } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { engineConfig } from './engine-config.ts';
@@ -13,27 +14,27 @@ type Chosen = Pick<EngineConfig, 'device' | 'deviceReason' | 'gpuPrecision'>;
  * named. Throws `device_unavailable` for a named one whose probe did not pass.
  */
 export async function chooseEngines(
-  { device, accuracy, memory, binding, dataDir }: Pick<Config, 'device' | 'accuracy' | 'memory' | 'binding' | 'dataDir'>,
+  { device, accuracy, memory, binding, priority, dataDir }: Pick<Config, 'device' | 'accuracy' | 'memory' | 'binding' | 'priority' | 'dataDir'>,
   machine: Machine,
 ): Promise<[EngineConfig, ...EngineConfig[]]> {
   const [first, ...others] = device === 'auto' ? await everyCard(machine) : [await named(device, machine)];
-  const configOf = (chosen: Chosen): EngineConfig => engineConfig({ ...chosen, accuracy, memory, binding, dataDir });
+  const configOf = (chosen: Chosen): EngineConfig => engineConfig({ ...chosen, accuracy, memory, binding, priority: priority ?? 'normal', dataDir });
   return [configOf(first), ...others.map(configOf)];
 }
 
 async function everyCard(machine: Machine): Promise<[Chosen, ...Chosen[]]> {
   const gpus = await machine.gpus();
   const usable: Chosen[] = [];
-  const obstacles: string[] = [];
+  const reasons: string[] = [];
   for (const [card, gpu] of gpus.entries()) {
     const device: DeviceName = `cuda:${card}`;
     const { state, reason } = await machine.check(device);
     if (state === 'works') usable.push(onCard(device, gpu));
-    else obstacles.push(`${device}: ${reason}`);
+    else reasons.push(`${device}: ${reason}`);
   }
   const [first, ...others] = usable;
   if (first !== undefined) return [first, ...others];
-  return [{ device: 'cpu', deviceReason: obstacles.length === 0 ? 'no NVIDIA card answers' : obstacles.join(' ') }];
+  return [{ device: 'cpu', deviceReason: reasons.length === 0 ? noCardReason() : reasons.join(' ') }];
 }
 
 async function named(device: DeviceName, machine: Machine): Promise<Chosen> {

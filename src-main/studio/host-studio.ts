@@ -20,7 +20,8 @@ type SpawnInEnvironment = (entry: string, env: NodeJS.ProcessEnv) => EngineProce
  * folder already. Throws as `startStudio`.
  */
 export async function openStudio({ host, dataDir, argv }: HostedStudioChoices, spawnEngine: SpawnInEnvironment): Promise<HostedStudio> {
-  const config = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
+  const chosen = loadConfig(desktopConfigArguments(argv, { host, dataDir }));
+  const config: Config = { ...chosen, priority: chosen.priority ?? 'low' };
   const log = createLog(config.logLevel);
   for (const notice of config.notices) log.warn(notice);
   try {

@@ -300,7 +300,8 @@ export const errorTable = {
     meaning: 'The engine failed too often in a short time and is not restarted at once.',
     advice: 'Read the log for the cause, then try again in five minutes or restart the program.',
   }),
-  engine_failed: row(500, none, {
+  /** `reason` is what ONNX Runtime said, without the graph that it said it of. */
+  engine_failed: row(500, z.object({ reason: z.string().exactOptional() }), {
     meaning: 'ONNX Runtime refused to run the model.',
     advice: 'The message has its words. Report it with the log.',
   }),

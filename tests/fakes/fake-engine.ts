@@ -34,9 +34,9 @@ export function spawnFakeEngine({ stepMs = 5, busyThreads = 0, traceFile, faults
       get pid() {
         return process_.pid;
       },
-      send(order) {
-        if (order.type === 'generate' || order.type === 'upscale') runs++;
-        process_.send(order);
+      send(message) {
+        if (message.type === 'call' && message.method !== 'start') runs++;
+        process_.send(message);
       },
     };
   };

@@ -1,9 +1,9 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { TaskOrder } from '#main/engine/channel.ts';
 import type { ModelRunner } from '#main/engine/model-runner.ts';
 import { openParentPort } from '#main/engine/parent-port.ts';
+import type { GenerateRequest, UpscaleRequest } from '#main/engine/protocol.ts';
 import { runWorker } from '#main/engine/run-worker.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -22,9 +22,9 @@ let isLoaded = false;
 let faultNow: { id: number; kind: string; place: string } | null = null;
 
 const runner: ModelRunner = {
-  async generate(order, hooks, signal) {
-    const { width, height, steps, seed, prompt } = order.params;
-    const run = begin(order, signal);
+  async generate(request, hooks, signal) {
+    const { width, height, steps, seed, prompt } = request.params;
+    const run = begin(request, signal);
     await run.reach('loading');
     if (!isLoaded) {
       hooks.onProgress('loading', 1, 1);
@@ -43,8 +43,8 @@ const runner: ModelRunner = {
     return paint(width, height, seed, prompt);
   },
 
-  async upscale(order, input, hooks, signal) {
-    const run = begin(order, signal);
+  async upscale(request, input, hooks, signal) {
+    const run = begin(request, signal);
     for (let tile = 1; tile <= TILES; tile++) {
       await run.reach(tile);
       hooks.onProgress('upscaling', tile, TILES);
@@ -53,13 +53,13 @@ const runner: ModelRunner = {
   },
 };
 
-function begin(order: TaskOrder, signal: AbortSignal): { reach(place: number | string): Promise<void> } {
+function begin(request: GenerateRequest | UpscaleRequest, signal: AbortSignal): { reach(place: number | string): Promise<void> } {
   const fault = behaviour.faults[tasks++] ?? null;
-  faultNow = fault === null ? null : { id: order.id, ...parseFault(fault) };
+  faultNow = fault === null ? null : { id: request.id, ...parseFault(fault) };
   return {
     async reach(place) {
       await sleep(behaviour.stepMs);
-      await misbehave(order.id, String(place));
+      await misbehave(request.id, String(place));
       if (signal.aborted) throw new AppError('cancelled', 'The task was cancelled.', {});
     },
   };
@@ -116,10 +116,10 @@ function enlarge({ width, height, data }: RgbImage, scale: number): RgbImage {
 runWorker(
   {
     ...port,
-    send(event) {
-      port.send(event);
-      // packing begins right after this
-      if (event.type === 'model_done') void misbehave(event.id, 'saving');
+    send(message) {
+      port.send(message);
+      // encoding begins right after this
+      if (message.type === 'event' && message.name === 'modelDone' && faultNow !== null) void misbehave(faultNow.id, 'saving');
     },
   },
   () => {

@@ -1,6 +1,7 @@
 import fsPromises, { type FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import type { EngineEvent } from '#main/engine/channel.ts';
+import type { EngineProgress } from '#main/engine/protocol.ts';
+import type { RpcResponse } from '#main/lib/rpc.ts';
 import { armTripwire, killNow } from './kill-order.ts';
 
 /** The fake engine's process with a tripwire around what it tells and what it writes. Started by `server-preload.ts`. */
@@ -15,14 +16,15 @@ const reach = armTripwire((victims) => {
 });
 
 const send = process.send?.bind(process);
-process.send = (event: EngineEvent) => {
-  if (event.type === 'done') reach('engine:before-done');
-  const isSent = send?.(event) ?? false;
-  if (event.type === 'progress') reachProgress(event);
+process.send = (message: RpcResponse) => {
+  // the call with the id 1 starts the process, and its result is no report
+  if (message.type === 'result' && message.id > 1) reach('engine:before-done');
+  const isSent = send?.(message) ?? false;
+  if (message.type === 'event' && message.name === 'progress') reachProgress(message.data as EngineProgress);
   return isSent;
 };
 
-function reachProgress({ stage, done }: Extract<EngineEvent, { type: 'progress' }>): void {
+function reachProgress({ stage, done }: EngineProgress): void {
   if (stage === 'loading') reach('engine:compiling');
   else if (stage === 'generating' && done === 1) reach('engine:first-step');
   else if (stage === 'generating' && done === STEPS) reach('engine:last-step');

@@ -12,7 +12,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 
 /** An implementation of the engine under test. */
 export interface EngineUnderTest {
-  create(options: Pick<EngineOptions, 'limits' | 'now'>): SupervisedEngine;
+  create(options: Pick<EngineOptions, 'limits' | 'clock'>): SupervisedEngine;
   checkpointDir: string;
   checkpointIdentity: string;
   upscalerPath: string;
@@ -92,7 +92,7 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       rmSync(folder, { recursive: true });
     });
 
-    const create = (options: Pick<EngineOptions, 'limits' | 'now'> = {}) => {
+    const create = (options: Pick<EngineOptions, 'limits' | 'clock'> = {}) => {
       const engine = underTest.create(options);
       engines.push(engine);
       return engine;

@@ -4,35 +4,14 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Engine } from '#main/engine/engine.ts';
 import { createJobs } from '#main/jobs/durable-jobs.ts';
-import type { Clock, Jobs, JobsConnection, JobsOptions } from '#main/jobs/jobs.ts';
+import type { Jobs, JobsConnection, JobsOptions } from '#main/jobs/jobs.ts';
 import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { FixedRegistry } from '../fakes/fixed-registry.ts';
+import { HandClock } from './hand-clock.ts';
+
+export { HandClock } from './hand-clock.ts';
 
 /** For tests of the jobs room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
-
-/** Stands still until it is moved on. */
-export class HandClock implements Clock {
-  ms = new Date(2026, 1, 4, 12).getTime();
-  #timers: { atMs: number; task: () => void }[] = [];
-
-  now = (): number => this.ms;
-  monotonicMs = (): number => this.ms;
-
-  schedule(task: () => void, delayMs: number): () => void {
-    const timer = { atMs: this.ms + delayMs, task };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-
-  advance(ms: number): void {
-    this.ms += ms;
-    const due = this.#timers.filter(({ atMs }) => atMs <= this.ms);
-    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.ms);
-    for (const { task } of due) task();
-  }
-}
 
 export class TestClient {
   readonly received: ServerMessage[] = [];

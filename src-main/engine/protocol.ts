@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import type { RpcContract, RpcListeners, RpcResult } from '#main/lib/rpc.ts';
+import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
+import { filledParamsSchema } from '#shared/domain/job.ts';
+import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
+import { wireErrorSchema } from '#shared/protocol/errors.ts';
+import { progressStageSchema } from '#shared/protocol/messages.ts';
+
+/** Everything that crosses the borders of the engine: server and worker process, worker process and model thread. */
+
+/** `exact` is float32 throughout; `fast` uses int8 activations where they pay. */
+const accuracySchema = z.enum(['exact', 'fast']);
+export type Accuracy = z.infer<typeof accuracySchema>;
+
+const bytesSchema = z.custom<Uint8Array<ArrayBuffer>>((value) => value instanceof Uint8Array, 'bytes are needed');
+const pngTextSchema = z.object({ keyword: z.string(), text: z.string(), plain: z.boolean().exactOptional() });
+
+/** `low` lets every other program go first. */
+const prioritySchema = z.enum(['normal', 'low']);
+export type Priority = z.infer<typeof prioritySchema>;
+
+const workerConfigSchema = z.object({
+  device: deviceNameSchema,
+  /** Why this device, for people. */
+  deviceReason: z.string(),
+  /** What `fast` computes in on a GPU. */
+  gpuPrecision: z.enum(['bf16', 'fp16']).exactOptional(),
+  /** Threads that a model runs on. */
+  threads: z.number().int().min(1),
+  /** How ONNX Runtime is called; `auto` without it. */
+  binding: z.enum(ortBindings).exactOptional(),
+  /** Of the threads that models run on; `normal` without it. */
+  priority: prioritySchema.exactOptional(),
+  /** Folder of the compiled graphs. */
+  cacheDir: z.string(),
+});
+export type WorkerConfig = z.infer<typeof workerConfigSchema>;
+
+const generateTaskSchema = z.object({
+  /** Already checked against their ranges. */
+  params: filledParamsSchema,
+  /** Checkpoint folder in Hugging Face layout. */
+  checkpointDir: z.string(),
+  /** `Checkpoint.fingerprint` of that folder: compiled graphs are kept under it. */
+  checkpointIdentity: z.string(),
+  /** Where the PNG goes, complete and fsynced when the task resolves. The caller renames it, and removes it after a rejection. */
+  outputPath: z.string(),
+  texts: z.array(pngTextSchema),
+});
+export type GenerateTask = z.infer<typeof generateTaskSchema>;
+
+const upscaleTaskSchema = z.object({
+  /** PNG to upscale four times. */
+  inputPath: z.string(),
+  /** safetensors file of the upscaler. */
+  upscalerPath: z.string(),
+  /** `Upscaler.fingerprint` of that file. */
+  upscalerIdentity: z.string(),
+  outputPath: z.string(),
+  texts: z.array(pngTextSchema),
+});
+export type UpscaleTask = z.infer<typeof upscaleTaskSchema>;
+
+const requestFields = { id: z.number().int().min(1), accuracy: accuracySchema };
+
+const generateRequestSchema = generateTaskSchema.extend({
+  ...requestFields,
+  /** `auto` plans by what is free; a plan is used as it is: it was chosen, or another one failed. */
+  memory: memoryChoiceSchema,
+  /** Whether anybody looks at previews. */
+  previews: z.boolean(),
+});
+export type GenerateRequest = z.infer<typeof generateRequestSchema>;
+
+const upscaleRequestSchema = upscaleTaskSchema.extend({
+  ...requestFields,
+  /** Whatever the device is: there it failed. */
+  onCpu: z.boolean(),
+});
+export type UpscaleRequest = z.infer<typeof upscaleRequestSchema>;
+
+/** Progress within a stage: `done` of `total` steps, tiles, bands or bytes. In `generating` message k follows forward k, and done reaches total. */
+const progressSchema = z.object({ stage: progressStageSchema, done: z.number().nonnegative(), total: z.number().nonnegative() });
+export type EngineProgress = z.infer<typeof progressSchema>;
+
+/** A small image of the latents so far, RGB [height, width, 3]. */
+const previewSchema = z.object({ step: z.number().int(), width: z.number().int().positive(), height: z.number().int().positive(), rgb: bytesSchema });
+export type EnginePreview = z.infer<typeof previewSchema>;
+
+const imageSchema = z.object({ width: z.number().int().positive(), height: z.number().int().positive(), data: bytesSchema });
+
+/** How a checkpoint's parts will share memory, and the plan to use next should memory run out all the same. */
+const plannedSchema = plannedMemorySchema.extend({ next: memoryPlanSchema.nullable() });
+
+/** Time in milliseconds that each stage of a task took, and the device that ran it. */
+const taskReportSchema = z.object({
+  stagesMs: z.partialRecord(progressStageSchema, z.number().nonnegative()),
+  device: deviceNameSchema,
+  deviceReason: z.string(),
+  accuracy: accuracySchema,
+  width: z.number().int(),
+  height: z.number().int(),
+});
+export type WorkerReport = z.infer<typeof taskReportSchema>;
+
+const generateEvents = { progress: progressSchema, preview: previewSchema, planned: plannedSchema };
+const upscaleEvents = { progress: progressSchema };
+/** The model work is over: the next task may have the device while the image is encoded and written. */
+const modelDone = z.null();
+
+/** Server to worker process. `start` comes first and once; `probe` comes alone, to a process that is ended afterwards. */
+export const engineProtocol = {
+  calls: {
+    start: { params: workerConfigSchema, result: bindingInUseSchema, events: { ready: z.null() } },
+    generate: { params: generateRequestSchema, result: taskReportSchema, events: { ...generateEvents, modelDone } },
+    upscale: { params: upscaleRequestSchema, result: taskReportSchema, events: { ...upscaleEvents, modelDone } },
+    probe: {
+      params: z.object({ device: deviceNameSchema, threads: z.number().int().min(1), binding: z.enum(ortBindings) }),
+      /** `error` is the largest difference from the right numbers as a share of the largest, null where there are NaN values. */
+      result: z.object({ milliseconds: z.number().nonnegative(), error: z.number().nonnegative().nullable() }),
+      events: {},
+    },
+  },
+  announcements: {
+    heartbeat: z.object({ residentBytes: z.number().nonnegative() }),
+    /** The process is beyond repair and waits to be ended. */
+    fatal: wireErrorSchema,
+  },
+} satisfies RpcContract;
+
+/** One flag, not 0 once the call is cancelled: the model thread hears no message while a native call runs. */
+const cancelFlagSchema = z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer, 'shared memory is needed');
+
+/** Worker process to model thread. */
+export const modelThreadProtocol = {
+  calls: {
+    generate: { params: z.object({ request: generateRequestSchema, cancelFlag: cancelFlagSchema }), result: imageSchema, events: generateEvents },
+    upscale: {
+      params: z.object({ request: upscaleRequestSchema, input: imageSchema, cancelFlag: cancelFlagSchema }),
+      result: imageSchema,
+      events: upscaleEvents,
+    },
+  },
+  announcements: {},
+} satisfies RpcContract;
+
+export type GenerateListeners = RpcListeners<typeof engineProtocol, 'generate'>;
+export type ProbeResult = RpcResult<typeof engineProtocol, 'probe'>;
