@@ -39,7 +39,7 @@ test('another decoder reads the pixels that we write, and so do we', async () =>
   expect(await decodePng(file('ours.png', bytes))).toEqual(image);
 });
 
-test('a image of one band and one of many come back as they were', async () => {
+test('an image of one band and one of many come back as they were', async () => {
   for (const [width, height] of [
     [1, 1],
     [5, 3],
