@@ -66,10 +66,8 @@ function CancelButtons({ active }: { active: readonly Job[] }) {
   const isMine = useIsMine();
   const cancelMine = useStudio((state) => state.cancelMine);
   const cancelEverything = useStudio((state) => state.cancelEverything);
-  const waiting = useStudio((state) => state.info?.queue.waiting ?? 0);
   const mine = active.filter((job) => isCancellable(job) && isMine(job));
-  const myWaiting = mine.filter(({ status }) => status === 'pending').length;
-  const othersWait = waiting > myWaiting;
+  const othersWait = active.some((job) => job.status === 'pending' && job.params !== null && !isMine(job));
   return (
     <>
       {mine.length > 1 && (

@@ -25,7 +25,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
   let studio: WindowStudio;
 
   beforeAll(async () => {
-    // the first picture fails, and its second try: an error to look at
+    // the first image fails, and its second try: an error to look at
     studio = new WindowStudio({ stepMs: 40, faults: ['oom@2', 'oom@2'] });
     await studio.start();
   });
@@ -64,7 +64,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByRole('button', { name: 'Make image' }).click();
     await look('make, wrong values');
     await page.getByLabel('Steps', { exact: true }).fill(String(STEPS));
-    await prompt(page).fill('a picture that fails');
+    await prompt(page).fill('an image that fails');
     await prompt(page).press('Control+Enter');
     await page.getByText('This image could not be made').waitFor();
     await look('make, failed');
@@ -82,7 +82,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByRole('button', { name: 'Cancel all' }).click();
     await page.getByRole('button', { name: 'Resume' }).click();
     await page.getByLabel('Images', { exact: true }).fill('1');
-    await isFinishedAfter(page, 'a picture for everybody');
+    await isFinishedAfter(page, 'an image for everybody');
     await look('make, finished');
     for (const menu of ['Copy', 'Download']) {
       await page.getByRole('button', { name: menu, exact: true }).click();
@@ -104,9 +104,9 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       .getByRole('dialog')
       .getByRole('button', { name: /^Compare/, disabled: false })
       .waitFor();
-    await look('picture');
+    await look('image');
     await page.getByRole('dialog').getByRole('button', { name: 'Details' }).click();
-    await page.getByRole('dialog', { name: 'Image details' }).getByText('a picture for everybody').waitFor();
+    await page.getByRole('dialog', { name: 'Image details' }).getByText('an image for everybody').waitFor();
     await look('recipe');
     await page.keyboard.press('Escape');
     await page.keyboard.press('Escape');
@@ -132,7 +132,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
 
   test('Tab reaches everything on every screen, and the focus is always seen', async () => {
     const page = await visit();
-    await isFinishedAfter(page, 'a picture that Tab goes through');
+    await isFinishedAfter(page, 'an image that Tab goes through');
     const through = async (screen: string) => {
       const stops = await page.evaluate(markStops);
       await page.evaluate(() => (document.activeElement instanceof HTMLElement ? document.activeElement.blur() : undefined));
@@ -163,14 +163,14 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       .getByRole('dialog')
       .getByRole('button', { name: /^Compare/, disabled: false })
       .waitFor();
-    await through('picture');
+    await through('image');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');
     await page.getByText('RealESRGAN_x4plus').waitFor();
     await through('settings');
   });
 
-  test('a picture is made, looked at, starred, deleted and taken back without a pointer', async () => {
+  test('an image is made, looked at, starred, deleted and restored without a pointer', async () => {
     const page = await visit();
     await prompt(page).focus();
     await page.keyboard.type('made by keys alone');
@@ -206,7 +206,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByRole('button', { name: /^Open: made by keys/ }).waitFor();
   });
 
-  test('a screen reader hears how a picture comes along, not every step', async () => {
+  test('a screen reader hears the stages of an image, not every step', async () => {
     const page = await visit();
     await page.evaluate(() => {
       window.said = [];
@@ -218,16 +218,16 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
         }
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
-    await isFinishedAfter(page, 'a picture to be heard');
-    expect(await page.evaluate(() => window.said)).toEqual(['Started: a picture to be heard', 'Image drawn, now upscaling.', 'Image finished.']);
+    await isFinishedAfter(page, 'an image to be heard');
+    expect(await page.evaluate(() => window.said)).toEqual(['Started: an image to be heard', 'Image drawn, now upscaling.', 'Image finished.']);
   });
 
-  test('nothing moves for those who asked for less motion', async () => {
+  test('nothing moves with reduced motion', async () => {
     const moving = await visit({ reducedMotion: 'no-preference' });
     const still = await visit();
     const seen = { moving: new Set<string>(), still: new Set<string>() };
     for (const page of [moving, still]) {
-      await prompt(page).fill('a picture that moves');
+      await prompt(page).fill('an image that moves');
       await prompt(page).press('Control+Enter');
     }
     await Promise.all([moving, still].map((page) => page.getByRole('progressbar').first().waitFor()));
@@ -262,7 +262,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       .getByRole('dialog')
       .getByRole('button', { name: /^Compare/, disabled: false })
       .waitFor();
-    await look('picture');
+    await look('image');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');
     await page.getByText('RealESRGAN_x4plus').waitFor();

@@ -22,7 +22,7 @@ describe.skipIf(noBrowser !== null)('the first run', () => {
   beforeAll(() => studio.start());
   afterAll(() => studio.close());
 
-  test('asks in the language that is chosen, takes the time of a real picture, and does not ask again', async () => {
+  test('setup follows the chosen language, measures a real image, and does not open again', async () => {
     const { page, faults } = await studio.visit({ isFirstRun: true, reducedMotion: 'reduce' });
     const dialog = page.getByRole('dialog', { name: 'Welcome to Z-Image-Turbo Studio' });
     await dialog.waitFor();

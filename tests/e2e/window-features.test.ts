@@ -30,7 +30,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
 
   const visit = async (...options: Parameters<WindowStudio['visit']>): Promise<Page> => (await studio.visit(...options)).page;
 
-  test('tokens are counted while one types, and what the model does not read is marked and can be taken away', async () => {
+  test('tokens are counted while one types, and text over the limit is highlighted and can be removed', async () => {
     const page = await visit();
     await prompt(page).fill('a fox');
     const count = page.getByText(/^\d+ of 512 tokens$/);
@@ -52,7 +52,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(async () => Number.parseInt((await count.textContent()) ?? '', 10)).toBeLessThanOrEqual(512);
   });
 
-  test('templates and styles of one’s own are kept over a reload and can be forgotten', async () => {
+  test('templates and own styles survive a reload and can be deleted', async () => {
     const page = await visit();
     await prompt(page).fill('a lighthouse');
     await page.getByRole('button', { name: 'Add your own style' }).click();
@@ -75,7 +75,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('button', { name: 'linocut', exact: true }).waitFor({ state: 'detached' });
   });
 
-  test('preview, picture and enlargement stand in the same place, one after the other', async () => {
+  test('preview, image and upscaled image stand in the same place, one after the other', async () => {
     const page = await visit();
     await page.evaluate(() => {
       const seen = new Set<string>();
@@ -92,16 +92,16 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       look();
     });
     const kinds = () => page.evaluate(() => document.body.dataset['kinds']);
-    await make(page, 'a picture that forms');
+    await make(page, 'an image that forms');
     await expect.poll(kinds, { interval: 10, timeout: 30_000 }).toBe('preview');
     await expect.poll(kinds, { timeout: 30_000 }).toBe('file file');
     await isFinished(page);
     expect((await page.evaluate(() => document.body.dataset['places']))?.split(', ')).toHaveLength(1);
   });
 
-  test('the enlargement is zoomed by keys, moved by dragging and seen through a lens pixel by pixel', async () => {
+  test('the upscaled image is zoomed by keys, moved by dragging and seen through a lens pixel by pixel', async () => {
     const page = await visit();
-    await make(page, 'a picture to look into');
+    await make(page, 'an image to look into');
     await isFinished(page);
     const original = stage(page).locator('figure img').nth(1);
     const transform = () => original.evaluate((image) => new DOMMatrix(getComputedStyle(image).transform).toFloat32Array());
@@ -110,7 +110,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(scale).toBeCloseTo(1.5, 3);
     await page.keyboard.press('+');
     const figure = await stage(page).locator('figure').boundingBox();
-    if (figure === null) throw new Error('the picture is not on the screen');
+    if (figure === null) throw new Error('the image is not on the screen');
     const start = { x: figure.x + figure.width / 4, y: figure.y + figure.height / 3 };
     const before = (await transform())[12] ?? 0;
     await page.mouse.move(start.x, start.y);
@@ -131,7 +131,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       .toBe('1024px 1024px');
   });
 
-  test('arrow keys go through the pictures on the stage, a full screen stays one, a reload finds the same picture', async () => {
+  test('arrow keys go through the images on the stage, a full screen stays one, a reload finds the same image', async () => {
     const page = await visit();
     await make(page, 'the first of two');
     await isFinished(page);
@@ -151,7 +151,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('figure', { name: 'Image of: the second of two' }).waitFor();
   });
 
-  test('either file of a picture tells its recipe', async () => {
+  test('both files of an image show their recipe', async () => {
     const page = await visit({ permissions: ['clipboard-read', 'clipboard-write'] });
     await make(page, 'a badger with a recipe');
     await isFinished(page);
@@ -168,13 +168,13 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await dialog.waitFor({ state: 'detached' });
   });
 
-  test('a picture of another tool that is dropped on the window fills in what means the same', async () => {
+  test('an image of another tool that is dropped on the window fills in what means the same', async () => {
     const page = await visit();
     const settings = 'a dog on the moon\nNegative prompt: blurry\nSteps: 12, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 512x768';
-    const picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+    const image = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
       .png()
       .toBuffer();
-    const png = withText(picture, 'parameters', settings);
+    const png = withText(image, 'parameters', settings);
     await page.evaluate(
       (bytes) => {
         const transfer = new DataTransfer();
@@ -212,7 +212,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await queue(page).getByText('Paused.').waitFor({ state: 'hidden' });
   });
 
-  test('the gallery is narrowed by size, date and client, picked by ranges and emptied for good', async () => {
+  test('the gallery is filtered by size, date and client, selected by ranges, and the bin is emptied', async () => {
     const page = await visit();
     await make(page, 'a crane of another size', { size: '512' });
     await isFinished(page);
@@ -425,7 +425,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(scale).toBeGreaterThan(1);
   });
 
-  test('a star given in one browser shows in another, and so does a picture that goes to the bin', async () => {
+  test('a star given in one browser shows in another, and so does an image that goes to the bin', async () => {
     const page = await visit();
     await make(page, 'a heron seen by two');
     await isFinished(page);
@@ -438,7 +438,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await stage(page).getByText('a heron seen by two').waitFor({ state: 'detached' });
   });
 
-  test('where pictures go is checked at the field and holds for the next picture; another window hears of it', async () => {
+  test('where images go is checked at the field and holds for the next image; another window hears of it', async () => {
     const page = await visit();
     const other = await visit();
     for (const one of [page, other]) await go(one, 'Settings');
@@ -476,7 +476,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(() => other.getByLabel('Image folder', { exact: true }).inputValue()).toBe(before);
   });
 
-  test('the settings tell what the machine does, who was here, and a log to read, search and save', async () => {
+  test('settings show the machine, the connected devices, and a log with search and download', async () => {
     const page = await visit();
     await go(page, 'Settings');
     const log = page.getByRole('log');
@@ -496,7 +496,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByText('BSD 3-Clause License').first().waitFor();
   });
 
-  test('a server that comes back as another version is told, with a button that reloads the page', async () => {
+  test('a server that comes back as another version is reported, with a button that reloads the page', async () => {
     const page = await visit();
     await queue(page).waitFor();
     await page.route('**/api/info', async (route) => {
@@ -512,7 +512,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
 });
 
 describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
-  test('is told in one sentence with what to do', async () => {
+  test('is reported with what to do', async () => {
     const studio = new WindowStudio({ stepMs: 5, always: 'crash@1' });
     await studio.start();
     try {
@@ -527,7 +527,7 @@ describe.skipIf(noBrowser !== null)('an engine that cannot run', () => {
 });
 
 describe.skipIf(noBrowser !== null)('a disk that is full', () => {
-  test('is told with what to do, keeps what was typed, and is forgotten when there is room again', async (context) => {
+  test('is reported with what to do, keeps the text, and is cleared once there is space again', async (context) => {
     needsMount(context);
     const studio = new WindowStudio({ stepMs: 5 });
     await studio.start();

@@ -18,7 +18,7 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
   });
   afterAll(() => studio.close());
 
-  test('one is chosen, a folder is added, used and taken away by keyboard alone, and what cannot be added says why', async () => {
+  test('one is chosen, a folder is added, used and removed by keyboard alone, and what cannot be added says why', async () => {
     const { page, faults } = await studio.visit();
     await go(page, 'Settings');
     const row = (name: string) => page.getByRole('listitem', { name, exact: true });
@@ -55,7 +55,7 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
 });
 
 describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
-  test('is installed only when its licences are agreed to; what stopped it is told, and it can be taken away', async (context) => {
+  test('is installed only when its licences are agreed to; what stopped it is reported, and it can be removed', async (context) => {
     context.skip(packSystem(process.platform, process.arch) === null, 'there is no CUDA pack for this system');
     const index = await startPackServer(new Map());
     const studio = new WindowStudio({}, ['--wheel-index', `${index.origin}/simple`]);

@@ -1,6 +1,6 @@
 import type { Locator, Page } from 'playwright-core';
 
-/** What a person finds on the page, by the names that it has in English. */
+/** Parts of the page, by their English names. */
 export const stage = (page: Page): Locator => page.getByRole('region', { name: 'Image', exact: true });
 export const queue = (page: Page): Locator => page.getByRole('region', { name: 'Queue' });
 export const prompt = (page: Page): Locator => page.getByLabel('Describe your image', { exact: true });

@@ -60,12 +60,12 @@ export class WindowStudio {
     return visit;
   }
 
-  /** What the visitors' pages did that they must not, up to now; it is told once. */
+  /** Faults of the visitors' pages so far; each is returned once. */
   takeFaults(): string[] {
     return this.#visits.flatMap(({ faults }) => faults.splice(0));
   }
 
-  /** Sends all visitors away; returns their faults. */
+  /** Closes all pages; returns their faults. */
   async endVisits(): Promise<string[]> {
     const faults = this.takeFaults();
     await Promise.all(this.#visits.map(({ page }) => page.context().close()));

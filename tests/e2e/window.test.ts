@@ -29,7 +29,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByRole('button', { name: 'Make image' }).click();
   }
 
-  test('a first-time visitor makes a picture by one click and sees it form', async () => {
+  test('a first-time visitor makes an image by one click and sees it form', async () => {
     const page = await visit();
     await page.getByRole('button', { name: /^a yellow sailboat/ }).click();
     const bar = stage(page).getByRole('progressbar');
@@ -46,7 +46,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect((await download).suggestedFilename()).toMatch(/^\d{8}-a-yellow-sailboat-.*-[0-9a-f]{8}-upscaled\.png$/);
   });
 
-  test('the line between original and enlargement moves by keys and by dragging', async () => {
+  test('the line between original and upscaled image moves by keys and by dragging', async () => {
     const page = await visit();
     await make(page, 'a tree');
     await isFinished(page);
@@ -60,7 +60,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await stage(page).getByRole('slider').press('ArrowRight');
     expect(await clip()).not.toBe('inset(0px 50% 0px 0px)');
     const figure = await stage(page).locator('figure').boundingBox();
-    if (figure === null) throw new Error('the picture is not on the screen');
+    if (figure === null) throw new Error('the image is not on the screen');
     const middle = { x: figure.x + figure.width / 2, y: figure.y + figure.height / 2 };
     await stage(page).getByRole('slider').press('ArrowLeft');
     await page.mouse.move(middle.x, middle.y);
@@ -70,7 +70,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await expect.poll(clip).toBe('inset(0px 100% 0px 0px)');
   });
 
-  test('wrong values are told at their fields and nothing is sent', async () => {
+  test('invalid values are reported at their fields and nothing is sent', async () => {
     const page = await visit();
     const frames: string[] = [];
     page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => frames.push(String(payload))));
@@ -88,7 +88,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect(await page.getByText('Describe your image first.').isVisible()).toBe(true);
   });
 
-  test('Ctrl+Enter makes the picture, arrow up in the empty box brings the prompt back', async () => {
+  test('Ctrl+Enter makes the image, arrow up in the empty box brings the prompt back', async () => {
     const page = await visit();
     await prompt(page).fill('a car in the city');
     await prompt(page).press('Control+Enter');
@@ -112,7 +112,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await isFinished(page);
   });
 
-  test('several pictures queue up; one is cancelled, the others are finished', async () => {
+  test('several images queue up; one is cancelled, the others are finished', async () => {
     const page = await visit();
     await page.getByLabel('Images', { exact: true }).fill('6');
     await prompt(page).fill('six bears');
@@ -151,7 +151,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
 
   const isFinishedIn = (page: Page, name: string) => page.getByRole('button', { name, disabled: false }).waitFor();
 
-  test('the gallery finds, stars, deletes and takes back', async () => {
+  test('the gallery searches, stars, deletes and restores', async () => {
     const page = await visit();
     await make(page, 'a hedgehog for the gallery');
     await isFinished(page);
@@ -178,7 +178,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByText('No results.').waitFor();
   });
 
-  test("a picture's file fills the form with its recipe, another file is told", async () => {
+  test("an image's file fills the form with its recipe, a file without settings is reported", async () => {
     const page = await visit();
     await make(page, 'a mushroom with a recipe');
     await isFinished(page);
@@ -188,7 +188,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const bytes = await readFile(await (await download).path());
     const [, seed] = /Seed (\d+)/.exec((await stage(page).textContent()) ?? '') ?? [];
     await prompt(page).fill('something else');
-    await page.locator('input[type=file]').setInputFiles({ name: 'picture.png', mimeType: 'image/png', buffer: bytes });
+    await page.locator('input[type=file]').setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: bytes });
     await expect.poll(() => prompt(page).inputValue()).toBe('a mushroom with a recipe');
     expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe(seed);
     expect(await page.getByRole('button', { name: 'Keep this seed', exact: true }).getAttribute('aria-pressed')).toBe('true');
@@ -252,7 +252,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
 });
 
 describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () => {
-  test('a waiting picture is moved up, and a paused queue says so', async () => {
+  test('a waiting image is moved up, and a paused queue says so', async () => {
     const studio = new WindowStudio({ stepMs: 100 });
     await studio.start();
     try {
@@ -284,7 +284,7 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     }
   });
 
-  test('while the server is away it says so, keeps what was typed and goes on by itself', async () => {
+  test('while the server is away it says so, keeps what was typed and continues when it is back', async () => {
     const studio = new WindowStudio({ stepMs: 20 });
     await studio.start();
     try {
@@ -309,7 +309,7 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     }
   });
 
-  test('a browser that believes to be offline works as long as the server answers', async () => {
+  test('a browser that reports being offline works as long as the server responds', async () => {
     const studio = new WindowStudio({ stepMs: 20 }, ['--allow-host', 'studio.localhost']);
     await studio.start();
     try {
@@ -325,12 +325,12 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     }
   });
 
-  test('a job that fails says why and what to do, and can be tried again', async () => {
+  test('a job that fails says why and what to do, and can be retried', async () => {
     const studio = new WindowStudio({ stepMs: 5, faults: ['oom@2', 'oom@2'] });
     await studio.start();
     try {
       const { page, faults } = await studio.visit();
-      await page.locator('textarea').fill('a picture that fails first');
+      await page.locator('textarea').fill('an image that fails first');
       await page.locator('textarea').press('Control+Enter');
       await page.getByText('This image could not be made').waitFor();
       await page.getByText('Not enough memory. Try a smaller size or close other apps.').waitFor();
