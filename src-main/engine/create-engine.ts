@@ -5,7 +5,8 @@ import type { Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, Upsca
 import { type EngineClock, systemClock } from './engine-clock.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import { EngineTask, type EngineWork } from './engine-task.ts';
-import { type EngineLimits, type EngineLog, Supervisor } from './supervisor.ts';
+import { type EngineLimits, Supervisor } from './supervisor.ts';
+import type { EngineLog } from './worker-lifecycle.ts';
 
 export interface EngineOptions {
   spawn: SpawnEngine;
@@ -55,7 +56,10 @@ class DevicesEngine implements SupervisedEngine {
       new Supervisor({
         ...{ spawn, config, log, clock },
         limits: { ...defaultLimits, ...limits },
-        requeue: (task) => this.#queue.add(task),
+        requeue: (task) => {
+          task.turn = 'again';
+          this.#queue.add(task);
+        },
         onChange: () => this.#changed(),
       });
     this.#devices = [deviceOf(first), ...others.map(deviceOf)];
@@ -87,7 +91,7 @@ class DevicesEngine implements SupervisedEngine {
   }
 
   pid(): number | null {
-    return this.#devices.map(({ pid }) => pid).find((pid) => pid !== null) ?? null;
+    return this.#devices.map(({ worker }) => worker.process?.pid).find((pid) => pid !== undefined) ?? null;
   }
 
   unloadAfter(idleMs: number | null): void {
@@ -103,9 +107,9 @@ class DevicesEngine implements SupervisedEngine {
       ...first.status,
       accuracy: first.state.accuracy,
       memory: first.state.memory,
-      binding: first.binding,
+      binding: first.worker.binding,
       residentBytes: devices.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
-      restarts: this.#devices.reduce((sum, { restarts }) => sum + restarts, 0),
+      restarts: this.#devices.reduce((sum, { worker }) => sum + worker.restarts, 0),
       devices,
     };
   }

@@ -1,17 +1,17 @@
 import type { RpcAnswer } from '#main/lib/rpc.ts';
-import { type BindingInUse, deviceParts } from '#shared/domain/device.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { QueueDevice } from './device-queue.ts';
 import { DeviceState, type EngineConfig } from './device-state.ts';
 import type { DeviceStatus } from './engine.ts';
 import type { EngineClock } from './engine-clock.ts';
-import type { ProcessExit, SpawnEngine } from './engine-process.ts';
+import type { SpawnEngine } from './engine-process.ts';
 import type { EngineTask } from './engine-task.ts';
 import { type EngineRequest, LoadedModels } from './loaded-models.ts';
 import type { GenerateListeners, WorkerReport } from './protocol.ts';
-import { RestartBudget, type RestartLimits } from './restart-budget.ts';
+import type { RestartLimits } from './restart-budget.ts';
 import { decideRetry, type RetryDecision, type TaskFault } from './retry-policy.ts';
-import { type ProcessFault, reportedFault, type WorkerLimits, WorkerProcess } from './worker-process.ts';
+import { type EngineLog, WorkerLifecycle } from './worker-lifecycle.ts';
+import { type ProcessFault, reportedFault, type WorkerLimits, type WorkerProcess } from './worker-process.ts';
 
 export interface EngineLimits extends RestartLimits, WorkerLimits {
   /** A running task that reports nothing for this long hangs; one step of a large model on a slow CPU takes minutes. */
@@ -22,19 +22,13 @@ export interface EngineLimits extends RestartLimits, WorkerLimits {
   finishGraceMs: number;
 }
 
-/** Where the engine reports what happens to its processes; pino's order of arguments. */
-export interface EngineLog {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-}
-
 export interface SupervisorOptions {
   spawn: SpawnEngine;
   config: EngineConfig;
   log: EngineLog;
   limits: EngineLimits;
   clock: EngineClock;
-  /** Puts a task back into the queue. */
+  /** Puts a task back into the queue, before those that have not run yet. */
   requeue: (task: EngineTask) => void;
   /** What `availability` or `status` answer has changed. */
   onChange: () => void;
@@ -50,9 +44,8 @@ const ADVICE: Record<ProcessFault['code'], string> = {
 /** One device: keeps a worker process for it, gives it one task at a time, and carries out what `retry-policy.ts` decides after a fault. */
 export class Supervisor implements QueueDevice<EngineTask> {
   readonly #options: SupervisorOptions;
-  readonly #state: DeviceState;
-  readonly #budget: RestartBudget;
-  #process: WorkerProcess | null = null;
+  readonly state: DeviceState;
+  readonly worker: WorkerLifecycle;
   #loaded = new LoadedModels();
   /** The task that has the device, or waits for its process to be ready. */
   #task: EngineTask | null = null;
@@ -67,44 +60,38 @@ export class Supervisor implements QueueDevice<EngineTask> {
   #isUnresponsive = false;
   /** The task that is known to be the cause of the next end of the process; null where that is settled already. */
   #culprit: number | null | undefined;
-  #stopStart: (() => void) | null = null;
-  #stopIdle: (() => void) | null = null;
-  #idleMs: number | null = null;
-  #lastFault: ProcessFault | null = null;
-  #onClosed: (() => void) | null = null;
-  binding: BindingInUse | null = null;
-  restarts = 0;
   lastCheckpoint: string | null = null;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#state = new DeviceState(options.config);
-    this.#budget = new RestartBudget(options.limits);
-  }
-
-  get pid(): number | null {
-    return this.#process?.pid ?? null;
-  }
-
-  get state(): Pick<DeviceState, 'accuracy' | 'memory'> {
-    return this.#state;
+    this.state = new DeviceState(options.config);
+    this.worker = new WorkerLifecycle({
+      ...options,
+      config: () => this.state.worker,
+      onStart: () => {
+        this.state.processStarted();
+        this.#loaded = new LoadedModels();
+      },
+      onReady: () => this.#changed(),
+      onTick: (tickMs) => this.#tick(tickMs),
+      onEnd: (why) => this.#ended(why),
+      onRested: () => this.#changed(),
+    });
   }
 
   get status(): DeviceStatus {
-    const { device, deviceReason } = this.#state.worker;
-    const idle = this.#isResting() ? 'unavailable' : 'stopped';
-    const state = this.#process === null ? idle : this.#process.isReady ? 'ready' : 'starting';
-    return { state, device, deviceReason, residentBytes: this.#process?.residentBytes ?? 0 };
+    const { device, deviceReason } = this.state.worker;
+    return { state: this.worker.state, device, deviceReason, residentBytes: this.worker.process?.residentBytes ?? 0 };
   }
 
   get availability(): 'free' | 'busy' | 'resting' {
-    if (this.#process === null && this.#task === null) return this.#isResting() ? 'resting' : 'free';
-    const isLeaving = this.#replaceFor !== null || this.#isUnresponsive || this.#process?.isEnding === true;
+    if (this.#task === null && this.worker.isResting) return 'resting';
+    const isLeaving = this.#replaceFor !== null || this.#isUnresponsive || this.worker.process?.isEnding === true;
     return this.#task !== null || isLeaving || [...this.#sent.keys()].some(({ runsAlone }) => runsAlone) ? 'busy' : 'free';
   }
 
   get isOnCpu(): boolean {
-    return !this.#state.isGpu;
+    return !this.state.isGpu;
   }
 
   run(task: EngineTask): void {
@@ -116,12 +103,11 @@ export class Supervisor implements QueueDevice<EngineTask> {
 
   /** Starts the process before the first task asks for it. */
   warm(): void {
-    if (this.#process === null && this.#onClosed === null) this.#startSoon();
+    this.worker.startSoon();
   }
 
   unloadAfter(idleMs: number | null): void {
-    this.#idleMs = idleMs;
-    this.#stopIdleTimer();
+    this.worker.unloadAfter(idleMs);
     this.#advance();
   }
 
@@ -129,8 +115,9 @@ export class Supervisor implements QueueDevice<EngineTask> {
   cancel(task: EngineTask): void {
     const cancelCall = this.#sent.get(task);
     if (cancelCall === undefined && task !== this.#task) return;
-    if (cancelCall === undefined || this.#process === null || this.#process.isEnding) {
-      this.#drop(task, appError('cancelled', {}));
+    if (cancelCall === undefined || this.worker.process?.isEnding !== false) {
+      this.#endTask(task, appError('cancelled', {}));
+      this.#changed();
       return;
     }
     cancelCall();
@@ -138,36 +125,29 @@ export class Supervisor implements QueueDevice<EngineTask> {
       if (task.isSettled) return;
       if (this.#onDevice === task.id) {
         this.#isUnresponsive = true;
-        this.#options.log.info({ pid: this.pid }, 'a cancelled task does not stop: the engine process is replaced');
+        this.#options.log.info({ pid: this.worker.process?.pid }, 'a cancelled task does not stop: the engine process is replaced');
       }
-      this.#drop(task, appError('cancelled', {}));
+      this.#endTask(task, appError('cancelled', {}));
+      this.#changed();
     }, this.#options.limits.cancelGraceMs);
   }
 
-  async close(): Promise<void> {
-    for (const stop of [this.#stopStart, this.#stopIdle, this.#stopReplace]) stop?.();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onClosed = resolve;
+  close(): Promise<void> {
+    this.#stopReplace?.();
+    const closed = this.worker.close();
     for (const task of new Set([...this.#sent.keys(), ...(this.#task === null ? [] : [this.#task])])) task.reject(shuttingDown());
-    if (this.#process === null) return;
-    this.#process.kill('planned');
-    await promise;
-  }
-
-  #isResting(): boolean {
-    return this.#budget.nextStart(this.#options.clock.monotonicMs()).spent;
+    return closed;
   }
 
   #changed(): void {
-    if (this.#onClosed !== null) return;
+    if (this.worker.isClosed) return;
     this.#advance();
     this.#options.onChange();
   }
 
-  #drop(task: EngineTask, error: AppError): void {
+  #endTask(task: EngineTask, error: AppError): void {
     this.#release(task);
     task.reject(error);
-    this.#changed();
   }
 
   #release(task: EngineTask): void {
@@ -177,19 +157,26 @@ export class Supervisor implements QueueDevice<EngineTask> {
 
   /** Takes the next step that is due: start a process, replace it, or give it the task. */
   #advance(): void {
-    const process = this.#process;
-    if (this.#onClosed !== null || process?.isEnding) return;
+    const { process, isClosed, isResting } = this.worker;
+    if (isClosed || process?.isEnding) return;
     if (process === null) {
-      if (this.#task !== null) this.#startSoon();
+      // an image that was finished and lost with the process waits for the next start
+      if (isResting && this.#task?.runsAlone === false) this.#endTask(this.#task, this.worker.refusal());
+      if (this.#task !== null || isResting) this.worker.startSoon();
       return;
     }
-    this.#watchIdle(process);
+    this.worker.watchIdle(this.#task === null && this.#sent.size === 0);
     const waiting = this.#task !== null && !this.#sent.has(this.#task) ? this.#task : null;
     const canBegin = process.isReady && this.#onDevice === null;
-    const request = waiting !== null && canBegin ? this.#state.requestFor(waiting) : null;
+    const request = waiting !== null && canBegin ? this.state.requestFor(waiting) : null;
     const isOther = request !== null && !this.#loaded.fits(request);
-    if (this.#replaceFor !== null || this.#isUnresponsive || isOther) this.#replace(process);
-    else if (waiting !== null && request !== null) this.#send(process, waiting, request);
+    if (this.#replaceFor !== null || this.#isUnresponsive || isOther) {
+      this.#replace(process);
+      return;
+    }
+    this.#stopReplace?.();
+    this.#stopReplace = null;
+    if (waiting !== null && request !== null) this.#send(process, waiting, request);
   }
 
   /** Finished images are encoded and written first, within limits. */
@@ -199,41 +186,11 @@ export class Supervisor implements QueueDevice<EngineTask> {
     else this.#stopReplace ??= this.#options.clock.schedule(kill, this.#options.limits.finishGraceMs);
   }
 
-  /** Called often: the time runs from the first moment without a task, and ends with the next one. */
-  #watchIdle(process: WorkerProcess): void {
-    if (this.#task !== null || this.#sent.size > 0 || this.#idleMs === null) {
-      this.#stopIdleTimer();
-      return;
-    }
-    this.#stopIdle ??= this.#options.clock.schedule(() => {
-      this.#options.log.info({ pid: process.pid }, 'idle: the engine process ends to free its memory');
-      process.kill('planned');
-    }, this.#idleMs);
-  }
-
-  #stopIdleTimer(): void {
-    this.#stopIdle?.();
-    this.#stopIdle = null;
-  }
-
   #send(process: WorkerProcess, task: EngineTask, request: EngineRequest): void {
     this.#loaded.note(request);
     this.#onDevice = task.id;
     task.silentTicks = 0;
-    const listeners: GenerateListeners = {
-      modelDone: () => this.#modelDone(task),
-      planned: (decision) => {
-        task.silentTicks = 0;
-        if (this.#state.planned(decision)) this.#options.log.info(decision, `the checkpoint's parts share memory by the plan ${decision.plan}`);
-      },
-      progress: (progress) => {
-        task.silentTicks = 0;
-        if (!task.signal.aborted && !task.isSettled) task.hooks.onProgress(progress);
-      },
-      preview: (preview) => {
-        if (!task.signal.aborted && !task.isSettled) task.hooks.onPreview?.(preview);
-      },
-    };
+    const listeners = listenersFor(task, this.state, this.#options.log, () => this.#modelDone(task));
     const answer: RpcAnswer<WorkerReport> = {
       onResult: (report) => this.#answered(process, task, () => task.resolve(report)),
       onError: (error) => this.#answered(process, task, () => this.#failed(task, error)),
@@ -247,7 +204,7 @@ export class Supervisor implements QueueDevice<EngineTask> {
     task.silentTicks = 0;
     this.#freeDevice(task);
     if (this.#task === task) this.#task = null;
-    this.#state.isProven = true;
+    this.state.isProven = true;
     task.modelDone();
     this.#changed();
   }
@@ -280,116 +237,75 @@ export class Supervisor implements QueueDevice<EngineTask> {
 
   /** Lets a task go on as the retry policy decides. `reason` is for the log and the report, `error` for a task that fails. */
   #recover(task: EngineTask, fault: TaskFault, isInnocent: boolean, reason: string, error: AppError): RetryDecision {
-    const decision = decideRetry(fault, this.#state.describe(task, isInnocent));
+    const decision = decideRetry(fault, this.state.describe(task, isInnocent));
     if (decision === 'fail') {
       task.reject(error);
       return decision;
     }
     if (!isInnocent && (decision === 'retry' || decision === 'step_down_memory')) task.faults++;
-    const sentence = this.#state.apply(decision, task, reason);
+    const sentence = this.state.apply(decision, task, reason);
     if (sentence !== null) {
       task.fallbacks.push(sentence);
       this.#options.log.warn({ task: task.id, code: fault.code }, sentence);
     }
-    this.#again(task);
+    this.#options.requeue(task);
     return decision;
   }
 
-  #again(task: EngineTask): void {
-    task.turn = 'again';
-    this.#options.requeue(task);
-  }
-
-  #tick(process: WorkerProcess, tickMs: number): void {
+  #tick(tickMs: number): void {
     const { taskTimeoutMs } = this.#options.limits;
     for (const task of this.#sent.keys()) {
       task.silentTicks++;
       if (task.silentTicks * tickMs <= taskTimeoutMs) continue;
       this.#culprit = task.id;
-      process.kill({ code: 'engine_hung', what: `got no further for ${Math.round(taskTimeoutMs / 1000)} s` });
+      this.worker.process?.kill({ code: 'engine_hung', what: `got no further for ${Math.round(taskTimeoutMs / 1000)} s` });
       return;
     }
   }
 
-  #startSoon(): void {
-    const { waitMs, spent } = this.#budget.nextStart(this.#options.clock.monotonicMs());
-    // an image that was finished and lost with the process waits for the next start
-    if (spent && this.#task !== null && !this.#task.runsAlone) this.#refuse(this.#task, waitMs);
-    if (this.#stopStart !== null) return;
-    if (waitMs === 0) {
-      this.#start();
-      return;
-    }
-    this.#stopStart = this.#options.clock.schedule(() => {
-      this.#stopStart = null;
-      if (spent && this.#task === null) this.#options.onChange();
-      else this.#start();
-    }, waitMs);
-  }
-
-  #refuse(task: EngineTask, waitMs: number): void {
-    const last = this.#lastFault === null ? '' : ` The last time it ${this.#lastFault.what}.`;
-    const ended = `The engine process ended ${this.#options.limits.maxRestarts + 1} times in a short time`;
-    this.#release(task);
-    task.reject(new AppError('engine_unavailable', `${ended} and is not restarted for ${Math.ceil(waitMs / 1000)} s.${last} The log has its last words.`, {}));
-  }
-
-  #start(): void {
-    const { spawn, limits, clock, log } = this.#options;
-    const { worker } = this.#state;
-    this.#state.processStarted();
-    this.#loaded = new LoadedModels();
-    const process = new WorkerProcess(spawn(deviceParts(worker.device).provider), worker, limits, clock, {
-      onReady: () => this.#changed(),
-      onBinding: (binding) => {
-        this.binding = binding;
-      },
-      onTick: (tickMs) => this.#tick(process, tickMs),
-      onEnd: (why, exit, lastLines) => this.#ended(why, exit, lastLines),
-    });
-    this.#process = process;
-    log.info({ pid: process.pid, device: worker.device }, 'engine process started');
-  }
-
-  #ended(why: ProcessFault | 'planned', exit: ProcessExit, lastLines: readonly string[]): void {
+  #ended(why: ProcessFault | 'planned'): void {
     const lost = [...this.#sent.keys()];
     const [only] = lost.length === 1 ? lost : [];
     const culprit = this.#culprit === undefined ? (this.#onDevice ?? only?.id) : this.#culprit;
-    this.#stopIdleTimer();
     this.#stopReplace?.();
     this.#stopReplace = null;
     this.#sent.clear();
-    this.#process = null;
     this.#onDevice = null;
     this.#replaceFor = null;
     this.#isUnresponsive = false;
     this.#culprit = undefined;
-    if (this.#onClosed !== null) {
-      this.#onClosed();
-      return;
-    }
-    if (why !== 'planned') this.#noteFault(why, exit, lastLines);
     for (const task of lost) {
       if (this.#task === task) this.#task = null;
       task.runsAlone = true;
       if (task.signal.aborted) task.reject(appError('cancelled', {}));
-      else if (why === 'planned') this.#again(task);
+      else if (why === 'planned') this.#options.requeue(task);
       else this.#recover(task, { code: why.code, endsProcess: true }, task.id !== culprit, `the engine process ${why.what}`, taskError(why));
     }
     // otherwise a task was to blame, or the machine
     const isDeviceFault = why !== 'planned' && why.code !== 'engine_unavailable' && culprit === undefined;
-    if (isDeviceFault && lost.length === 0 && this.#state.isGpu && !this.#state.isProven) {
-      this.#options.log.warn({}, this.#state.giveUp(`the engine process ${why.what}`));
+    if (isDeviceFault && lost.length === 0 && this.state.isGpu && !this.state.isProven) {
+      this.#options.log.warn({}, this.state.giveUp(`the engine process ${why.what}`));
     }
     this.#changed();
   }
+}
 
-  #noteFault(fault: ProcessFault, exit: ProcessExit, lastLines: readonly string[]): void {
-    this.restarts++;
-    this.#lastFault = fault;
-    this.#budget.recordDeath(this.#options.clock.monotonicMs());
-    this.#options.log.warn({ code: fault.code, exit, lastLines }, `engine process ended: it ${fault.what}`);
-  }
+function listenersFor(task: EngineTask, state: DeviceState, log: EngineLog, modelDone: () => void): GenerateListeners {
+  const isHeard = () => !task.signal.aborted && !task.isSettled;
+  return {
+    modelDone,
+    planned(decision) {
+      task.silentTicks = 0;
+      if (state.planned(decision)) log.info(decision, `the checkpoint's parts share memory by the plan ${decision.plan}`);
+    },
+    progress(progress) {
+      task.silentTicks = 0;
+      if (isHeard()) task.hooks.onProgress(progress);
+    },
+    preview(preview) {
+      if (isHeard()) task.hooks.onPreview?.(preview);
+    },
+  };
 }
 
 function taskError({ code, what }: ProcessFault): AppError {
