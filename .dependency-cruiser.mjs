@@ -76,7 +76,7 @@ export default {
       '^src-main/server/',
       [
         SHARED,
-        ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts'),
+        ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts', 'engine/engine.ts'),
         ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws'),
       ],
       NODE,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
+import { discardRest } from './body-limits.ts';
 import { httpErrorBody } from './error-reply.ts';
 
 /** Answers what Node's parser could not read, after the answers to the requests before it on the same connection, and closes that. */
@@ -14,13 +15,22 @@ export class BrokenRequests {
     server.on('connect', ({ socket }) => end(socket, new AppError('bad_message', 'CONNECT asks for a proxy; this server is none.', {})));
   }
 
+  /** Answers 408 and hands nothing of the request to its handler any more. */
+  giveUp(request: IncomingMessage): void {
+    request.removeAllListeners('data').removeAllListeners('end');
+    this.answer(Object.assign(new Error('the body is too slow'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), request.socket);
+    discardRest(request);
+  }
+
   readonly answer = (thrown: NodeJS.ErrnoException, socket: Socket): void => {
     // more bytes behind a request that said it was the last: its answer closes the connection
     if (thrown.code === 'HPE_CLOSED_CONNECTION') return;
     const last = this.#last.get(socket);
+    const isAnswered = last?.response.writableFinished === true;
+    // the rest of a request that was answered early; a second answer would be taken for that of the next one
+    if (isAnswered && !last.request.complete) socket.destroy();
     // without its body it is the broken one itself, and its handler will never answer
-    const hasTurn = last === undefined || !last.request.complete || last.response.writableFinished;
-    if (hasTurn) answerNow(thrown, socket);
+    else if (last === undefined || !last.request.complete || isAnswered) answerNow(thrown, socket);
     else last.response.once('finish', () => answerNow(thrown, socket));
   };
 }

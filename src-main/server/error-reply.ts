@@ -24,6 +24,11 @@ export function replyWithError(thrown: unknown, request: FastifyRequest, reply: 
     const isPage = pagePaths.includes(request.url.split('?')[0] ?? '') && acceptsHtml(request);
     if (isPage) return reply.code(401).type('text/html; charset=utf-8').header('cache-control', 'no-store').send(signInPage(request.url));
   }
+  if (!request.raw.complete && !request.ws) {
+    // closing now would take the answer away from a client that still sends; `discardRest` closes
+    reply.removeHeader('connection');
+    reply.raw.shouldKeepAlive = true;
+  }
   return reply.code(errorTable[error.code].status).type('application/json; charset=utf-8').header('cache-control', 'no-store').send(httpErrorBody(error));
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
@@ -383,6 +384,68 @@ describe('uploads', () => {
   });
 });
 
+describe('slow and large bodies', () => {
+  const head = (path: string, type: string, length: number) =>
+    `PUT ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`;
+  /** Sends all parts, `pauseMs` between them, and only then begins to read. */
+  const sendThenRead = async (port: number, parts: readonly (string | Buffer)[], pauseMs: number): Promise<string> => {
+    const socket = connectTcp({ port, host: '127.0.0.1' });
+    for (const part of parts) {
+      await new Promise((resolve) => socket.write(part, resolve));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    let text = '';
+    for await (const part of socket) text += part;
+    return text;
+  };
+
+  test('an upload over a slow line that never stands still arrives', async () => {
+    const patient = await startStudioServer({ bodyLimits: { silenceMs: 250, totalMs: 50, bytesPerSecond: 100 } });
+    const parts = Array.from({ length: 20 }, (_, i) => png.subarray(Math.floor((i * png.length) / 20), Math.floor(((i + 1) * png.length) / 20)));
+    const answer = await sendThenRead(patient.port, [head('/api/uploads', 'image/png', png.length), ...parts], 25);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 .*"width":640/s);
+    await patient.close();
+  });
+
+  test('a body that moves but takes longer than its size allows is answered 408', async () => {
+    const strict = await startStudioServer({ bodyLimits: { silenceMs: 200, totalMs: 100, bytesPerSecond: 1_000_000 } });
+    const answer = await sendThenRead(strict.port, [head('/api/uploads', 'image/png', 10_000), ...Array<string>(20).fill('x')], 50);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*"code":"request_timeout"/s);
+    await strict.close();
+  });
+
+  test.for([
+    ['announced', head('/api/settings', 'application/json', 8_000_000)],
+    [
+      'in chunks',
+      `PUT /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${(8_000_000).toString(16)}\r\n`,
+    ],
+  ])('a client that sends all of a body that is too large, %s, still reads the 413', async ([, begun]) => {
+    const socket = connectTcp({ port: server.port, host: '127.0.0.1' });
+    const answered = once(socket, 'data');
+    socket.pause();
+    socket.write(begun ?? '');
+    await new Promise((resolve) => socket.write(Buffer.alloc(8_000_000, 32), resolve));
+    socket.resume();
+    const [data] = await answered;
+    expect(String(data)).toMatch(/^HTTP\/1\.1 413 .*"code":"body_too_large"/s);
+    socket.destroy();
+  });
+
+  test('uploads beyond the memory for them are refused with a time to wait, and taken later', async () => {
+    const small = await startStudioServer({ uploadLimits: { totalBytes: 1000 } });
+    const first = connectTcp({ port: small.port, host: '127.0.0.1' });
+    first.write(head('/api/uploads', 'image/png', 900));
+    const second = () => ask(small.port, '/api/uploads', { method: 'PUT', headers: { 'content-type': 'image/png' }, body: Buffer.alloc(200) });
+    await expect.poll(async () => (await second()).status).toBe(503);
+    const refused = await second();
+    expect([refused.json()['code'], refused.headers['retry-after']]).toEqual(['too_many_uploads', '2']);
+    first.destroy();
+    await expect.poll(async () => (await second()).status).toBe(422);
+    await small.close();
+  });
+});
+
 describe('the window', () => {
   test('its page carries the nonce of this very answer, under a policy without unsafe-inline', async () => {
     const [one, two] = [await get('/'), await get('/')];
@@ -509,9 +572,8 @@ test.for<[part: string, begun: string]>([
   ['bytes', 'POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{"action"'],
   ['chunks', 'POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"ac'],
 ])('a request whose %s stop in the middle is answered after the time allowed', async ([, begun]) => {
-  const impatient = await startStudioServer();
+  const impatient = await startStudioServer({ bodyLimits: { silenceMs: 300 } });
   impatient.app.server.headersTimeout = 200;
-  impatient.app.server.requestTimeout = 300;
   const answer = await exchange(impatient.port, begun);
   expect([answer.statuses, answer.code]).toEqual([[408], 'request_timeout']);
   expect((await ask(impatient.port, '/api/health')).status).toBe(200);

@@ -4,12 +4,14 @@ import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
+import type { EngineStatus } from '#main/engine/engine.ts';
 import { createImages } from '#main/images/images.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
+import { type BodyLimits, defaultBodyLimits, registerBodyLimits } from './body-limits.ts';
 import { BrokenRequests } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
 import { replyWithError } from './error-reply.ts';
@@ -23,7 +25,7 @@ import { registerCudaPack } from './routes/cuda-pack.ts';
 import { type ListDevices, registerDevices } from './routes/devices.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerImage } from './routes/image.ts';
-import { type EngineState, registerInfo } from './routes/info.ts';
+import { registerInfo } from './routes/info.ts';
 import { registerJobs } from './routes/jobs.ts';
 import { registerLog } from './routes/log.ts';
 import { registerModels } from './routes/models.ts';
@@ -35,6 +37,7 @@ import { registerUploads } from './routes/uploads.ts';
 import { registerWindow } from './routes/window.ts';
 import { defaultSocketLimits, isWebSocketUpgrade, registerSocketRoute, registerSocketServer, type SocketLimits } from './socket.ts';
 import { createThumbnails } from './thumbnails.ts';
+import { createUploadGate, defaultUploadLimits, MAX_UPLOAD_BYTES, type UploadLimits } from './upload-gate.ts';
 import { validatorCompiler } from './validate.ts';
 
 const MAX_CONNECTIONS = 16_000;
@@ -43,7 +46,6 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** Percent-encoded, a name of 30 letters of any script is long. */
 const MAX_PARAM_LENGTH = 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 30_000;
 
 export interface ServerOptions {
@@ -51,7 +53,7 @@ export interface ServerOptions {
   jobs: Jobs;
   library: ModelLibrary;
   cudaPack: CudaPack;
-  engineStatus: () => EngineState;
+  engineStatus: () => EngineStatus;
   listDevices: ListDevices;
   accessKey: AccessKey;
   /** Folder of the built window; may be absent. */
@@ -61,6 +63,8 @@ export interface ServerOptions {
   measurePrompt: MeasurePrompt;
   log: Log;
   socketLimits?: Partial<SocketLimits>;
+  bodyLimits?: Partial<BodyLimits>;
+  uploadLimits?: Partial<UploadLimits>;
 }
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
@@ -69,6 +73,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   const { open, requireKey, allowHosts, allowOrigins } = config;
   const rules = { open, requireKey, allowHosts, allowOrigins, hostName: hostname };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
+  const bodyLimits = { ...defaultBodyLimits, ...options.bodyLimits };
 
   const brokenRequests = new BrokenRequests();
   const loggerInstance: FastifyBaseLogger = log;
@@ -76,7 +81,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // the last resort; registerBodyLimits ends slow bodies before
+    requestTimeout: Math.ceil(bodyLimits.totalMs + (MAX_UPLOAD_BYTES / bodyLimits.bytesPerSecond) * 1000),
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -103,6 +109,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply));
   app.removeContentTypeParser('text/plain');
   registerJsonBody(app);
+  registerBodyLimits(app, bodyLimits, brokenRequests);
   app.addHook('onResponse', async (request, reply) => {
     request.log.debug({ method: request.method, url: hideKeys(request.url), status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
@@ -142,7 +149,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerNetwork(app, rules, accessKey, access);
   registerClients(app, jobs);
   registerLog(app, log.recent);
-  await registerUploads(app, images);
+  await registerUploads(app, images, createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits }));
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
   registerDocs(app, version);
   registerWindow(app, rendererDir);

@@ -8,8 +8,7 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { AppError, appError, type ErrorCode } from '#shared/protocol/errors.ts';
 import type { ErrorMessage, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
-import { type Access, accessRequestOf } from './access/access-hook.ts';
-import { addressGroup, isFromThisMachine } from './access/access-rules.ts';
+import { type Access, limitedAddress } from './access/access-hook.ts';
 import { createRateLimit } from './access/rate-limit.ts';
 import { maxOpenFiles, RESERVED_FILES } from './max-open-files.ts';
 import { serialize } from './messages/exact-request-id.ts';
@@ -113,7 +112,7 @@ export function registerSocketRoute(app: FastifyInstance, parts: SocketParts): v
         throw new AppError('upgrade_required', 'This address takes WebSocket connections; /docs/websocket describes the messages.', {});
       },
       wsHandler: (socket, request) => {
-        const session: Session = { socket, log: app.log, address: addressOf(request), mayStay: access.stayCheck(request), isAlive: true };
+        const session: Session = { socket, log: app.log, address: limitedAddress(request), mayStay: access.stayCheck(request), isAlive: true };
         letGoOfRequest(session, request, responses.get(request));
         sessions.add(session);
         socket.on('pong', () => {
@@ -284,18 +283,13 @@ function readSince(request: FastifyRequest): number | undefined {
   throw new AppError('bad_param', `since is ${quoteValue(value)}; it must be a whole number from 0 on.`, { field: 'since' });
 }
 
-/** Null for this machine, else what limits count it as. */
-function addressOf(request: FastifyRequest): string | null {
-  return isFromThisMachine(accessRequestOf(request.raw)) ? null : addressGroup(request.ip);
-}
-
 function queryOf(request: FastifyRequest): Record<string, unknown> {
   return { ...(request.query as object) };
 }
 
 function assertRoom(sessions: ReadonlySet<Session>, request: FastifyRequest, limits: SocketLimits): void {
   if (sessions.size >= limits.sockets) throw tooMany('altogether', limits.sockets);
-  const address = addressOf(request);
+  const address = limitedAddress(request);
   if (address === null) return;
   let fromThere = 0;
   for (const session of sessions) if (session.address === address) fromThere++;

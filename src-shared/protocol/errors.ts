@@ -72,6 +72,11 @@ export const errorTable = {
     advice: 'Wait for the time given.',
     message: ({ retryAfterMs }) => `Too many requests from this address. Wait ${retryAfterMs} ms.`,
   }),
+  too_many_uploads: row(503, retry, {
+    meaning: 'Other uploads already use the memory that uploads may use together, or the uploads that one address may have at once.',
+    advice: 'Try again after the time given.',
+    message: () => 'The server is receiving as many uploads as it can. Try again in a moment.',
+  }),
   slow_reader: row(500, none, {
     meaning:
       'A client left more than 4 MiB unread. The socket was closed with code 1008, and dropped a second later; this error is in the log and in the close reason.',

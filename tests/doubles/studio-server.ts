@@ -41,13 +41,13 @@ export async function startStudioServer(settings: Settings & { host?: string; pr
   };
 }
 
-interface Settings extends Partial<ServerOptions['config']>, Pick<ServerOptions, 'socketLimits'> {
+interface Settings extends Partial<ServerOptions['config']>, Pick<ServerOptions, 'socketLimits' | 'bodyLimits' | 'uploadLimits'> {
   logLevel?: string;
 }
 
 type Prepare = (folder: string) => Promise<void>;
 
-async function build(folder: string, prepare: Prepare | undefined, { socketLimits, logLevel = 'info', ...config }: Settings) {
+async function build(folder: string, prepare: Prepare | undefined, { socketLimits, bodyLimits, uploadLimits, logLevel = 'info', ...config }: Settings) {
   const [dataDir, outputsDir] = [join(folder, 'data'), join(folder, 'outputs')];
   await mkdir(outputsDir);
   await prepare?.(folder);
@@ -79,6 +79,8 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     measurePrompt: async (_checkpoint, prompt) => ({ count: prompt.split(' ').length, limit: 512, cutAt: null }),
     log: createLog(logLevel, { write: (text) => logLines.push(text) }),
     ...(socketLimits === undefined ? {} : { socketLimits }),
+    ...(bodyLimits === undefined ? {} : { bodyLimits }),
+    ...(uploadLimits === undefined ? {} : { uploadLimits }),
   });
   return { app, jobs, accessKey, dataDir, logLines };
 }

@@ -90,6 +90,12 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
   };
 }
 
+/** What limits count a caller as: null for this machine, which has none. */
+export function limitedAddress({ raw }: FastifyRequest): string | null {
+  const seen = accessRequestOf(raw);
+  return isFromThisMachine(seen) ? null : addressGroup(seen.remoteAddress);
+}
+
 /** What the rules look at, from Node's request. */
 export function accessRequestOf(raw: IncomingMessage): AccessRequest {
   const { remoteAddress = '', localAddress = '', localPort = 0 } = raw.socket;

@@ -118,7 +118,7 @@ export function signOfProxy(request: AccessRequest, rules: AccessRules): string 
   if (host === null || !isFromThisMachine(request) || !isLoopback(plainAddress(request.remoteAddress))) return null;
   const isOurs = isLoopbackName(host.name) || isOwnName(host.name, rules);
   // hand-made requests often leave the port out
-  return isOurs && (host.port === request.localPort || text.endsWith(host.name)) ? null : text;
+  return isOurs && (host.port === request.localPort || !host.hasPort) ? null : text;
 }
 
 export interface PresentedKeys {
@@ -154,13 +154,17 @@ function isAllowedOrigin(origin: string, request: AccessRequest, rules: AccessRu
  * `[::1]:8004` has the name `::1` and the port 8004; the default port is 80. Null for text that is not a host.
  * A dot at the end of a name means the same name.
  */
-function parseHost(text: string): { name: string; port: number } | null {
+function parseHost(text: string): { name: string; port: number; hasPort: boolean } | null {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+?)\.?)(?::(\d{0,5}))?$/i.exec(text);
   if (match === null) return null;
   const [, inBrackets, plain = '', port = ''] = match;
   if (inBrackets !== undefined && isIP(inBrackets) !== 6) return null;
   const name = (inBrackets ?? plain).toLowerCase();
-  return { name: shortIpv4.test(name) && URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : name, port: port === '' ? 80 : Number(port) };
+  return {
+    name: shortIpv4.test(name) && URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : name,
+    port: port === '' ? 80 : Number(port),
+    hasPort: port !== '',
+  };
 }
 
 /** `127.1` and `0`, which every client takes for an IPv4 address. */

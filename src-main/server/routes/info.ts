@@ -1,30 +1,17 @@
 import { freemem, totalmem } from 'node:os';
+import type { EngineStatus } from '#main/engine/engine.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { diskSpaceOf } from '#main/lib/write-file.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
-import type { BindingInUse } from '#shared/domain/device.ts';
-import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import { type Info, infoSchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
 import { accessRequestOf } from '../access/access-hook.ts';
 import { isFromThisMachine } from '../access/access-rules.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import { MAX_FRAME_BYTES } from '../socket.ts';
+import { MAX_UPLOAD_BYTES } from '../upload-gate.ts';
 import { listCheckpoints } from './models.ts';
-import { MAX_UPLOAD_BYTES } from './uploads.ts';
-
-/** What the engine tells of itself; the engine's own status fits. */
-export interface EngineState {
-  state: Info['engine']['state'];
-  device: string;
-  deviceReason: string;
-  accuracy: Info['engine']['accuracy'];
-  memory: { choice: MemoryChoice; steppedDown: boolean; planned: PlannedMemory | null };
-  binding: BindingInUse | null;
-  residentBytes: number;
-  restarts: number;
-  devices: { device: string; deviceReason: string; state: Info['engine']['state']; residentBytes: number }[];
-}
 
 export interface InfoSources {
   version: string;
@@ -32,18 +19,18 @@ export interface InfoSources {
   open: boolean;
   jobs: Jobs;
   registry: ModelRegistry;
-  engineStatus: () => EngineState;
+  engineStatus: () => EngineStatus;
 }
 
 export function registerInfo(app: App, { version, onnxruntimeVersion, open, jobs, registry, engineStatus }: InfoSources): void {
   const schema = { tags: ['server'], summary: 'Version, checkpoints, device, queue, limits and memory', response: { 200: infoSchema, ...errorAnswers } };
   app.get('/api/info', { schema }, async (request): Promise<Info> => {
     const { state, device, deviceReason, accuracy, memory, binding, residentBytes, restarts, devices } = engineStatus();
-    const [models, upscaler, disk] = await Promise.all([listCheckpoints(registry), registry.upscaler(), diskOf(jobs.settings().outputs_folder)]);
+    const [models, upscaler, disk] = await Promise.all([listCheckpoints(registry), upscalerOf(registry), diskOf(jobs.settings().outputs_folder)]);
     return {
       version,
       models,
-      upscaler: { name: upscaler.name, license: upscaler.license },
+      upscaler,
       engine: {
         state,
         device,
@@ -70,9 +57,20 @@ export function registerInfo(app: App, { version, onnxruntimeVersion, open, jobs
   });
 }
 
-function memoryInfo({ choice, steppedDown, planned }: EngineState['memory']): Info['engine']['memory'] {
-  const told = planned === null ? null : { plan: planned.plan, need_bytes: Math.round(planned.needBytes), free_bytes: planned.freeBytes };
-  return { choice, stepped_down: steppedDown, planned: told };
+/** Null if none can run; each job that needs it says why. */
+async function upscalerOf(registry: ModelRegistry): Promise<Info['upscaler']> {
+  try {
+    const { name, license } = await registry.upscaler();
+    return { name, license };
+  } catch (thrown) {
+    if (thrown instanceof AppError) return null;
+    throw thrown;
+  }
+}
+
+function memoryInfo({ choice, steppedDown, planned }: EngineStatus['memory']): Info['engine']['memory'] {
+  const plannedInfo = planned === null ? null : { plan: planned.plan, need_bytes: Math.round(planned.needBytes), free_bytes: planned.freeBytes };
+  return { choice, stepped_down: steppedDown, planned: plannedInfo };
 }
 
 async function diskOf(folder: string): Promise<Info['disk']> {

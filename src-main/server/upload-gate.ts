@@ -1,0 +1,43 @@
+import { totalmem } from 'node:os';
+
+export interface UploadLimits {
+  /** Bytes of all uploads together, which are in memory until they are decoded. */
+  totalBytes: number;
+  /** Uploads at once from one address of another machine. */
+  perAddress: number;
+}
+
+export interface UploadGate {
+  /** Reserves memory for an upload of `sizeBytes`. Returns how to give it back, or null where there is no room. `address` is null for this machine. */
+  enter(address: string | null, sizeBytes: number): (() => void) | null;
+}
+
+export const MAX_UPLOAD_BYTES = 128 * 1024 * 1024;
+
+/** An eighth of the memory, but at least one upload of the largest size. */
+export const defaultUploadLimits: UploadLimits = { totalBytes: Math.max(MAX_UPLOAD_BYTES, Math.min(4 * MAX_UPLOAD_BYTES, totalmem() / 8)), perAddress: 2 };
+
+/** Keeps a few clients from filling the memory with uploads. */
+export function createUploadGate({ totalBytes, perAddress }: UploadLimits): UploadGate {
+  const fromAddress = new Map<string, number>();
+  let reserved = 0;
+
+  return {
+    enter(address, sizeBytes) {
+      const open = address === null ? 0 : (fromAddress.get(address) ?? 0);
+      if (reserved + sizeBytes > totalBytes || open >= perAddress) return null;
+      reserved += sizeBytes;
+      if (address !== null) fromAddress.set(address, open + 1);
+      let isInside = true;
+      return () => {
+        if (!isInside) return;
+        isInside = false;
+        reserved -= sizeBytes;
+        if (address === null) return;
+        const left = (fromAddress.get(address) ?? 1) - 1;
+        if (left === 0) fromAddress.delete(address);
+        else fromAddress.set(address, left);
+      };
+    },
+  };
+}
