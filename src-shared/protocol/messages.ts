@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cudaPackSchema } from '../domain/cuda-pack.ts';
 import { modelTypeSchema } from '../domain/job.ts';
 import { modelEntrySchema } from '../domain/model.ts';
+import { exampleCudaPack, exampleJobId, exampleModel, exampleParams, exampleResult } from './examples.ts';
 import { settingNameSchema } from './settings.ts';
 
 /** The WebSocket contract: what each side says, as schemas. Both ends parse with these; there is no second list. Source: `docs/protocol.md`. */
@@ -39,26 +40,49 @@ export const textToImageParamsSchema = z
   });
 
 export const clientMessageSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }),
-  z.object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema }),
-  z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema }),
-  z.object({
-    type: z.literal('get_client_jobs'),
-    /** Ours: at most this many jobs, and only jobs that are older than the job `before`. */
-    limit: z.number().int().min(1).max(MAX_CLIENT_JOBS).optional(),
-    before: jobId.optional(),
-    request_id: requestIdSchema,
-  }),
+  z
+    .object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema })
+    .meta({
+      description: 'Requests an image and its 4× version. The same params again join the job that exists, or return the saved result.',
+      examples: [{ type: 'create_job', task_type: 'text_to_image', request_id: 'req-001', params: exampleParams }],
+    }),
+  z
+    .object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema })
+    .meta({ description: 'Asks for the state of a job; job_status answers.', examples: [{ type: 'get_status', job_id: exampleJobId, request_id: 'req-002' }] }),
+  z
+    .object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema })
+    .meta({
+      description: 'Cancels a pending or processing job. It stops within one step if no other client wants it.',
+      examples: [{ type: 'cancel_job', job_id: exampleJobId, request_id: 'req-003' }],
+    }),
+  z
+    .object({
+      type: z.literal('get_client_jobs'),
+      /** Ours: at most this many jobs, and only jobs that are older than the job `before`. */
+      limit: z.number().int().min(1).max(MAX_CLIENT_JOBS).optional(),
+      before: jobId.optional(),
+      request_id: requestIdSchema,
+    })
+    .meta({
+      description: 'Asks for the jobs that this client_id requested, newest first; client_jobs answers.',
+      examples: [{ type: 'get_client_jobs', limit: 100, request_id: 'req-004' }],
+    }),
   /** Ours: live previews, events of all jobs, and what was missed since event number `since`. */
-  z.object({
-    type: z.literal('watch'),
-    previews: z.boolean().optional(),
-    all: z.boolean().optional(),
-    /** `model_progress` and `cuda_pack_progress` of installations too. */
-    models: z.boolean().optional(),
-    since: z.number().int().nonnegative().optional(),
-    request_id: requestIdSchema,
-  }),
+  z
+    .object({
+      type: z.literal('watch'),
+      previews: z.boolean().optional(),
+      all: z.boolean().optional(),
+      /** `model_progress` and `cuda_pack_progress` of installations too. */
+      models: z.boolean().optional(),
+      since: z.number().int().nonnegative().optional(),
+      request_id: requestIdSchema,
+    })
+    .meta({
+      description:
+        'Subscribes to previews, to the events of all jobs or to the installation of models; since also sends what this client_id has missed. watching answers.',
+      examples: [{ type: 'watch', previews: true, since: 17, request_id: 'req-005' }],
+    }),
 ]);
 export type ClientMessage = z.infer<typeof clientMessageSchema>;
 export type ClientMessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
@@ -76,110 +100,187 @@ export const jobResultSchema = z.object({
 });
 export type WireJobResult = z.infer<typeof jobResultSchema>;
 
-export const jobStatusMessageSchema = z.object({
-  type: z.literal('job_status'),
-  job_id: jobId,
-  status: jobStatusNameSchema,
-  result: jobResultSchema.optional(),
-  error: z.string().optional(),
-  request_id: requestIdSchema,
-  // ours, from here on
-  code: z.string().optional(),
-  cached: z.boolean().optional(),
-  /** The pictures were moved to the bin (true) or brought back (false) after the job had ended. */
-  deleted: z.boolean().optional(),
-  seq: z.number().int().optional(),
-  /** Place in the queue, 1 is next. */
-  position: z.number().int().optional(),
-  wait_ms: z.number().optional(),
-  eta_ms: z.number().optional(),
-  checkpoint: z.string().optional(),
-  /** What went otherwise than chosen, a sentence each: another device, or float32 after numbers that were none. */
-  setbacks: z.array(z.string()).optional(),
-});
+export const jobStatusMessageSchema = z
+  .object({
+    type: z.literal('job_status'),
+    job_id: jobId,
+    status: jobStatusNameSchema,
+    result: jobResultSchema.optional(),
+    error: z.string().optional(),
+    request_id: requestIdSchema,
+    // ours, from here on
+    code: z.string().optional(),
+    cached: z.boolean().optional(),
+    /** The pictures were moved to the bin (true) or brought back (false) after the job had ended. */
+    deleted: z.boolean().optional(),
+    seq: z.number().int().optional(),
+    /** Place in the queue, 1 is next. */
+    position: z.number().int().optional(),
+    wait_ms: z.number().optional(),
+    eta_ms: z.number().optional(),
+    checkpoint: z.string().optional(),
+    /** What went otherwise than chosen, a sentence each: another device, or float32 after numbers that were none. */
+    setbacks: z.array(z.string()).optional(),
+  })
+  .meta({
+    description: 'A job entered a state: pending, processing, generated, completed, failed or cancelled. Also the answer to get_status and cancel_job.',
+    examples: [{ type: 'job_status', job_id: exampleJobId, status: 'completed', result: exampleResult, request_id: 'req-001', seq: 21 }],
+  });
 export type JobStatusMessage = z.infer<typeof jobStatusMessageSchema>;
 
 export const progressStageSchema = z.enum(['loading', 'encoding', 'generating', 'decoding', 'upscaling', 'saving']);
 export type ProgressStage = z.infer<typeof progressStageSchema>;
 
-export const jobProgressMessageSchema = z.object({
-  type: z.literal('job_progress'),
-  job_id: jobId,
-  progress: z.object({
-    stage: progressStageSchema,
-    /** floor(100 * current_step / total_steps): denoising only, in every stage; never falls. */
-    percentage: z.number().int().min(0).max(100),
-    current_step: z.number().int(),
-    total_steps: z.number().int(),
-    elapsed: z.string(),
-    remaining: z.string(),
-    speed: z.string(),
-    type: z.literal('progress'),
-    /** Ours: how much of this stage is done, 0 to 1. */
-    stage_fraction: z.number().min(0).max(1).optional(),
-  }),
-  seq: z.number().int().optional(),
-});
+export const jobProgressMessageSchema = z
+  .object({
+    type: z.literal('job_progress'),
+    job_id: jobId,
+    progress: z.object({
+      stage: progressStageSchema,
+      /** floor(100 * current_step / total_steps): denoising only, in every stage; never falls. */
+      percentage: z.number().int().min(0).max(100),
+      current_step: z.number().int(),
+      total_steps: z.number().int(),
+      elapsed: z.string(),
+      remaining: z.string(),
+      speed: z.string(),
+      type: z.literal('progress'),
+      /** Ours: how much of this stage is done, 0 to 1. */
+      stage_fraction: z.number().min(0).max(1).optional(),
+    }),
+    seq: z.number().int().optional(),
+  })
+  .meta({
+    description: 'Progress of a running job. Each denoising step sends one; the other stages send up to ten a second.',
+    examples: [
+      {
+        type: 'job_progress',
+        job_id: exampleJobId,
+        progress: {
+          stage: 'generating',
+          percentage: 44,
+          current_step: 4,
+          total_steps: 9,
+          elapsed: '00:15',
+          remaining: '00:18',
+          speed: '3.75s/it',
+          type: 'progress',
+        },
+        seq: 19,
+      },
+    ],
+  });
 export type JobProgressMessage = z.infer<typeof jobProgressMessageSchema>;
 
 /** Ours: what the picture looks like so far. `data` is a base64 JPEG or PNG as `media_type` says. */
-export const jobPreviewMessageSchema = z.object({
-  type: z.literal('job_preview'),
-  job_id: jobId,
-  step: z.number().int(),
-  media_type: z.enum(['image/jpeg', 'image/png']),
-  width: z.number().int(),
-  height: z.number().int(),
-  data: z.string(),
-  seq: z.number().int().optional(),
-});
+export const jobPreviewMessageSchema = z
+  .object({
+    type: z.literal('job_preview'),
+    job_id: jobId,
+    step: z.number().int(),
+    media_type: z.enum(['image/jpeg', 'image/png']),
+    width: z.number().int(),
+    height: z.number().int(),
+    data: z.string(),
+    seq: z.number().int().optional(),
+  })
+  .meta({
+    description: 'The image so far, for connections that asked for previews by watch.',
+    examples: [{ type: 'job_preview', job_id: exampleJobId, step: 4, media_type: 'image/jpeg', width: 64, height: 64, data: '/9j/4AAQ', seq: 20 }],
+  });
 export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 
 /** Ours: a model's state or how far its download is, to who watches models; at most four a second of each. */
-const modelProgressMessageSchema = z.object({ type: z.literal('model_progress'), model: modelEntrySchema });
+const modelProgressMessageSchema = z
+  .object({ type: z.literal('model_progress'), model: modelEntrySchema })
+  .meta({
+    description: 'The state of a model or the progress of its download, for connections that asked for models by watch.',
+    examples: [{ type: 'model_progress', model: exampleModel }],
+  });
 
 /** Ours: the CUDA pack's state or how far its installation is, to who watches models; at most four a second. */
-const cudaPackProgressMessageSchema = z.object({ type: z.literal('cuda_pack_progress'), pack: cudaPackSchema });
+const cudaPackProgressMessageSchema = z
+  .object({ type: z.literal('cuda_pack_progress'), pack: cudaPackSchema })
+  .meta({
+    description: 'The state of the CUDA pack or the progress of its installation, for connections that asked for models by watch.',
+    examples: [{ type: 'cuda_pack_progress', pack: exampleCudaPack }],
+  });
 
-const clientJobsMessageSchema = z.object({
-  type: z.literal('client_jobs'),
-  jobs: z.array(
-    z.object({
-      job_id: jobId,
-      task_type: z.literal('text_to_image'),
-      status: jobStatusNameSchema,
-      /** Unix seconds. */
-      created_at: z.number(),
-      result: jobResultSchema.nullable(),
-    }),
-  ),
-  /** Ours: there are older jobs; `get_client_jobs` with the last `job_id` as `before` lists them. */
-  more: z.literal(true).optional(),
-  request_id: requestIdSchema,
-});
+const clientJobsMessageSchema = z
+  .object({
+    type: z.literal('client_jobs'),
+    jobs: z.array(
+      z.object({
+        job_id: jobId,
+        task_type: z.literal('text_to_image'),
+        status: jobStatusNameSchema,
+        /** Unix seconds. */
+        created_at: z.number(),
+        result: jobResultSchema.nullable(),
+      }),
+    ),
+    /** Ours: there are older jobs; `get_client_jobs` with the last `job_id` as `before` lists them. */
+    more: z.literal(true).optional(),
+    request_id: requestIdSchema,
+  })
+  .meta({
+    description: 'The answer to get_client_jobs.',
+    examples: [
+      {
+        type: 'client_jobs',
+        jobs: [{ job_id: exampleJobId, task_type: 'text_to_image', status: 'completed', created_at: 1_770_163_200.25, result: exampleResult }],
+        request_id: 'req-004',
+      },
+    ],
+  });
 
-const watchingMessageSchema = z.object({
-  type: z.literal('watching'),
-  /** The number of the newest event of this client. */
-  seq: z.number().int(),
-  request_id: requestIdSchema,
-});
+const watchingMessageSchema = z
+  .object({
+    type: z.literal('watching'),
+    /** The number of the newest event of this client. */
+    seq: z.number().int(),
+    request_id: requestIdSchema,
+  })
+  .meta({ description: 'The answer to watch, with the number of the newest event.', examples: [{ type: 'watching', seq: 21, request_id: 'req-005' }] });
 
 /** Ours, to those who watch all jobs: a star was given to a job, or taken away. */
-const jobStarredMessageSchema = z.object({ type: z.literal('job_starred'), job_id: jobId, starred: z.boolean() });
+const jobStarredMessageSchema = z
+  .object({ type: z.literal('job_starred'), job_id: jobId, starred: z.boolean() })
+  .meta({
+    description: 'A job got or lost its star, for connections that watch all jobs.',
+    examples: [{ type: 'job_starred', job_id: exampleJobId, starred: true }],
+  });
 
 /** Ours, to those who watch all jobs: these settings were changed. Their values are told by `GET /api/settings` to whoever may read them. */
-const settingsChangedMessageSchema = z.object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) });
+const settingsChangedMessageSchema = z
+  .object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) })
+  .meta({
+    description: 'These settings were changed, for connections that watch all jobs. GET /api/settings has the values.',
+    examples: [{ type: 'settings_changed', names: ['disk_limit_gb'] }],
+  });
 
-export const errorMessageSchema = z.object({
-  type: z.literal('error'),
-  message: z.string(),
-  request_id: requestIdSchema,
-  code: z.string(),
-  field: z.string().optional(),
-  /** Where trying again later helps: after how long. */
-  retry_after_ms: z.number().int().optional(),
-});
+export const errorMessageSchema = z
+  .object({
+    type: z.literal('error'),
+    message: z.string(),
+    request_id: requestIdSchema,
+    code: z.string(),
+    field: z.string().optional(),
+    /** Where trying again later helps: after how long. */
+    retry_after_ms: z.number().int().optional(),
+  })
+  .meta({
+    description: 'A message was refused. Programs decide by code; the message is for people. The connection stays open.',
+    examples: [
+      {
+        type: 'error',
+        message: 'width is "1024"; it must be a whole number from 256 to 2048 that divides by 16.',
+        request_id: 'req-001',
+        code: 'bad_param',
+        field: 'width',
+      },
+    ],
+  });
 export type ErrorMessage = z.infer<typeof errorMessageSchema>;
 
 export const serverMessageSchema = z.discriminatedUnion('type', [

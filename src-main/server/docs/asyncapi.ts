@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { clientMessageSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
-import { clientGuide, serverGuide } from './message-guide.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -13,17 +12,16 @@ export interface MessageDoc {
   example: unknown;
 }
 
-/** Every message of the WebSocket with its payload's JSON schema (draft 7, which AsyncAPI takes), from the schemas that both sides parse with. */
+/** Every message of the WebSocket with the JSON schema of its payload (draft 7, as AsyncAPI wants), from the schemas that both sides parse with. */
 export function documentMessages(): MessageDoc[] {
-  const client = clientMessageSchema.options.map((schema): MessageDoc => {
-    const name = schema.shape.type.value;
-    return { name, from: 'client', payload: jsonSchema(schema, 'input'), ...clientGuide[name] };
-  });
-  const server = serverMessageSchema.options.map((schema): MessageDoc => {
-    const name = schema.shape.type.value;
-    return { name, from: 'server', payload: jsonSchema(schema, 'output'), ...serverGuide[name] };
-  });
+  const client = clientMessageSchema.options.map((schema) => documentMessage(schema, schema.shape.type.value, 'client'));
+  const server = serverMessageSchema.options.map((schema) => documentMessage(schema, schema.shape.type.value, 'server'));
   return [...client, ...server];
+}
+
+function documentMessage(schema: z.ZodType, name: string, from: MessageDoc['from']): MessageDoc {
+  const { description, examples, $schema: _, ...payload } = z.toJSONSchema(schema, { io: from === 'client' ? 'input' : 'output', target: 'draft-7' });
+  return { name, from, summary: description ?? '', payload, example: examples?.[0] };
 }
 
 /** The AsyncAPI 3 document. Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0 */
@@ -33,7 +31,7 @@ export function createAsyncApi(version: string): Record<string, unknown> {
     messages.filter((message) => message.from === from).map(({ name }) => ({ $ref: `#/channels/socket/messages/${name}` }));
   return {
     asyncapi: '3.0.0',
-    info: { title: 'Z-Image-Turbo Studio', version, description: 'One JSON object a text frame, told apart by its type.' },
+    info: { title: 'Z-Image-Turbo Studio', version, description: 'Each text frame is one JSON object with a type.' },
     defaultContentType: 'application/json',
     servers: { local: { host: 'localhost:8004', protocol: 'ws' } },
     channels: {
@@ -63,9 +61,4 @@ export function createAsyncApi(version: string): Record<string, unknown> {
       messages: Object.fromEntries(messages.map(({ name, summary, payload, example }) => [name, { name, summary, payload, examples: [{ payload: example }] }])),
     },
   };
-}
-
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-7' });
-  return rest;
 }

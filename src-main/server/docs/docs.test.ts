@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { isRecord } from '#main/lib/is-record.ts';
+import { exampleFile, exampleJobId } from '#shared/protocol/examples.ts';
 import { clientMessageSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { ask } from '../../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
 import { createAsyncApi, documentMessages } from './asyncapi.ts';
 import { httpGuide } from './http-guide.ts';
-import { EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
 
 let server: StudioServer;
 let png: Buffer;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   png = await sharp({ create: { width: 300, height: 300, channels: 3, background: 'red' } })
     .png()
     .toBuffer();
-  server = await startStudioServer({ prepare: (folder) => writeFile(join(folder, 'outputs', `${EXAMPLE_FILE}.png`), png) });
+  server = await startStudioServer({ prepare: (folder) => writeFile(join(folder, 'outputs', `${exampleFile}.png`), png) });
 });
 afterAll(() => server.close());
 
@@ -51,6 +51,8 @@ describe('AsyncAPI', () => {
     const params = messages.find(({ name }) => name === 'create_job')?.payload.properties?.['params'];
     expect(params).toMatchObject({ additionalProperties: false, required: ['prompt'], properties: { steps: { minimum: 1, maximum: 50, default: 9 } } });
   });
+
+  test.for(messages)('$name is described', ({ summary }) => expect(summary).toMatch(/^[A-Z].{15,}\.$/));
 
   test.for(messages.filter(({ from }) => from === 'server'))('the example of $name is what the server may send', ({ example }) => {
     expect(serverMessageSchema.parse(example)).toEqual(example);
@@ -122,7 +124,7 @@ describe('the examples of HTTP', () => {
   test('each call, with the params, the query and the body of its example, is answered as the example says', async () => {
     const all = await operations();
     expect(all.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(Object.keys(httpGuide).toSorted());
-    server.jobs.add(EXAMPLE_JOB_ID);
+    server.jobs.add(exampleJobId);
     for (const { path, method, operation } of all) {
       let address = path;
       const query = new URLSearchParams();
@@ -139,7 +141,7 @@ describe('the examples of HTTP', () => {
             ? {}
             : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(example) };
       expect(types.length === 0 || 'body' in body, `${method} ${path} has no example of its body`).toBe(true);
-      if (path === '/api/bin/{id}') server.jobs.remove(EXAMPLE_JOB_ID);
+      if (path === '/api/bin/{id}') server.jobs.remove(exampleJobId);
       const met = await ask(server.port, `${address}?${query}`, { method: method.toUpperCase(), ...body });
       expect([method, path, met.status]).toEqual([method, path, 200]);
       const answer = operation.responses['200']?.content?.['application/json'];

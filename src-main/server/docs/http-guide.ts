@@ -1,8 +1,8 @@
 import type { JobPage, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
+import { exampleCudaPack, exampleFile, exampleJobId, exampleParams, exampleResult } from '#shared/protocol/examples.ts';
 import type { Clients, LogPage, Network, Sizes, Tokens } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
-import { EXAMPLE_CUDA_PACK, EXAMPLE_FILE, EXAMPLE_JOB_ID } from './message-guide.ts';
 
 /** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
 export interface HttpExample {
@@ -13,11 +13,11 @@ export interface HttpExample {
 }
 
 const job: JobRecord = {
-  job_id: EXAMPLE_JOB_ID,
+  job_id: exampleJobId,
   task_type: 'text_to_image',
   status: 'completed',
-  params: { prompt: 'a lighthouse at dusk', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' },
-  result: { filename: `${EXAMPLE_FILE}.png`, path: `outputs/${EXAMPLE_FILE}.png`, upscaled_filename: `${EXAMPLE_FILE}-upscaled.png` },
+  params: exampleParams,
+  result: exampleResult,
   error: null,
   code: null,
   checkpoint: 'storybook-uint4',
@@ -35,7 +35,7 @@ const queue: QueueSummary = {
   paused: true,
   waiting: 1,
   running: 0,
-  order: [EXAMPLE_JOB_ID],
+  order: [exampleJobId],
   limit: 1000,
   measured: [{ checkpoint: 'storybook-uint4', width: 1024, height: 1024, steps: 9, generate_ms: 31_000, upscale_ms: 9000, pictures: 12 }],
 };
@@ -74,7 +74,7 @@ const model: ModelEntry = {
   compilation: null,
 };
 
-const ofJob = { params: { id: EXAMPLE_JOB_ID } };
+const ofJob = { params: { id: exampleJobId } };
 
 /** By method and path as they stand in the OpenAPI document. */
 export const httpGuide: Readonly<Record<string, HttpExample>> = {
@@ -82,16 +82,16 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'get /api/info': {},
   'get /api/devices': {},
   'post /api/devices/probe': {},
-  'get /api/cuda-pack': { answer: EXAMPLE_CUDA_PACK },
-  'post /api/cuda-pack/{action}': { params: { action: 'install' }, body: { accept_licences: true }, answer: EXAMPLE_CUDA_PACK },
-  'get /api/image/{filename}': { params: { filename: `${EXAMPLE_FILE}.png` }, query: { w: 256 } },
+  'get /api/cuda-pack': { answer: exampleCudaPack },
+  'post /api/cuda-pack/{action}': { params: { action: 'install' }, body: { accept_licences: true }, answer: exampleCudaPack },
+  'get /api/image/{filename}': { params: { filename: `${exampleFile}.png` }, query: { w: 256 } },
   'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
   'get /api/jobs/{id}': { ...ofJob, answer: job },
   'patch /api/jobs/{id}': { ...ofJob, body: { starred: true }, answer: job },
   'delete /api/jobs/{id}': { ...ofJob, answer: { ...job, deleted: true, deleted_at: 1_770_163_300.5 } },
   'post /api/jobs/{id}/restore': { ...ofJob, answer: job },
-  'get /api/bin/image/{filename}': { params: { filename: `${EXAMPLE_FILE}.png` }, query: { w: 256 } },
+  'get /api/bin/image/{filename}': { params: { filename: `${exampleFile}.png` }, query: { w: 256 } },
   'delete /api/bin/{id}': { ...ofJob, answer: { removed: 1 } },
   'delete /api/bin': { answer: { removed: 3 } },
   'get /api/queue': { answer: queue },
