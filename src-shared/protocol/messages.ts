@@ -40,21 +40,17 @@ export const textToImageParamsSchema = z
   });
 
 export const clientMessageSchema = z.discriminatedUnion('type', [
-  z
-    .object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema })
-    .meta({
-      description: 'Requests an image and its 4× version. The same params again join the job that exists, or return the saved result.',
-      examples: [{ type: 'create_job', task_type: 'text_to_image', request_id: 'req-001', params: exampleParams }],
-    }),
+  z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }).meta({
+    description: 'Requests an image and its 4× version. The same params again join the job that exists, or return the saved result.',
+    examples: [{ type: 'create_job', task_type: 'text_to_image', request_id: 'req-001', params: exampleParams }],
+  }),
   z
     .object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema })
     .meta({ description: 'Asks for the state of a job; job_status answers.', examples: [{ type: 'get_status', job_id: exampleJobId, request_id: 'req-002' }] }),
-  z
-    .object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema })
-    .meta({
-      description: 'Cancels a pending or processing job. It stops within one step if no other client wants it.',
-      examples: [{ type: 'cancel_job', job_id: exampleJobId, request_id: 'req-003' }],
-    }),
+  z.object({ type: z.literal('cancel_job'), job_id: jobId, request_id: requestIdSchema }).meta({
+    description: 'Cancels a pending or processing job. It stops within one step if no other client wants it.',
+    examples: [{ type: 'cancel_job', job_id: exampleJobId, request_id: 'req-003' }],
+  }),
   z
     .object({
       type: z.literal('get_client_jobs'),
@@ -191,20 +187,16 @@ export const jobPreviewMessageSchema = z
 export type JobPreviewMessage = z.infer<typeof jobPreviewMessageSchema>;
 
 /** Ours: a model's state or how far its download is, to who watches models; at most four a second of each. */
-const modelProgressMessageSchema = z
-  .object({ type: z.literal('model_progress'), model: modelEntrySchema })
-  .meta({
-    description: 'The state of a model or the progress of its download, for connections that asked for models by watch.',
-    examples: [{ type: 'model_progress', model: exampleModel }],
-  });
+const modelProgressMessageSchema = z.object({ type: z.literal('model_progress'), model: modelEntrySchema }).meta({
+  description: 'The state of a model or the progress of its download, for connections that asked for models by watch.',
+  examples: [{ type: 'model_progress', model: exampleModel }],
+});
 
 /** Ours: the CUDA pack's state or how far its installation is, to who watches models; at most four a second. */
-const cudaPackProgressMessageSchema = z
-  .object({ type: z.literal('cuda_pack_progress'), pack: cudaPackSchema })
-  .meta({
-    description: 'The state of the CUDA pack or the progress of its installation, for connections that asked for models by watch.',
-    examples: [{ type: 'cuda_pack_progress', pack: exampleCudaPack }],
-  });
+const cudaPackProgressMessageSchema = z.object({ type: z.literal('cuda_pack_progress'), pack: cudaPackSchema }).meta({
+  description: 'The state of the CUDA pack or the progress of its installation, for connections that asked for models by watch.',
+  examples: [{ type: 'cuda_pack_progress', pack: exampleCudaPack }],
+});
 
 const clientJobsMessageSchema = z
   .object({
@@ -244,20 +236,16 @@ const watchingMessageSchema = z
   .meta({ description: 'The answer to watch, with the number of the newest event.', examples: [{ type: 'watching', seq: 21, request_id: 'req-005' }] });
 
 /** Ours, to those who watch all jobs: a star was given to a job, or taken away. */
-const jobStarredMessageSchema = z
-  .object({ type: z.literal('job_starred'), job_id: jobId, starred: z.boolean() })
-  .meta({
-    description: 'A job got or lost its star, for connections that watch all jobs.',
-    examples: [{ type: 'job_starred', job_id: exampleJobId, starred: true }],
-  });
+const jobStarredMessageSchema = z.object({ type: z.literal('job_starred'), job_id: jobId, starred: z.boolean() }).meta({
+  description: 'A job got or lost its star, for connections that watch all jobs.',
+  examples: [{ type: 'job_starred', job_id: exampleJobId, starred: true }],
+});
 
 /** Ours, to those who watch all jobs: these settings were changed. Their values are told by `GET /api/settings` to whoever may read them. */
-const settingsChangedMessageSchema = z
-  .object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) })
-  .meta({
-    description: 'These settings were changed, for connections that watch all jobs. GET /api/settings has the values.',
-    examples: [{ type: 'settings_changed', names: ['disk_limit_gb'] }],
-  });
+const settingsChangedMessageSchema = z.object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) }).meta({
+  description: 'These settings were changed, for connections that watch all jobs. GET /api/settings has the values.',
+  examples: [{ type: 'settings_changed', names: ['disk_limit_gb'] }],
+});
 
 export const errorMessageSchema = z
   .object({
