@@ -145,7 +145,7 @@ describe('a source that misbehaves', () => {
     expectWhole();
   });
 
-  test('that tells another hash than the pinned one: not fetched at all', async () => {
+  test('that lists another hash than the pinned one: nothing is downloaded', async () => {
     server.toldHash = 'f'.repeat(64);
     const pack = packWith();
     expect(await settled(pack, pack.act('install', accepted))).toMatchObject({ state: 'failed', error: { code: 'download_refused' } });
@@ -290,7 +290,7 @@ test('a byte that changed on the disk is found by verifying; no engine gets the 
   expect(await pack.entry()).toMatchObject({ state: 'damaged', error: { message: expect.stringContaining('libcublas.so.13 is missing') } });
 });
 
-test('a disk with too little room is told before anything is fetched, with how much is missing', async () => {
+test('a disk with too little space fails before the download and names the missing space', async () => {
   const pack = packWith({ freeBytes: async () => 1_000_000 });
   const { state, error } = await settled(pack, pack.act('install', accepted));
   // all files, and the larger archive beside them
@@ -317,7 +317,7 @@ test.for(['wheels', 'releases'] as const)(
   },
 );
 
-test('where there is none for the system, that is said and nothing else can be done', async () => {
+test('without a pack for the system, the entry says so and commands are refused', async () => {
   const pack = packWith({ plan: null });
   expect(await pack.entry()).toMatchObject({ state: 'unsupported', error: { code: 'cuda_pack_unsupported' } });
   await expect(pack.act('install', accepted)).rejects.toBeInstanceOf(AppError);

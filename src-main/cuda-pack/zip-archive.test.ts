@@ -43,7 +43,7 @@ test('an archive that was cut or has one other byte gives the same files or a se
     changed[at] = (changed[at] ?? 0) ^ 0x81;
     for (const bytes of [changed, whole.subarray(0, at)]) {
       const content = await unzip(bytes).catch((thrown: unknown) => thrown);
-      // names and what nobody reads may change; the bytes of a file may not
+      // names and unused fields may change; the bytes of a file may not
       if (content instanceof Map)
         expect(
           [...content.values()].every((found) => [...files.values()].some((right) => right.equals(found))),

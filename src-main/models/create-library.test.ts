@@ -46,7 +46,7 @@ async function serve(served: ServedRepository): Promise<void> {
 }
 
 /** For what takes the bundled checkpoint's own bytes, or more than fits into the ranges that are asked for at once. */
-async function serveAnew(served: ServedRepository): Promise<void> {
+async function serveInstead(served: ServedRepository): Promise<void> {
   await client.close();
   await server.close();
   await serve(served);
@@ -109,8 +109,8 @@ async function expectWhole(): Promise<void> {
 }
 
 describe('a download', () => {
-  test('goes into the cache of Hugging Face, is told on the way, and runs before the bundled checkpoint', async () => {
-    await serveAnew(bundledRepository());
+  test('goes into the cache of Hugging Face, reports progress, and replaces the bundled checkpoint', async () => {
+    await serveInstead(bundledRepository());
     const library = await openLibrary();
     expect(await entryOf(library, REPOSITORY)).toMatchObject({ state: 'absent', kind: 'uint4', bytes_total: 6_600_000_000 });
     const seen: ModelEntry[] = [];
@@ -135,7 +135,7 @@ describe('a download', () => {
     expect((await library.checkpointFor('int8')).name).toBe('storybook-int8');
   });
 
-  /** What goes wrong at how many answers for the transformer's weights, and which counter tells of it. */
+  /** The fault, for how many responses with the transformer's weights, and the counter that shows it. */
   const mended: [Fault, number, string][] = [
     ['cut', 5, 'retries'],
     ['flip', 1, 'wrongHashes'],
@@ -191,7 +191,7 @@ describe('a download', () => {
   });
 
   test('is paused and goes on after a restart; what is fetched twice stays under 8 MB', async () => {
-    await serveAnew(noiseRepository(20_000_000));
+    await serveInstead(noiseRepository(20_000_000));
     server.bytesPerSecond = 2_000_000;
     const library = await openLibrary();
     const half = new Promise<void>((resolve) => {
@@ -217,7 +217,7 @@ describe('a download', () => {
     expect(sent - total()).toBeLessThan(8_000_000);
   });
 
-  test('that was under way when the program ended goes on by itself', async () => {
+  test('that was running when the program ended continues at the next start', async () => {
     server.bytesPerSecond = 2_000_000;
     const library = await openLibrary();
     await library.act(REPOSITORY, 'install');
@@ -274,7 +274,7 @@ describe('a download', () => {
     expect(JSON.parse(await readFile(join(dir, 'data/models.json'), 'utf8'))).toMatchObject({ limits: { bytes_per_second: 50_000_000 } });
   });
 
-  test('does not write through a link that lies in its way', async () => {
+  test('does not write through a link in place of the part', async () => {
     await mkdir(cached('blobs'), { recursive: true });
     await writeFile(join(dir, 'precious'), 'precious');
     const sha256 = createHash('sha256')
@@ -373,7 +373,7 @@ describe('a repository that is not to be taken', () => {
     expect(server.sentBytes.has(WEIGHTS)).toBe(false);
   });
 
-  test('needs more than the disk has: how much is missing is told before the first byte of weights', async () => {
+  test('needs more than the disk has: it fails before the first byte of weights and names the missing space', async () => {
     server.api.tree = withPath('vae/more.safetensors', { lfs: { oid: 'b'.repeat(64), size: 10 ** 15 } });
     const { code, message } = await failure();
     expect(code).toBe('disk_full');
@@ -470,7 +470,7 @@ describe('a folder of the user', () => {
       code: 'model_busy',
       message: expect.stringContaining('comes with the program'),
     });
-    await expect(library.act('nobody', 'use')).rejects.toMatchObject({ code: 'unknown_model' });
+    await expect(library.act('unknown', 'use')).rejects.toMatchObject({ code: 'unknown_model' });
   });
 });
 

@@ -147,7 +147,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
     return record;
   }
 
-  /** What is left of a removed model: its entry in the catalog, or a last word to listeners. */
+  /** What is left of a removed model: its entry in the catalog, or a final event for listeners. */
   async function absent(entry: ModelEntry): Promise<ModelEntry> {
     if (catalog.some(({ repository }) => repository === entry.name)) return entryOf(entry.name);
     const gone: ModelEntry = { ...entry, state: 'absent', active: false, identity: null, bytes_done: 0, error: null, compilation: null };
@@ -208,7 +208,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
       const entry = await entryOf(name);
       for (const listener of listeners) listener(entry);
     }).catch((error: unknown) => {
-      // a removed model has no entry; `absent` has told the listeners
+      // a removed model has no entry; `absent` has notified the listeners
       if (!(error instanceof AppError) || error.code !== 'unknown_model') log.warn({ model: name, err: error }, 'the state of a model cannot be reported');
     });
   }

@@ -207,7 +207,7 @@ const spoilt: [string, (copy: string) => Promise<void>, string, string][] = [
   ],
 ];
 
-test.each(spoilt)('%s in a chosen folder is told, not passed over', async (_what, spoil, code, reason) => {
+test.each(spoilt)('%s in a chosen folder is reported, not ignored', async (_what, spoil, code, reason) => {
   const copy = await copyOf('uint4');
   await spoil(copy);
   const thrown: unknown = await registryOver(copy)
