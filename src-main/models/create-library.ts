@@ -7,6 +7,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, catalog } from './catalog.ts';
 import { describeCheckpoint, exists, nameOf } from './describe-checkpoint.ts';
 import type { HubClient } from './hub/hub-client.ts';
+import type { AssertCanRun } from './install-model.ts';
 import type { ModelLibrary } from './library.ts';
 import { type Found, listModels, type ModelsView, type RecordView, recordEntry } from './list-models.ts';
 import { ModelInstaller, modelBusy } from './model-installer.ts';
@@ -17,8 +18,8 @@ export interface ModelLibraryOptions extends ModelRegistryOptions {
   hub: HubClient;
   /** The compilation of the checkpoint with this fingerprint, or null. */
   compilationOf?: (fingerprint: string) => Promise<ModelCompilation | null>;
-  /** Throws an `AppError` if the checkpoint in a folder cannot be compiled. Asked before a model is installed, added or used. */
-  assertCanRun?: (dir: string) => Promise<void>;
+  /** Called before a model is downloaded, installed, added or used. */
+  assertCanRun?: AssertCanRun;
   pause?: Pause;
 }
 
@@ -176,7 +177,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
       const choice = await registry.choiceFor(kind);
       if (choice !== null && registry.namedDirs.includes(choice.dir))
         throw modelBusy(name, state, 'the server was started with --checkpoint, which has priority');
-      if (source.path !== null) await assertCanRun(source.path);
+      if (source.path !== null) await assertCanRun(source.path, 'all');
     }
     await records.change(({ chosen }) => {
       chosen[kind] = name;

@@ -14,12 +14,14 @@ import type { HubCache } from './hub/hub-cache.ts';
 import type { HubClient, RepositoryListing } from './hub/hub-client.ts';
 import type { HubSource, PinnedSource } from './records.ts';
 
+/** Throws an `AppError` if the checkpoint in `dir` cannot run, as far as its configs show or with its weights. */
+export type AssertCanRun = (dir: string, scope: 'configs' | 'all') => Promise<void>;
+
 export interface InstallModelOptions extends Pick<FetchOptions, 'throttle' | 'signal' | 'counts' | 'pause'> {
   hub: HubClient;
   cache: HubCache;
   hashes: FileHashes;
-  /** Throws an `AppError` if the checkpoint in `dir` cannot run. */
-  assertCanRun(dir: string): Promise<void>;
+  assertCanRun: AssertCanRun;
   /** Called with the bytes of the model that are on disk; the number falls when a file starts over. */
   onBytes(doneBytes: number, totalBytes: number): void;
 }
@@ -47,7 +49,7 @@ export async function installModel(source: PinnedSource, options: InstallModelOp
   }
   await cache.link(source);
   await assertWeights(dir);
-  await options.assertCanRun(dir);
+  await options.assertCanRun(dir, 'all');
   await cache.pointAt(source);
   const facts = await describeCheckpoint(dir, hashes);
   await hashes.save();
@@ -86,11 +88,14 @@ async function refuseOtherArchitecture(hub: HubClient, repository: string, { com
 /** Fetches the configs of a pinned source and returns the kind of the checkpoint. Throws `checkpoint_unsupported` and the like. */
 export async function fetchConfigs(source: PinnedSource, options: InstallModelOptions): ReturnType<typeof modelTypeOf> {
   const { cache } = options;
-  const files = source.files.filter(({ path }) => (path === 'model_index.json' || path.startsWith('transformer/')) && !path.endsWith('.safetensors'));
+  const dir = cache.snapshotDir(source.repository, source.commit);
+  const files = source.files.filter(({ path }) => path === 'model_index.json' || /\/(quantization_)?config\.json$/.test(path));
   await cache.prepare(source.repository);
   for (const file of files) await fetchBlob(source, file, options, () => {});
   await cache.link({ ...source, files });
-  return modelTypeOf(cache.snapshotDir(source.repository, source.commit));
+  const kind = await modelTypeOf(dir);
+  await options.assertCanRun(dir, 'configs');
+  return kind;
 }
 
 async function assertRoom(source: PinnedSource, cache: HubCache): Promise<void> {

@@ -182,8 +182,8 @@ test('a download that fails while nothing can be written shows its error, and wo
 });
 
 describe('a model that cannot run', () => {
-  const assertCanRun = async (path: string): Promise<void> => {
-    if (!path.includes('resources')) throw new AppError('checkpoint_unsupported', `${path} has 31 layers; 30 are supported.`, { path });
+  const assertCanRun = async (path: string, scope: 'configs' | 'all'): Promise<void> => {
+    if (scope === 'all' && !path.includes('resources')) throw new AppError('checkpoint_unsupported', `${path} has 31 layers; 30 are supported.`, { path });
   };
 
   test('is not installed, and the model that ran before stays active', async () => {
@@ -194,6 +194,16 @@ describe('a model that cannot run', () => {
     await cp(join(resourcesDir, 'models/storybook-uint4'), join(dir, 'mine'), { recursive: true });
     await expect(library.add({ dir: join(dir, 'mine') })).rejects.toMatchObject({ code: 'checkpoint_unsupported' });
     expect(await library.checkpointFor('uint4')).toMatchObject({ name: 'storybook-uint4' });
+  });
+
+  test('as its configs show is refused before a weight is downloaded', async () => {
+    const library = openLibrary({
+      async assertCanRun(path) {
+        throw new AppError('checkpoint_unsupported', `${path} is not supported.`, { path });
+      },
+    });
+    await expect(library.add({ repository: REPOSITORY })).rejects.toMatchObject({ code: 'checkpoint_unsupported' });
+    expect([...server.sentBytes.keys()].filter((path) => path.endsWith('.safetensors'))).toEqual([]);
   });
 
   test('that was installed earlier is not made active', async () => {

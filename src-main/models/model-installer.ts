@@ -131,7 +131,7 @@ export class ModelInstaller {
     const dir = resolve(given);
     const facts = await describeCheckpoint(dir, hashes);
     await assertWeights(dir);
-    await assertCanRun(dir);
+    await assertCanRun(dir, 'all');
     await hashes.save();
     const real = await realpath(dir);
     for (const { name, source } of records.current.models) {
