@@ -21,7 +21,7 @@ export interface KilledDownload {
 
 const WEIGHTS = 'transformer/diffusion_pytorch_model.safetensors';
 
-/** Downloads a model by `npm run models -- install` and ends that process by SIGKILL so many times, each after a random while, before it is let finish. */
+/** Downloads a model in a process that is killed `kills` times with SIGKILL, each time after a random while, before it may finish. */
 export async function killDownloads(kills: number, transformerBytes: number): Promise<KilledDownload> {
   const folder = await mkdtemp(join(tmpdir(), 'killed-download-'));
   const repository = noiseRepository(transformerBytes);
@@ -54,7 +54,7 @@ export async function killDownloads(kills: number, transformerBytes: number): Pr
 }
 
 function startInstall(folder: string, server: HubServer): ChildProcess {
-  return spawn(process.execPath, [join(programDir, 'src-main/cli/main.ts'), 'models', 'install', REPOSITORY, '--data-dir', join(folder, 'data')], {
+  return spawn(process.execPath, [join(programDir, 'tests/fakes/model-download-process.ts'), join(folder, 'data')], {
     env: { ...process.env, HF_ENDPOINT: server.endpoint, HF_HOME: folder, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), NO_PROXY: '*' },
     stdio: 'ignore',
   });
