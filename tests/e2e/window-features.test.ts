@@ -329,9 +329,10 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
   });
 
   test('Cancel all leaves the jobs of another browser alone, and can be undone', async () => {
-    const [page, other] = [await visit(), await visit()];
+    const page = await visit();
     await queue(page).getByRole('button', { name: 'Pause the queue' }).click();
-    await queue(other).getByText('Paused.').waitFor();
+    await queue(page).getByText('Paused.').waitFor();
+    const other = await visit();
     const rows = (of: Page, words: string) => queue(of).getByRole('button', { name: words, exact: true });
     await make(page, 'my wren', { count: '3' });
     await make(other, 'your wren', { count: '2' });
