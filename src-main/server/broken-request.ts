@@ -4,15 +4,15 @@ import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
 import { discardRest } from './body-limits.ts';
 import { httpErrorBody } from './error-reply.ts';
 
-/** Answers what Node's parser could not read, after the answers to the requests before it on the same connection, and closes that. */
+/** Answers what Node's parser could not read, after the answers to earlier requests of the same connection, and closes it. */
 export class BrokenRequests {
   readonly #last = new WeakMap<Socket, { request: IncomingMessage; response: ServerResponse }>();
 
-  /** Must be told of the server before that listens. */
+  /** Must be called before the server listens. */
   watch(server: Server): void {
     server.on('request', (request, response) => this.#last.set(request.socket, { request, response }));
-    // Node would hang up without a word
-    server.on('connect', ({ socket }) => end(socket, new AppError('bad_message', 'CONNECT asks for a proxy; this server is none.', {})));
+    // Node would close the connection without an answer
+    server.on('connect', ({ socket }) => end(socket, new AppError('bad_message', 'CONNECT asks for a proxy; this server is not one.', {})));
   }
 
   /** Answers 408 and hands nothing of the request to its handler any more. */

@@ -22,7 +22,7 @@ export function registerJsonBody(app: FastifyInstance): void {
   app.addHook('preParsing', async (request, reply) => {
     const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
     if (encoding === 'identity' || encoding === '') return;
-    // RFC 9110, section 15.5.16: tells the client which encodings it may use
+    // RFC 9110, section 15.5.16: names the encodings that the client may use
     reply.header('accept-encoding', 'identity');
     throw new AppError('unsupported_media_type', `The content encoding ${JSON.stringify(encoding)} is not supported; send the body without compression.`, {});
   });

@@ -3,7 +3,7 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { App } from './fastify-app.ts';
 
-/** Opens the port and tells which one it is, where 0 was asked for. Throws `port_taken` or `bad_option`. */
+/** Opens the port and returns its number, which differs from `port` for 0. Throws `port_taken` or `bad_option`. */
 export async function listen(app: App, host: string, port: number): Promise<number> {
   try {
     // exclusive: with NODE_UNIQUE_ID left in the environment Node would wait for a cluster's parent to listen
@@ -25,14 +25,14 @@ function listenError(host: string, port: number, cause: unknown): Error {
     case 'EADDRINUSE':
       return appError('port_taken', { port }, { cause });
     case 'EACCES':
-      return new AppError('bad_option', `--port ${port} is not open to this user; ports from 1024 on are.`, { option: '--port' }, { cause });
+      return new AppError('bad_option', `--port ${port} is not open to this user; choose a port from 1024 on.`, { option: '--port' }, { cause });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
     case 'EINVAL':
       return new AppError(
         'bad_option',
-        `--host ${host} is no address of this machine; 127.0.0.1 serves this machine only, 0.0.0.0 every network.`,
+        `--host ${host} is not an address of this machine; 127.0.0.1 serves this machine only, 0.0.0.0 every network.`,
         { option: '--host' },
         { cause },
       );

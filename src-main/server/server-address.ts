@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 const addressSchema = z.object({
-  /** What it was told to listen on; `0.0.0.0` and `::` are every network. */
+  /** The address that it listens on; `0.0.0.0` and `::` are every network. */
   host: z.string(),
   port: z.number().int().min(1).max(65_535),
   pid: z.number().int(),
@@ -19,7 +19,7 @@ export function writeServerAddress(dataDir: string, address: ServerAddress): voi
   writeFileSync(fileOf(dataDir), `${JSON.stringify(address)}\n`);
 }
 
-/** Null where nobody has written one, or nothing that can be read. One that was killed leaves its own: whoever reads must ask at that place. */
+/** Null without a readable file. A server that was killed leaves its file behind, so the caller must ask at that address. */
 export function readServerAddress(dataDir: string): ServerAddress | null {
   try {
     return addressSchema.parse(JSON.parse(readFileSync(fileOf(dataDir), 'utf8')));
@@ -28,7 +28,7 @@ export function readServerAddress(dataDir: string): ServerAddress | null {
   }
 }
 
-/** Also where there is none. */
+/** Does nothing without a file. */
 export function removeServerAddress(dataDir: string): void {
   rmSync(fileOf(dataDir), { force: true });
 }

@@ -18,7 +18,7 @@ import { type Frame, parseFrame } from './messages/parse-frame.ts';
 const SOCKET_PATH = '/api/ws';
 export const MAX_FRAME_BYTES = 64 * 1024;
 const MAX_FRAGMENTS = 64;
-/** Frames that are not answered yet; with so many the socket is not read further until half of them are. */
+/** Unanswered frames; beyond this the socket is not read until half of them are answered. */
 const MAX_WAITING_FRAMES = 128;
 const MESSAGES_PER_SECOND = 50;
 const MESSAGES_AT_ONCE = 500;
@@ -27,11 +27,11 @@ export interface SocketLimits {
   /** Open sockets altogether, and from one other machine. */
   sockets: number;
   socketsPerAddress: number;
-  /** Bytes that may wait for a reader before it is cut; previews are left out from a sixteenth of that on. */
+  /** Bytes that may wait for a reader before it is dropped; previews are skipped from a sixteenth of that on. */
   bufferedBytes: number;
-  /** A peer that did not answer a ping until the next one is cut. */
+  /** A peer that has not answered a ping by the next one is dropped. */
   pingMs: number;
-  /** What a peer has to say goodbye, at shutdown or when it is cut. */
+  /** Time for a peer to answer a close, at shutdown or when it is dropped. */
   closeMs: number;
 }
 
@@ -75,7 +75,7 @@ export async function registerSocketServer(app: FastifyInstance, limits: SocketL
   });
 }
 
-/** Whether Node is to give the connection away: any other upgrade that a client offers is passed over, and its request answered as it stands. */
+/** Whether Node hands over the connection. Other upgrades that a client offers are ignored, and the request is answered as plain HTTP. */
 export function isWebSocketUpgrade({ method, url, headers }: IncomingMessage): boolean {
   return method === 'GET' && url?.split('?')[0]?.replace(/\/$/, '') === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket';
 }
@@ -228,7 +228,7 @@ function watchInstallations(library: ModelLibrary, cudaPack: CudaPack, send: (me
 
 /** A reader that still comes to the end of what waits for it reads why; one that does not is gone soon, and its memory with it. */
 function cut({ socket, log }: Session, { closeMs }: SocketLimits): void {
-  log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a reader that is too slow is cut');
+  log.warn({ code: 'slow_reader' satisfies ErrorCode, buffered: socket.bufferedAmount }, 'a slow reader is dropped');
   socket.close(POLICY_VIOLATION, 'slow_reader: too much was left unread');
   const deadline = setTimeout(() => socket.terminate(), closeMs);
   socket.once('close', () => clearTimeout(deadline));

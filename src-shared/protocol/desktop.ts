@@ -17,7 +17,7 @@ export const desktopSettingsSchema = z.strictObject({
   notifications: z.boolean(),
   /** Language of tray, menu and dialogs; null follows the system. */
   language: z.enum(['en', 'zh']).nullable(),
-  /** Asks by itself whether there is a newer version, after the start and once a day. */
+  /** Checks for a newer version after the start and once a day. */
   checkForUpdates: z.boolean(),
   updateChannel: z.enum(updateChannels),
 });
@@ -46,7 +46,7 @@ export type UpdateFailure = (typeof updateFailures)[number];
 /** What is offered. */
 export interface Release {
   version: string;
-  /** As the publisher wrote them: plain text or Markdown, empty where there are none. */
+  /** As published: plain text or Markdown, or empty. */
   notes: string;
   /** Bytes of the package. */
   sizeBytes: number;
@@ -68,7 +68,7 @@ export type UpdateState =
 
 /** Everything that the page may ask of the main process, with its arguments. */
 export const desktopCallSchema = z.discriminatedUnion('call', [
-  /** `filename` as the server names pictures. */
+  /** `filename` of an image, as on the server. */
   z.strictObject({ call: z.literal('showInFolder'), filename: z.string().min(1).max(255) }),
   /** The system's folder chooser: an absolute path, or null when the user cancels. */
   z.strictObject({ call: z.literal('chooseFolder') }),
@@ -80,7 +80,7 @@ export const desktopCallSchema = z.discriminatedUnion('call', [
   /** Starts the download of what is available; progress comes as commands. */
   z.strictObject({ call: z.literal('downloadUpdate') }),
   z.strictObject({ call: z.literal('cancelUpdate') }),
-  /** Installs what is ready and starts anew: at once, or as soon as no job is in work. */
+  /** Installs the downloaded update and restarts: at once, or when no job is running. */
   z.strictObject({ call: z.literal('installUpdate') }),
 ]);
 export type DesktopCall = z.infer<typeof desktopCallSchema>;

@@ -62,14 +62,14 @@ export const infoSchema = z.object({
       /** `auto`, what `--memory` says, or the plan that took the place of one that failed. */
       choice: memoryChoiceSchema,
       stepped_down: z.boolean(),
-      /** What is gone by for the checkpoint that was loaded last; null before the first. */
+      /** Memory plan of the most recently loaded checkpoint; null before the first. */
       planned: z.object({ plan: memoryPlanSchema, need_bytes: z.number(), free_bytes: z.number().nullable() }).nullable(),
     }),
     /** The pinned version, and how the engine's process calls it: `c-api` or `node`, and why; null before its first start. */
     onnxruntime: z.object({ version: z.string(), binding: bindingInUseSchema.shape.binding.nullable(), binding_reason: z.string().nullable() }),
     resident_bytes: z.number(),
     restarts: z.number().int(),
-    /** Every device that pictures are made on, each by a process of its own; the fields before are those of the first, and sums. */
+    /** Every device in use, each with its own process. The fields above describe the first one; numbers are sums. */
     devices: z.array(z.object({ device: z.string(), device_reason: z.string(), state: engineStateSchema, resident_bytes: z.number() })),
   }),
   queue: queueSummarySchema,
@@ -81,7 +81,7 @@ export const infoSchema = z.object({
     thumbnail_widths: z.array(z.number().int()),
   }),
   memory: z.object({ total_bytes: z.number(), free_bytes: z.number(), server_bytes: z.number() }),
-  /** Of the disk that pictures go to; null while it does not answer. */
+  /** Of the disk with the image folder; null while it does not answer. */
   disk: z.object({ total_bytes: z.number(), free_bytes: z.number() }).nullable(),
   access: z.object({
     /** Whether this very request came from the machine that the server runs on. */
@@ -92,7 +92,7 @@ export const infoSchema = z.object({
 });
 export type Info = z.infer<typeof infoSchema>;
 
-/** Widths to which `GET /api/image/{filename}?w=` makes a picture smaller; a narrower picture stays as it is. */
+/** Widths of the thumbnails of `GET /api/image/{filename}?w=`; a narrower image keeps its width. */
 export const THUMBNAIL_WIDTHS = [64, 128, 256, 384, 512, 768, 1024] as const;
 
 /** Pages put other params behind the address so that no cache answers; they are ignored, as the original ignores them. */
@@ -175,7 +175,7 @@ export const clientsSchema = z.object({
 });
 export type Clients = z.infer<typeof clientsSchema>;
 
-/** Sizes of the pictures that were asked for, with how many of each, the most frequent first. */
+/** Sizes of the requested images with their numbers of jobs, the most frequent first. */
 export const sizesSchema = z.object({ sizes: z.array(z.object({ width: z.number().int(), height: z.number().int(), jobs: z.number().int() })) });
 export type Sizes = z.infer<typeof sizesSchema>;
 
@@ -186,7 +186,7 @@ export const logQuerySchema = z.strictObject({
   level: logLevelSchema.optional(),
   /** Only lines after this `number`. */
   since: z.number().int().nonnegative().optional(),
-  /** Of what is left, the newest so many. */
+  /** At most this many lines, the newest. */
   limit: z.number().int().min(1).max(2000).default(500),
   /** `text` answers a file to be saved instead. */
   format: z.enum(['json', 'text']).default('json'),

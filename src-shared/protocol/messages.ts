@@ -107,7 +107,7 @@ export const jobStatusMessageSchema = z
     // ours, from here on
     code: z.string().optional(),
     cached: z.boolean().optional(),
-    /** The pictures were moved to the bin (true) or brought back (false) after the job had ended. */
+    /** The images were moved to the bin (true) or restored (false) after the job had ended. */
     deleted: z.boolean().optional(),
     seq: z.number().int().optional(),
     /** Place in the queue, 1 is next. */
@@ -168,7 +168,7 @@ export const jobProgressMessageSchema = z
   });
 export type JobProgressMessage = z.infer<typeof jobProgressMessageSchema>;
 
-/** Ours: what the picture looks like so far. `data` is a base64 JPEG or PNG as `media_type` says. */
+/** Ours: the image so far. `data` is a base64 JPEG or PNG as `media_type` says. */
 export const jobPreviewMessageSchema = z
   .object({
     type: z.literal('job_preview'),
@@ -241,7 +241,7 @@ const jobStarredMessageSchema = z.object({ type: z.literal('job_starred'), job_i
   examples: [{ type: 'job_starred', job_id: exampleJobId, starred: true }],
 });
 
-/** Ours, to those who watch all jobs: these settings were changed. Their values are told by `GET /api/settings` to whoever may read them. */
+/** Ours, to those who watch all jobs: these settings were changed. `GET /api/settings` has the values, for callers that may read them. */
 const settingsChangedMessageSchema = z.object({ type: z.literal('settings_changed'), names: z.array(settingNameSchema) }).meta({
   description: 'These settings were changed, for connections that watch all jobs. GET /api/settings has the values.',
   examples: [{ type: 'settings_changed', names: ['disk_limit_gb'] }],

@@ -3,20 +3,20 @@ import { deviceNameSchema } from '../domain/device.ts';
 
 /** What can be changed while the server runs, by `PUT /api/settings`. Kept in `settings.json` of the data folder. */
 export const settingsSchema = z.strictObject({
-  /** Absolute path of the folder that new pictures go to. Earlier pictures stay where they are and are found there. */
+  /** Absolute path of the folder for new images. Earlier images stay where they are and are found there. */
   outputs_folder: z.string().min(1).max(4096),
   /**
-   * What the pictures may take of the disk, in units of 10^9 bytes; null for as much as there is. From nine tenths of it on the oldest pictures that are
+   * Disk space for the images, in units of 10^9 bytes; null for no limit. From nine tenths of it on the oldest images that are
    * not starred go to the bin, and beyond it what has been in the bin for longest is deleted.
    */
   disk_limit_gb: z.number().min(0.01).max(1_000_000).nullable(),
-  /** So many days after they came there pictures leave the bin for good; null for never. */
+  /** Images in the bin are permanently deleted after this many days; null for never. */
   empty_bin_after_days: z.number().int().min(1).max(3650).nullable(),
   /** Jobs of the program's own window start before those of other clients. */
   window_jobs_first: z.boolean(),
-  /** So many minutes after its last picture the engine gives its memory back; the next picture loads the model again. Null keeps it loaded. */
+  /** The engine frees its memory this many minutes after its last image; the next image loads the model again. Null keeps it loaded. */
   unload_model_after_minutes: z.number().int().min(1).max(10_080).nullable(),
-  /** What pictures are made on from the next start on: `auto`, or one device. One that cannot be used by then counts as `auto`, and the log says why. */
+  /** The device that runs models from the next start on, or `auto`. A device that cannot be used then counts as `auto`, and the log says why. */
   device: z.union([z.literal('auto'), deviceNameSchema]),
 });
 export type Settings = z.infer<typeof settingsSchema>;

@@ -1,2 +1,2 @@
-/** The form of the ids that the program's own window gives itself; its jobs start before those of scripts. */
+/** Client ids of the program's own window, whose jobs start before jobs of scripts. */
 export const windowClientIdPattern = /^studio-[0-9a-f]{16}$/;

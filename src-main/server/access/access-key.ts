@@ -43,7 +43,7 @@ export function loadAccessKey(dataDir: string): AccessKey {
   };
 }
 
-/** Replaces the key; whoever had the old one is out. Returns the new one. Throws `folder_not_writable`. */
+/** Replaces the key, so the old one is refused from now on. Returns the new key. Throws `folder_not_writable`. */
 export function rotateAccessKey(dataDir: string): string {
   const path = join(dataDir, 'access-key');
   const key = randomBytes(24).toString('base64url');

@@ -49,7 +49,7 @@ ${rows.join('\n')}
 </section>`;
 }
 
-/** One row a field, those of inner objects and list items below their own with a dotted name. */
+/** One row a field; fields of inner objects and list items follow with a dotted name. */
 function rowsOf(schema: JsonSchema, prefix: string): Row[] {
   const required = new Set(schema.required);
   return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {

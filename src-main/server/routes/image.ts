@@ -33,13 +33,13 @@ const binnedSchema = {
 export function registerImage(app: App, jobs: Jobs, thumbnails: Thumbnails, rules: AccessRules): void {
   app.get('/api/image/:filename', { schema }, async (request, reply) => {
     const { filename } = request.params;
-    const picture = await jobs.imageFile(filename);
-    if (picture === null) {
-      throw new AppError('unknown_image', `There is no picture ${quoteValue(filename)}; the names are those that job_status tells.`, {});
+    const image = await jobs.imageFile(filename);
+    if (image === null) {
+      throw new AppError('unknown_image', `There is no image ${quoteValue(filename)}; job_status has the names.`, {});
     }
     const { w } = request.query;
-    const path = w === undefined ? picture : await thumbnails.file(picture, w);
-    reply.header('content-disposition', contentDisposition(path === picture ? filename : filename.replace(/\.png$/, '.webp')));
+    const path = w === undefined ? image : await thumbnails.file(image, w);
+    reply.header('content-disposition', contentDisposition(path === image ? filename : filename.replace(/\.png$/, '.webp')));
     if (rules.allowOrigins.length > 0) {
       // a page of a listed origin may show images by <img>, which sends no Origin
       reply.header('vary', 'Origin, Referer');

@@ -17,7 +17,7 @@ export function registerJobs(app: App, jobs: Jobs): void {
     (request) => jobs.list(request.query),
   );
 
-  const sizesOf = { tags, summary: 'Sizes of the pictures, for a filter', response: { 200: sizesSchema, ...errorAnswers } };
+  const sizesOf = { tags, summary: 'The sizes of the images, for a filter', response: { 200: sizesSchema, ...errorAnswers } };
   app.get('/api/jobs/sizes', { schema: sizesOf }, () => jobs.sizes());
 
   app.get('/api/jobs/:id', { schema: { tags, summary: 'One job', params, response: one } }, (request) => {
@@ -32,7 +32,7 @@ export function registerJobs(app: App, jobs: Jobs): void {
 
   app.delete(
     '/api/jobs/:id',
-    { config: { insistsOnKey: true }, schema: { tags, summary: 'Move an ended job and its pictures to the bin', params, response: one } },
+    { config: { insistsOnKey: true }, schema: { tags, summary: 'Move an ended job and its images to the bin', params, response: one } },
     (request) => jobs.remove(request.params.id),
   );
 
@@ -52,7 +52,7 @@ export function registerJobs(app: App, jobs: Jobs): void {
 
   app.delete(
     '/api/bin',
-    { config: { insistsOnKey: true }, schema: { tags, summary: 'Delete what lies in the bin for good', response: { 200: binSchema, ...errorAnswers } } },
+    { config: { insistsOnKey: true }, schema: { tags, summary: 'Permanently delete the content of the bin', response: { 200: binSchema, ...errorAnswers } } },
     async () => {
       const { removed, failed } = await jobs.emptyBin();
       if (failed.length === 0) return { removed };

@@ -38,7 +38,7 @@ export function registerModels(app: App, library: ModelLibrary): void {
   );
 }
 
-/** The checkpoints that can run, with those marked that do. */
+/** The checkpoints that can run, with the active ones marked. */
 export async function listCheckpoints(registry: ModelRegistry): Promise<Model[]> {
   const [checkpoints, active] = await Promise.all([registry.list(), activeDirs(registry)]);
   return checkpoints.map((checkpoint) => describe(checkpoint, active.has(checkpoint.dir)));
@@ -49,7 +49,7 @@ async function activeDirs(registry: ModelRegistry): Promise<Set<string>> {
   return new Set(dirs.filter((dir) => dir !== null));
 }
 
-/** Why is told by `GET /api/models` and by every job that asks for it. */
+/** `GET /api/models` and the jobs that need it say why. */
 function noneCanRun(thrown: unknown): null {
   if (thrown instanceof AppError) return null;
   throw thrown;

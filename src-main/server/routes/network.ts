@@ -21,13 +21,13 @@ export function registerNetwork(app: App, { open }: AccessRules, key: AccessKey,
   });
 }
 
-/** Those of a machine's `addresses` at which a server listening on `host` is reached from other machines. */
+/** The `addresses` at which other machines reach a server that listens on `host`. */
 export function addressesAt(host: string, addresses: readonly Address[]): Address[] {
   if (host === '::') return [...addresses];
   return addresses.filter(({ address, family }) => (host === '0.0.0.0' ? family === 'IPv4' : address === host));
 }
 
-/** Without those of this machine alone, and without link-local ones, which need the name of an interface beside them. */
+/** Without loopback addresses, and without link-local ones, which also need the name of an interface. */
 function machineAddresses(): Address[] {
   return Object.entries(networkInterfaces()).flatMap(([name, entries]) =>
     (entries ?? [])
