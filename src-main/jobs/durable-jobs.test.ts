@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readPngTexts } from '#main/lib/png-texts.ts';
@@ -746,6 +746,84 @@ describe('gallery', () => {
     expect(jobs.get(jobId)).toBeNull();
     expect(readdirSync(join(room.outputsDir, '.bin'))).toEqual([]);
     expect(engine.tasks).toHaveLength(4);
+  });
+
+  test('back from the bin because another client asked for it: everybody who watches or asked is told', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+    const [watcher, first, second] = [new TestClient(jobs, 'window'), new TestClient(jobs, 'first'), new TestClient(jobs, 'second')];
+    watcher.connection.watch({ all: true });
+    const completed = await first.create('x');
+    await first.until('completed');
+    await jobs.queue({ action: 'pause' });
+    const cancelled = await first.create('y');
+    await first.connection.cancel(cancelled, undefined);
+    await Promise.all([jobs.remove(completed), jobs.remove(cancelled)]);
+    await second.create('x');
+    await second.create('y');
+    const told = (client: TestClient, jobId: string) =>
+      client.statuses().flatMap(({ job_id, deleted }) => (job_id === jobId && deleted !== undefined ? [deleted] : []));
+    for (const jobId of [completed, cancelled]) expect(told(watcher, jobId)).toEqual([true, false]);
+    expect([told(first, completed), jobs.get(completed)?.deleted, jobs.get(cancelled)?.deleted]).toEqual([[true, false], false, false]);
+  });
+
+  test('deleting at once, twice and beside a request: one answer each, and no job is lost', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+    const client = new TestClient(jobs, 'a');
+    const ids: string[] = [];
+    for (const prompt of ['1', '2', '3']) {
+      ids.push(await client.create(prompt));
+      await client.until('completed', ids.at(-1));
+    }
+    const [one = '', two = ''] = ids;
+    expect((await Promise.all([...ids, ...ids].map((jobId) => jobs.remove(jobId)))).every(({ deleted }) => deleted)).toBe(true);
+    await Promise.all([jobs.restore(one), jobs.remove(one), jobs.restore(one)]);
+    expect(jobs.get(one)?.deleted).toBe(false);
+    const emptied = await Promise.all([jobs.emptyBin(), jobs.emptyBin(), jobs.removePermanently(two).catch((reason: AppError) => reason.code)]);
+    expect(emptied.slice(0, 2)).toEqual([expect.objectContaining({ failed: [] }), expect.objectContaining({ failed: [] })]);
+    expect(jobs.list({ limit: 10 }).jobs.map(({ job_id }) => job_id)).toEqual([one]);
+    const removing = jobs.remove(one);
+    await client.create('1');
+    await removing;
+    expect([jobs.get(one)?.deleted, await jobs.imageFile(jobs.get(one)?.result?.filename ?? '')]).toEqual([false, expect.any(String)]);
+  });
+
+  test('one file that cannot be deleted leaves the rest deleted, with an answer for it', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+    const client = new TestClient(jobs, 'a');
+    const ids: string[] = [];
+    for (const prompt of ['1', '2', '3']) {
+      ids.push(await client.create(prompt));
+      await client.until('completed', ids.at(-1));
+      await jobs.remove(ids.at(-1) ?? '');
+    }
+    const [, stuck = ''] = ids;
+    const path = join(room.outputsDir, '.bin', jobs.get(stuck)?.result?.filename ?? '');
+    rmSync(path);
+    mkdirSync(path);
+    expect(await jobs.emptyBin()).toMatchObject({ removed: 2, failed: [{ jobId: stuck, reason: { code: 'folder_not_writable' } }] });
+    expect(jobs.list({ limit: 10, deleted: true }).jobs.map(({ job_id }) => job_id)).toEqual([stuck]);
+    rmSync(path, { recursive: true });
+    expect(await jobs.emptyBin()).toEqual({ removed: 1, failed: [] });
+  });
+
+  test('get_client_jobs is bounded and goes on behind the last one', async () => {
+    const room = createTestRoom();
+    const jobs = await room.open(new SteppedEngine(), { limits: { running: 0, waiting: 2000 } });
+    const client = new TestClient(jobs, 'a');
+    const ids = await Promise.all(Array.from({ length: 1003 }, (_, seed) => client.create('x', undefined, { seed }).then(() => undefined)));
+    const page = (before?: string, limit?: number) => {
+      client.connection.clientJobs({ before, limit });
+      const answer = client.received.at(-1);
+      return answer?.type === 'client_jobs' ? { ids: answer.jobs.map(({ job_id }) => job_id), more: answer.more } : { ids: [], more: undefined };
+    };
+    const first = page();
+    const rest = page(first.ids.at(-1));
+    expect([first.ids.length, first.more, rest.ids.length, rest.more]).toEqual([1000, true, 3, undefined]);
+    expect(new Set([...first.ids, ...rest.ids]).size).toBe(ids.length);
+    expect(page(undefined, 2)).toEqual({ ids: first.ids.slice(0, 2), more: true });
   });
 
   test('a running job cannot be deleted', async () => {

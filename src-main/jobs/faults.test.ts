@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, HandClock, TestClient } from '../../tests/support/jobs-room.ts';
+import { createTestRoom, HandClock, TestClient, turns } from '../../tests/support/jobs-room.ts';
 import { openSqlite } from './store/sqlite.ts';
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
@@ -74,4 +74,79 @@ test('a failure that the database does not take is written as soon as it does, a
   await (await engine.task(1)).finish();
   await (await engine.task(2)).finish();
   await client.until('completed', next);
+});
+
+test('a lock of a moment is waited for: create, star, cancel and delete are done when it is over, and nothing is refused', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  const client = new TestClient(jobs, 'a');
+  const running = await client.create('running');
+  const waiting = await client.create('waiting');
+  const other = await openSqlite(join(room.dataDir, 'jobs.db'));
+  other.exec('BEGIN IMMEDIATE');
+  const asked = [client.create('asked under the lock'), jobs.patch(running, { starred: true }), client.connection.cancel(waiting, undefined)];
+  await expect.poll(() => room.clock.timers).toBeGreaterThanOrEqual(3);
+  other.exec('ROLLBACK');
+  other.close();
+  room.clock.advance(250);
+  await Promise.all(asked);
+  expect([jobs.get(running)?.starred, jobs.get(waiting)?.status]).toEqual([true, 'cancelled']);
+});
+
+test('a database that stays locked refuses with its own code, and nothing has changed', async () => {
+  const room = createTestRoom();
+  const jobs = await room.open(new SteppedEngine());
+  const jobId = await new TestClient(jobs, 'a').create('x');
+  const other = await openSqlite(join(room.dataDir, 'jobs.db'));
+  other.exec('BEGIN IMMEDIATE');
+  const refused = expect(jobs.patch(jobId, { starred: true })).rejects.toMatchObject({ code: 'database_busy' });
+  for (let attempt = 0; attempt < 20; attempt++) {
+    room.clock.advance(250);
+    await turns(2);
+  }
+  await refused;
+  other.exec('ROLLBACK');
+  other.close();
+  expect(jobs.get(jobId)?.starred).toBe(false);
+});
+
+test('an image that is finished while the database is locked is not lost: the job goes on when the lock is gone', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine();
+  const jobs = await room.open(engine);
+  const client = new TestClient(jobs, 'a');
+  const jobId = await client.create('x');
+  const task = await engine.task(0);
+  const other = await openSqlite(join(room.dataDir, 'jobs.db'));
+  other.exec('BEGIN IMMEDIATE');
+  await task.finish();
+  await expect.poll(() => room.errors.some((text) => text.startsWith('an image is finished, but'))).toBe(true);
+  room.clock.advance(1000);
+  await turns();
+  expect(jobs.get(jobId)?.status).toBe('processing');
+  other.exec('ROLLBACK');
+  other.close();
+  room.clock.advance(1000);
+  await (await engine.task(1)).finish();
+  await client.until('completed');
+  expect(client.story()).toEqual(['pending', 'processing', 'generated', 'completed']);
+});
+
+test('jobs of one client reach the engine in the order in which they were asked for, however long each takes to prepare', async () => {
+  const room = createTestRoom();
+  const engine = new SteppedEngine({ devices: 4 });
+  const first = await room.open(engine);
+  await first.queue({ action: 'pause' });
+  const client = new TestClient(first, 'a');
+  for (const prompt of ['1', '2', '3', '4']) await client.create(prompt);
+  const delays = [30, 20, 10, 0];
+  const list = room.registry.list.bind(room.registry);
+  room.registry.list = async () => {
+    await new Promise((resolve) => setTimeout(resolve, delays.shift() ?? 0));
+    return list();
+  };
+  await first.queue({ action: 'resume' });
+  await engine.task(3);
+  expect(engine.tasks.map(({ prompt }) => prompt)).toEqual(['1', '2', '3', '4']);
 });

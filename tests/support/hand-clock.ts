@@ -8,6 +8,11 @@ export class HandClock implements Clock {
   now = (): number => this.ms;
   monotonicMs = (): number => this.ms;
 
+  /** How many timers are set. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
   schedule(task: () => void, delayMs: number): () => void {
     const timer = { atMs: this.ms + delayMs, task };
     this.#timers.push(timer);

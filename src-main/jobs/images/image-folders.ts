@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { access, constants, lstat, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { access, constants, lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
@@ -23,7 +23,7 @@ export interface ImageFoldersOptions {
   earlierDirs?: readonly string[];
   /** Folders in which images were written before; one of them is not created again. */
   usedDirs?: readonly string[];
-  /** Called before the first image is written to a folder. */
+  /** Called after the first image was written to a folder. */
   onUsed?: (dir: string) => void;
   /** The data folder: two programs that share an image folder have different ones. */
   dataDir: string;
@@ -38,6 +38,8 @@ export class ImageFolders {
   #dir: string;
   /** All of them, `#dir` first. */
   #dirs: string[];
+  /** The device number of the disk that `#dir` was on; null before it was found usable. */
+  #disk: number | null = null;
   readonly #usedDirs: Set<string>;
   readonly #onUsed: (dir: string) => void;
   /** In the names of this program's unfinished files. */
@@ -65,27 +67,28 @@ export class ImageFolders {
   /** New images go to `dir` from now on, which `create` has made ready. */
   use(dir: string): void {
     this.#dir = dir;
+    this.#disk = null;
     this.#dirs = [dir, ...this.#dirs.filter((other) => other !== dir)];
   }
 
   /** Creates the folder for new images if no image was ever in it. Throws `folder_not_writable`. */
   async prepare(): Promise<void> {
-    if (this.#usedDirs.has(this.#dir)) await this.assertUsable();
-    else await this.create(this.#dir);
+    if (!this.#usedDirs.has(this.#dir)) await this.create(this.#dir);
+    await this.assertUsable();
   }
 
   /** Throws `folder_not_writable`, also for the empty mount point of a disk that is not mounted. */
   async assertUsable(): Promise<void> {
     try {
       await access(this.#dir, constants.W_OK);
+      const { dev } = await stat(this.#dir);
+      // the same disk as before, or a folder that is marked as ours
+      if (this.#usedDirs.has(this.#dir) && dev !== this.#disk && !existsSync(join(this.#dir, BIN))) throw emptyFolder(this.#dir);
+      this.#disk = dev;
+      makeFolder(join(this.#dir, BIN));
     } catch (cause) {
-      throw notWritable(this.#dir, cause);
+      throw cause instanceof AppError ? cause : notWritable(this.#dir, cause);
     }
-    if (!this.#usedDirs.has(this.#dir) || existsSync(join(this.#dir, BIN))) return;
-    const message =
-      `The folder ${this.#dir} held images, and now it is empty. Is its disk mounted? Mount it, or choose another folder in the settings. ` +
-      `If the images were deleted on purpose, create the folder ${join(this.#dir, BIN)}.`;
-    throw new AppError('folder_not_writable', message, { folder: this.#dir });
   }
 
   /** `Infinity` where the file system does not say. Throws `folder_not_writable`. */
@@ -118,11 +121,19 @@ export class ImageFolders {
   /** Gives a complete, synced file its final name in its folder, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
   async publish(temporaryPath: string, filename: string): Promise<void> {
     const folder = dirname(temporaryPath);
-    if (!this.#usedDirs.has(folder)) {
+    await renameDurably(temporaryPath, join(folder, filename));
+    this.#noteUsed(folder);
+  }
+
+  /** Must not fail the image: the next one tries again. */
+  #noteUsed(folder: string): void {
+    if (this.#usedDirs.has(folder)) return;
+    try {
       this.#onUsed(folder);
       this.#usedDirs.add(folder);
+    } catch (thrown) {
+      this.#log.warn({ err: thrown, folder }, 'the folder could not be saved as one that holds images');
     }
-    await renameDurably(temporaryPath, join(folder, filename));
   }
 
   /** Removes an unfinished file, if it is there. One that cannot be removed now is removed at the next start. */
@@ -239,6 +250,13 @@ async function createFolder(dir: string): Promise<void> {
   } catch (cause) {
     throw notWritable(dir, cause);
   }
+}
+
+function emptyFolder(folder: string): AppError<'folder_not_writable'> {
+  const message =
+    `The folder ${folder} held images, and now it is empty. Is its disk mounted? Mount it, or choose another folder in the settings. ` +
+    `If the images were deleted on purpose, create the folder ${join(folder, BIN)}.`;
+  return new AppError('folder_not_writable', message, { folder });
 }
 
 function notWritable(folder: string, cause: unknown): AppError<'folder_not_writable'> {

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JobState } from '#shared/domain/job.ts';
@@ -255,4 +256,45 @@ test('a checkpoint that is gone fails the job by code', async () => {
   await jobs.queue({ action: 'resume' });
   await client.until('failed');
   expect(client.statuses().at(-1)).toMatchObject({ code: 'model_not_installed' });
+});
+
+test.each(['missing', 'damaged'])(
+  'a database that is %s is filled from the images; odd entries in the folder stop nothing, and so does a kill in the middle',
+  async (how) => {
+    const { room, jobId, filename } = await roomWithPicture();
+    const database = join(room.dataDir, 'jobs.db');
+    if (how === 'missing') for (const suffix of ['', '-wal', '-shm']) rmSync(database + suffix, { force: true });
+    else writeFileSync(database, 'x'.repeat(10_000));
+    mkdirSync(join(room.outputsDir, '20260101-a-folder-12345678.png'));
+    mkdirSync(join(room.outputsDir, '.bin', '20260101-binned-folder-12345678.png'));
+    writeFileSync(join(room.outputsDir, '20260101-cut-12345678.png'), readFileSync(join(room.outputsDir, filename)).subarray(0, 60));
+    symlinkSync('/nowhere', join(room.outputsDir, '20260101-link-12345678.png'));
+    if (process.platform !== 'win32') execFileSync('mkfifo', [join(room.outputsDir, '20260101-pipe-12345678.png')]);
+    // the process ends after the database was made, before the images were read
+    (await openDatabase(database, 0)).database.close();
+    const jobs = await room.open(new SteppedEngine());
+    expect(jobs.list({ limit: 10 }).jobs.map(({ job_id, status }) => [job_id, status])).toEqual([[jobId, 'completed']]);
+  },
+);
+
+test('a folder of images whose disk is not mounted is not made again: jobs are refused until it is back', async () => {
+  const { room, jobId, filename } = await roomWithPicture();
+  const disk = `${room.outputsDir}.away`;
+  renameSync(room.outputsDir, disk);
+  for (const mountPoint of ['absent', 'empty']) {
+    if (mountPoint === 'empty') mkdirSync(room.outputsDir);
+    const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+    const client = new TestClient(jobs, 'a');
+    await expect(client.create('y')).rejects.toMatchObject({ code: 'folder_not_writable' });
+    expect(existsSync(room.outputsDir) ? readdirSync(room.outputsDir) : []).toEqual([]);
+    await jobs.close('park');
+  }
+  const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
+  const client = new TestClient(jobs, 'a');
+  rmSync(room.outputsDir, { recursive: true });
+  renameSync(disk, room.outputsDir);
+  room.clock.advance(2000);
+  await client.create('y');
+  await client.until('completed');
+  expect([jobs.get(jobId)?.status, await jobs.imageFile(filename)]).toEqual(['completed', join(room.outputsDir, filename)]);
 });

@@ -2,7 +2,9 @@ import { truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { EngineHooks, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
-import { createTestRoom, TestClient, turns } from '../../../tests/support/jobs-room.ts';
+import { createTestRoom, HandClock, TestClient, turns } from '../../../tests/support/jobs-room.ts';
+
+const DAY_MS = 24 * 3_600_000;
 
 /** Makes files of 5 MB, so that a job takes 10 MB. */
 class LargePictures extends SteppedEngine {
@@ -79,4 +81,63 @@ test('the bin is emptied of what lay there for the days that were chosen', async
   expect(binned()).toEqual([young, old]);
   room.clock.advance(dayMs + 1);
   await expect.poll(binned).toEqual([young]);
+});
+
+class WallClock extends HandClock {
+  offsetMs = 0;
+  override now = (): number => this.ms + this.offsetMs;
+}
+
+test.each([
+  ['from 1970 to today', -56 * 365 * DAY_MS, 0],
+  ['ten years ahead, once', 0, 3650 * DAY_MS],
+  ['and back again', 3650 * DAY_MS, 0],
+])('a wall clock that jumps %s empties no bin, over a restart or not; time that passes does', async (_, before, after) => {
+  const room = createTestRoom();
+  const clock = new WallClock();
+  clock.offsetMs = before;
+  const jobs = await room.open(new SteppedEngine({ runsAlone: true }), { clock });
+  const client = new TestClient(jobs, 'a');
+  const jobId = await client.create('x');
+  await client.until('completed');
+  await jobs.changeSettings({ empty_bin_after_days: 7 });
+  await jobs.remove(jobId);
+  clock.offsetMs = after;
+  clock.advance(3_600_000);
+  await turns(50);
+  expect(jobs.get(jobId)?.deleted).toBe(true);
+  await jobs.close('park');
+  clock.offsetMs = before;
+  const second = await room.open(new SteppedEngine(), { clock });
+  await second.close('park');
+  clock.offsetMs = after;
+  const third = await room.open(new SteppedEngine(), { clock });
+  await turns(50);
+  expect(third.get(jobId)?.deleted).toBe(true);
+  for (let hour = 0; hour < 7 * 24; hour++) {
+    clock.advance(3_600_000);
+    await turns(2);
+  }
+  await expect.poll(() => third.get(jobId)).toBeNull();
+});
+
+test('an image that was made or brought back a moment ago is the newest: in the lists, by its date, and when the limit is reached', async () => {
+  const { room, jobs, client, make, kept, binned } = await roomOfLargePictures();
+  await jobs.queue({ action: 'pause' });
+  const early = await client.create('early');
+  await client.connection.cancel(early, undefined);
+  await jobs.queue({ action: 'resume' });
+  const first = await make('1');
+  const others = [await make('2'), await make('3')];
+  room.clock.advance(2 * DAY_MS);
+  await jobs.changeSettings({ disk_limit_gb: 0.04 });
+  await make('early');
+  expect(jobs.get(early)).toMatchObject({ created_at: room.clock.ms / 1000, result: { filename: `20260206-early-${early.slice(0, 8)}.png` } });
+  await expect.poll(() => [kept(), binned()]).toEqual([[early, ...others.toReversed()], [first]]);
+  client.connection.clientJobs({ limit: 2 });
+  expect(client.received.at(-1)).toMatchObject({ jobs: [{ job_id: early }, { job_id: others[1] }], more: true });
+  // back from the bin: the newest again, and the next to go is another one
+  await make('1');
+  await jobs.changeSettings({ empty_bin_after_days: 3650 });
+  await expect.poll(() => [kept(), binned()]).toEqual([[first, early, others[1]], [others[0]]]);
 });

@@ -21,7 +21,7 @@ export interface AccessKey {
 export function loadAccessKey(dataDir: string): AccessKey {
   const path = join(dataDir, 'access-key');
   if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '') rotateAccessKey(dataDir);
-  chmodSync(path, 0o600);
+  restrict(path);
   let readAt = '';
   let key = '';
 
@@ -57,6 +57,15 @@ export function rotateAccessKey(dataDir: string): string {
     throw new AppError('folder_not_writable', message, { folder: dataDir }, { cause });
   }
   return key;
+}
+
+/** A file system without rights cannot keep others out; the start has warned about the data folder then. */
+function restrict(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch (cause) {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL', 'ENOSYS'].includes(errnoCode(cause))) throw cause;
+  }
 }
 
 function cookieFor(key: string): string {
