@@ -6,13 +6,13 @@ import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import type { CompileReport } from '#main/compiler/compile-job.ts';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 
-const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
+export const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
 
 Compiles a checkpoint in Hugging Face layout to ONNX graphs and tells what was read, what is used in place,
 what had to be unpacked and why. DIR may also be an upscaler's safetensors file. Without --out the graphs are
 made, measured and thrown away.`;
 
-const optionsSchema = z.object({
+export const optionsSchema = z.object({
   checkpoint: pathOption,
   accuracy: z.enum(['exact', 'fast']).default('fast'),
   out: pathOption.optional(),

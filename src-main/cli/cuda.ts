@@ -10,7 +10,7 @@ import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { selfTest } from './cuda-selftest.ts';
 
-const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
+export const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
 
   list                the NVIDIA cards, the pack for them and the packs that are here, with the licences
   install             fetch ONNX Runtime's CUDA libraries and NVIDIA's, or go on with that
@@ -21,7 +21,7 @@ const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] 
 --index URL is a Python package index whose wheels are taken, without it the files come from ONNX Runtime's and NVIDIA's
 own sites. --accept-licences says that you have read the licences that the list names and agree to them.`;
 
-const optionsSchema = z.object({
+export const optionsSchema = z.object({
   index: z.string().min(1).optional(),
   'accept-licences': z.boolean().default(false),
   'data-dir': pathOption.optional(),

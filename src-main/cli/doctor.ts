@@ -21,12 +21,12 @@ import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import { type Devices, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
-const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
+export const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
 
 Tells what this machine can run pictures on and why not on the rest, ready to be pasted into a report.
 Devices are tried in a process of their own; --again forgets what earlier trials have shown.`;
 
-const optionsSchema = z.object({ 'data-dir': pathOption.optional(), again: z.boolean().default(false) });
+export const optionsSchema = z.object({ 'data-dir': pathOption.optional(), again: z.boolean().default(false) });
 
 export async function doctor(argv: readonly string[]): Promise<void> {
   const { 'data-dir': dir, again } = readCommandOptions(optionsSchema, usage, argv);

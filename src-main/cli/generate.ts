@@ -21,7 +21,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { assertWritable, saveResult } from './save-result.ts';
 
-const usage = `Usage: npm run generate -- --prompt TEXT [options]
+export const usage = `Usage: npm run generate -- --prompt TEXT [options]
 
   --width, --height NUMBER   256 to 2048, multiples of 16 (1024)
   --steps NUMBER             1 to 50 (9)
@@ -42,7 +42,7 @@ const number = z
   .regex(/^-?\d+(\.\d+)?$/, 'a number is needed')
   .transform(Number)
   .optional();
-const optionsSchema = z.object({
+export const optionsSchema = z.object({
   prompt: z.string(),
   width: number,
   height: number,

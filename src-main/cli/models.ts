@@ -13,7 +13,7 @@ import type { ModelLibrary } from '#main/models/library.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
-const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
+export const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 
   list              what is installed and what can be
   install NAME      download it, or go on with its download; NAME as in the list, or OWNER/NAME of a repository
@@ -25,7 +25,7 @@ const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 HF_ENDPOINT names a mirror, HF_TOKEN a token for gated repositories, HF_HOME the folder that downloads go to,
 HTTPS_PROXY a proxy. A download that was broken off, by Ctrl+C too, goes on where it was.`;
 
-const optionsSchema = z.object({ 'data-dir': pathOption.optional() });
+export const optionsSchema = z.object({ 'data-dir': pathOption.optional() });
 const commands = ['install', 'add', 'use', 'verify', 'remove'] as const;
 
 /** The list goes to standard output, progress to standard error. Exits with 1 where a model is not as it should be in the end. */

@@ -7,7 +7,7 @@ import { compareCheckpoint, type ParityTarget } from '#main/parity/compare-check
 import { compareUpscaler } from '#main/parity/compare-upscaler.ts';
 import { type Comparison, printComparisons } from '#main/parity/comparison.ts';
 
-const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast] [--precision bf16|fp16] [--int8-rows]
+export const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast] [--precision bf16|fp16] [--int8-rows]
 
 Compares what this program computes with what diffusers gave for the same checkpoint, tensor by tensor.
 DIR may also be an upscaler's safetensors file.
@@ -15,7 +15,7 @@ DIR may also be an upscaler's safetensors file.
 With --precision it is what a GPU computes in that type: the GPU's graphs on the CPU, each value rounded as there.
 With --int8-rows an unquantized checkpoint is quantized to int8 first, as for a device with too little memory.`;
 
-const optionsSchema = z.object({
+export const optionsSchema = z.object({
   checkpoint: pathOption,
   expected: pathOption,
   accuracy: z.enum(['exact', 'fast']).default('exact'),
