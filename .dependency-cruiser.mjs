@@ -56,10 +56,14 @@ export default {
     ...room(
       'inference',
       '^src-main/inference/',
-      [SHARED, ...main('lib'), ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common', 'koffi')],
+      [
+        SHARED,
+        ...main('lib', 'config/library-folders.ts'),
+        ...packages('zod', '@huggingface/tokenizers', '@huggingface/jinja', 'onnxruntime-node', 'onnxruntime-common', 'koffi'),
+      ],
       NODE,
     ),
-    ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler'), ...packages('zod')], NODE),
+    ...room('engine', '^src-main/engine/', [SHARED, ...main('lib', 'inference', 'compiler', 'config/visible-cuda-devices.ts'), ...packages('zod')], NODE),
     ...room('downloads', '^src-main/downloads/', [SHARED, ...main('lib'), ...packages('undici')], NODE),
     ...room('models', '^src-main/models/', [SHARED, ...main('lib', 'downloads'), ...packages('zod')], NODE),
     ...room('cuda-pack', '^src-main/cuda-pack/', [SHARED, ...main('lib', 'downloads'), ...packages('zod', 'yauzl')], NODE),

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { visibleCudaDevices } from '#main/config/visible-cuda-devices.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import type { Gpu } from '#shared/domain/device.ts';
 
@@ -19,7 +20,7 @@ type RunTool = (file: string, args: string[]) => Promise<string>;
  * NVIDIA cards as CUDA will count them: in the order of their PCI addresses, and only those that `CUDA_VISIBLE_DEVICES` shows. The driver's own tool is
  * asked, without any library; where it is missing the kernel module names the driver. Empty without a driver.
  */
-export async function detectNvidia(run: RunTool = runTool, visible: string | undefined = process.env['CUDA_VISIBLE_DEVICES']): Promise<Gpu[]> {
+export async function detectNvidia(run: RunTool = runTool, visible: string | undefined = visibleCudaDevices()): Promise<Gpu[]> {
   for (const tool of TOOLS) {
     try {
       return visibleCards(parseNvidiaSmi(await run(tool, [`--query-gpu=${FIELDS}`, '--format=csv,noheader,nounits'])), visible);
@@ -34,7 +35,7 @@ export async function detectNvidia(run: RunTool = runTool, visible: string | und
 }
 
 /** Why `detectNvidia` finds no card. */
-export function noCardReason(visible: string | undefined = process.env['CUDA_VISIBLE_DEVICES']): string {
+export function noCardReason(visible: string | undefined = visibleCudaDevices()): string {
   if (visible === undefined) return 'There is no NVIDIA GPU, or its driver is not installed: none answers.';
   return `No NVIDIA GPU answers of those that CUDA_VISIBLE_DEVICES=${JSON.stringify(visible)} shows. Unset the variable to use all.`;
 }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
+import { libraryFolders } from '#main/config/library-folders.ts';
 
 /** The C API of ONNX Runtime, by koffi: what is wrong in a signature here crashes instead of throwing. */
 
@@ -180,12 +181,9 @@ function libraryName(): string {
 
 /** The folder of a CUDA pack, which this process was started with: providers are looked for beside the library. Null without one. */
 function cudaPackDir(): string | null {
-  const [folders, provider] =
-    process.platform === 'win32'
-      ? [process.env['PATH'], 'onnxruntime_providers_cuda.dll']
-      : [process.env['LD_LIBRARY_PATH'], 'libonnxruntime_providers_cuda.so'];
+  const provider = process.platform === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so';
   // the loader takes names alone, but Windows has an onnxruntime.dll of its own
-  return folders?.split(delimiter).find((folder) => folder !== '' && existsSync(join(folder, provider)) && existsSync(join(folder, libraryName()))) ?? null;
+  return libraryFolders().find((folder) => existsSync(join(folder, provider)) && existsSync(join(folder, libraryName()))) ?? null;
 }
 
 function packagedLibraryDir(): string {

@@ -1,0 +1,4 @@
+/** `CUDA_VISIBLE_DEVICES`, undefined where unset. */
+export function visibleCudaDevices(): string | undefined {
+  return process.env['CUDA_VISIBLE_DEVICES'];
+}
