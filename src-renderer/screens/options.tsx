@@ -14,7 +14,7 @@ import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/ima
 
 const UPSCALE = 4;
 /** The size at which the bundled checkpoints draw best. */
-const CLEAREST_PX = 256;
+const CLEAREST_PX = 512;
 
 /** All settings of the image except the prompt. */
 export function Options() {

@@ -17,11 +17,11 @@ export const draftSchema = z.object({
 });
 export type Draft = z.infer<typeof draftSchema>;
 
-/** 256 x 256 is the size at which the bundled checkpoint draws its subjects most clearly. */
+/** 512 x 512 is the size at which the bundled checkpoint draws most clearly. */
 export const firstDraft: Draft = {
   prompt: '',
-  width: '256',
-  height: '256',
+  width: '512',
+  height: '512',
   steps: '9',
   guidanceScale: '0',
   seed: '42',

@@ -180,7 +180,7 @@ test('Make sends every parameter of the form, with a random seed', () => {
       type: 'create_job',
       task_type: 'text_to_image',
       request_id: 'w1-1',
-      params: { prompt: 'a fox', width: 256, height: 256, steps: 9, guidance_scale: 0, seed: 1000, model_type: 'uint4' },
+      params: { prompt: 'a fox', width: 512, height: 512, steps: 9, guidance_scale: 0, seed: 1000, model_type: 'uint4' },
     },
   ]);
   expect(state().draft.seed).toBe('1000');

@@ -39,10 +39,10 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await isFinished(page);
     expect(await page.getByRole('status').textContent()).toBe('Image finished.');
 
-    expect(await shownImages(page)).toEqual([1024, 256]);
+    expect(await shownImages(page)).toEqual([2048, 512]);
     await stage(page).getByRole('button', { name: 'Download' }).click();
     const download = page.waitForEvent('download');
-    await page.getByRole('link', { name: 'Upscaled, 1024 × 1024' }).click();
+    await page.getByRole('link', { name: 'Upscaled, 2048 × 2048' }).click();
     expect((await download).suggestedFilename()).toMatch(/^\d{8}-a-yellow-sailboat-.*-[0-9a-f]{8}-upscaled\.png$/);
   });
 
