@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** By the definition: every pixel of x four times, then 3 x 3 with zeros around. */
+/** By definition: every pixel of x four times, then 3 x 3 with zero padding. */
 function expected(): Float32Array {
   const [height, width] = [2 * HEIGHT, 2 * WIDTH];
   const pixel = (channel: number, row: number, column: number): number => {
@@ -39,16 +39,19 @@ function expected(): Float32Array {
   });
 }
 
-test.each(['cpu-exact', 'cpu-fast'] as const)('%s: a convolution over a picture twice as large is that, at its edges too', async (target) => {
-  const job = new CompileJob({ writeDir: folder, finalDir: folder }, target);
-  const compiled = await job.graph(target, await job.openFile(join(folder, 'w.safetensors')), async (graph, weights) => {
-    const input = graph.input('x', 'float32', [1, IN, 'height', 'width']);
-    graph.output(enlargedConvolution(graph, weights, 'up', input, OUT), 'y');
-    return graph.finish();
-  });
-  const session = await createSession(compiled, { threads: 1 });
-  const { y } = await session.run({ x: { data: x, shape: [1, IN, HEIGHT, WIDTH] } });
-  await session.release();
-  expect(y).toHaveLength(OUT * 4 * HEIGHT * WIDTH);
-  expect(relativeDifference(y ?? new Float32Array(), expected())).toBeLessThan(1e-5);
-});
+test.each(['cpu-exact', 'cpu-fast'] as const)(
+  '%s: a folded convolution equals a convolution over an image twice as large, at its edges too',
+  async (target) => {
+    const job = new CompileJob({ writeDir: folder, finalDir: folder }, target);
+    const compiled = await job.graph(target, await job.openFile(join(folder, 'w.safetensors')), async (graph, weights) => {
+      const input = graph.input('x', 'float32', [1, IN, 'height', 'width']);
+      graph.output(enlargedConvolution(graph, weights, 'up', input, OUT), 'y');
+      return graph.finish();
+    });
+    const session = await createSession(compiled, { threads: 1 });
+    const { y } = await session.run({ x: { data: x, shape: [1, IN, HEIGHT, WIDTH] } });
+    await session.release();
+    expect(y).toHaveLength(OUT * 4 * HEIGHT * WIDTH);
+    expect(relativeDifference(y ?? new Float32Array(), expected())).toBeLessThan(1e-5);
+  },
+);

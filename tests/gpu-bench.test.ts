@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 
-/** What carries the bench of a card to a machine without a network. */
+/** The scripts that take the GPU bench to a machine without network. */
 
 const root = resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'gpu-bench-'));
@@ -50,7 +50,7 @@ test.skipIf(!hasPython)('of a library only the code of other cards is blank afte
   expect(thin('75')).toMatchObject({ status: 1, stderr: expect.stringContaining('no code for 75; it has [80, 90]') });
 });
 
-test('the scripts tell what they take, and what is missing', () => {
+test('the scripts list their options, and what is missing', () => {
   const run = (script: string, ...args: string[]) => spawnSync('bash', [join(root, 'bench', script), ...args], { encoding: 'utf8' });
   expect(run('gpu.sh', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--libraries DIR') });
   expect(run('gpu-bundle.sh', '--pack', folder)).toMatchObject({ status: 1, stderr: expect.stringContaining('npm run cuda -- install') });

@@ -22,7 +22,7 @@ import type { GraphTarget } from '#main/lib/compiled.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { relativeDifference } from '#main/parity/comparison.ts';
 
-/** The graphs for GPUs, as far as a machine without one can tell: their types, their kernels, and what their rounding does to the numbers. */
+/** The graphs for GPUs, as far as a machine without a GPU can test them: types, kernels and rounding. */
 
 const classesSchema = z.object({ operators: z.record(z.string(), z.array(z.string())) });
 
@@ -44,25 +44,25 @@ describe('every graph of a checkpoint', () => {
     compileCheckpoint({ checkpointDir: join(resourcesDir, 'models/storybook-uint4'), cacheDir: folder, identity: 'bundled', target }, () => {});
 
   // compiling refuses a node that CUDA has no kernel for
-  test('in bfloat16: ONNX Runtime finds its types right, and lacks nothing but kernels for it on the CPU', async () => {
+  test('in bfloat16: ONNX Runtime accepts its types, and lacks only kernels for it on the CPU', async () => {
     const { textEncoder, captionRefiner, denoiser } = await compile('gpu-bf16');
     for (const graph of [textEncoder, captionRefiner, denoiser]) {
       await expect(createSession(graph, { threads: 1 })).rejects.toThrow(/Could not find an implementation for \S+ node/);
     }
   });
 
-  test('in float16: ONNX Runtime loads it, on the CPU with casts of its own', async () => {
+  test('in float16: ONNX Runtime loads it, on the CPU with its own casts', async () => {
     const { textEncoder, captionRefiner, denoiser, vaeDecoder } = await compile('gpu-fp16');
     for (const graph of [textEncoder, captionRefiner, denoiser, vaeDecoder]) await (await createSession(graph, { threads: 1 })).release();
   });
 });
 
-test('what is written down of CUDA is what its library has', async () => {
+test('our list of CUDA kernels matches its library', async () => {
   const { operators } = classesSchema.parse(JSON.parse(await readFile(join(import.meta.dirname, 'fixtures/cuda-classes.json'), 'utf8')));
   expect(Object.keys(cudaKernels)).toEqual(expect.arrayContaining(Object.keys(operators)));
   for (const [operator, types] of Object.entries(operators))
     expect({ operator, types }).toEqual({ operator, types: expect.arrayContaining([...(cudaKernels[operator] ?? [])]) });
-  // the others move bytes, whatever their type, but for the conversions
+  // the others move bytes of any type, except conversions
   const moving = ['Cast', 'Gather', 'Concat', 'Split', 'Slice', 'Transpose', 'Reshape', 'Shape', 'DepthToSpace'];
   expect(Object.keys(cudaKernels).filter((operator) => !(operator in operators))).toEqual(expect.arrayContaining(moving));
   expect(Object.keys(cudaKernels)).toHaveLength(moving.length + Object.keys(operators).length);
@@ -77,7 +77,7 @@ test('a node without a kernel on CUDA is refused by name', () => {
 });
 
 test.each<[FloatType, number[], number[]]>([
-  // of two values that bfloat16 (8 bits) or float16 (11 bits) has none between, the even one
+  // halfway between two neighbouring values of bfloat16 (8 bits) or float16 (11 bits): the even one
   ['bfloat16', [1 + 2 ** -8, 1 + 3 * 2 ** -8, 70_000, 2 ** -20], [2, 2 + 2 ** -5, 140_288, 2 ** -19]],
   ['float16', [1 + 2 ** -11, 1 + 3 * 2 ** -11, 40_000, 2 ** -24], [2, 2 + 2 ** -8, Number.POSITIVE_INFINITY, 2 ** -23]],
 ])('an emulated %s rounds what goes in and what comes out of a node', async (type, values, doubled) => {
@@ -91,7 +91,7 @@ test.each<[FloatType, number[], number[]]>([
   await session.release();
 });
 
-test('a float16 product beyond its range is infinite, whatever it is multiplied by later: nothing is folded away', async () => {
+test('a float16 product beyond its range is infinite, even if a later factor is small: nothing is folded away', async () => {
   const graph = new GraphBuilder('overflow');
   const x = cast(graph, graph.input('x', 'float32', [1]), 'float16');
   graph.output(cast(graph, multiply(graph, multiply(graph, x, x), cast(graph, graph.floats([2 ** -7]), 'float16')), 'float32'), 'y');
@@ -104,10 +104,10 @@ test('a float16 product beyond its range is infinite, whatever it is multiplied 
 describe('a layer whose feed-forward leaves the range of float16', () => {
   const dir = join(resourcesDir, 'models/storybook-uint4/transformer');
   const tokens = 32;
-  /** Times as large as usual, what the timestep gives to the modulation. */
+  /** Factor by which the timestep's modulation is larger than usual. */
   const LARGE = 1000;
 
-  /** `layers.0` on inputs whose modulation makes its inner values as large as those of the real model. */
+  /** `layers.0` on inputs whose modulation makes its inner values as large as in the real model. */
   async function run(target: GraphTarget, innerScale?: number): Promise<Float32Array> {
     const config = await loadTransformerConfig(dir);
     const compiledDir = join(folder, `${target}-${innerScale ?? 'own'}`);
@@ -129,7 +129,7 @@ describe('a layer whose feed-forward leaves the range of float16', () => {
     return y ?? new Float32Array();
   }
 
-  test('is finite and right with the scale of the numerics, and is not without it', async () => {
+  test("is finite and right with the numerics' scale, and is not without it", async () => {
     const right = await run('cpu-exact');
     expect(relativeDifference(await run('emulated-fp16'), right)).toBeLessThan(2e-3);
     expect(relativeDifference(await run('emulated-bf16'), right)).toBeLessThan(3e-2);

@@ -21,7 +21,7 @@ async function cruise(folder: string): Promise<Cruise> {
   return JSON.parse(run.stdout) as Cruise;
 }
 
-/** A file, what it imports, and the rules that must answer: no more and no fewer. */
+/** A file, its import, and exactly the rules that must report it. */
 const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-shared/a.ts', '#main/lib/target.ts', ['shared']],
   ['src-shared/b.ts', 'node:fs', ['shared']],
@@ -74,7 +74,7 @@ const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-main/app/c.ts', './nowhere.ts', ['app', 'no-unresolvable']],
   ['src-main/cli/c.ts', 'vitest', ['cli', 'no-dev-dependency']],
 ];
-/** Imports that every room may make; they must raise nothing. */
+/** Allowed imports; no rule may report them. */
 const allowed: Array<[file: string, imported: string]> = [
   ['src-main/lib/cycle-two.ts', './cycle-one.ts'], // a cycle is reported once, at its first file
   ['src-renderer/cycle-two.ts', 'type ./cycle-one.ts'],
@@ -128,7 +128,7 @@ test('every rule has a probe that breaks it', async () => {
   expect([...new Set(probes.flatMap(([, , rules]) => rules))].sort()).toEqual(config.default.forbidden.map((rule) => rule.name).sort());
 });
 
-test('the repository itself is cruised, every file of it, and keeps the rules', async () => {
+test('every file of the repository is checked and keeps the rules', async () => {
   const { modules, summary } = await cruise(root);
   const sources = ['src-main', 'src-shared', 'src-renderer'].flatMap((top) =>
     readdirSync(join(root, top), { recursive: true, encoding: 'utf8' }).map((file) => `${top}/${file}`),

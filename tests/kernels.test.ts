@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { compileKernels } from '../kernels/compile-kernels.ts';
 
-test('the compiled kernels that the program ships are those of their source: npm run kernels', async () => {
+test('the shipped kernels match their source: npm run kernels', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'kernels-'));
   const compiled = await compileKernels(folder);
   await rm(folder, { recursive: true });

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Lints one file under the repository's own rules, in a folder of its own. */
+/** Lints one file with the repository's rules, in a separate folder. */
 function lint(text: string): { status: number | null; output: string } {
   const folder = mkdtempSync(join(tmpdir(), 'lint-'));
   try {

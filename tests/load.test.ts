@@ -5,7 +5,7 @@ import { closeSockets, openSockets, queue } from '../bench/load/sockets.ts';
 import { pendingIds, submit } from '../bench/load/submit.ts';
 import { StudioProcess } from './support/studio-process.ts';
 
-/** The short form of `npm run load`: what must hold under load, without its times. */
+/** A short form of `npm run load`: the guarantees under load, without timings. */
 
 let studio: StudioProcess;
 beforeAll(async () => {
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => studio.dispose());
 
-test('a job that 50 clients ask for at once tells each of them every step', async () => {
+test('a job that 50 clients request at once reports every step to each of them', async () => {
   await queue(studio.port, 'pause');
   const sockets = await openSockets(studio.port, 50, 'fan-out');
   const { messages } = await fanOut(sockets, 'one for all', 20, () => queue(studio.port, 'resume'));
@@ -21,14 +21,14 @@ test('a job that 50 clients ask for at once tells each of them every step', asyn
   expect(messages).toBe(50 * 20);
 });
 
-test('readers that read nothing are cut, and the one beside them is answered on', async () => {
+test('clients that read nothing are dropped, and another client still gets answers', async () => {
   const { cut, answersMs } = await floodSlowReaders(studio, 3, 100);
   expect(cut).toBe(3);
   expect(answersMs.length).toBeGreaterThan(1);
   await queue(studio.port, 'clear');
 });
 
-test('every submit that was acknowledged is there after SIGKILL, from one connection and from many', async () => {
+test('every acknowledged submit survives SIGKILL, from one connection and from many', async () => {
   await queue(studio.port, 'pause');
   const sockets = await openSockets(studio.port, 10, 'submit');
   const many = await submit(sockets, 100, 10, 'many');

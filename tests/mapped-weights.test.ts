@@ -23,7 +23,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const dirOf = (kind: 'uint4' | 'int8') => join(resourcesDir, `models/storybook-${kind}/transformer`);
 
-/** `layers.0` of a bundled checkpoint, of which nothing is copied, as if its largest file had so many bytes. */
+/** `layers.0` of a bundled checkpoint, with nothing copied, as if its largest file had this many bytes. */
 async function compileLayer(kind: 'uint4' | 'int8', largestFileBytes: number): Promise<CompiledGraph> {
   const config = await loadTransformerConfig(dirOf(kind));
   const compiledDir = join(folder, `${kind}-${largestFileBytes}`);
@@ -55,12 +55,12 @@ test.each<[string, CreateSession]>([
     const held = await run(await compileLayer(kind, Number.MAX_SAFE_INTEGER), create);
     expect(held?.some((value) => value !== 0)).toBe(true);
     const mapped = await run(await compileLayer(kind, 0), create);
-    // products of factors that are not packed add up in another order
+    // products of unpacked factors are summed in another order
     expect(relativeDifference(mapped ?? new Float32Array(), held ?? new Float32Array())).toBeLessThan(2e-6);
   }
 });
 
-test('weights are mapped until a graph takes no more than 1.11 of the largest file', async () => {
+test('weights are mapped until a graph takes at most 1.11 of the largest file', async () => {
   for (const kind of ['int8', 'uint4'] as const) {
     const { loadedBytes: held } = (await compileLayer(kind, Number.MAX_SAFE_INTEGER)).memory;
     const { loadedBytes: least } = (await compileLayer(kind, 0)).memory;

@@ -36,13 +36,13 @@ const workflowSchema = z.object({
   jobs: z.strictObject({ linux: jobSchema, windows: jobSchema, publish: jobSchema }),
 });
 
-// the YAML reader is electron-updater's, which ships with the app: what it takes the feed to say is what counts there too
+// electron-updater's YAML reader ships with the app, so it decides how the feed is read
 const yaml: { load(text: string): unknown } = createRequire(createRequire(import.meta.url).resolve('electron-updater'))('js-yaml');
 const { jobs } = workflowSchema.parse(yaml.load(read('.github/workflows/release.yml')));
 const steps = Object.values(jobs).flatMap((job) => job.steps);
 const commands = steps.flatMap((step) => step.run ?? []);
 
-test('packages are built where they are for, and published only when all of them work', () => {
+test('packages are built on their own system, and published only when all of them work', () => {
   expect(jobs.linux.strategy?.matrix.include.map(({ arch }) => arch)).toEqual(['x64', 'arm64']);
   expect(jobs.windows['runs-on']).toMatch(/^windows-/);
   expect(jobs.publish.needs).toEqual(['linux', 'windows']);
@@ -59,7 +59,7 @@ test('packages are built where they are for, and published only when all of them
   expect(jobs.publish.steps.flatMap(({ uses }) => uses ?? []).some((uses) => uses.startsWith('actions/attest-build-provenance@'))).toBe(true);
 });
 
-test('rights are given where they are used, and foreign actions are pinned', () => {
+test('permissions are granted where they are used, and third-party actions are pinned', () => {
   expect([jobs.linux.permissions, jobs.windows.permissions]).toEqual([undefined, undefined]);
   expect(jobs.publish.permissions).toEqual({ contents: 'write', 'id-token': 'write', attestations: 'write' });
   const uses = steps.flatMap((step) => step.uses ?? []);
@@ -67,11 +67,11 @@ test('rights are given where they are used, and foreign actions are pinned', () 
   expect(uses.filter((action) => !/^actions\/[a-z-]+@[0-9a-f]{40}$/.test(action))).toEqual([]);
   const checkouts = steps.filter((step) => step.uses?.startsWith('actions/checkout@'));
   expect(checkouts.map((step) => step.with?.['persist-credentials'])).toEqual([false, false, false]);
-  // a value from outside in a command line would be a command
+  // an external value in a command line would allow command injection
   expect(commands.filter((command) => command.includes('${{'))).toEqual([]);
 });
 
-test('every script that it calls is there, and every command can be read by its shell', () => {
+test('every script that it calls exists, and every command parses in its shell', () => {
   const npmScripts = commands.flatMap((command) => [...command.matchAll(/npm run (?:--silent )?([\w-]+)/g)].map((match) => match[1] ?? ''));
   expect(npmScripts.length).toBeGreaterThan(2);
   expect(npmScripts.filter((name) => !(name in manifest.scripts))).toEqual([]);
@@ -82,7 +82,7 @@ test('every script that it calls is there, and every command can be read by its 
   }
 });
 
-test('checksums are those that sha256sum makes, and the feed is signed with the key', async ({ skip }) => {
+test("checksums equal sha256sum's, and the feed is signed with the key", async ({ skip }) => {
   const folder = mkdtempSync(join(tmpdir(), 'release-'));
   try {
     writeFileSync(join(folder, 'latest-linux.yml'), 'version: 1.0.0\n');
@@ -106,7 +106,7 @@ test('the metainfo for software centres names this version and is valid', ({ ski
   execFileSync('appstreamcli', ['validate', '--no-net', file], { cwd: root, stdio: 'pipe' });
 });
 
-test('what an rpm runs after its removal takes the link away at the last removal, and nothing after an upgrade', () => {
+test("the rpm's removal script removes the link at the last removal, and nothing after an upgrade", () => {
   const folder = mkdtempSync(join(tmpdir(), 'rpm-'));
   try {
     const script = read('build/linux/after-rpm-remove.tpl').replaceAll('${executable}', 'studio').replaceAll('${sanitizedProductName}', 'The Studio');

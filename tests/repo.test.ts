@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, '..');
 const inGit = existsSync(join(root, '.git'));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 
-/** Tracked files that hold text. Without git (a source archive) every file outside what is built and installed. */
+/** Tracked text files. Without git (a source archive), every file that is not built or installed. */
 function textFiles(): string[] {
   const all = inGit
     ? execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).split('\0')
@@ -21,12 +21,12 @@ function textFiles(): string[] {
 const files = textFiles();
 const found = (pattern: RegExp): string[] => files.flatMap((file) => [...read(file).matchAll(pattern)].map((match) => `${file}: ${match[0]}`));
 
-test('there are files to look at', () => {
+test('there are files to check', () => {
   expect(files).toContain('package.json');
   expect(files.length).toBeGreaterThan(30);
 });
 
-test('no file names a folder of the machine that it was written on', () => {
+test('no file contains a path of a development machine', () => {
   expect(found(/(?<![\w.}/~-])\/(?:work|root|home|Users|opt\/n24)\/[\w.-]+/g)).toEqual([]);
 });
 
@@ -36,7 +36,7 @@ test('no file names a package registry', () => {
   ).toEqual([]);
 });
 
-test('the lock file names no host, so that any registry serves it', () => {
+test('the lock file contains no host, so that any registry works', () => {
   expect(read('package-lock.json')).not.toContain('"resolved": "http');
 });
 
@@ -59,12 +59,12 @@ test('every dependency has its line in docs/decisions/dependencies.md', () => {
   expect(names.filter((name) => !covered(name))).toEqual([]);
 });
 
-test('THIRD-PARTY.md lists the libraries that are shipped now', () => {
+test('THIRD-PARTY.md lists the shipped libraries', () => {
   const text = read('THIRD-PARTY.md');
   expect(text, 'npm run third-party writes it').toBe(withTable(text, librariesTable(root)));
 });
 
-test('command line and environment are read in config only, and by the entries that hand them there', () => {
+test('only config and the entries that call it read the command line and the environment', () => {
   const readers = files
     .filter((file) => /^src-main\/.*\.ts$/.test(file) && !file.endsWith('.test.ts') && !file.startsWith('src-main/config/'))
     .filter((file) => /process\s*\.\s*(?:env|argv)\b/.test(read(file)));

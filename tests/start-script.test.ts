@@ -17,7 +17,7 @@ function write(file: string, text: string, mode = 0o644): void {
   chmodSync(file, mode);
 }
 
-/** A project in miniature around the real start.sh: the npm and the builder in it only note that they were called. */
+/** A tiny project around the real start.sh; its npm and builder only record their calls. */
 beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), 'start-'));
   project = join(parent, 'a folder with spaces');
@@ -67,7 +67,7 @@ function startWith(env: Record<string, string>, ...args: string[]): { status: nu
   return spawnSync(join(bin, 'bash'), [join(project, 'start.sh'), ...args], { cwd: parent, env: { PATH: bin, ...env }, encoding: 'utf8', input: '' });
 }
 
-test('installs, builds and serves; arguments and the working folder reach the server as they are', () => {
+test('installs, builds and serves; arguments and the working folder reach the server unchanged', () => {
   withNpm();
   const first = start('--port', '0', 'two words');
   expect(first.stderr).toContain('Installing packages');
@@ -80,7 +80,7 @@ test('installs, builds and serves; arguments and the working folder reach the se
   expect(second.status).toBe(0);
 });
 
-test('once installed and built it needs no npm', () => {
+test('once installed and built, it needs no npm', () => {
   withNpm();
   start();
   rmSync(join(bin, 'npm'));
@@ -104,13 +104,13 @@ test('a changed lock installs again, a changed source builds again, a changed un
   expect(start().stderr).toContain('Installing packages');
 });
 
-test('without npm one sentence says what to install', () => {
+test('without npm, one sentence says what to install', () => {
   const run = start();
   expect(run.status).toBe(1);
   expect(run.stderr).toContain('npm does not work here');
 });
 
-test('a failed installation shows what npm said, and the next start tries again', () => {
+test("a failed installation shows npm's output, and the next start tries again", () => {
   withNpm('{ echo "ENOTFOUND the.host" >&2; false; }');
   const run = start();
   expect(run.status).toBe(1);
@@ -126,7 +126,7 @@ function withoutNpm(): void {
   rmSync(join(parent, 'packages'), { recursive: true, force: true });
 }
 
-test('a Node.js that is too old is refused by its version', () => {
+test('a Node.js that is too old is refused with its version', () => {
   withNpm();
   const old = join(parent, 'packages/.bin/node');
   rmSync(old);
@@ -136,7 +136,7 @@ test('a Node.js that is too old is refused by its version', () => {
   expect(run.stderr).toContain('v18.20.4, which is too old');
 });
 
-test('a failed build ends the start and leaves no mark that it succeeded', () => {
+test('a failed build ends the start and leaves no success stamp', () => {
   withNpm();
   write(join(parent, 'packages/electron-vite/bin/electron-vite.js'), 'console.error("the builder says no"); process.exit(1)');
   const run = start();
@@ -153,7 +153,7 @@ test.each([{ NODE_ENV: 'production' }, { npm_config_omit: 'dev' }])('%j does not
   expect(startWith(env)).toMatchObject({ status: 0 });
 });
 
-test('an installation without the build tools is not taken for whole, neither at once nor by a stamp of an earlier version', () => {
+test('an installation without the build tools counts as incomplete, at once and with a stamp of an earlier version', () => {
   withNpm('mkdir -p node_modules; exit 0');
   const run = start();
   expect(run.status).toBe(1);
@@ -172,13 +172,13 @@ test('NODE_OPTIONS that Node.js refuses are named', () => {
   expect(run.stderr).toMatch(/Node\.js does not start with NODE_OPTIONS, which is "--no-such-option": .*not allowed in NODE_OPTIONS/);
 });
 
-test('what a cluster left in the environment does not reach the server', () => {
+test('environment variables of a Node.js cluster do not reach the server', () => {
   withNpm();
   write(join(parent, 'packages/electron-vite/bin/electron-vite.js'), builder.replace('argv: process.argv.slice(2)', 'id: process.env.NODE_UNIQUE_ID ?? null'));
   expect(JSON.parse(startWith({ NODE_UNIQUE_ID: '1' }).stdout)).toMatchObject({ id: null });
 });
 
-test('CDPATH does not lead the script elsewhere', () => {
+test("CDPATH does not change the script's folder", () => {
   withNpm();
   mkdirSync(join(parent, 'elsewhere/a folder with spaces'), { recursive: true });
   const run = spawnSync(join(bin, 'bash'), ['a folder with spaces/start.sh'], {
@@ -189,14 +189,14 @@ test('CDPATH does not lead the script elsewhere', () => {
   expect([run.status, run.stderr]).toEqual([0, expect.not.stringContaining('No such file')]);
 });
 
-test('nothing is built while a server runs from out/; --help still answers', () => {
+test('nothing is built while a server runs from out/; --help still works', () => {
   withNpm();
   start();
   const server = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
   try {
     const commandLine = process.platform === 'linux' ? readFileSync(`/proc/${process.pid}/cmdline`) : '';
     mkdirSync(join(project, 'out/.in-use'));
-    // a server that was killed, whose number went to another process
+    // a killed server whose process id was reused
     writeFileSync(join(project, 'out/.in-use', String(server.pid)), 'node out/main/headless.js');
     const later = new Date(Date.now() + 5_000);
     utimesSync(join(project, 'src-main/headless.ts'), later, later);
@@ -223,7 +223,7 @@ test.skipIf(process.platform !== 'linux')('a signal ends it at once, also while 
   run.kill('SIGTERM');
   expect(await ended).toEqual([143, null]);
   const npm = Number(readFileSync(join(parent, 'npm.pid'), 'utf8'));
-  // one that has ended but is not reaped yet has no command line any more
+  // a process that has ended but is not reaped yet has no command line
   const commandLine = (): string => (existsSync(`/proc/${npm}`) ? readFileSync(`/proc/${npm}/cmdline`, 'utf8') : '');
   await vi.waitFor(() => expect(commandLine()).toBe(''));
 });

@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The last line that a run over these files prints, and its exit status. */
+/** The last line of a run over these files, and its exit status. */
 function run(files: Record<string, string>): { status: number | null; last: string | undefined } {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), `import { test, expect } from 'vitest';\n${text}\n`);
   const { stdout, status } = spawnSync(process.execPath, [join(root, 'node_modules/.bin/vitest'), 'run', '--root', folder], { cwd: folder, encoding: 'utf8' });

@@ -13,7 +13,7 @@ export interface Question {
   body?: string | Buffer;
 }
 
-/** One HTTP request with exactly these headers, `Host` included: what `fetch` does not let a test say. An upgrade that succeeds answers 101. */
+/** One HTTP request with exactly these headers, `Host` included, which `fetch` does not allow. A successful upgrade answers 101. */
 export function ask(port: number, path: string, { method = 'GET', headers = {}, body }: Question = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent: false });

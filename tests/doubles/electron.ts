@@ -1,12 +1,12 @@
 /**
- * Stands in for `electron` in unit tests, which run under plain Node: the members that our own code touches while it is only being imported or asked for
- * plain data. What Electron really does is asked of a real one, in `tests/e2e`.
+ * Replaces `electron` in unit tests, which run under plain Node.js. It has the members that our code uses on import or for
+ * plain data. `tests/e2e` tests the real Electron.
  */
 import type * as Electron from 'electron';
 
 class StandIn {
   constructor() {
-    throw new Error('Electron is not here: what needs it is tested in tests/e2e.');
+    throw new Error('Electron is not available in unit tests; test this in tests/e2e.');
   }
 }
 
@@ -15,7 +15,7 @@ export const Menu = StandIn;
 export const Tray = StandIn;
 
 let blockers = 0;
-/** Ids of the blockers that are on. */
+/** Ids of the active blockers. */
 export const runningBlockers = new Set<number>();
 export const powerSaveBlocker = {
   start: () => {

@@ -9,7 +9,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { type Settings, type SettingsAnswer, type SettingsChange, settingsSchema } from '#shared/protocol/settings.ts';
 
-/** Jobs in memory that never run by themselves: what the server is tested against. */
+/** In-memory jobs that never run unless a test says so; the server's tests use them. */
 export class JobsDouble implements Jobs {
   readonly records = new Map<string, JobRecord>();
   readonly connections = new Set<{ caller: Caller; send: (message: ServerMessage) => void }>();
@@ -18,7 +18,7 @@ export class JobsDouble implements Jobs {
   closed: 'park' | 'now' | null = null;
   paused = false;
   chosen: Settings = {
-    outputs_folder: '/pictures',
+    outputs_folder: '/images',
     disk_limit_gb: null,
     empty_bin_after_days: null,
     window_jobs_first: true,
@@ -101,7 +101,7 @@ export class JobsDouble implements Jobs {
     this.#deletedListeners.push(listener);
   }
 
-  /** A job of nobody's, waiting. */
+  /** A queued job without a client. */
   add(jobId: string): void {
     const params = { prompt: 'x', width: 256, height: 256, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' } as const;
     this.records.set(jobId, record(jobId, params, { clientId: null }));

@@ -75,7 +75,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     rendererDir: join(folder, 'renderer'),
     version: '0.0.0-test',
     onnxruntimeVersion: '1.30.0',
-    // a token a word stands for the tokenizers, which have tests of their own
+    // one token per word replaces the tokenizers, which have their own tests
     measurePrompt: async (_checkpoint, prompt) => ({ count: prompt.split(' ').length, limit: 512, cutAt: null }),
     log: createLog(logLevel, { write: (text) => logLines.push(text) }),
     ...(socketLimits === undefined ? {} : { socketLimits }),
@@ -85,7 +85,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
   return { app, jobs, accessKey, dataDir, logLines };
 }
 
-/** A server that does not listen yet. */
+/** The server before it listens. */
 export async function buildAnother(): Promise<App> {
   const { app } = await build(mkdtempSync(join(tmpdir(), 'studio-server-')), undefined, {});
   return app;

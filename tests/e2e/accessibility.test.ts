@@ -25,7 +25,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
   let studio: WindowStudio;
 
   beforeAll(async () => {
-    // the first image fails, and its second try: an error to look at
+    // the first image and its retry fail: an error to check
     studio = new WindowStudio({ stepMs: 40, faults: ['oom@2', 'oom@2'] });
     await studio.start();
   });
@@ -42,7 +42,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await isFinished(page);
   };
 
-  test('axe finds nothing wrong on any screen, in both themes', async () => {
+  test('axe finds no violations on any screen, in both themes', async () => {
     const page = await visit();
     await page.evaluate(axeSource);
     const found: string[] = [];
@@ -52,7 +52,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
         await page.evaluate(coloursShown, colorScheme);
         const run = () => page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
         let { violations } = await run();
-        // what came into the page in the middle of the look is looked at again
+        // what appeared during the check is checked again
         if (violations.length > 0) ({ violations } = await run());
         found.push(...violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${screen}, ${colorScheme}: ${id} ${html.slice(0, 200)}`)));
       }
@@ -130,7 +130,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     expect(found).toEqual([]);
   });
 
-  test('Tab reaches everything on every screen, and the focus is always seen', async () => {
+  test('Tab reaches everything on every screen, and the focus is always visible', async () => {
     const page = await visit();
     await isFinishedAfter(page, 'an image that Tab goes through');
     const through = async (screen: string) => {
@@ -138,7 +138,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       await page.evaluate(() => (document.activeElement instanceof HTMLElement ? document.activeElement.blur() : undefined));
       const unseen: string[] = [];
       let missed: string[] = [];
-      // some more than there were at first: a list may come in the meantime
+      // a few more than at first: a list may appear in the meantime
       for (let stop = 0; stop < stops + 2 || (missed.length > 0 && stop < 2 * stops); stop++) {
         await page.keyboard.press('Tab');
         const focus = await page.evaluate(focusNow);
@@ -170,7 +170,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await through('settings');
   });
 
-  test('an image is made, looked at, starred, deleted and restored without a pointer', async () => {
+  test('an image is generated, opened, starred, deleted and restored without a pointer', async () => {
     const page = await visit();
     await prompt(page).focus();
     await page.keyboard.type('made by keys alone');
@@ -182,7 +182,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
         const focus = await page.evaluate(focusNow);
         if (focus !== null && name.test(focus.name)) return;
       }
-      throw new Error(`Tab does not come to ${name}`);
+      throw new Error(`Tab does not reach ${name}`);
     };
     await tabTo(/Gallery/);
     await page.keyboard.press('Enter');

@@ -14,28 +14,28 @@ const FLAGS = [
   '--no-first-run',
 ];
 
-/** Why there is no browser to look with, or null. */
+/** Why no browser is available, or null. */
 export const noBrowser = existsSync(CHROMIUM) ? null : `${CHROMIUM} is not there: apt-get install chromium`;
 
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 }
 
-/** A page, and what it did that it must not: errors and warnings in its console, reports of its content policy among them, and requests to another host. */
+/** A page and its faults: console errors and warnings, including reports of its content security policy, and requests to other hosts. */
 export interface Visit {
   page: Page;
   faults: string[];
 }
 
 export interface VisitOptions extends BrowserContextOptions {
-  /** True for a visitor who is to be asked the first run's questions. */
+  /** True to show the first run's questions. */
   isFirstRun?: boolean;
 }
 
-/** A visitor of `origin` with a storage and a cache of their own, before the page is opened. */
+/** A visitor of `origin` with separate storage and cache, before the page is opened. */
 export async function prepareVisit(browser: Browser, origin: string, { isFirstRun = false, ...options }: VisitOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', colorScheme: 'light', ...options });
-  // the first run's questions stand before everything else
+  // the first run's questions cover everything else
   if (!isFirstRun) await context.addInitScript(() => localStorage.setItem('zimage.welcomed', 'true'));
   const page = await context.newPage();
   const faults: string[] = [];

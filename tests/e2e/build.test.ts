@@ -20,13 +20,13 @@ test.each([
   expect(existsSync(join(out, file))).toBe(true);
 });
 
-test('the preload script is CommonJS that requires electron and nothing else, as the sandbox allows', () => {
+test('the preload script is CommonJS that requires only electron, as the sandbox demands', () => {
   const text = readFileSync(join(out, 'preload/preload.cjs'), 'utf8');
   expect([...text.matchAll(/require\(["'](.+?)["']\)/g)].map((match) => match[1])).toEqual(['electron']);
   expect(text.length).toBeLessThan(4_000);
 });
 
-test('what the page loads at its start stays under 350 kB gzipped', () => {
+test("the page's initial load stays under 350 kB gzipped", () => {
   const assets = readdirSync(join(out, 'renderer/assets'));
   const html = readFileSync(join(out, 'renderer/index.html'), 'utf8');
   const atStart = assets.filter((file) => html.includes(file));

@@ -9,14 +9,14 @@ import { startVirtualDisplay, type VirtualDisplay } from './virtual-display.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** A real Electron and a screen for it, or why there is none. */
+/** A real Electron with a display, or the reason why it cannot run. */
 export interface DesktopMachine {
   electron: TestElectron;
   display: VirtualDisplay;
 }
 
 export async function desktopMachine(): Promise<DesktopMachine | string> {
-  if (!existsSync(join(root, 'out/main/index.js'))) throw new Error('out/main/index.js is not there: npm run build comes first');
+  if (!existsSync(join(root, 'out/main/index.js'))) throw new Error('out/main/index.js does not exist: run npm run build first');
   try {
     return { electron: testElectron(), display: await startVirtualDisplay() };
   } catch (error) {
@@ -24,7 +24,7 @@ export async function desktopMachine(): Promise<DesktopMachine | string> {
   }
 }
 
-/** A user's data folder, gone at the end of the test. */
+/** A user's data folder, removed at the end of the test. */
 export class DesktopUser {
   readonly folder = mkdtempSync(join(tmpdir(), 'desktop-'));
   readonly #machine: DesktopMachine;
@@ -35,7 +35,7 @@ export class DesktopUser {
     this.#machine = machine;
   }
 
-  /** From now on message boxes answer themselves with their first button, and what they say is added to `file`: those of the very start too. */
+  /** From now on every message box answers with its first button, and its text is appended to `file`, from the start of the app on. */
   withDialogsInto(file: string): this {
     this.#appFolder = join(this.folder, 'app');
     mkdirSync(this.#appFolder);
@@ -78,7 +78,7 @@ export class DesktopUser {
   async end(): Promise<void> {
     const running = this.#running;
     if (running !== null) {
-      // a test that failed with a job in work leaves an app that asks before it quits
+      // if a test failed with a running job, the app asks before it quits
       const kill = setTimeout(() => running.process().kill('SIGKILL'), 10_000);
       await running.close();
       clearTimeout(kill);
@@ -92,7 +92,7 @@ export class DesktopUser {
   }
 }
 
-/** The app's page once the server's answer is drawn. */
+/** The app's page once it shows the server's answer. */
 export async function pageOf(app: ElectronApplication): Promise<Page> {
   const page = await app.firstWindow();
   await page.waitForLoadState('load');

@@ -59,7 +59,7 @@ async function stranger(): Promise<{ url: string; close(): void }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, close: () => server.close() };
 }
 
-/** A window with our preload, as an attacker would have it who got one open. */
+/** A window with our preload script, as an attacker might open it. */
 async function windowWithPreload(url: string): Promise<Page> {
   const [other] = await Promise.all([
     app.waitForEvent('window'),
@@ -71,7 +71,7 @@ async function windowWithPreload(url: string): Promise<Page> {
   return other;
 }
 
-// the points and their order: https://www.electronjs.org/docs/latest/tutorial/security
+// the items and their order: https://www.electronjs.org/docs/latest/tutorial/security
 describe("Electron's security checklist in the running app", () => {
   test('1. only secure content is loaded: everything comes from our own server on this machine', async () => {
     const origin = new URL(page.url()).origin;
@@ -85,7 +85,7 @@ describe("Electron's security checklist in the running app", () => {
 
   test('2. no Node.js in the page, its workers or its frames', async () => {
     await everyPage({ nodeIntegration: false, nodeIntegrationInSubFrames: false });
-    // Electron leaves this one out of its answer where it is off
+    // Electron omits this one if it is off
     expect((await preferences()).map(({ nodeIntegrationInWorker }) => nodeIntegrationInWorker ?? false)).toEqual([false]);
     const globals = await page.evaluate(() => ['require', 'process', 'module', 'Buffer', 'global'].map((name) => typeof Reflect.get(window, name)));
     expect(new Set(globals)).toEqual(new Set(['undefined']));
@@ -93,7 +93,7 @@ describe("Electron's security checklist in the running app", () => {
 
   test('3. context isolation: the page cannot reach or change what the preload script uses', async () => {
     await everyPage({ contextIsolation: true });
-    // what the page does to the language's own objects does not reach the world in which the bridge was made
+    // the page's changes to built-in objects do not reach the bridge's world
     const answer = await page.evaluate(() => {
       Array.prototype.push = () => 0;
       Object.freeze = () => ({ notifications: 'changed' }) as never;
@@ -108,7 +108,7 @@ describe("Electron's security checklist in the running app", () => {
     await everyPage({ sandbox: true });
   });
 
-  test('5. permission requests are answered, with no but for two', async () => {
+  test('5. permission requests are denied, except two', async () => {
     for (const permission of ['geolocation', 'notifications', 'camera', 'microphone', 'midi', 'clipboard-read', 'persistent-storage'] as const) {
       const state = await page.evaluate(async (name) => (await navigator.permissions.query({ name: name as PermissionName })).state, permission);
       expect(`${permission} ${state}`).toBe(`${permission} denied`);
@@ -134,7 +134,7 @@ describe("Electron's security checklist in the running app", () => {
     other.close();
   });
 
-  test('7. a content security policy that allows nothing inline, and that holds', async () => {
+  test('7. the content security policy allows nothing inline, and is enforced', async () => {
     const policy = await page.evaluate(async () => (await fetch('/')).headers.get('content-security-policy'));
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('unsafe');
@@ -160,7 +160,7 @@ describe("Electron's security checklist in the running app", () => {
     for (const one of await preferences()) expect(one.enableBlinkFeatures ?? '').toBe('');
   });
 
-  test('11. and 12. no webview: the tag is none, so none can have allowpopups or options', async () => {
+  test('11. and 12. no webview: the tag is unknown, so allowpopups and options have no effect', async () => {
     await everyPage({ webviewTag: false });
     await page.evaluate((url) => {
       const view = document.createElement('webview');
@@ -172,7 +172,7 @@ describe("Electron's security checklist in the running app", () => {
     expect([isPlain, await pages()]).toEqual(['undefined', 1]);
   });
 
-  test('13. to 15. nothing leads away: no navigation, no second window, and only https goes to the browser of the system', async () => {
+  test("13. to 15. no navigation, no second window, and only https links open in the system's browser", async () => {
     const home = page.url();
     const elsewhere = ['https://example.org/a', 'http://example.org/b', 'file:///etc/passwd', 'data:text/html,x', 'http://127.0.0.1:1/', 'smb://host/x'];
     for (const target of elsewhere) {
@@ -191,7 +191,7 @@ describe("Electron's security checklist in the running app", () => {
     expect([page.url(), await pages()]).toEqual([home, 1]);
   });
 
-  test('16. the version of Electron that is shipped is a supported one, and is the one that runs where it is installed', async () => {
+  test('16. the shipped version of Electron is supported, and is the one that runs if it is installed', async () => {
     const running = await app.evaluate(() => process.versions.electron);
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     expect(Number(manifest.devDependencies.electron.split('.')[0])).toBeGreaterThanOrEqual(45);
@@ -240,7 +240,7 @@ describe("Electron's security checklist in the running app", () => {
     expect(answer).toMatch(/refused|Only the program's own page/);
   });
 
-  test('18. no file:// page: none is loaded, none can be', async () => {
+  test('18. no file:// page is loaded or can be loaded', async () => {
     expect(new URL(page.url()).protocol).toBe('http:');
     await expect(page.evaluate(async () => (await fetch('file:///etc/passwd')).text())).rejects.toThrow();
   });
@@ -259,10 +259,10 @@ describe("Electron's security checklist in the running app", () => {
     });
   });
 
-  test('20. of Electron the page has two functions and nothing else', async () => {
+  test('20. the page has two functions of Electron and nothing else', async () => {
     expect(await page.evaluate(() => Object.keys(window.studioDesktop).sort())).toEqual(['ask', 'onCommand']);
     expect(await page.evaluate(() => Object.keys(window).filter((name) => /electron|ipc/i.test(name)))).toEqual([]);
-    // what a listener hears is the command alone, never the event through whose sender all of ipcRenderer could be reached
+    // a listener gets only the command, never the event, whose sender exposes all of ipcRenderer
     await page.evaluate(() => {
       window.studioDesktop.onCommand((...heard: unknown[]) => Reflect.set(window, 'heardArguments', heard.length));
     });
@@ -271,7 +271,7 @@ describe("Electron's security checklist in the running app", () => {
   });
 });
 
-/** `kind member` for everything that is reachable by name in two steps. */
+/** `kind member` for everything reachable by name in two steps. */
 function surfaceOf(module: Record<string, unknown>): string[] {
   return Object.entries(module).flatMap(([name, value]) => {
     const members = typeof value === 'object' && value !== null ? Object.entries(value).map(([member, inner]) => `${typeof inner} ${name}.${member}`) : [];
@@ -279,7 +279,7 @@ function surfaceOf(module: Record<string, unknown>): string[] {
   });
 }
 
-test('what stands in for electron in unit tests is there in the real one, of the same kind', async () => {
+test("the members of the unit tests' fake electron exist in the real one, with the same kind", async () => {
   const pretended = surfaceOf({ ...double }).filter((member) => !member.includes('runningBlockers'));
   expect(pretended.length).toBeGreaterThan(5);
   const real = await app.evaluate((electron, members) => {

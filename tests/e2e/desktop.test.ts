@@ -31,7 +31,7 @@ beforeEach(({ skip }) => {
 afterEach(() => user?.end());
 afterAll(() => (machine as Partial<DesktopMachine>).display?.close());
 
-/** A small job, asked for over a WebSocket of the page's own; its messages gather in the page. */
+/** Requests a small job over a WebSocket of the page; the page collects its messages. */
 async function createJob(page: Page, params: Record<string, unknown>): Promise<void> {
   await page.evaluate((jobParams) => {
     window.socketMessages = [];
@@ -44,14 +44,14 @@ async function createJob(page: Page, params: Record<string, unknown>): Promise<v
 async function waitForStatus(page: Page, status: string): Promise<void> {
   await page.waitForFunction((wanted) => window.socketMessages.some((message) => message.type === 'job_status' && message.status === wanted), status, {
     timeout: 150_000,
-    polling: 200, // by frames, as is the default, nothing would be seen of a hidden window
+    polling: 200, // a hidden window draws no frames, which is the default for polling
   });
 }
 
 const small = { prompt: 'a red fox in the snow, digital art', width: 256, height: 256, steps: 4, seed: 1 };
 const long = { ...small, width: 1024, height: 1024, steps: 50 };
 
-/** Stands in for the person in front of a message box, and notes what was asked. */
+/** Answers message boxes as a user would, and records their questions. */
 async function answerDialogs(app: ElectronApplication, response: number): Promise<void> {
   await app.evaluate(({ dialog }, answer) => {
     const asked: string[] = [];
@@ -77,7 +77,7 @@ test('the window shows the page of its own server, which listens on this machine
   expect(await isVisible(app)).toBe(true);
 });
 
-test('a picture is made in the window, by an engine in a process of its own; sleep is blocked only meanwhile', async () => {
+test('an image is generated in the window, by an engine in a separate process; sleep is blocked only meanwhile', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await app.evaluate(({ BrowserWindow }) => {
@@ -103,13 +103,13 @@ test('a picture is made in the window, by an engine in a process of its own; sle
     return [status, headers.get('content-type')];
   });
   expect(thumbnail).toEqual([200, 'image/webp']);
-  // sharp's native build has a GLib of its own that clashes with Electron's: docs/decisions/images-by-sharp.md
+  // sharp's native build bundles a GLib that clashes with Electron's: docs/decisions/images-by-sharp.md
   const pids = await app.evaluate(({ app: electronApp }) => electronApp.getAppMetrics().map(({ pid }) => pid));
   for (const pid of pids) expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).not.toMatch(/vips|sharp/);
   expect(await shownImages(page)).toEqual([1024, 256]);
 });
 
-test("the engine's process dies in the middle of a job: the job completes and the window hears of no error", async () => {
+test('the engine process dies in the middle of a job: the job completes and the window gets no error', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await createJob(page, { ...small, steps: 20 });
@@ -123,7 +123,7 @@ test("the engine's process dies in the middle of a job: the job completes and th
   expect(await page.evaluate(() => window.socketMessages.filter(({ type }) => type === 'error').length)).toBe(0);
 });
 
-test("the engine calls ONNX Runtime's C API here too: a job is cancelled in the middle of its step, and the same process makes the next picture", async () => {
+test("the engine calls ONNX Runtime's C API here too: a job is cancelled in the middle of its step, and the same process generates the next image", async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await createJob(page, long);
@@ -163,7 +163,7 @@ test('a page that crashes is reloaded', async () => {
   expect(again).toContain('Z-Image-Turbo Studio');
 });
 
-test('a page that crashes again and again is not left empty in silence: the user is asked', async () => {
+test('a page that keeps crashing is not left empty: the app asks the user', async () => {
   const app = await user.start();
   await pageOf(app);
   await answerDialogs(app, 0);
@@ -183,7 +183,7 @@ test('a page that crashes again and again is not left empty in silence: the user
     .toContain('Z-Image-Turbo Studio');
 });
 
-test('an error that nothing caught is logged; no box stops the server', async () => {
+test('an uncaught error is logged; no message box stops the server', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   let logged = '';
@@ -200,7 +200,7 @@ test('an error that nothing caught is logged; no box stops the server', async ()
   expect(await page.evaluate(async () => (await fetch('/api/health')).json())).toEqual({ status: 'ok' });
 });
 
-test('the link to the API documentation opens in the browser of the system', async () => {
+test("the link to the API documentation opens in the system's browser", async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await app.evaluate(({ shell }) => {
@@ -210,28 +210,28 @@ test('the link to the API documentation opens in the browser of the system', asy
   await expect.poll(() => app.evaluate(() => Reflect.get(globalThis, 'openedOutside'))).toBe(`${new URL(page.url()).origin}/docs`);
 });
 
-test('a second start hands over its links and pictures and ends', async () => {
+test('a second start passes its links and images on and quits', async () => {
   const app = await user.start('zimage://create?prompt=first');
   const page = await pageOf(app);
   await page.evaluate(() => {
     window.heardCommands = [];
     window.studioDesktop.onCommand((command) => window.heardCommands.push(command));
   });
-  const picture = join(user.folder, 'a picture.png');
-  writeFileSync(picture, Buffer.from('89504e470d0a1a0a00000000', 'hex'));
-  expect(await user.startAgain('zimage://create?prompt=a%20bear&seed=5', picture)).toBe(0);
+  const image = join(user.folder, 'an image.png');
+  writeFileSync(image, Buffer.from('89504e470d0a1a0a00000000', 'hex'));
+  expect(await user.startAgain('zimage://create?prompt=a%20bear&seed=5', image)).toBe(0);
   await page.waitForFunction(() => window.heardCommands.length >= 2);
   const heard = await page.evaluate(() =>
     window.heardCommands.map((command) => (command.command === 'open_image' ? { ...command, png: [...command.png] } : command)),
   );
   expect(heard.slice(-2)).toEqual([
     { command: 'fill', params: { prompt: 'a bear', seed: 5 } },
-    { command: 'open_image', name: 'a picture.png', png: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0] },
+    { command: 'open_image', name: 'an image.png', png: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0] },
   ]);
   expect(await isVisible(app)).toBe(true);
 });
 
-test('close to tray and back; without that setting closing the window ends the app', async () => {
+test('close to tray and back; without that setting, closing the window quits the app', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await page.evaluate(() => window.studioDesktop.ask({ call: 'changeSettings', change: { closeToTray: true } }));
@@ -247,7 +247,7 @@ test('close to tray and back; without that setting closing the window ends the a
   await ended;
 });
 
-test('the window comes back where it was', async () => {
+test('the window opens where it was', async () => {
   const first = await user.start();
   await pageOf(first);
   await first.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setBounds({ x: 120, y: 80, width: 900, height: 700 }));
@@ -257,11 +257,11 @@ test('the window comes back where it was', async () => {
   expect(await second.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.getNormalBounds())).toEqual({ x: 120, y: 80, width: 900, height: 700 });
 });
 
-test('a window that stood on a screen that is gone comes back on one that is there, in the size that fits', async () => {
+test('a window on a disconnected screen opens on a connected one, in a size that fits', async () => {
   writeFileSync(join(user.folder, 'window.json'), '{"0,0,9999,9999":{"bounds":{"x":1,"y":1,"width":500,"height":600},"maximized":false}}\n');
   const first = await user.start();
   await pageOf(first);
-  // the same arrangement of screens, with a place far outside of it, as after the screen was moved to the other side
+  // the same screens, with a position far outside, as after a screen moved to the other side
   const key = await first.evaluate(({ screen }) =>
     screen
       .getAllDisplays()
@@ -281,7 +281,7 @@ test('a window that stood on a screen that is gone comes back on one that is the
   expect(bounds?.width).toBeLessThanOrEqual(area.width);
 });
 
-test('"reachable from the network" holds from the next start on: bound to every network, with a key for other machines', async () => {
+test('"reachable from the network" applies from the next start on: bound to every network, with a key for other machines', async () => {
   const first = await user.start();
   const page = await pageOf(first);
   const network = (of: Page) => of.evaluate(async () => (await fetch('/api/network')).json());
@@ -292,7 +292,7 @@ test('"reachable from the network" holds from the next start on: bound to every 
   expect(await network(await pageOf(second))).toMatchObject({ host: '0.0.0.0', reachable_from_network: true, key_required: true });
 });
 
-test('quitting with a job in work asks once; "go on" goes on, "quit" parks the job and the next start finishes it', async () => {
+test('quitting with a running job asks once; "go on" continues, "quit" parks the job and the next start finishes it', async () => {
   const first = await user.start();
   const page = await pageOf(first);
   await createJob(page, { ...small, steps: 50 });
@@ -317,7 +317,7 @@ test('quitting with a job in work asks once; "go on" goes on, "quit" parks the j
     .toEqual(['completed']);
 });
 
-test('SIGTERM parks what runs and ends, while a question stands too, whose answer comes too late', async () => {
+test('SIGTERM parks running jobs and quits, even while a question is open; a late answer has no effect', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await createJob(page, long);
@@ -331,7 +331,7 @@ test('SIGTERM parks what runs and ends, while a question stands too, whose answe
   expect(await ended).toBe(0);
 });
 
-test('a notification is asked for when a job ends while the window is hidden, and not while it shows', async () => {
+test('a notification appears when a job ends while the window is hidden, and not while it is visible', async () => {
   const app = await user.start();
   const page = await pageOf(app);
   await app.evaluate(({ Notification }) => {
@@ -363,7 +363,7 @@ test('a notification is asked for when a job ends while the window is hidden, an
     .toEqual([{ command: 'show_job', jobId: asked?.type === 'job_status' ? asked.job_id : 'none' }]);
 });
 
-test('a taken port is told and another one used', async () => {
+test('a taken port is reported and another one is used', async () => {
   const notices = join(user.folder, 'notices.txt');
   const stranger = createServer((_request, response) => response.end());
   await new Promise<void>((ready) => stranger.listen(0, '127.0.0.1', ready));
@@ -376,7 +376,7 @@ test('a taken port is told and another one used', async () => {
   stranger.close();
 });
 
-test('where our own server runs already on this data folder, the window is its client, and hosts after its end', async () => {
+test('if our own server already runs on this data folder, the window is its client, and hosts after its end', async () => {
   const headless = new HeadlessProcess({ dataDir: join(user.folder, 'studio'), entry: resolve(import.meta.dirname, '../../out/main/headless.js') });
   const origin = await headless.ready;
   const first = await user.start();
@@ -417,7 +417,7 @@ test('starting at login is a file in the autostart folder, hidden; switching it 
   await expect.poll(() => existsSync(file)).toBe(false);
 });
 
-test('a start at login shows no window until it is asked for', async () => {
+test('a start at login shows no window until the user opens it', async () => {
   const app = await user.start('--hidden');
   await pageOf(app);
   expect(await isVisible(app)).toBe(false);

@@ -9,7 +9,7 @@ import { desktopMachine } from './desktop-app.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const machine = await desktopMachine();
-// a copy, whose files may be changed
+// a copy whose files the test may change
 const copy = mkdtempSync(join(tmpdir(), 'dev-'));
 let dev: ChildProcess | null = null;
 
@@ -30,7 +30,7 @@ function edit(file: string, from: string, to: string): void {
   writeFileSync(path, text.replace(from, to));
 }
 
-test('npm run dev: a change of the page reaches the window, a change of the main process starts the app anew', async ({ skip }) => {
+test('npm run dev: a change of the page reaches the window, a change of the main process restarts the app', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   for (const part of ['src-main', 'src-shared', 'src-renderer', 'scripts', 'package.json', 'electron.vite.config.ts', 'THIRD-PARTY.md']) {
     cpSync(join(root, part), join(copy, part), { recursive: true });
@@ -44,7 +44,7 @@ test('npm run dev: a change of the page reaches the window, a change of the main
   });
   const addresses: string[] = [];
   const lines: string[] = [];
-  if (dev.stderr === null) throw new Error('a pipe was asked for');
+  if (dev.stderr === null) throw new Error('stderr must be a pipe');
   createInterface({ input: dev.stderr }).on('line', (line) => {
     lines.push(line);
     addresses.push(...[/^DevTools listening on (ws:.+)$/.exec(line)?.[1]].filter((address) => address !== undefined));

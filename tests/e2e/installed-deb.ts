@@ -10,7 +10,7 @@ export const INSTALLED_IN = '/opt/Z-Image-Turbo Studio';
 
 const output = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** Why a deb cannot be installed here for a test, or null where it can. */
+/** Why a test cannot install a deb here, or null. */
 export function cannotInstall(): string | null {
   if (process.getuid?.() !== 0) return 'installing a deb needs root';
   if (spawnSync('dpkg', ['--version']).error !== undefined) return 'this system has no dpkg';
@@ -32,23 +32,23 @@ export function missingDependencies(deb: string): string[] {
 
 export const install = (deb: string): string => output('dpkg', '-i', deb);
 export const remove = (): string => output('dpkg', '-r', PACKAGE);
-/** Forgets the removed package's scripts as well. Does nothing where there is none. */
+/** Purges the removed package's scripts as well. Does nothing without one. */
 export const purge = (): void => void spawnSync('dpkg', ['--purge', PACKAGE]);
 
-/** Kills what still runs of the installed program. It was not there before the test, so it is the test's. */
+/** Kills remaining processes of the installed program. It was not installed before the test, so they belong to the test. */
 export function killInstalled(): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       if (readlinkSync(`/proc/${pid}/exe`).startsWith(`${INSTALLED_IN}/`)) process.kill(Number(pid), 'SIGKILL');
     } catch {
-      // it ended meanwhile, or it is a thread of the kernel, which has no file
+      // it ended meanwhile, or it is a kernel thread, which has no file
     }
   }
 }
 
 export const installedVersion = (): string => output('dpkg-query', '-W', '-f', '${Version}', PACKAGE);
 
-/** Everything that the package put on the disk, but for folders that other packages have too. */
+/** Everything that the package installed, except folders shared with other packages. */
 export function installedPaths(): string[] {
   return output('dpkg', '-L', PACKAGE)
     .split('\n')
@@ -71,12 +71,12 @@ export function freePort(): Promise<number> {
     server.once('error', fail);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? done(address.port) : fail(new Error('no port is free'))));
+      server.close(() => (typeof address === 'object' && address !== null ? done(address.port) : fail(new Error('there is no free port'))));
     });
   });
 }
 
-/** The page of an app that was started by somebody else, once it answers on its DevTools port and shows `version`. */
+/** The page of an app that another process started, once it answers on its DevTools port and shows `version`. */
 export async function pageOfVersion(devToolsPort: number, version: string, timeoutMs: number): Promise<Page> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

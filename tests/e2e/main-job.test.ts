@@ -11,7 +11,7 @@ import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messag
 import { sharedPath } from '../support/shared-folder.ts';
 import { type StartedServer, startServer } from '../support/start-script.ts';
 
-/** The real program by `bash start.sh`: real server, real engine, the bundled checkpoint. */
+/** The real program through `bash start.sh`: real server, real engine, the bundled checkpoint. */
 
 const CHROMIUM = '/usr/bin/chromium';
 const originalReadme = sharedPath('spec/original-readme.zh.md');
@@ -31,7 +31,7 @@ function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-/** The complete JavaScript example of the original's README, to the letter. */
+/** The complete JavaScript example of the original's README, unchanged. */
 async function originalExample(): Promise<string> {
   const section = (await readFile(originalReadme, 'utf8')).split('### 完整 JavaScript 示例')[1] ?? '';
   const code = /```javascript\n([\s\S]*?)```/.exec(section)?.[1] ?? '';
@@ -100,7 +100,7 @@ test.skipIf(!existsSync(originalReadme) || !existsSync(CHROMIUM))("the original 
   }
 });
 
-test('the engine is killed in the middle: the job completes, its client sees no error, the server is the same', async () => {
+test('the engine is killed in the middle: the job completes, its client sees no error, the server process stays', async () => {
   server = await startServer('--port', '0');
   const { pid } = server;
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/ws?client_id=kill`);

@@ -27,7 +27,7 @@ import {
   remove,
   treeOf,
 } from './installed-deb.ts';
-import { buildPackages, makePicture, type PackagedApp, root, startPackaged } from './packaged-app.ts';
+import { buildPackages, makeImage, type PackagedApp, root, startPackaged } from './packaged-app.ts';
 import { type Offer, UpdateFeed } from './update-feed.ts';
 import { isFinished, make, shownImages } from './window-page.ts';
 
@@ -67,7 +67,7 @@ function filesBelow(top: string): string[] {
   return readdirSync(top, { recursive: true, encoding: 'utf8' }).filter((file) => lstatSync(join(top, file)).isFile());
 }
 
-/** The mapped files of every process that lets itself be read. */
+/** The mapped files of every readable process. */
 function mapsOfAll(): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -75,12 +75,12 @@ function mapsOfAll(): string[] {
       try {
         return readFileSync(`/proc/${pid}/maps`, 'utf8');
       } catch {
-        return ''; // it has ended meanwhile
+        return ''; // it ended meanwhile
       }
     });
 }
 
-test('the package holds what runs on this system and nothing for another', async ({ skip }) => {
+test('the package contains only what runs on this system', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const archive = (
     await run(process.execPath, [join(root, 'node_modules/.bin/asar'), 'list', join(app, 'resources/app.asar')], { maxBuffer: 1 << 26 })
@@ -107,13 +107,13 @@ test('the package holds what runs on this system and nothing for another', async
   expect(existsSync(join(app, 'resources/app-resources/models/storybook-uint4/model_index.json'))).toBe(true);
 });
 
-test("the packaged engine makes a picture through ONNX Runtime's C API", async ({ skip }) => {
+test("the packaged engine generates an image through ONNX Runtime's C API", async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const home = join(folder, 'engine');
   mkdirSync(home);
   const started = await startPackaged({ executable: join(app, 'z-image-turbo-studio'), home, env: { DISPLAY: machine.display.name } });
   try {
-    expect(await makePicture(started.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
+    expect(await makeImage(started.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
     const [engine, ...others] = mapsOfAll().filter((maps) => maps.includes(join(app, 'resources')) && maps.includes('libonnxruntime'));
     expect(others).toEqual([]);
     expect(engine).toContain('koffi.node');
@@ -123,7 +123,7 @@ test("the packaged engine makes a picture through ONNX Runtime's C API", async (
   }
 });
 
-test('the package stays within its budget, and README.md says its size', ({ skip }) => {
+test('the package stays within its budget, and README.md states its size', ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const measured = unpackedMegabytes(app);
   console.warn(`the unpacked app takes ${Math.round(measured)} MB`);
@@ -133,7 +133,7 @@ test('the package stays within its budget, and README.md says its size', ({ skip
     expect(said.debMegabytes).toBeLessThan(said.unpackedMegabytes);
     if (said.electron !== machine.electron.version) continue;
     const offBy = Math.abs(said.unpackedMegabytes - measured) / measured;
-    expect(offBy, `${file} says ${said.unpackedMegabytes} MB: npm run package-size writes it anew`).toBeLessThan(0.05);
+    expect(offBy, `${file} says ${said.unpackedMegabytes} MB: npm run package-size updates it`).toBeLessThan(0.05);
   }
 });
 
@@ -153,7 +153,7 @@ test('the fuses are set as production wants them', async ({ skip }) => {
   });
 });
 
-test('the packaged server serves the page to a browser, which makes a picture with the real engine and shows both versions', async ({ skip }) => {
+test('the packaged server serves the page to a browser, which generates an image with the real engine and shows both versions', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   if (noBrowser !== null) return skip(noBrowser);
   const home = join(folder, 'seen-by-a-browser');
@@ -177,7 +177,7 @@ test('the packaged server serves the page to a browser, which makes a picture wi
   }
 });
 
-/** The unpacked app, started as an AppImage's runtime would start it: the file that it names is what an update replaces. */
+/** The unpacked app, started as by an AppImage's runtime: an update replaces the file that it names. */
 async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: string; home: string }> {
   if (typeof machine === 'string') throw new Error(machine);
   const home = join(folder, name);
@@ -190,7 +190,7 @@ async function startAsAppImage(name: string): Promise<PackagedApp & { appImage: 
 
 const ask = (page: Page, call: UpdateCall): Promise<UpdateState> => page.evaluate((asked) => window.studioDesktop.ask({ call: asked }), call);
 
-/** What comes of asking for an update, and of fetching it where one is offered. */
+/** The outcome of a check for updates, and of the download if one is offered. */
 async function tryUpdate(page: Page): Promise<UpdateState> {
   const checked = await ask(page, 'checkForUpdate');
   if (checked.state !== 'available') return checked;
@@ -199,13 +199,13 @@ async function tryUpdate(page: Page): Promise<UpdateState> {
   return ask(page, 'getUpdate');
 }
 
-/** A new AppImage that only notes that it was started. */
+/** A new AppImage that only records its start. */
 function nextAppImage(marker: string): Offer {
   const bytes = Buffer.from(`#!/bin/sh\necho "$0" > '${marker}'\n`.padEnd(200_000, '#'));
   return { version: '99.0.0', notes: 'Faster, <b>and</b> tested.', fileName: 'Studio-99.0.0.AppImage', bytes };
 }
 
-test('a feed that lies changes nothing and is told by its lie', async ({ skip }) => {
+test('a forged feed changes nothing, and the error names the forgery', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const { page, appImage, home, close } = await startAsAppImage('lied-to');
   const elsewhere = createServer((_request, response) => response.end('not asked for'));
@@ -245,7 +245,7 @@ test('a feed that lies changes nothing and is told by its lie', async ({ skip })
           response.write(bytes.subarray(0, 50_000), () => response.destroy());
         }),
       ),
-      'nobody in a roll-out of 0 %': await outcome(() => feed.offer({ ...good, stagingPercentage: 0 })),
+      'no one in a rollout of 0 %': await outcome(() => feed.offer({ ...good, stagingPercentage: 0 })),
       'the version that runs': await outcome(() => feed.offer({ ...good, version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version })),
       'only in the other channel': await outcome(() => feed.offer({ ...good, channel: 'beta' })),
     };
@@ -266,7 +266,7 @@ test('a feed that lies changes nothing and is told by its lie', async ({ skip })
       'more bytes than announced': `wrong_size ${bytes.byteLength}`,
       'a length unknown': 'wrong_size ?',
       'a cut download': 'cut_short net::ERR_CONTENT_LENGTH_MISMATCH',
-      'nobody in a roll-out of 0 %': 'none',
+      'no one in a rollout of 0 %': 'none',
       'the version that runs': 'none',
       'only in the other channel': 'no_channel latest-linux.yml',
     });
@@ -279,7 +279,7 @@ test('a feed that lies changes nothing and is told by its lie', async ({ skip })
   }
 });
 
-test('a good update waits for the job in work, then takes the place of the version that runs, which starts it and ends', async ({ skip }) => {
+test('a good update waits for the running job, then replaces the running version, which starts it and quits', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const { page, appImage, home, ended, close } = await startAsAppImage('updated');
   try {
@@ -295,12 +295,12 @@ test('a good update waits for the job in work, then takes the place of the versi
     await section.getByText('It is installed when you quit, or now.').waitFor();
     expect(await ask(page, 'getUpdate')).toMatchObject({ state: 'ready', atQuit: true, waitsForJobs: false });
 
-    const picture = makePicture(page, { steps: 20 });
+    const image = makeImage(page, { steps: 20 });
     await expect.poll(() => page.evaluate(async () => (await (await fetch('/api/info')).json()).queue.running), { timeout: 30_000 }).toBe(1);
     await section.getByRole('button', { name: 'Install and restart' }).click();
     await section.getByText('Will be installed when all images are finished.').waitFor();
     expect(readFileSync(appImage, 'utf8')).toBe('the version that is there\n');
-    expect(await picture).toContain('completed');
+    expect(await image).toContain('completed');
 
     expect(await ended).toBe(0);
     expect(readFileSync(appImage)).toEqual(next.bytes);
@@ -314,7 +314,7 @@ test('a good update waits for the job in work, then takes the place of the versi
   }
 });
 
-test('what was downloaded is installed when the window is closed; a signal ends the program without that', async ({ skip }) => {
+test('a downloaded update is installed when the window is closed; a signal quits without installing', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   const left = async (name: string, leave: (started: PackagedApp) => unknown): Promise<string> => {
     const started = await startAsAppImage(name);
@@ -334,7 +334,7 @@ test('what was downloaded is installed when the window is closed; a signal ends 
   expect(await left('signalled', ({ kill }) => kill('SIGTERM'))).toBe('old');
 });
 
-test('the deb is installed, makes a picture, updates itself with the data kept, and leaves nothing but these when removed', async ({ skip }) => {
+test('the deb is installed, generates an image, updates itself and keeps the data, and leaves only the data when removed', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
   if (noDeb !== null) return skip(noDeb);
   const version: string = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
@@ -351,7 +351,7 @@ test('the deb is installed, makes a picture, updates itself with the data kept, 
     const devToolsPort = await freePort();
     const executable = '/usr/bin/z-image-turbo-studio';
     const first = await startPackaged({ executable, home, args: [`--remote-debugging-port=${devToolsPort}`], env: { DISPLAY: machine.display.name } });
-    expect(await makePicture(first.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
+    expect(await makeImage(first.page)).toEqual(['pending', 'processing', 'generated', 'completed']);
     expect(await first.page.evaluate(() => typeof Reflect.get(globalThis, 'require'))).toBe('undefined');
 
     const next = join(folder, 'next');
@@ -381,7 +381,7 @@ test('the deb is installed, makes a picture, updates itself with the data kept, 
   }
 }, 300_000);
 
-/** What lies on the disk after an installation: all that was packed, of root, and with no right that it does not need. */
+/** Checks the installed files: complete, owned by root, and without unneeded permissions. */
 function checkInstalledFiles(): void {
   const paths = installedPaths();
   const modes = modesOf(paths);
@@ -400,7 +400,7 @@ function checkInstalledFiles(): void {
   for (const [path, mode] of modes) {
     const { uid, gid } = lstatSync(path);
     expect(`${path} ${uid}:${gid}`).toBe(`${path} 0:0`);
-    // without user namespaces Chromium's sandbox is a program that starts as root; the package's own script decides
+    // without user namespaces Chromium's sandbox is a setuid program; the package's script decides
     const allowed = path.endsWith('/chrome-sandbox') ? ['755', '4755'] : lstatSync(path).isDirectory() || executables.includes(path) ? ['755'] : ['644'];
     expect(allowed, path).toContain(mode);
   }

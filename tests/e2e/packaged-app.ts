@@ -8,7 +8,7 @@ import type { DesktopMachine } from './desktop-app.ts';
 export const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
 
-/** Builds packages of `targets` into `folder`, as `npm run dist` does but with the Electron that tests have and without much compression. */
+/** Builds packages of `targets` into `folder`, as `npm run dist` does, but with the tests' Electron and little compression. */
 export async function buildPackages(machine: DesktopMachine, folder: string, targets: readonly string[], settings: Record<string, string>): Promise<void> {
   const args = ['-c', 'electron-builder.config.mjs', '--publish', 'never', '--linux', ...targets, `--config.directories.output=${folder}`];
   const env = {
@@ -23,7 +23,7 @@ export async function buildPackages(machine: DesktopMachine, folder: string, tar
   await run(process.execPath, [builder, ...args, '--config.deb.compression=zst'], { cwd: root, env, maxBuffer: 1 << 26 });
 }
 
-/** A packaged app that runs, seen over the DevTools protocol: its fuses allow no other way in. */
+/** A running packaged app, driven over the DevTools protocol: its fuses allow no other access. */
 export interface PackagedApp {
   page: Page;
   /** Resolves with the exit code, null after a signal. */
@@ -34,7 +34,7 @@ export interface PackagedApp {
 
 export interface PackagedStart {
   executable: string;
-  /** Holds the user's data, settings and caches. */
+  /** Contains the user's data, settings and caches. */
   home: string;
   args?: readonly string[];
   env?: Record<string, string>;
@@ -66,7 +66,7 @@ export async function startPackaged({ executable, home, args = [], env = {} }: P
 
 const targetsSchema = z.array(z.object({ type: z.string(), url: z.string() }));
 
-/** Connects once the app shows its page: Playwright may wait for ever when it connects while a window is being made. Throws after `timeoutMs`. */
+/** Connects once the app shows its page: Playwright may wait forever if it connects while a window is being created. Throws after `timeoutMs`. */
 export async function connectWithPage(devToolsHost: string, timeoutMs: number): Promise<Browser> {
   const deadline = Date.now() + timeoutMs;
   while (!(await showsPage(devToolsHost))) {
@@ -82,7 +82,7 @@ async function showsPage(devToolsHost: string): Promise<boolean> {
     return targets.some(({ type, url }) => type === 'page' && url.startsWith('http:'));
   } catch (error) {
     if (error instanceof z.ZodError) throw error;
-    // nobody listens there yet
+    // nothing listens there yet
     return false;
   }
 }
@@ -91,13 +91,13 @@ export async function firstPage(browser: Browser): Promise<Page> {
   const [context] = browser.contexts();
   const page = context?.pages()[0] ?? (await context?.waitForEvent('page'));
   if (page === undefined) throw new Error('the app shows no page');
-  // a window shows about:blank until its page is there
+  // a window shows about:blank until its page has loaded
   await page.waitForURL(/^http:/, { waitUntil: 'load' });
   return page;
 }
 
-/** Makes a small picture over a WebSocket of the page's own; resolves with the statuses that were heard, the last one an end. */
-export function makePicture(page: Page, params: Record<string, unknown> = {}): Promise<string[]> {
+/** Generates a small image over a WebSocket of the page; resolves with the received statuses, the last one an end state. */
+export function makeImage(page: Page, params: Record<string, unknown> = {}): Promise<string[]> {
   return page.evaluate(
     (wanted) =>
       new Promise<string[]>((done) => {
@@ -116,7 +116,7 @@ export function makePicture(page: Page, params: Record<string, unknown> = {}): P
   );
 }
 
-/** Chromium says on its standard error where its DevTools listen. */
+/** Chromium prints the address of its DevTools on standard error. */
 function devToolsAddress(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';

@@ -1,6 +1,6 @@
-/** What a test asks of a page as it is now. Each function is sent into it as it stands here, so none uses anything from outside itself. */
+/** Checks of the current page. Each function is serialized into the page, so it must not use anything outside itself. */
 
-/** Where the focus is, in words, and whether a person sees that it is there: an outline on the element, on what stands for it, or around it. */
+/** A description of the focused element, and whether its focus is visible: an outline on it, on its substitute, or around it. */
 export function focusNow(): { name: string; isSeen: boolean } | null {
   const focused = document.activeElement;
   if (focused === null || focused === document.body) return null;
@@ -21,7 +21,7 @@ export function focusNow(): { name: string; isSeen: boolean } | null {
   return { name: `${focused.tagName.toLowerCase()} ${label.trim()}`, isSeen };
 }
 
-/** Marks every control that Tab has to reach and returns how many there are; of a group of radio buttons that is one. */
+/** Marks every control that Tab must reach and returns their number; a group of radio buttons counts as one. */
 export function markStops(): number {
   const controls = document.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select, summary, [tabindex]');
   const groups = new Set<string>();
@@ -40,7 +40,7 @@ export function markStops(): number {
   return count;
 }
 
-/** Takes the mark from what has the focus. */
+/** Removes the mark from the focused element. */
 export function passStop(): void {
   const focused = document.activeElement;
   if (focused instanceof HTMLInputElement && focused.type === 'radio') {
@@ -48,12 +48,12 @@ export function passStop(): void {
   } else focused?.removeAttribute('data-stop');
 }
 
-/** The marked controls that were not passed. */
+/** The marked controls that Tab did not reach. */
 export function missedStops(): string[] {
   return [...document.querySelectorAll('[data-stop]')].map((element) => element.outerHTML.slice(0, 160));
 }
 
-/** Everything that a person cannot get at or read at this size: boxes that scroll sideways, controls beside the view or covered, words that are cut. */
+/** Everything that a user cannot reach or read at this size: boxes that scroll sideways, controls outside the view or covered, words that are cut off. */
 export function outOfReach(): string[] {
   const faults: string[] = [];
   const name = (element: Element) =>
@@ -66,7 +66,7 @@ export function outOfReach(): string[] {
   const scope = document.querySelector('dialog:modal') ?? document;
   for (const control of scope.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select, summary')) {
     if (!control.checkVisibility({ checkVisibilityCSS: true }) || control.matches(':disabled')) continue;
-    // a radio button that is there for screen readers stands for its label; the line between two pictures has no place of its own
+    // a radio button for screen readers represents its label; the line between two images has no position of its own
     const target = control.offsetWidth <= 1 ? control.closest('label') : control;
     if (target === null) continue;
     target.scrollIntoView({ block: 'center', behavior: 'instant' });
@@ -81,7 +81,7 @@ export function outOfReach(): string[] {
   return faults;
 }
 
-/** Animations and transitions that run at this moment, by their names, longer than a blink. */
+/** Names of the running animations and transitions, except very short ones. */
 export function movements(): string[] {
   return document.getAnimations().flatMap((animation) => {
     const duration = animation.effect?.getComputedTiming().duration;
@@ -90,7 +90,7 @@ export function movements(): string[] {
   });
 }
 
-/** Once the page shows the colours of this scheme: the frame in which they change, one to see them, and their transitions. */
+/** Resolves once the page shows the colours of this scheme: the frame in which they change, one to see them, and their transitions. */
 export async function coloursShown(scheme: 'light' | 'dark'): Promise<void> {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   while (!window.matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();

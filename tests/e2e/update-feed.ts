@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publicKeyText, signFeed } from '../../scripts/sign-feed.ts';
 
-/** What a channel file says of a release; what is left out is true. */
+/** The fields of a channel file to falsify; omitted ones are correct. */
 export interface Offer {
   version: string;
   notes?: string;
@@ -19,7 +19,7 @@ export interface Offer {
   signedBy?: KeyObject;
 }
 
-/** A feed on this machine that can be made to lie in every way. */
+/** A local feed that a test can falsify in every way. */
 export class UpdateFeed {
   static async open(): Promise<UpdateFeed> {
     const feed = new UpdateFeed();
@@ -39,7 +39,7 @@ export class UpdateFeed {
     else response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.byteLength }).end(bytes);
   });
 
-  /** What the packages that are to believe this feed are built with. */
+  /** The build settings of packages that trust this feed. */
   get buildSettings(): { UPDATE_FEED_URL: string; UPDATE_PUBLIC_KEY: string } {
     const { port } = this.#server.address() as AddressInfo;
     return { UPDATE_FEED_URL: `http://127.0.0.1:${port}/`, UPDATE_PUBLIC_KEY: publicKeyText(this.#keys.publicKey) };
@@ -63,7 +63,7 @@ export class UpdateFeed {
     this.#sign(`${channel}-linux.yml`, Buffer.from(`${lines.join('\n')}\n`), signedBy);
   }
 
-  /** Answers requests for one file in another way. */
+  /** Overrides the answer for one file. */
   lie(file: string, answer: RequestListener): void {
     this.#lies.set(file, answer);
   }

@@ -30,7 +30,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
 
   const visit = async (...options: Parameters<WindowStudio['visit']>): Promise<Page> => (await studio.visit(...options)).page;
 
-  test('tokens are counted while one types, and text over the limit is highlighted and can be removed', async () => {
+  test('tokens are counted while typing, and text over the limit is highlighted and can be removed', async () => {
     const page = await visit();
     await prompt(page).fill('a fox');
     const count = page.getByText(/^\d+ of 512 tokens$/);
@@ -41,7 +41,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     expect(Number.parseInt((await count.textContent()) ?? '', 10)).toBeGreaterThan(Math.max(512, short));
     const [marked, typed] = [await page.locator('mark').textContent(), await prompt(page).inputValue()];
     expect(typed.endsWith(marked ?? 'nothing is marked')).toBe(true);
-    // the mark lies just under its words: both layers break their lines alike
+    // the highlight is exactly under its words: both layers wrap alike
     const [layer, box] = await Promise.all([
       page.locator('mark').evaluate((mark) => mark.parentElement?.scrollHeight),
       prompt(page).evaluate((element) => element.scrollHeight),
@@ -75,7 +75,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('button', { name: 'linocut', exact: true }).waitFor({ state: 'detached' });
   });
 
-  test('preview, image and upscaled image stand in the same place, one after the other', async () => {
+  test('preview, image and upscaled image appear in the same place, one after the other', async () => {
     const page = await visit();
     await page.evaluate(() => {
       const seen = new Set<string>();
@@ -99,7 +99,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     expect((await page.evaluate(() => document.body.dataset['places']))?.split(', ')).toHaveLength(1);
   });
 
-  test('the upscaled image is zoomed by keys, moved by dragging and seen through a lens pixel by pixel', async () => {
+  test('the upscaled image zooms by keys, pans by dragging and shows single pixels through a lens', async () => {
     const page = await visit();
     await make(page, 'an image to look into');
     await isFinished(page);
@@ -131,7 +131,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       .toBe('1024px 1024px');
   });
 
-  test('arrow keys go through the images on the stage, a full screen stays one, a reload finds the same image', async () => {
+  test('arrow keys go through the images on the stage, full screen stays on, a reload finds the same image', async () => {
     const page = await visit();
     await make(page, 'the first of two');
     await isFinished(page);
@@ -168,7 +168,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await dialog.waitFor({ state: 'detached' });
   });
 
-  test('an image of another tool that is dropped on the window fills in what means the same', async () => {
+  test("dropping another tool's image on the window fills in the matching fields", async () => {
     const page = await visit();
     const settings = 'a dog on the moon\nNegative prompt: blurry\nSteps: 12, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 512x768';
     const image = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
@@ -189,7 +189,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     }
   });
 
-  test('the queue is put in order by dragging and by keys, and the focus stays where it was', async () => {
+  test('the queue is reordered by dragging and by keys, and the focus stays', async () => {
     const page = await visit();
     const rows = queue(page).getByRole('button', { name: /^(busy|one|two|three) bears$/ });
     const waiting = async () => (await rows.allTextContents()).filter((text) => text !== 'busy bears').map((text) => text.split(' ')[0]);
@@ -257,7 +257,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(() => tiles.count()).toBe(0);
   });
 
-  test('text that is replaced comes back by Ctrl+Z in the box, by Undo and from the history', async () => {
+  test('replaced text is restored by Ctrl+Z in the box, by Undo and from the history', async () => {
     const page = await visit();
     await make(page, 'a jay to be reused');
     await isFinished(page);
@@ -426,7 +426,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(scale).toBeGreaterThan(1);
   });
 
-  test('a star given in one browser shows in another, and so does an image that goes to the bin', async () => {
+  test('a star set in one browser shows in another, and so does a move to the bin', async () => {
     const page = await visit();
     await make(page, 'a heron seen by two');
     await isFinished(page);
@@ -439,7 +439,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await stage(page).getByText('a heron seen by two').waitFor({ state: 'detached' });
   });
 
-  test('where images go is checked at the field and holds for the next image; another window hears of it', async () => {
+  test('the image folder is checked at its field and applies to the next image; another window is notified', async () => {
     const page = await visit();
     const other = await visit();
     for (const one of [page, other]) await go(one, 'Settings');
@@ -449,7 +449,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await folder.press('Enter');
     await page.getByText('Enter the full path of an existing folder that this app can write to.').waitFor();
     expect(await folder.getAttribute('aria-invalid')).toBe('true');
-    // the browser itself notes the refused call
+    // the browser logs the refused call
     const refusals = studio.takeFaults();
     expect(refusals).toEqual([expect.stringContaining('Failed to load resource')]);
     const elsewhere = join(studio.folder, 'elsewhere');
@@ -534,7 +534,7 @@ describe.skipIf(noBrowser !== null)('a disk that is full', () => {
     await studio.start();
     try {
       const full = mkdtempSync(join(tmpdir(), 'full-'));
-      // after the disk is gone: what is registered last is done first
+      // after the disk is unmounted: cleanups run in reverse order
       context.onTestFinished(() => rmSync(full, { recursive: true }));
       new SmallDisk(full, 'size=1m');
       const settings = await (await fetch(`${studio.url}/api/settings`)).json();
@@ -561,7 +561,7 @@ describe.skipIf(noBrowser !== null)('a disk that is full', () => {
 });
 
 describe.skipIf(noBrowser !== null)('the window on another machine, behind https', () => {
-  test('opens with the key, hands it on by address and QR code, and copies programs that run as pasted', async () => {
+  test('opens with the key, passes it on by address and QR code, and copies programs that run as pasted', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'door-'));
     let port = 0;
     const door = await openForeignDoor(folder, () => port);

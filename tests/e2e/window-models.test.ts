@@ -44,18 +44,18 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
     expect(await field.getAttribute('aria-invalid')).toBe('true');
 
     await row('my checkpoint').getByRole('button', { name: 'Remove' }).press('Enter');
-    // the focus is where the answer is: one more key
+    // the focus is on the answer: one more key
     await page.keyboard.press('Enter');
     await row('my checkpoint').waitFor({ state: 'detached' });
     await inUse('storybook-uint4').waitFor();
-    // the refused folder was answered with 422, which a browser writes into its console
+    // the refused folder was answered with 422, which the browser logs in its console
     expect(faults.filter((fault) => !fault.includes('422'))).toEqual([]);
     await page.context().close();
   });
 });
 
 describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
-  test('is installed only when its licences are agreed to; what stopped it is reported, and it can be removed', async (context) => {
+  test('is installed only after its licences are accepted; failures are reported, and it can be removed', async (context) => {
     context.skip(packSystem(process.platform, process.arch) === null, 'there is no CUDA pack for this system');
     const index = await startPackServer(new Map());
     const studio = new WindowStudio({}, ['--wheel-index', `${index.origin}/simple`]);
@@ -67,7 +67,7 @@ describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
     const { page, faults } = await studio.visit();
     await go(page, 'Settings');
     const pack = page.getByRole('region', { name: 'NVIDIA GPU', exact: true });
-    // folded away where no card answers
+    // collapsed if no card answers
     const folded = pack.getByText('Install the libraries anyway');
     await folded.or(pack.getByRole('checkbox')).first().waitFor();
     if (await folded.isVisible()) await folded.press('Enter');
@@ -80,7 +80,7 @@ describe.skipIf(noBrowser !== null)('the CUDA pack in the window', () => {
     await pack.getByText(`The index ${new URL(index.origin).host} has no onnxruntime_gpu-`).waitFor();
     await pack.getByRole('button', { name: 'Resume' }).waitFor();
     await pack.getByRole('button', { name: 'Remove' }).press('Enter');
-    // the focus is where the answer is: one more key
+    // the focus is on the answer: one more key
     await page.keyboard.press('Enter');
     await pack.getByText('not installed').waitFor();
     expect(faults).toEqual([]);

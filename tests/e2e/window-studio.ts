@@ -9,10 +9,10 @@ import { type Studio, startStudio } from '#main/studio/start-studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
 import { launchBrowser, prepareVisit, type Visit, type VisitOptions } from './browser.ts';
 
-/** The page shows the log; nobody else has to. */
+/** The page shows the log; nothing else needs it. */
 const unread = { write: () => {} };
 
-/** The real server over a data folder of its own with a fake model, and a browser to look at it. */
+/** The real server with its own data folder and a fake model, and a browser. */
 export class WindowStudio {
   readonly folder = mkdtempSync(join(tmpdir(), 'window-'));
   readonly #spawn: SpawnEngine;
@@ -22,10 +22,10 @@ export class WindowStudio {
   #port = 0;
   #visits: Visit[] = [];
 
-  /** @param args Of the server's command line, over what it gets here anyway. */
+  /** @param args Extra arguments for the server's command line. */
   constructor(engine: FakeEngineOptions = {}, args: readonly string[] = []) {
     if (!existsSync(resolve(import.meta.dirname, '../../out/renderer/index.html'))) {
-      throw new Error('out/renderer/index.html is not there: npm run build comes first');
+      throw new Error('out/renderer/index.html does not exist: run npm run build first');
     }
     this.#spawn = spawnFakeEngine(engine);
     this.#args = args;
@@ -39,7 +39,7 @@ export class WindowStudio {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts the server; after the first time on the same port and the same data. */
+  /** Starts the server; later starts use the same port and data. */
   async start(): Promise<void> {
     const config = loadConfig(['--host', '127.0.0.1', '--port', String(this.#port), '--data-dir', this.folder, ...this.#args], {});
     this.#studio = await startStudio({ config, spawn: this.#spawn, log: createLog('info', unread) });
@@ -51,7 +51,7 @@ export class WindowStudio {
     this.#studio = null;
   }
 
-  /** A visitor with a storage of their own. @param address Where they come in; the server itself without it. */
+  /** A visitor with separate storage. @param address The address to open; the server's by default. */
   async visit(options: VisitOptions = {}, address: string = this.url): Promise<Visit> {
     this.#browser ??= await launchBrowser();
     const visit = await prepareVisit(this.#browser, new URL(address).origin, options);

@@ -98,7 +98,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect(await prompt(page).inputValue()).toBe('a car in the city');
   });
 
-  test('a reload loses neither what was typed nor what runs', async () => {
+  test('a reload loses neither typed text nor running jobs', async () => {
     const page = await visit();
     await make(page, 'an owl before the reload');
     await stage(page).getByRole('progressbar').waitFor();
@@ -199,7 +199,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByText('No settings were found in this file. The form is unchanged.').waitFor();
   });
 
-  test('the programs that are copied run as pasted', async () => {
+  test('copied programs run as pasted', async () => {
     const page = await visit({ permissions: ['clipboard-read', 'clipboard-write'] });
     await make(page, `it's a "copied" fox\\ 狐狸`);
     await isFinished(page);
@@ -220,7 +220,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     for (const name of names) expect((await readFile(`${studio.folder}/${name}`)).subarray(1, 4).toString()).toBe('PNG');
   });
 
-  test('theme and language are kept, and the page follows them', async () => {
+  test('theme and language are saved, and the page follows them', async () => {
     const page = await visit({ colorScheme: 'dark', locale: 'zh-CN' });
     await page.getByRole('button', { name: '生成图片' }).waitFor();
     const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -284,7 +284,7 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     }
   });
 
-  test('while the server is away it says so, keeps what was typed and continues when it is back', async () => {
+  test('while the server is unreachable, the window says so, keeps the text and continues when it is back', async () => {
     const studio = new WindowStudio({ stepMs: 20 });
     await studio.start();
     try {

@@ -11,12 +11,12 @@ export type FaultKind = (typeof KINDS)[number];
  */
 export type FaultOrder = `${FaultKind}@${number | 'loading' | 'encoding' | 'decoding' | 'saving'}`;
 
-/** How the fake engine behaves, as it stands in the environment of its process. */
+/** The fake engine's behaviour, set in the environment of its process. */
 export const fakeBehaviourSchema = z.object({
   stepMs: z.number().nonnegative(),
   /** Threads that multiply matrices for as long as the process lives, as a model does that has the machine to itself. */
   busyThreads: z.number().int().nonnegative().default(0),
-  /** Gets a line `STEP NANOSECONDS` for each denoising step, by the machine's monotonic clock, before the step is told. */
+  /** Gets a line `STEP NANOSECONDS` for each denoising step, by the machine's monotonic clock, before the step is reported. */
   traceFile: z.string().optional(),
   /** What goes wrong in the first, second … task that this process gets. */
   faults: z.array(

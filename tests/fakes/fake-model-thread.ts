@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { serveModels } from '#main/engine/serve-models.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
-/** The model thread with loaders that compile and load nothing. The prompt tells what the picture is to do: `throw`, `exit`, `overflow`, or be painted. */
+/** The model thread with loaders that compile and load nothing. The prompt selects the behaviour: `throw`, `exit`, `overflow`, or render an image. */
 
 const graph = { onnxPath: 'graph.onnx', weightsDir: '.', memory: { loadedBytes: 1e9, runningBytes: { fixed: 0, perUnit: 0 } } };
 

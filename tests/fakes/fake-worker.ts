@@ -49,7 +49,7 @@ const runner: ModelRunner = {
       await run.reach(tile);
       hooks.onProgress('upscaling', tile, TILES);
     }
-    return enlarge(input, 4);
+    return upscale(input, 4);
   },
 };
 
@@ -101,7 +101,7 @@ function paint(width: number, height: number, seed: number, prompt: string): Rgb
 }
 
 /** Each pixel `scale` times in both directions. */
-function enlarge({ width, height, data }: RgbImage, scale: number): RgbImage {
+function upscale({ width, height, data }: RgbImage, scale: number): RgbImage {
   const out = new Uint8Array(data.length * scale * scale);
   for (let y = 0, at = 0; y < height * scale; y++) {
     const row = Math.floor(y / scale) * width;

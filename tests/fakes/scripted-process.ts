@@ -10,7 +10,7 @@ type Order =
   | ({ type: 'probe' } & RpcParams<typeof engineProtocol, 'probe'>)
   | { type: 'cancel'; id: number };
 
-/** An engine process that does nothing by itself: a test says its messages for it, with the ids of tasks, and sees what it was sent. */
+/** An engine process that only does what a test scripts: the test sends its messages, with the ids of tasks, and sees what it received. */
 export class ScriptedProcess implements EngineProcess {
   readonly pid = 1;
   readonly orders: Order[] = [];

@@ -63,7 +63,7 @@ export class SteppedTask implements QueuedTask {
       if (!isDone) listener();
       isDone = true;
     };
-    this.report.finally(this.#onModelDone).catch(() => {}); // whoever asked for the task hears of its failure
+    this.report.finally(this.#onModelDone).catch(() => {}); // the task's caller gets its failure
   }
 
   /** Writes a small PNG with the texts that it was given. */

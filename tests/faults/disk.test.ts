@@ -11,7 +11,7 @@ import { needsMount, SmallDisk } from '../support/small-disk.ts';
 import { SocketClient } from '../support/socket-client.ts';
 import { failSystemCall, needsStrace } from '../support/system-call-fault.ts';
 
-/** What disks, files and other processes can do to a running server: each ends in an error with its code, and the server goes on serving. */
+/** Failures of disks, files and other processes under a running server: each ends in an error with its code, and the server keeps serving. */
 
 const preload = resolve(import.meta.dirname, 'server-preload.ts');
 
@@ -29,7 +29,7 @@ class Place {
     onTestFinished(() => this.kill());
   }
 
-  /** A client of a server that runs now. */
+  /** A client of the running server. */
   async start(stepMs = 2): Promise<SocketClient> {
     const behaviour = JSON.stringify({ stepMs, busyThreads: 0, faults: [] });
     this.server = new HeadlessProcess({ dataDir: this.dataDir, preload, env: { [FAKE_ENGINE_VARIABLE]: behaviour } });
@@ -39,7 +39,7 @@ class Place {
     return SocketClient.open(url, 'a');
   }
 
-  /** How a server ends that cannot start: its exit status and its last words. */
+  /** Exit status and last output of a server that cannot start. */
   async startInVain(): Promise<{ code: number | null; said: string }> {
     this.server = new HeadlessProcess({ dataDir: this.dataDir, preload });
     const { code } = await this.server.ended;
@@ -66,19 +66,19 @@ class Place {
   }
 }
 
-/** Writes until the disk takes no more; removing the file gives the room back. */
+/** Writes until the disk is full; removing the file frees the space. */
 function fillDisk(path: string): void {
   const file = openSync(path, 'w');
   try {
     for (;;) writeSync(file, Buffer.alloc(4096));
   } catch {
-    // that is the end that was wanted
+    // expected: the disk is full
   } finally {
     closeSync(file);
   }
 }
 
-test('a disk with too little room: refused before anything is begun, taken when there is room', async (context) => {
+test('a disk with too little space: refused before anything starts, accepted when there is space', async (context) => {
   needsMount(context);
   const place = new Place();
   const disk = new SmallDisk(place.outputsDir, 'size=8m');
@@ -86,15 +86,15 @@ test('a disk with too little room: refused before anything is begun, taken when 
   expect(await client.make('no room')).toMatchObject({ type: 'error', code: 'disk_full' });
   expect(await place.isHealthy()).toBe(true);
   disk.change('size=1g');
-  // a look at the free space counts for a second
+  // a measurement of the free space is reused for a second
   await expect.poll(async () => (await client.make('no room')).type, { timeout: 10_000, interval: 300 }).toBe('job_status');
   expect(await client.make('no room')).toMatchObject({ status: 'completed' });
 });
 
-test('a disk that fills up between the two pictures: failed with the code, nothing half written, made when there is room', async (context) => {
+test('a disk that fills up between the two images: failed with the code, nothing half written, generated when there is space', async (context) => {
   needsMount(context);
   const place = new Place();
-  // room for itself, the bin and one file
+  // space for itself, the bin and one file
   const disk = new SmallDisk(place.outputsDir, 'size=1g,nr_inodes=3');
   const client = await place.start();
   expect(await client.make('one file')).toMatchObject({ status: 'failed', code: 'disk_full' });
@@ -104,7 +104,7 @@ test('a disk that fills up between the two pictures: failed with the code, nothi
   expect(await client.make('one file')).toMatchObject({ status: 'completed' });
 });
 
-test('a full disk under the database: refused with the code, lists are read, taken when there is room', async (context) => {
+test('a full disk under the database: refused with the code, lists are readable, accepted when there is space', async (context) => {
   needsMount(context);
   const place = new Place();
   new SmallDisk(place.dataDir, 'size=6m');
@@ -113,7 +113,7 @@ test('a full disk under the database: refused with the code, lists are read, tak
   expect(await client.make('before')).toMatchObject({ status: 'completed' });
   const filler = join(place.dataDir, 'filler');
   fillDisk(filler);
-  // what SQLite has room for in its files already is used up first
+  // SQLite first uses up the free space inside its files
   let answer = await client.make('full 0');
   for (let i = 1; answer.type !== 'error' && i < 200; i++) answer = await client.make(`full ${i}`);
   expect(answer).toMatchObject({ type: 'error', code: 'disk_full' });
@@ -122,7 +122,7 @@ test('a full disk under the database: refused with the code, lists are read, tak
   expect(await client.make('after')).toMatchObject({ status: 'completed' });
 });
 
-test('outputs that become read-only: refused, and a running job failed, with the code; all goes on when they are writable', async (context) => {
+test('outputs that become read-only: refused, and a running job failed, with the code; works again when they are writable', async (context) => {
   needsMount(context);
   const place = new Place();
   const disk = new SmallDisk(place.outputsDir, 'size=1g');
@@ -141,7 +141,7 @@ test('outputs that become read-only: refused, and a running job failed, with the
   expect((await place.ask('DELETE', `/api/jobs/${made.job_id}`)).body['deleted']).toBe(true);
 });
 
-test('a data folder on a read-only disk is one sentence', async (context) => {
+test('a data folder on a read-only disk is reported in one sentence', async (context) => {
   needsMount(context);
   const place = new Place();
   new SmallDisk(place.dataDir, 'size=1m,ro');
@@ -149,7 +149,7 @@ test('a data folder on a read-only disk is one sentence', async (context) => {
   expect([code, said]).toEqual([1, expect.stringMatching(/^The data folder [^\n]*EROFS[^\n]*$/)]);
 });
 
-test('a picture that cannot be synced (EIO): failed with the code, nothing half written, the next one comes', async (context) => {
+test('an image that cannot be synced (EIO): failed with the code, nothing half written, the next one works', async (context) => {
   needsStrace(context);
   const place = new Place();
   const client = await place.start();
@@ -162,7 +162,7 @@ test('a picture that cannot be synced (EIO): failed with the code, nothing half 
   expect(await client.make('broken')).toMatchObject({ status: 'completed' });
 });
 
-test('a database that cannot be written (EIO): refused with the code, nothing changed, the next one is taken', async (context) => {
+test('a database that cannot be written (EIO): refused with the code, nothing changed, the next request is accepted', async (context) => {
   needsStrace(context);
   const place = new Place();
   const client = await place.start();
@@ -175,7 +175,7 @@ test('a database that cannot be written (EIO): refused with the code, nothing ch
   expect(jobPageSchema.parse((await place.ask('GET', '/api/jobs')).body).jobs).toHaveLength(2);
 });
 
-test('a picture deleted under us: 404 with the code, made anew under the same id when asked for', async () => {
+test('a deleted image: 404 with the code, generated again with the same id on request', async () => {
   const place = new Place();
   const client = await place.start();
   const made = await client.make('a cat');
@@ -190,7 +190,7 @@ test('a picture deleted under us: 404 with the code, made anew under the same id
   expect((await place.ask('GET', `/api/image/${filename}`)).status).toBe(200);
 });
 
-test('the original deleted while it is enlarged: failed with a code, no enlargement is left', async () => {
+test('the original deleted while it is upscaled: failed with a code, no upscaled image remains', async () => {
   const place = new Place();
   const client = await place.start(100);
   const asked = await client.create('a cat');
@@ -198,13 +198,13 @@ test('the original deleted while it is enlarged: failed with a code, no enlargem
   const { result } = await client.status(asked.job_id, ['generated']);
   rmSync(join(place.outputsDir, result?.filename ?? ''));
   const end = await client.status(asked.job_id, ['failed', 'completed']);
-  // gone before the engine has read it, or after
+  // deleted before the engine read it, or after
   expect(['picture_damaged', 'unknown_image']).toContain(end.code);
   expect(readdirSync(place.outputsDir)).toEqual(['.bin']);
   expect(await client.make('a cat')).toMatchObject({ status: 'completed' });
 });
 
-test('the folder of pictures removed under us: refused with the code, and all goes on when it is back', async () => {
+test('the image folder is removed: refused with the code, and works again when it is back', async () => {
   const place = new Place();
   const client = await place.start();
   const made = await client.make('a cat');
@@ -219,7 +219,7 @@ test('the folder of pictures removed under us: refused with the code, and all go
   expect((await place.ask('GET', `/api/image/${made.result?.filename}`)).status).toBe(200);
 });
 
-test('a damaged database is moved aside, and what is in the pictures is known again', async () => {
+test('a damaged database is moved aside, and the jobs are restored from the images', async () => {
   const place = new Place();
   const client = await place.start();
   const made = [await client.make('a cat'), await client.make('a dog')];
@@ -239,7 +239,7 @@ test('a damaged database is moved aside, and what is in the pictures is known ag
   expect(await after.make('a bird')).toMatchObject({ status: 'completed' });
 });
 
-test('a database of a later version is refused with one sentence and left as it is', async () => {
+test('a database of a later version is refused with one sentence and left unchanged', async () => {
   const place = new Place();
   await place.start();
   await place.kill();

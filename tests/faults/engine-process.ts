@@ -4,11 +4,11 @@ import type { EngineProgress } from '#main/engine/protocol.ts';
 import type { RpcResponse } from '#main/lib/rpc.ts';
 import { armTripwire, killNow } from './kill-order.ts';
 
-/** The fake engine's process with a tripwire around what it tells and what it writes. Started by `server-preload.ts`. */
+/** The fake engine's process with a tripwire around its messages and files. Started by `server-preload.ts`. */
 
 const STEPS = 4;
 
-// read now: an orphan has another parent
+// read at start: an orphan gets another parent
 const server = process.ppid;
 const reach = armTripwire((victims) => {
   if (victims !== 'engine') killNow(server);
@@ -17,7 +17,7 @@ const reach = armTripwire((victims) => {
 
 const send = process.send?.bind(process);
 process.send = (message: RpcResponse) => {
-  // the call with the id 1 starts the process, and its result is no report
+  // the call with the id 1 starts the process, and its result is not a report
   if (message.type === 'result' && message.id > 1) reach('engine:before-done');
   const isSent = send?.(message) ?? false;
   if (message.type === 'event' && message.name === 'progress') reachProgress(message.data as EngineProgress);

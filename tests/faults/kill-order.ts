@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { errnoCode } from '#main/lib/errno-code.ts';
 
-/** Moments in the life of a job, in the server's process. The work in front of the colon is what the transaction, file or message is about. */
+/** Moments of a job in the server's process. The word before the colon names the transaction, file or message. */
 export const serverPoints = [
   ...(['accepted', 'requested-again', 'processing', 'generated', 'completed', 'cancelled', 'failed', 'binned', 'restored'] as const).flatMap(
     (work) => [`${work}:before-commit`, `${work}:after-commit`] as const,
@@ -16,7 +16,7 @@ export const serverPoints = [
   'park:before-close',
 ] as const;
 
-/** Moments between the start of the server's process and its line `ready`, while it mends what the kill before has left. */
+/** Moments between the start of the server's process and its line `ready`, while it repairs what the previous kill left. */
 export const startPoints = ['start:temporary-removed', 'start:before-commit', 'start:after-commit', 'start:before-listen'] as const;
 
 /** Moments in the engine's process. `compiling` is the report of its first progress; a file is `opened`, `half-written`, synced and told `done`. */
@@ -38,7 +38,7 @@ export type Victims = 'server' | 'engine' | 'both';
 
 const killOrderSchema = z.object({
   point: z.enum([...serverPoints, ...startPoints, ...enginePoints]),
-  /** The how many-th time that the point is reached, from 1 on. */
+  /** Kill when the point is reached for this many times, from 1. */
   occurrence: z.number().int().positive(),
   victims: z.enum(['server', 'engine', 'both']),
   /** An empty file is written here right before the kill. */
@@ -48,7 +48,7 @@ export type KillOrder = z.infer<typeof killOrderSchema>;
 
 export const KILL_ORDER_VARIABLE = 'KILL_ORDER';
 
-/** Calls `kill` when the point of the order in the environment is reached; every point may be told to the returned function. */
+/** Calls `kill` when the point of the order in the environment is reached; report every point to the returned function. */
 export function armTripwire(kill: (victims: Victims) => void): (point: KillPoint) => void {
   const json = process.env[KILL_ORDER_VARIABLE];
   if (json === undefined) return () => {};
@@ -61,7 +61,7 @@ export function armTripwire(kill: (victims: Victims) => void): (point: KillPoint
   };
 }
 
-/** SIGKILL; nothing runs after it where it is this very process. One that has ended by itself meanwhile is passed over. */
+/** SIGKILL; if it is this process, nothing runs afterwards. Ignores a process that has already ended. */
 export function killNow(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

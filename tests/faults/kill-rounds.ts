@@ -12,29 +12,29 @@ import { OutputsAudit } from './outputs-audit.ts';
 import { isEnd, Witness } from './witness.ts';
 
 const preload = resolve(import.meta.dirname, 'server-preload.ts');
-/** As many as `engine-process.ts` counts to for its last step. */
+/** The number of the last step that `engine-process.ts` counts. */
 const STEPS = 4;
 const MANY_STEPS = 50;
 const GIVE_UP_MS = 60_000;
 
 export interface KillReport {
-  /** What should not have been, each with its round. */
+  /** Violations, each with its round. */
   violations: string[];
-  /** Kills that happened, by point and by what was killed. */
+  /** Kills by point and by victim. */
   kills: { point: string; victims: Victims; count: number }[];
-  /** Rounds whose point was not reached: a hole in the test. */
+  /** Rounds whose point was not reached: a gap in the test. */
   missed: string[];
-  /** Jobs that were acknowledged, and statuses that the clients heard; `replayed` of these came by `since` after a kill. */
+  /** Acknowledged jobs, and statuses that the clients received; `replayed` counts the statuses that came by `since` after a kill. */
   acknowledgedJobs: number;
   statusesHeard: number;
   replayed: number;
-  /** Pictures under a final name, each read chunk by chunk and decoded. */
+  /** Images under a final name, each read chunk by chunk and decoded. */
   wholeFiles: number;
 }
 
 /**
- * Kills the server, its engine, or both with SIGKILL, `count` times over one data folder, and lets two clients hold every later life of the server against
- * what was acknowledged to them. `onRound` hears of each round as it ends.
+ * Kills the server, its engine, or both with SIGKILL, `count` times over one data folder. Two clients compare every later run of the server with
+ * what was acknowledged to them. Calls `onRound` at the end of each round.
  */
 export async function runKillRounds(count: number, seed: number, onRound: (line: string) => void = () => {}): Promise<KillReport> {
   const folder = mkdtempSync(join(tmpdir(), 'kill-rounds-'));
@@ -60,7 +60,7 @@ class KillRun {
   readonly #kills = new Map<string, KillReport['kills'][number]>();
   readonly #missed: string[] = [];
   readonly #violations: string[] = [];
-  /** Jobs that were moved to the bin or back: where the last answer says that they are, null where the server died over it. */
+  /** Jobs that were moved to the bin or back: their place by the last answer, null if the server died first. */
   readonly #isBinned = new Map<string, boolean | null>();
   #server: HeadlessProcess | null = null;
   #url = '';
@@ -85,7 +85,7 @@ class KillRun {
     else this.#missed.push(this.#round);
   }
 
-  /** One last life that nobody ends: everything acknowledged comes to its end, and nothing is left behind. */
+  /** A last run without a kill: everything acknowledged ends, and no files are left over. */
   async finish(): Promise<void> {
     this.#round = 'the last start';
     await this.#start(null);
@@ -104,7 +104,7 @@ class KillRun {
     }
   }
 
-  /** Where each job that was moved is, which must be where the last answer said. */
+  /** Checks that each moved job is where the last answer said. */
   async #binned(): Promise<Map<string, boolean>> {
     const binned = new Map<string, boolean>();
     for (const [jobId, acknowledged] of this.#isBinned) {
@@ -150,7 +150,7 @@ class KillRun {
     return connected.every(Boolean);
   }
 
-  /** What the clients do until the server dies, chosen so that the point is reached. */
+  /** The clients' actions until the server dies, chosen to reach the point. */
   async #act(round: KillRound): Promise<void> {
     const { point } = round;
     const [a] = this.#clients;
@@ -173,12 +173,12 @@ class KillRun {
       this.#server?.kill('SIGTERM');
       await this.#server?.ended;
     } else {
-      await this.#makePictures();
+      await this.#makeImages();
     }
   }
 
   async #actUntilKilled({ victims, atMs }: Extract<KillRound, { point: 'random' }>): Promise<void> {
-    const working = this.#makePictures();
+    const working = this.#makeImages();
     await sleep(atMs);
     const pid = this.#server?.pid ?? 0;
     const engines = childrenOf(pid);
@@ -187,8 +187,8 @@ class KillRun {
     await working;
   }
 
-  /** Two pictures for one client, one of them for the other client too; done when all have ended or the server has. */
-  async #makePictures(): Promise<void> {
+  /** Two images for one client, one of them for the other client too; done when all have ended or the server has. */
+  async #makeImages(): Promise<void> {
     const [a, b] = this.#clients;
     const shared = this.#wish(STEPS);
     const jobs = await this.#inTime(Promise.all([a.create(shared), b.create(shared), a.create(this.#wish(STEPS))]));
@@ -196,16 +196,16 @@ class KillRun {
     await this.#inTime(Promise.all(this.#clients.map((client) => client.until(() => hasEnded(client)))));
   }
 
-  /** Something for the next start to mend: files beside rows that do not know of them, or a half-written file. */
+  /** Leaves something for the next start to repair: files without a row in the database, or a half-written file. */
   async #leaveWork(point: string): Promise<void> {
     const marker = join(this.#folder, 'marker-of-work');
     const isFile = point === 'start:temporary-removed';
     await this.#start({ point: isFile ? 'engine:half-written' : 'generated:before-commit', occurrence: 1, victims: 'both', marker });
-    if (await this.#connect()) await this.#makePictures();
+    if (await this.#connect()) await this.#makeImages();
     await this.#end();
   }
 
-  /** To the bin or back. False where the server dies over it. */
+  /** Moves a job to the bin or back. False if the server dies meanwhile. */
   async #move(jobId: string, toBin: boolean): Promise<boolean> {
     this.#isBinned.set(jobId, null);
     const record = await this.#record(toBin ? 'DELETE' : 'POST', toBin ? `/api/jobs/${jobId}` : `/api/jobs/${jobId}/restore`);
@@ -214,7 +214,7 @@ class KillRun {
     return true;
   }
 
-  /** Null where the server was killed before it could answer. */
+  /** Null if the server was killed before it could answer. */
   async #record(method: string, path: string): Promise<JobRecord | null> {
     try {
       const answer = await fetch(`${this.#url}${path}`, { method });
@@ -225,7 +225,7 @@ class KillRun {
     }
   }
 
-  /** Makes sure that the server is gone, and looks at what it has left. */
+  /** Makes sure that the server has ended, and checks the files that it left. */
   async #end(): Promise<void> {
     for (const client of this.#clients) client.disconnect();
     if (this.#server?.isRunning === true) this.#server.kill('SIGKILL');
@@ -248,7 +248,7 @@ class KillRun {
     this.#violations.push(`${this.#round}: ${what}`);
   }
 
-  /** A job that never ends would otherwise never be told. */
+  /** Without this limit a job that never ends would not be reported. */
   async #inTime<T>(work: Promise<T>): Promise<T> {
     const timer = new AbortController();
     const late = sleep(GIVE_UP_MS, undefined, { signal: timer.signal, ref: false }).then(() => {

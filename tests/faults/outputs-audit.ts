@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 
-/** Looks at the folder of pictures from outside, between two lives of the server. */
+/** Checks the image folder from outside, between two runs of the server. */
 export class OutputsAudit {
   readonly #dir: string;
-  /** Files that were found whole, by name, with the time of their last change. */
+  /** Complete files by name, with their modification time. */
   readonly #whole = new Map<string, number>();
 
   constructor(dir: string) {
@@ -21,7 +21,7 @@ export class OutputsAudit {
     return names(this.#dir).filter((name) => name.endsWith('.part'));
   }
 
-  /** Sentences about files under a final name that are not whole: every chunk with its CRC, and the pixels decoded. */
+  /** One sentence for each incomplete file under a final name: checks every chunk's CRC and decodes the pixels. */
   async damagedFiles(): Promise<string[]> {
     const damage: string[] = [];
     for (const folder of [this.#dir, join(this.#dir, '.bin')]) {
@@ -40,7 +40,7 @@ export class OutputsAudit {
     return damage;
   }
 
-  /** Sentences about pictures that are not where they belong: both in the outputs, or both in the bin. */
+  /** One sentence for each misplaced image: both files belong in the outputs, or both in the bin. */
   misplacedFiles(filename: string, isBinned: boolean): string[] {
     const upscaled = filename.replace(/\.png$/, '-upscaled.png');
     const [shown, binned] = [names(this.#dir), names(join(this.#dir, '.bin'))];

@@ -10,8 +10,8 @@ import { JobRepository } from '#main/jobs/store/job-repository.ts';
 import { armTripwire, KILL_ORDER_VARIABLE, killNow, serverPoints } from './kill-order.ts';
 
 /**
- * Loaded by `node --import` before `src-main/headless.ts`: the product's own process, with the fake engine behind its channel and a tripwire around the
- * system calls, the commits and the messages of a job's life. The product knows nothing of it.
+ * Loaded by `node --import` before `src-main/headless.ts`: the product's own process, with the fake engine and a tripwire around
+ * the system calls, commits and messages of a job. The product's code does not know about it.
  */
 
 const engines: ChildProcess[] = [];
@@ -26,7 +26,7 @@ const { fork } = childProcess;
 Object.assign(childProcess, {
   fork(_entry: string, options: ForkOptions): ChildProcess {
     const env = { ...options.env };
-    // the order is for one process: the one that takes its place must live
+    // the order is for one process: its replacement must survive
     if (engines.length > 0) delete env[KILL_ORDER_VARIABLE];
     const engine = fork(resolve(import.meta.dirname, 'engine-process.ts'), { ...options, env });
     engines.push(engine);
@@ -34,7 +34,7 @@ Object.assign(childProcess, {
   },
 });
 
-/** What the transaction under way is about, in the words of the points. */
+/** What the current transaction does, in the names of the points. */
 const works = new Set<string>();
 
 const { insert, requestAgain, setState, moveToBin, restore } = JobRepository.prototype;

@@ -4,7 +4,7 @@ import { type JobStatusMessage, type ServerMessage, serverMessageSchema } from '
 
 type Status = JobStatusMessage['status'];
 
-/** What may follow a status in one run of a job. After an end only a fresh request may come, told as `pending`. Source: `docs/protocol.md`, States. */
+/** The statuses that may follow a status in one run of a job. After an end state only a new request may follow, as `pending`. Source: `docs/protocol.md`, States. */
 const followers: Record<Status, readonly Status[]> = {
   pending: ['processing', 'failed', 'cancelled'],
   processing: ['generated', 'failed', 'cancelled'],
@@ -18,12 +18,12 @@ const RANK: Record<Status, number> = { pending: 0, processing: 1, generated: 2, 
 
 export type Wish = Pick<TextToImageParams, 'prompt' | 'steps'>;
 
-/** One job as a client was told of it. */
+/** One job as the server reported it to a client. */
 interface Told {
   status: Status;
   filename: string | null;
   upscaledFilename: string | null;
-  /** True from a fresh request for an ended job until its `pending`. */
+  /** True from a new request for an ended job until its `pending`. */
   askedAgain: boolean;
 }
 
@@ -32,13 +32,13 @@ export function isEnd(status: Status): boolean {
 }
 
 /**
- * A client that writes down what was acknowledged to it and holds every later word against that. It lives through any number of servers: at each
- * connection it names the last `seq` that it heard.
+ * A client that records what the server acknowledged and checks every later message against it. It outlives any number of servers: on each
+ * connection it sends the last `seq` that it received.
  */
 export class Witness {
   readonly clientId: string;
   readonly told = new Map<string, Told>();
-  /** What should not have been. */
+  /** Violations found so far. */
   readonly violations: string[] = [];
   statusesHeard = 0;
   replayed = 0;
@@ -54,7 +54,7 @@ export class Witness {
     this.clientId = clientId;
   }
 
-  /** Connects, hears what was missed, asks again for what was never answered, and compares the server's list with its own. False where the server dies over it. */
+  /** Connects, receives missed messages, repeats unanswered requests, and compares the server's list with its own. False if the server dies meanwhile. */
   async connect(url: string): Promise<boolean> {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?client_id=${this.clientId}&since=${this.#lastSeq}`);
     this.#socket = socket;
@@ -79,7 +79,7 @@ export class Witness {
     this.#socket?.terminate();
   }
 
-  /** Asks for a picture; resolves with its id once that is acknowledged, with null where the server dies before. */
+  /** Requests an image; resolves with its id once acknowledged, with null if the server dies first. */
   async create(wish: Wish): Promise<string | null> {
     const requestId = `create ${this.#requests++}`;
     this.#unanswered.set(requestId, wish);
@@ -88,7 +88,7 @@ export class Witness {
     return this.#jobOf.get(requestId) ?? null;
   }
 
-  /** Asks for an ended job once more. */
+  /** Requests an ended job again. */
   async createAgain(jobId: string, wish: Wish): Promise<void> {
     const told = this.told.get(jobId);
     if (told !== undefined) told.askedAgain = true;
@@ -147,7 +147,7 @@ export class Witness {
 
   #hearStatus(message: JobStatusMessage): void {
     const { job_id: jobId, status, request_id: requestId, deleted } = message;
-    // the answer to a cancellation says again what the subscription has said
+    // the answer to a cancellation repeats the subscription's message
     if (deleted !== undefined || requestId === 'cancel') return;
     this.statusesHeard++;
     if (this.#isCatchingUp) this.replayed++;
@@ -155,7 +155,7 @@ export class Witness {
     const isFirstAnswer = typeof requestId === 'string' && this.#unanswered.delete(requestId);
     if (isFirstAnswer) this.#jobOf.set(String(requestId), jobId);
     if (before === undefined || message.cached === true || (isFirstAnswer && status !== 'pending')) {
-      // joined, or answered with what is there already
+      // joined, or answered with the saved result
       if (before !== undefined && RANK[status] < RANK[before.status] && !before.askedAgain)
         this.#violate(`${short(jobId)} fell from ${before.status} to ${status}`);
     } else if (before.askedAgain ? status !== 'pending' : !followers[before.status].includes(status)) {

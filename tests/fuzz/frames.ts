@@ -17,13 +17,13 @@ const CLOSE_BYTES: [number[], ...number[][]] = [
 ];
 const HANDSHAKE =
   'GET /api/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-/** Close codes that docs/protocol.md allows the server where a peer breaks the rules of frames, and 1000 to 1003 where the peer itself says goodbye so. */
+/** Close codes that docs/protocol.md allows for invalid frames, and 1000 to 1003 if the peer closes with them. */
 const CLOSE_CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 3000, 4999]);
 const WATCH = '{"type":"watch","request_id":"end"}';
 
 /**
- * Sends `count` frames written bit by bit, many of them against RFC 6455, in series of up to 20 a socket, each followed by a right one. The server must answer
- * that one, or have closed with a code; what it sends must itself be right frames.
+ * Sends `count` frames built bit by bit, many of them invalid by RFC 6455, in series of up to 20 per socket, each followed by a valid one. The server must
+ * answer that one, or have closed with a code, and must itself send valid frames.
  */
 export async function fuzzFrames(port: number, count: number, seed: number): Promise<Fuzzed> {
   const fuzzed: Fuzzed = { sent: 0, valid: 0, answers: new Map(), findings: [] };
@@ -43,7 +43,7 @@ async function fuzzSeries(port: number, series: number, seed: number, fuzzed: Fu
   const outcome = await sendSeries(port, Buffer.concat([bytes, maskedFrame(0x81, Buffer.from(WATCH), dice)]));
   fuzzed.answers.set(outcome, (fuzzed.answers.get(outcome) ?? 0) + 1);
   const code = Number(/^closed (\d+)$/.exec(outcome)?.[1] ?? Number.NaN);
-  // one that waits for the rest of a frame may only end when we do
+  // a server that waits for the rest of a frame may end only when we close
   const isRight = outcome === 'answered' || CLOSE_CODES.has(code) || (outcome === ENDED && frames.some(({ hasWrongLength }) => hasWrongLength));
   if (!isRight) fuzzed.findings.push(`${outcome} in series ${series}: ${bytes.toString('hex').slice(0, 400)}`);
 }
@@ -51,13 +51,13 @@ async function fuzzSeries(port: number, series: number, seed: number, fuzzed: Fu
 function makeFrame(dice: Dice): { bytes: Buffer; hasWrongLength: boolean } {
   const payload = dice.chance(0.5) ? Buffer.from(dice.pick([WATCH, '{"type":"get_client_jobs"}', '{', '""', '猫'])) : dice.bytes(dice.below(200));
   if (dice.chance(0.8)) return { bytes: maskedFrame(0x81, payload, dice), hasWrongLength: false };
-  // the opcodes and flags that exist, reserved ones, fragments and control frames in their midst
+  // existing and reserved opcodes and flags, fragments, and control frames between them
   const first = dice.chance(0.3) ? dice.below(256) : dice.pick([0x01, 0x80, 0x00, 0x88, 0x89, 0x8a, 0x82, 0xc1, 0x91, 0x09]);
   const isClose = first === 0x88 && dice.chance(0.7);
   const bytes = maskedFrame(first, isClose ? Buffer.from([...dice.pick(CLOSE_BYTES), ...payload.subarray(0, 100)]) : payload, dice);
   const hasWrongLength = dice.chance(0.05);
   if (hasWrongLength) bytes[1] = dice.below(256);
-  // not masked, as no client may send
+  // unmasked, which a client must not send
   else if (dice.chance(0.1)) bytes[1] = (bytes[1] ?? 0) & 0x7f;
   return { bytes, hasWrongLength };
 }
@@ -68,7 +68,7 @@ function maskedFrame(first: number, payload: Buffer, dice: Dice): Buffer {
   return Buffer.concat([Buffer.from(head), mask, payload.map((byte, i) => byte ^ (mask[i & 3] ?? 0))]);
 }
 
-/** `answered`, `closed CODE`, `ended with us`, or what is wrong with what came. */
+/** `answered`, `closed CODE`, `ended with us`, or the violation. */
 function sendSeries(port: number, bytes: Buffer): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket: Socket = connect(port, '127.0.0.1');
@@ -97,7 +97,7 @@ function sendSeries(port: number, bytes: Buffer): Promise<string> {
   });
 }
 
-/** What the server's frames so far amount to; null while there is more to come. */
+/** The verdict on the server's frames so far; null while more must come. */
 function outcomeOf(received: Buffer): string | null {
   for (let at = 0; at + 2 <= received.length; ) {
     const [first = 0, second = 0] = received.subarray(at, at + 2);

@@ -5,7 +5,7 @@ import type { Fuzzed } from './messages.ts';
 import { anyValue, type Json, mutateText, mutateTree } from './mutate.ts';
 
 const REQUESTS_AT_ONCE = 50;
-/** After so long without a word the server is told that no more of a damaged request comes: it may be waiting for the rest, and would do so for 30 seconds. */
+/** After this silence the request is ended: the server may wait for the rest of a damaged request, up to 30 seconds. */
 const QUIET_MS = 2000;
 /** Longer than the server waits for the rest of a request. */
 const ANSWER_MS = 40_000;

@@ -11,7 +11,7 @@ export interface Fuzzed {
   sent: number;
   /** Frames that were taken as messages, so that it can be seen that not everything fails at the door. */
   valid: number;
-  /** Answers by code, or type where there is none. */
+  /** Answers by code, or by type if they have no code. */
   answers: Map<string, number>;
   /** What must not have been, with what repeats it. */
   findings: string[];

@@ -24,10 +24,10 @@ const RECIPE = [
   { keyword: 'parameters', text: 'a cat', plain: true },
 ];
 const STEPS = 4;
-/** Long enough that a kill at the second step always comes before the end. */
+/** Enough steps that a kill at the second step always comes before the end. */
 const MANY_STEPS = 30;
 
-/** What was heard of one task. */
+/** The events of one task. */
 export interface Heard {
   progress: EngineProgress[];
   previews: EnginePreview[];
@@ -35,7 +35,7 @@ export interface Heard {
   modelDone: number[];
 }
 
-/** Hooks that write down what they hear, and call `onEach` for every progress message. */
+/** Hooks that record their calls, and call `onEach` for every progress message. */
 export function listen(onEach: (progress: EngineProgress) => void = () => {}): { heard: Heard; hooks: EngineHooks } {
   const heard: Heard = { progress: [], previews: [], modelDone: [] };
   return {
@@ -73,7 +73,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** A signal that nobody aborts. */
+/** A signal that is never aborted. */
 export function never(): AbortSignal {
   return new AbortController().signal;
 }
@@ -107,7 +107,7 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
     });
     const upscaleTask = (inputPath: string): UpscaleTask => ({ inputPath, upscalerPath, upscalerIdentity, outputPath: join(folder, 'b.png'), texts: RECIPE });
 
-    test('a picture: stages in order, each step told, the model done before the file, the file whole with its texts', async () => {
+    test('an image: stages in order, each step reported, the model done before the file, the file complete with its texts', async () => {
       const engine = create();
       expect(engine.status().state).toBe('stopped');
       const { heard, hooks } = listen();
@@ -122,13 +122,13 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
 
       expect(Object.keys(report.stagesMs).sort()).toEqual(['decoding', 'encoding', 'generating', 'loading', 'saving']);
       expect([report.width, report.height, report.device]).toEqual([256, 320, 'cpu']);
-      const picture = await decodePng(join(folder, 'a.png'));
-      expect([picture.width, picture.height]).toEqual([256, 320]);
+      const image = await decodePng(join(folder, 'a.png'));
+      expect([image.width, image.height]).toEqual([256, 320]);
       expect(readPngTexts(readFileSync(join(folder, 'a.png')))).toEqual(RECIPE);
       expect(engine.status()).toMatchObject({ state: 'ready', restarts: 0 });
     });
 
-    test('previews in the shape of the picture where they are asked for, none where they are not', async () => {
+    test('previews in the shape of the image if requested, none otherwise', async () => {
       const engine = create();
       const { heard, hooks } = listen();
       await engine.generate(generateTask(), hooks, never());
@@ -144,7 +144,7 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect(heard.previews).toHaveLength(told);
     });
 
-    test('the same seed gives the same picture, and nothing is loaded twice', async () => {
+    test('the same seed gives the same image, and nothing is loaded twice', async () => {
       const engine = create();
       await engine.generate(generateTask(), listen().hooks, never());
       const { heard, hooks } = listen();
@@ -162,12 +162,12 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       const last = heard.progress.filter(({ stage }) => stage === 'upscaling').at(-1);
       expect(last?.done).toBe(last?.total);
       expect(heard.modelDone).toHaveLength(1);
-      const picture = await decodePng(join(folder, 'b.png'));
-      expect([picture.width, picture.height]).toEqual([1024, 1280]);
+      const image = await decodePng(join(folder, 'b.png'));
+      expect([image.width, image.height]).toEqual([1024, 1280]);
       expect(readPngTexts(readFileSync(join(folder, 'b.png')))).toEqual(RECIPE);
     });
 
-    test('the device belongs to one task at a time, in the order in which they came', async () => {
+    test('the device runs one task at a time, in their order', async () => {
       const engine = create();
       const order: string[] = [];
       const watched = (label: string) => {
@@ -230,7 +230,7 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       await expect(decodePng(join(folder, 'a.png'))).resolves.toMatchObject({ width: 256, height: 320 });
     });
 
-    test('killed after the model work: the picture comes, and the model is done only once', async () => {
+    test('killed after the model work: the image arrives, and the model is done only once', async () => {
       const engine = create();
       let pid: number | null = null;
       const { heard, hooks } = listen();
@@ -250,7 +250,7 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
         const pid = engine.pid();
         if (stage === 'generating' && pid !== null) process.kill(pid, 'SIGKILL');
       });
-      // nobody but a system out of memory kills like this
+      // only a system out of memory kills like this
       expect(await codeOf(engine.generate(generateTask(undefined, MANY_STEPS), hooks, never()))).toBe('engine_out_of_memory');
       await engine.generate(generateTask(), listen().hooks, never());
       expect(engine.status().restarts).toBe(2);
@@ -272,14 +272,14 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect(await codeOf(engine.generate(generateTask(), listen().hooks, never()))).toBe('shutting_down');
     });
 
-    test('a file that cannot be written: the code of the disk, and the engine goes on', async () => {
+    test('a file that cannot be written: the error code of the disk, and the engine continues', async () => {
       const engine = create();
       expect(await codeOf(engine.generate(generateTask(join(folder, 'missing', 'a.png')), listen().hooks, never()))).toBe('folder_not_writable');
       await engine.generate(generateTask(), listen().hooks, never());
       expect(engine.status().restarts).toBe(0);
     });
 
-    test('an input that is no picture is refused, and the engine goes on', async () => {
+    test('an input that is not an image is refused, and the engine continues', async () => {
       const engine = create();
       expect(await codeOf(engine.upscale(upscaleTask(join(folder, 'missing.png')), listen().hooks, never()))).toBe('picture_damaged');
       await engine.generate(generateTask(), listen().hooks, never());

@@ -1,6 +1,6 @@
 import type { Clock } from '#main/jobs/jobs.ts';
 
-/** Stands still until it is moved on. */
+/** A clock that stands still until a test advances it. */
 export class HandClock implements Clock {
   ms = new Date(2026, 1, 4, 12).getTime();
   #timers: { atMs: number; task: () => void }[] = [];

@@ -5,12 +5,12 @@ import { createInterface } from 'node:readline';
 
 const root = resolve(import.meta.dirname, '../..');
 const source = join(root, 'src-main/headless.ts');
-/** Half of the time of a start is compiling. */
+/** Compiling takes half of the start time. */
 const compileCache = join(root, 'node_modules/.cache/compile');
 
 export interface HeadlessOptions {
   dataDir: string;
-  /** What is run: the source by default. */
+  /** The program to run: the source by default. */
   entry?: string;
   /** A module to load before the program. */
   preload?: string;
@@ -21,7 +21,7 @@ export interface HeadlessOptions {
 /** The program without a screen as a process on a free port of 127.0.0.1. */
 export class HeadlessProcess {
   readonly #child: ChildProcess;
-  /** Null where the process ended before it was ready. */
+  /** Null if the process ended before it was ready. */
   readonly ready: Promise<string | null>;
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** What it logged. */
@@ -53,7 +53,7 @@ export class HeadlessProcess {
     this.#child.kill(signal);
   }
 
-  /** As a person ends it. */
+  /** Ends it as a user would. */
   async end(): Promise<void> {
     this.kill('SIGTERM');
     await this.ended;
@@ -64,7 +64,7 @@ export class HeadlessProcess {
     for await (const line of createInterface(this.#child.stdout)) {
       const url = /^ready (http:\S+)$/.exec(line)?.[1];
       if (url === undefined) continue;
-      // what follows must be read away, or the pipe fills
+      // keep reading, or the pipe fills up
       this.#child.stdout.resume();
       return url;
     }

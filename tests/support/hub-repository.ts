@@ -22,7 +22,7 @@ export function bundledRepository(): ServedRepository {
   return { name: REPOSITORY, commit: COMMIT, files };
 }
 
-/** The same with noise for weights: of `transformerBytes`, and a little for the rest. */
+/** The same with random weights: `transformerBytes` for the transformer, a little for the rest. */
 export function noiseRepository(transformerBytes: number): ServedRepository {
   const repository = bundledRepository();
   for (const path of repository.files.keys()) {

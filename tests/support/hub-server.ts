@@ -6,12 +6,12 @@ import { hostname } from 'node:os';
 import { selfSigned } from './self-signed.ts';
 
 export const HUB_ADDRESS = '127.0.0.1';
-/** Where files lie after the redirect; tests let it count as an address of the open internet. */
+/** The files' address after the redirect; tests treat it as a public address. */
 export const CDN_ADDRESS = '127.0.0.3';
 const PRIVATE_ADDRESS = '127.0.0.2';
 export const HUB_TOKEN = 'hf_for_the_hub_only';
 
-/** One answer that is not what was asked for. `wait` is a 429 with Retry-After, `stall` stops in the middle without closing. */
+/** A wrong answer. `wait` is a 429 with Retry-After, `stall` stops in the middle without closing. */
 export type Fault =
   | 'cut'
   | 'flip'
@@ -36,25 +36,25 @@ export interface AskedFor {
   path: string;
   /** First byte of the range, 0 without one. */
   start: number;
-  /** How many answers with bytes of this file there were before. */
+  /** The number of earlier answers with bytes of this file. */
   count: number;
 }
 
 export interface HubServer {
   endpoint: string;
   cert: string;
-  /** Which answer goes wrong, and how; null for none. */
+  /** Which answer is wrong, and how; null if all are right. */
   fault: (asked: AskedFor) => Fault | null;
   /** Replaces the answers of the API; `busyAnswers` is how many of the next requests get a 429 that asks for 7 seconds. */
   api: { revision?: unknown; tree?: unknown; status?: number; busyAnswers?: number };
-  /** Whether files are given by the CDN, after a redirect, as the real hub does for large ones. */
+  /** Whether the CDN serves files after a redirect, as the real hub does for large ones. */
   redirects: boolean;
-  /** Bytes a second of each answer; null is as fast as it goes. */
+  /** Bytes per second of each answer; null for no limit. */
   bytesPerSecond: number | null;
   readonly faults: Map<Fault, number>;
-  /** Bytes of bodies that were handed to the system, by path. */
+  /** Body bytes passed to the system, by path. */
   readonly sentBytes: Map<string, number>;
-  /** Requests that carried the token to where it must not go. */
+  /** Requests that sent the token to a host that must not get it. */
   readonly leaks: string[];
   requests: number;
   close(): Promise<void>;
@@ -67,12 +67,12 @@ export interface Repository {
   license?: string;
 }
 
-/** A stand-in for Hugging Face over TLS that can misbehave in every way that a downloader must survive. */
+/** A fake Hugging Face over TLS that can misbehave in every way that a downloader must survive. */
 export async function startHubServer(repository: Repository): Promise<HubServer> {
   const { key, cert } = selfSigned([HUB_ADDRESS, CDN_ADDRESS, PRIVATE_ADDRESS]);
   const hub = createServer({ key, cert }, (request, response) => answerHub(request, response));
   const cdn = createServer({ key, cert }, (request, response) => answerCdn(request, response));
-  const trap = createServer({ key, cert }, (_request, response) => response.end('what lies in the private network'));
+  const trap = createServer({ key, cert }, (_request, response) => response.end('private network'));
   const [hubPort, cdnPort, trapPort] = await Promise.all([listen(hub, HUB_ADDRESS), listen(cdn, CDN_ADDRESS), listen(trap, PRIVATE_ADDRESS)]);
   const etags = new Map<string, number>();
   const counts = new Map<string, number>();
@@ -155,7 +155,7 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
     sendFile(request, response, path, bytes);
   }
 
-  /** The fault for this answer where it is one of `kinds`; counted when it happens. */
+  /** The fault for this answer if it is one of `kinds`; counts it when it happens. */
   function faultFor(path: string, start: number, kinds: readonly Fault[]): Fault | null {
     const fault = self.fault({ path, start, count: counts.get(path) ?? 0 });
     if (fault === null || !kinds.includes(fault)) return null;

@@ -11,7 +11,7 @@ import { HandClock } from './hand-clock.ts';
 
 export { HandClock } from './hand-clock.ts';
 
-/** For tests of the jobs room: jobs over a folder of their own, a clock by hand, and clients that keep what they were sent. */
+/** For tests of the jobs room: jobs with their own data folder, a manual clock, and clients that record their messages. */
 
 export class TestClient {
   readonly received: ServerMessage[] = [];
@@ -25,7 +25,7 @@ export class TestClient {
     });
   }
 
-  /** Rejects where it is refused. */
+  /** Rejects if it is refused. */
   async create(prompt: string, requestId?: string, more: Record<string, unknown> = {}): Promise<string> {
     const refused: unknown[] = [];
     await this.connection.create(createMessage(prompt, requestId, more), (reason) => refused.push(reason));
@@ -39,7 +39,7 @@ export class TestClient {
     return this.received.filter((message) => message.type === 'job_status');
   }
 
-  /** `status` or `status request_id`, in the order in which they came. */
+  /** `status` or `status request_id`, in their order. */
   story(jobId?: string): string[] {
     return this.statuses()
       .filter((message) => jobId === undefined || message.job_id === jobId)
@@ -78,7 +78,7 @@ export interface TestRoom {
   outputsDir: string;
   clock: HandClock;
   registry: FixedRegistry;
-  /** What was logged as an error. */
+  /** The logged errors. */
   errors: string[];
   open(engine: Engine, options?: Partial<JobsOptions>): Promise<Jobs>;
 }
@@ -103,7 +103,7 @@ export function createTestRoom(): TestRoom {
   return { dataDir, outputsDir, clock, registry, errors, open };
 }
 
-/** Lets everything that is ready to go on go on. */
+/** Runs all pending callbacks. */
 export async function turns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 }

@@ -11,17 +11,17 @@ export interface KilledDownload {
   kills: number;
   sizeBytes: number;
   sentBytes: number;
-  /** Of one kill: what was sent of the large file and was not on the disk afterwards. */
+  /** Lost per kill: bytes of the large file that were sent but were not on disk afterwards. */
   mostLostBytes: number;
-  /** Runs that found a part of the file from the run before. */
+  /** Runs that found a partial file from the previous run. */
   resumed: number;
-  /** Every file is there with its bytes, and nothing half. */
+  /** Every file is complete with the right bytes, and no partial file remains. */
   isRight: boolean;
 }
 
 const WEIGHTS = 'transformer/diffusion_pytorch_model.safetensors';
 
-/** Downloads a model in a process that is killed `kills` times with SIGKILL, each time after a random while, before it may finish. */
+/** Downloads a model in a process that is killed `kills` times with SIGKILL, each time after a random delay; then it may finish. */
 export async function killDownloads(kills: number, transformerBytes: number): Promise<KilledDownload> {
   const folder = await mkdtemp(join(tmpdir(), 'killed-download-'));
   const repository = noiseRepository(transformerBytes);
@@ -78,7 +78,7 @@ async function partSize(repositoryDir: string): Promise<number> {
   const sizes = await Promise.all(
     names.filter((name) => /^[0-9a-f]{64}/.test(name)).map(async (name) => (await stat(join(repositoryDir, 'blobs', name))).size),
   );
-  // the other large files are small beside it and come first
+  // the other large files are much smaller and come first
   return Math.max(0, ...sizes.filter((size) => size > 150_000));
 }
 

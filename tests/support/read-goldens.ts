@@ -15,7 +15,7 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** A goldens file, read without any code of the product's. */
+/** Reads a goldens file without the product's code. */
 export async function readGoldens(path: string): Promise<Goldens> {
   const bytes = await readFile(path);
   const start = 8 + Number(bytes.readBigUInt64LE(0));

@@ -1,4 +1,4 @@
-/** A safetensors file in memory: the header's length, `header` (text as it is, else as JSON), `data`. For tests that need wrong ones too. */
+/** A safetensors file in memory: the header's length, `header` (text unchanged, else as JSON), `data`. Tests also use it for invalid files. */
 export function safetensorsBytes(header: unknown, data: Uint8Array | number = 0): Uint8Array {
   const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
   const body = typeof data === 'number' ? new Uint8Array(data) : data;

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 /**
- * A key and a certificate for a TLS server of a test, made on the spot: X.509 v3, P-256, valid for a day, for these IPv4 addresses.
+ * Generates a key and a certificate for a test's TLS server: X.509 v3, P-256, valid for a day, for these IPv4 addresses.
  * Source: https://www.rfc-editor.org/rfc/rfc5280
  */
 export function selfSigned(addresses: readonly string[]): { key: string; cert: string } {
@@ -37,7 +37,7 @@ export function selfSigned(addresses: readonly string[]): { key: string; cert: s
   return { key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n` };
 }
 
-/** One value of the Distinguished Encoding Rules: tag, length, content. */
+/** One DER value (Distinguished Encoding Rules): tag, length, content. */
 function der(tag: number, ...content: Buffer[]): Buffer {
   const body = Buffer.concat(content);
   const length = body.length < 0x80 ? [body.length] : body.length < 0x100 ? [0x81, body.length] : [0x82, body.length >> 8, body.length & 0xff];

@@ -10,7 +10,7 @@ const WIDTH = 64;
 const FACTOR = 3;
 const THREADS = { threads: 2 };
 
-/** What every binding to ONNX Runtime promises; `hasBfloat16` is whether it hands out that type too, and what it says where it does not is shown. */
+/** The contract of every binding to ONNX Runtime. Without `hasBfloat16`, the test expects the binding's refusal of that type. */
 export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBfloat16: boolean }): void {
   let dir = '';
   beforeAll(async () => {
@@ -22,19 +22,19 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
   const rowsOf = (n: number) => ({ data: Float32Array.from({ length: n * WIDTH }, (_, i) => (n + Math.floor(i / WIDTH)) / WIDTH), shape: [n, WIDTH] });
   const sumsOf = (n: number) => Float32Array.from({ length: n * WIDTH }, (_, i) => (n + Math.floor(i / WIDTH)) * FACTOR);
 
-  test('shapes differ from run to run, and weights lie in a file of their own', async () => {
+  test('shapes differ from run to run, and weights are in a separate file', async () => {
     const session = await create(await rowSums(dir, WIDTH, FACTOR), THREADS);
     for (const n of [1, 7, 2, 64, 1]) expect(await session.run({ rows: rowsOf(n) })).toEqual({ sums: sumsOf(n) });
     await session.release();
   });
 
-  test('a session that runs seldom gives the same each time', async () => {
+  test('a session that runs rarely gives the same result each time', async () => {
     const session = await create(await rowSums(dir, WIDTH, FACTOR), { ...THREADS, runsSeldom: true });
     for (const n of [64, 1, 64]) expect(await session.run({ rows: rowsOf(n) })).toEqual({ sums: sumsOf(n) });
     await session.release();
   });
 
-  test('float32, int64 and bool go in, two outputs come out; a tensor may come again', async () => {
+  test('float32, int64 and bool inputs, two outputs; a tensor may be passed again', async () => {
     const session = await create(await manyTypes(dir), THREADS);
     const table = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 2] };
     const mask = { data: Uint8Array.of(1, 0, 1), shape: [3, 1] };
@@ -52,8 +52,8 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     await session.release();
   });
 
-  test('outputs of 16 bits come as float32', async () => {
-    // 1 + 2^-7 is the least above 1 in bfloat16, 1 + 2^-10 in float16; 65504 is the largest in float16 and 65536 beside it in bfloat16
+  test('16-bit outputs are returned as float32', async () => {
+    // the smallest value above 1 is 1 + 2^-7 in bfloat16, 1 + 2^-10 in float16; 65504 is float16's largest value and rounds to 65536 in bfloat16
     const values = { data: Float32Array.of(0, -1, 1 + 2 ** -7, 1 + 2 ** -10, 65504, 2 ** -24, Number.POSITIVE_INFINITY), shape: [7] };
     const half = await create(await roundedTo(dir, 'float16'), THREADS);
     expect(await half.run({ values })).toEqual({ rounded: values.data });
@@ -68,13 +68,13 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     await brain.release();
   });
 
-  test('an output of no elements', async () => {
+  test('an output without elements', async () => {
     const session = await create(await rowSums(dir, WIDTH, FACTOR), THREADS);
     expect(await session.run({ rows: rowsOf(0) })).toEqual({ sums: new Float32Array() });
     await session.release();
   });
 
-  test('what is wrong with inputs is said, and the session goes on', async () => {
+  test('wrong inputs are refused with a reason, and the session keeps working', async () => {
     const session = await create(await rowSums(dir, WIDTH, FACTOR), THREADS);
     const faults = [
       [{}, /takes the inputs rows; given were none/],
@@ -90,7 +90,7 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     await session.release();
   });
 
-  test('a graph that is none, is not there, or lacks its weights is refused by its name', async () => {
+  test('a graph that is invalid, missing or lacks its weights is refused by name', async () => {
     const noGraph = join(dir, 'no-graph.onnx');
     await writeFile(noGraph, 'not a graph');
     expect(await refusalOf(create({ onnxPath: noGraph, weightsDir: dir }, THREADS))).toMatchObject({
@@ -110,10 +110,10 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     expect(await refusalOf(create(graph, THREADS))).toMatchObject({ code: 'engine_failed', message: expect.stringContaining('weights.bin') });
   });
 
-  test('memory that cannot be had is told as such', async () => {
+  test('an allocation that fails is reported as such', async () => {
     const session = await create(await outerProduct(dir), THREADS);
     const [many, two] = [new Float32Array(2 ** 24).fill(1), Float32Array.of(1, 2)];
-    const refusal = await refusalOf(session.run({ column: { data: many, shape: [many.length, 1] }, row: { data: many, shape: [1, many.length] } })); // 1 PiB, more than there are addresses
+    const refusal = await refusalOf(session.run({ column: { data: many, shape: [many.length, 1] }, row: { data: many, shape: [1, many.length] } })); // 1 PiB, more than the address space
     expect(refusal).toMatchObject({ code: 'engine_out_of_memory', message: expect.stringMatching(/not enough memory/) });
     expect(await session.run({ column: { data: two, shape: [2, 1] }, row: { data: two, shape: [1, 2] } })).toEqual({ product: Float32Array.of(1, 2, 2, 4) });
     await session.release();
@@ -135,16 +135,16 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
     await Promise.all(released);
   });
 
-  test('a run that is cancelled before it begins does not run', async () => {
+  test('a run that is cancelled before its start does not run', async () => {
     const session = await create(await rowSums(dir, WIDTH, FACTOR), THREADS);
     expect(await refusalOf(session.run({ rows: rowsOf(1) }, { cancelled: true }))).toMatchObject({ code: 'cancelled' });
     expect(await session.run({ rows: rowsOf(1) }, { cancelled: false })).toEqual({ sums: sumsOf(1) });
     await session.release();
   });
 
-  test('200 runs and 40 sessions leave no memory behind', async () => {
+  test('200 runs and 40 sessions leak no memory', async () => {
     const graph = await rowSums(dir, WIDTH, FACTOR);
-    const rows = { data: new Float32Array(2 ** 19), shape: [2 ** 19 / WIDTH, WIDTH] }; // 2 MiB go in, 2 MiB come out
+    const rows = { data: new Float32Array(2 ** 19), shape: [2 ** 19 / WIDTH, WIDTH] }; // 2 MiB in, 2 MiB out
     const round = async (sessions: number, runs: number) => {
       for (let i = 0; i < sessions; i++) {
         const session = await create(graph, THREADS);
@@ -159,7 +159,7 @@ export function describeSessions(create: CreateSession, { hasBfloat16 }: { hasBf
   });
 }
 
-/** What a promise was rejected with, as an `AppError`; null where it was not. Anything else is thrown on. */
+/** The `AppError` that the promise rejected with; null if it resolved. Rethrows anything else. */
 export async function refusalOf(promise: Promise<unknown>): Promise<AppError | null> {
   try {
     await promise;

@@ -4,7 +4,7 @@ import type { TestContext } from 'vitest';
 
 const folder = join(import.meta.dirname, '../../../shared');
 
-/** A path inside the folder of goldens and checkpoints that may stand beside the repository. */
+/** A path inside the folder of goldens and checkpoints, which may exist beside the repository. */
 export function sharedPath(...parts: string[]): string {
   return join(folder, ...parts);
 }

@@ -6,13 +6,13 @@ import { onTestFinished, type TestContext } from 'vitest';
 
 let isPossible: boolean | null = null;
 
-/** Skips the running test, with its reason, where no tmpfs can be mounted. */
+/** Skips the running test, with its reason, if no tmpfs can be mounted. */
 export function needsMount(context: TestContext): void {
   isPossible ??= canMount();
   context.skip(!isPossible, 'needs the right to mount a tmpfs: root on Linux');
 }
 
-/** A disk of its own at `dir`, to be filled, made read-only and mended; `options` are those of tmpfs. It is gone when the test has finished. */
+/** A separate disk at `dir` that a test can fill, make read-only and repair; `options` are for tmpfs. It is unmounted when the test ends. */
 export class SmallDisk {
   readonly #dir: string;
 
@@ -20,7 +20,7 @@ export class SmallDisk {
     this.#dir = dir;
     mkdirSync(dir, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', dir]);
-    // lazily: a process that is about to end may still be in it
+    // lazily: a process that is ending may still use it
     onTestFinished(() => void execFileSync('umount', ['-l', dir]));
   }
 

@@ -5,7 +5,7 @@ import { TYPE_NUMBER } from '#main/compiler/graph/ir.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
 import type { GraphFiles } from '#main/lib/compiled.ts';
 
-/** Graphs of a few nodes with results that are known without running them. */
+/** Graphs of a few nodes whose results are known without running them. */
 
 const WEIGHTS_FILE = 'weights.bin';
 
@@ -15,7 +15,7 @@ async function saved(graph: GraphBuilder, dir: string, name: string): Promise<Gr
   return { onnxPath, weightsDir: dir };
 }
 
-/** `rows` [n, width] times a matrix of ones times `factor`, which lies in a file of its own: every output is the row's sum times `factor`. */
+/** `rows` [n, width] times a matrix of ones times `factor`, stored in a separate file: every output is the row's sum times `factor`. */
 export async function rowSums(dir: string, width: number, factor: number): Promise<GraphFiles> {
   const path = join(dir, WEIGHTS_FILE);
   const weights = new Float32Array(width * width).fill(factor);
@@ -46,7 +46,7 @@ export async function roundedTo(dir: string, type: 'float16' | 'bfloat16'): Prom
   return saved(graph, dir, `rounded-${type}`);
 }
 
-/** A `column` [n, 1] times a `row` [1, m]: little goes in and much comes out. */
+/** A `column` [n, 1] times a `row` [1, m]: small inputs, a large output. */
 export async function outerProduct(dir: string): Promise<GraphFiles> {
   const graph = new GraphBuilder('outer product');
   const column = graph.input('column', 'float32', ['n', 1]);
@@ -55,7 +55,7 @@ export async function outerProduct(dir: string): Promise<GraphFiles> {
   return saved(graph, dir, 'outer-product');
 }
 
-/** A `column` [n, 1] times a `row` [1, m], added up again: `sums` [n, 1]. Little goes in, little comes out, and much is between. */
+/** A `column` [n, 1] times a `row` [1, m], added up again: `sums` [n, 1]. Small inputs, a small output, and a large value in between. */
 export async function outerSums(dir: string): Promise<GraphFiles> {
   const graph = new GraphBuilder('outer sums');
   const column = graph.input('column', 'float32', ['n', 1]);
@@ -65,7 +65,7 @@ export async function outerSums(dir: string): Promise<GraphFiles> {
   return saved(graph, dir, 'outer-sums');
 }
 
-/** `length` products of a square matrix, one after the other, each with an identity: the output is the input, after a while. */
+/** `length` products of a square matrix, one after the other, each with an identity matrix: the output is the input, after some time. */
 export async function longChain(dir: string, size: number, length: number): Promise<GraphFiles> {
   const graph = new GraphBuilder('long chain');
   const identity = graph.floats(

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { type ErrorMessage, type JobStatusMessage, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 
-/** A script on the WebSocket: sends, keeps what came, and waits for what is to come. */
+/** A WebSocket client: sends, records received messages and waits for new ones. */
 export class SocketClient {
   readonly received: ServerMessage[] = [];
   readonly #socket: WebSocket;
@@ -21,7 +21,7 @@ export class SocketClient {
     });
   }
 
-  /** `url` is the server's, `http://HOST:PORT`. */
+  /** @param url The server's, `http://HOST:PORT`. */
   static async open(url: string, clientId: string): Promise<SocketClient> {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?client_id=${clientId}`);
     const client = new SocketClient(socket);
@@ -29,7 +29,7 @@ export class SocketClient {
     return client;
   }
 
-  /** Asks for a small picture; resolves with the answer to that. */
+  /** Requests a small image; resolves with the answer. */
   async create(prompt: string, more: Partial<TextToImageParams> = {}): Promise<JobStatusMessage | ErrorMessage> {
     const requestId = `create ${this.#requests++}`;
     const params = { prompt, width: 256, height: 256, steps: 4, ...more };
@@ -37,7 +37,7 @@ export class SocketClient {
     return this.#first((message) => (message.type === 'job_status' || message.type === 'error') && message.request_id === requestId);
   }
 
-  /** Asks for a small picture and resolves with its end: `completed`, `failed` or a refusal. */
+  /** Requests a small image; resolves with its end: `completed`, `failed` or a refusal. */
   async make(prompt: string, more: Partial<TextToImageParams> = {}): Promise<JobStatusMessage | ErrorMessage> {
     const heard = this.received.length;
     const answer = await this.create(prompt, more);
@@ -50,7 +50,7 @@ export class SocketClient {
     return this.#first((message) => message.type === 'job_status' && message.job_id === jobId && statuses.includes(message.status), from);
   }
 
-  /** Says all of it at once; resolves with everything that came since the last time, up to the answer to a last message behind these. */
+  /** Sends all messages at once; resolves with everything received since the last call, up to the answer to a final message after them. */
   async converse(messages: readonly unknown[]): Promise<ServerMessage[]> {
     const last = `last ${this.#requests++}`;
     for (const message of [...messages, { type: 'watch', request_id: last }]) this.#socket.send(JSON.stringify(message));
@@ -73,7 +73,7 @@ export class SocketClient {
   }
 
   async #next(): Promise<void> {
-    if (this.#socket.readyState !== WebSocket.OPEN) throw new Error(`the connection was closed; so far came ${JSON.stringify(this.received)}`);
+    if (this.#socket.readyState !== WebSocket.OPEN) throw new Error(`the connection was closed; received so far: ${JSON.stringify(this.received)}`);
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 }

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { PackArchive, PackPlan } from '#main/cuda-pack/pack-plan.ts';
 import { zipBytes } from './zip-bytes.ts';
 
-/** A CUDA pack of a few megabytes, of the same shape as the real one, and a server that gives it out: a package index and the vendors' sites in one. */
+/** A small CUDA pack with the structure of the real one, and a server for it: a package index and the vendors' sites in one. */
 
 export const ORT_VERSION = '9.9.9';
 export const PROVIDER = 'libonnxruntime_providers_cuda.so';
@@ -16,17 +16,17 @@ const SHARED = 'libonnxruntime_providers_shared.so';
 
 export interface StandInPack {
   plan: PackPlan;
-  /** What the pack's folder must hold in the end, but for the manifest. */
+  /** The files that the pack's folder must contain in the end, except the manifest. */
   files: ReadonlyMap<string, Buffer>;
-  /** By the path under which the server has them. */
+  /** By their path on the server. */
   served: ReadonlyMap<string, Buffer>;
 }
 
 export interface StandInOptions {
   providerBytes?: number;
-  /** What the provider library says of itself. */
+  /** The version inside the provider library. */
   providerVersion?: string;
-  /** Of ONNX Runtime that the pack is for. */
+  /** The pack's version of ONNX Runtime. */
   onnxruntime?: string;
 }
 
@@ -46,8 +46,8 @@ interface Served {
 }
 
 /**
- * @param source Wheels, or the vendors' releases, which are made by the system's tar.
- * @param copied What stands for the library of onnxruntime-node.
+ * @param source Wheels, or the vendors' releases, made with the system's tar.
+ * @param copied Replaces the library of onnxruntime-node.
  */
 export function makeStandInPack(
   source: 'wheels' | 'releases',
@@ -123,7 +123,7 @@ function releasesOf({ shared, provider, cublas, cublasLt, ortText, cublasText }:
   const ofOrt = archiveOf('ort.tgz', 'tar', ort, { vendor: 'onnxruntime', path: ortPath }, ortFiles);
   const ofNvidia = archiveOf('cublas.tar.xz', 'tar', nvidia, { vendor: 'cuda', path: nvidiaPath }, cublasFiles('LICENSE'));
   return [
-    // the size of this one is told by no list
+    // no list contains the size of this one
     { path: `/ort/${ortPath}`, bytes: ort, archive: { ...ofOrt, sizeBytes: null } },
     { path: `/cuda/${nvidiaPath}`, bytes: nvidia, archive: ofNvidia },
   ];
@@ -143,20 +143,20 @@ function cublasFiles(text: string): PackArchive['files'] {
   ];
 }
 
-/** What an answer with bytes of an archive does wrong. */
+/** The fault of an answer with bytes of an archive. */
 export type PackFault = 'flip' | 'cut' | 'missing';
 
 export interface PackServer {
   origin: string;
-  /** Which answer goes wrong, by the path and by how many answers for it there were before. */
+  /** Which answer is wrong, by its path and the number of earlier answers for it. */
   fault: (path: string, count: number) => PackFault | null;
   /** Whether the index answers as HTML (PEP 503) or as JSON (PEP 691). */
   pages: 'html' | 'json';
-  /** Replaces the hashes that the index tells. */
+  /** Replaces the hashes in the index. */
   toldHash: string | null;
-  /** Bytes a second of each answer; null is as fast as it goes. */
+  /** Bytes per second of each answer; null for no limit. */
   bytesPerSecond: number | null;
-  /** Bytes of archives that were handed to the system. */
+  /** Archive bytes passed to the system. */
   sentBytes: number;
   requests: number;
   close(): Promise<void>;
@@ -243,12 +243,12 @@ function sha256Of(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** The same for the same seed, and nothing that could be packed smaller. */
+/** Determined by the seed, and not compressible. */
 function noise(length: number, seed: number): Buffer {
   return createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
-/** By the system's own tar; a text is where a link leads. */
+/** Made with the system's tar; a string is the target of a link. */
 function tarBytes(packing: 'gz' | 'xz', files: Readonly<Record<string, Buffer | string>>): Buffer {
   const dir = mkdtempSync(join(tmpdir(), 'tar-'));
   try {

@@ -11,7 +11,7 @@ export interface StartedServer {
   url: string;
   pid: number;
   isRunning(): boolean;
-  /** SIGTERM, then its data are removed. */
+  /** Sends SIGTERM, then removes its data. */
   stop(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ async function readyUrl(child: ChildProcess): Promise<string> {
   for await (const line of createInterface({ input: child.stdout })) {
     const ready = /^ready (http:\/\/\S+)$/.exec(line);
     if (ready?.[1]) {
-      // what follows must be read away, or the pipe fills
+      // keep reading, or the pipe fills up
       child.stdout.resume();
       return ready[1];
     }

@@ -11,12 +11,12 @@ const readySchema = z.object({ type: z.literal('ready'), port: z.number() });
 
 export interface StudioProcessOptions {
   engine?: FakeEngineOptions;
-  /** Keeps it from one process to the next; a folder of its own by default, removed by `dispose`. */
+  /** Kept across processes; a new folder by default, removed by `dispose`. */
   dataDir?: string;
   logLevel?: string;
 }
 
-/** A server in a process of its own with a fake model behind it, on a free port of 127.0.0.1. */
+/** A server with a fake model in a separate process, on a free port of 127.0.0.1. */
 export class StudioProcess {
   readonly dataDir: string;
   readonly port: number;
@@ -43,7 +43,7 @@ export class StudioProcess {
     return new StudioProcess(child, dataDir, readySchema.parse(ready[0]).port, output);
   }
 
-  /** What it wrote to standard error: its log, and its last words. */
+  /** Its standard error: the log and the last output. */
   get output(): string {
     return this.#output.join('');
   }
@@ -59,7 +59,7 @@ export class StudioProcess {
     return memorySchema.parse((await answer)[0]);
   }
 
-  /** Of this moment, without a collection; 0 where the system does not tell. */
+  /** The current value, without a collection; 0 if the system does not report it. */
   residentBytes(): number {
     if (process.platform !== 'linux') return 0;
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;

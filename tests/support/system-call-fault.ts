@@ -5,7 +5,7 @@ import type { TestContext } from 'vitest';
 
 let isPossible: boolean | null = null;
 
-/** Skips the running test, with its reason, where strace cannot trace. */
+/** Skips the running test, with its reason, if strace cannot trace. */
 export function needsStrace(context: TestContext): void {
   isPossible ??= spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status === 0;
   context.skip(!isPossible, 'needs strace and the right to trace a process');
