@@ -26,7 +26,7 @@ function transformerFlops({ width, layers, refinerLayers }: TransformerConfig, i
   return refinerLayers * layer(imageTokens) + layers * layer(imageTokens + captionTokens);
 }
 
-function decoderFlops({ channels, latentChannels, layersPerBlock, midAttention, pictureChannels }: VaeConfig, latentSide: number): number {
+function decoderFlops({ channels, latentChannels, layersPerBlock, midAttention, imageChannels }: VaeConfig, latentSide: number): number {
   const convolution = (from: number, to: number, pixels: number, kernel = 3) => 2 * from * to * kernel ** 2 * pixels;
   const resnet = (from: number, to: number, pixels: number) =>
     convolution(from, to, pixels) + convolution(to, to, pixels) + (from === to ? 0 : convolution(from, to, pixels, 1));
@@ -42,5 +42,5 @@ function decoderFlops({ channels, latentChannels, layersPerBlock, midAttention, 
     pixels *= 4;
     flops += convolution(width, width, pixels);
   }
-  return flops + convolution(width, pictureChannels, pixels);
+  return flops + convolution(width, imageChannels, pixels);
 }

@@ -1,20 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { checkConfigs } from './architectures.ts';
-import { compileCheckpoint } from './compile.ts';
+import { checkConfigs, loadArchitecture } from './architectures.ts';
+import { CompileJob } from './compile-job.ts';
 
 /**
  * Throws `checkpoint_missing`, `checkpoint_damaged`, `checkpoint_unsupported` or `graph_invalid` for a checkpoint that cannot run. `configs` needs no
- * weights; `all` compiles into a temporary folder. Weights are used in place, so little is read or written.
+ * weights; `all` builds and checks the graphs from the headers of the weights. Nothing is written.
  */
 export async function assertCanCompile(checkpointDir: string, scope: 'configs' | 'all'): Promise<void> {
   await checkConfigs(checkpointDir);
   if (scope === 'configs') return;
-  const cacheDir = await mkdtemp(join(tmpdir(), 'zimage-check-'));
-  try {
-    await compileCheckpoint({ checkpointDir, cacheDir, identity: checkpointDir, target: 'cpu-exact' }, () => {});
-  } finally {
-    await rm(cacheDir, { recursive: true, force: true });
-  }
+  const { compile } = await loadArchitecture(checkpointDir);
+  await compile(checkpointDir, new CompileJob({ writeDir: checkpointDir, finalDir: checkpointDir }, 'cpu-exact', { isDryRun: true }));
 }

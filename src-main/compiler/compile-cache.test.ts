@@ -25,7 +25,7 @@ function createCache() {
   const compiled = (by: string, { identity = 'content', target = 'cpu-fast', source = '/checkpoint', meanwhile = async () => {} }: Attempt = {}) =>
     compiledOnce(
       dir,
-      { identity, target, source },
+      { identity, target, source, variant: '' },
       schema,
       async (work) => {
         compiledBy.push(by);
@@ -122,7 +122,7 @@ test('a compilation that fails leaves nothing', async () => {
 test('a cache folder that cannot be made is an error that names it', async () => {
   const { dir } = createCache();
   writeFileSync(join(dir, 'file'), '');
-  const key = { identity: 'x', target: 'cpu-fast', source: '/' } as const;
+  const key = { identity: 'x', target: 'cpu-fast', source: '/', variant: '' } as const;
   const compiling = compiledOnce(
     join(dir, 'file/cache'),
     key,

@@ -9,7 +9,7 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { diskError, renameDurably, replaceFile } from '#main/lib/write-file.ts';
 
 /** Raised whenever the same checkpoint would compile to something else. */
-export const COMPILER_VERSION = 9;
+export const COMPILER_VERSION = 10;
 
 /** Written last: a folder that has it is complete. */
 const MANIFEST = 'compiled.json';
@@ -30,6 +30,8 @@ export interface CompileKey {
   target: GraphTarget;
   /** Where the weights are, links resolved. */
   source: string;
+  /** Tells apart what is compiled for one target in several ways. */
+  variant: string;
 }
 
 export interface Work {
@@ -53,9 +55,9 @@ export async function compiledOnce<S extends z.ZodType>(
   compile: (work: Work) => Promise<z.infer<S>>,
   onDamaged: (reason: string) => void,
 ): Promise<z.infer<S>> {
-  const { identity, target, source } = key;
+  const { identity, target, source, variant } = key;
   const prefix = createHash('sha256')
-    .update(JSON.stringify([COMPILER_VERSION, identity, target, source]))
+    .update(JSON.stringify([COMPILER_VERSION, identity, target, source, variant]))
     .digest('hex')
     .slice(0, 32);
   for (const name of await completeFolders(cacheDir)) {

@@ -42,18 +42,18 @@ export const compileReportSchema = z.object({
 export type CompileReport = z.infer<typeof compileReportSchema>;
 
 /**
- * Up to so many quantized weights of a model are copied as int8 for the CPU, a byte each. The published Z-Image-Turbo stays as it is: 6 GB more of disk and
+ * Models with at most this many quantized weights are copied as int8 for the CPU, a byte each. The published Z-Image-Turbo is used in place: 6 GB more of disk and
  * memory are not ours to take unasked.
  */
 const LARGEST_INT8_COPY = 2 ** 30;
-/** So much of the model's largest file a graph may take once loaded before weights of it stay mapped: with the process around it, that is at most 1.15. */
+/** A loaded graph may take this share of the model's largest file; beyond it weights stay mapped. With the process around it, that is at most 1.15. */
 const LOADED_SHARE = 1.11;
 
 /** The weights of one model, open. */
 export interface OpenModel {
   table: TensorTable;
   quantization: QuantizationConfig | null;
-  /** What stands before every name in the file, such as `model.`. */
+  /** Prefix of every name in the file, such as `model.`. */
   prefix: string;
   largestFileBytes: number;
   /** Whether its linear weights are quantized to int8 rows. */
@@ -63,6 +63,8 @@ export interface OpenModel {
 }
 
 export interface CompileJobOptions {
+  /** Builds and checks the graphs without writing anything or reading weights. */
+  isDryRun?: boolean;
   /** Whether models without a quantization are quantized. */
   quantizesFloats?: boolean;
   /** Called with the share of the weights that are done, in percent. */
@@ -107,11 +109,12 @@ export class CompileJob {
   /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
   async graph(name: string, model: OpenModel, build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>): Promise<CompiledGraph> {
     const { writeDir, finalDir } = this.#work;
-    const derived = new DerivedWeights(join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
+    const { isDryRun = false } = this.#options;
+    const derived = new DerivedWeights(isDryRun ? null : join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
     const copiesInt8 = quantizedElements(model.table) <= LARGEST_INT8_COPY;
     const onUse = (tensor: StoredTensor): void => this.#use(model, tensor);
     const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8, onUse });
-    if (model.quantizesFloats) await this.#assertRoom(model.table);
+    if (model.quantizesFloats && !isDryRun) await this.#assertRoom(model.table);
     let graph: Graph;
     try {
       graph = await build(new GraphBuilder(name), weights);
@@ -129,12 +132,12 @@ export class CompileJob {
     const weightsDir = files.length === 0 ? finalDir : commonFolder(files);
     if (weightsDir === null) {
       const path = model.table.dir;
-      throw new AppError('checkpoint_unsupported', `${path} and ${finalDir} lie on different drives; put the data folder on the drive of the checkpoint.`, {
+      throw new AppError('checkpoint_unsupported', `${path} and ${finalDir} are on different drives; put the data folder on the drive of the checkpoint.`, {
         path,
       });
     }
     const onnx = writeOnnx(graph, weightsDir, String(COMPILER_VERSION));
-    await writeFileDurably(join(writeDir, `${name}.onnx`), onnx);
+    if (!isDryRun) await writeFileDurably(join(writeDir, `${name}.onnx`), onnx);
     const inPlace = graph.initializers.flatMap(({ data }) => (data.kind === 'file' && data.path !== derived.path ? [data.byteLength] : []));
     this.#graphs.push({
       name,

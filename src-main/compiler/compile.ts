@@ -43,7 +43,7 @@ export async function compileCheckpoint(options: CompileOptions & { checkpointDi
   const architecture = await loadArchitecture(root);
   const quantizesFloats =
     target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (options.roomBytes ?? Number.POSITIVE_INFINITY);
-  return cached(options, `${root}${quantizesFloats ? ' int8' : ''}`, checkpointSchema, async (work) => {
+  return cached({ ...options, variant: quantizesFloats ? 'int8 rows' : '' }, root, checkpointSchema, async (work) => {
     const job = new CompileJob(work, target, { quantizesFloats, onProgress });
     const checkpoint = await architecture.compile(root, job);
     return { identity, ...checkpoint, report: job.report() };
@@ -68,7 +68,7 @@ async function largestFloatBytes(root: string, { linearModels }: Architecture, t
 export async function compileUpscaler(options: CompileOptions & { path: string }, onProgress: OnCompileProgress): Promise<UpscalerCompilation> {
   const { identity, target } = options;
   const path = await realPathOf(options.path);
-  return cached(options, path, upscalerSchema, async (work) => {
+  return cached({ ...options, variant: '' }, path, upscalerSchema, async (work) => {
     const job = new CompileJob(work, target, { onProgress });
     const weights = await job.openFile(path);
     const network = describeUpscaler(weights.table, path);
@@ -79,12 +79,12 @@ export async function compileUpscaler(options: CompileOptions & { path: string }
 }
 
 function cached<S extends z.ZodType>(
-  { cacheDir, identity, target, onDamaged }: CompileOptions,
+  { cacheDir, identity, target, variant, onDamaged }: CompileOptions & { variant: string },
   source: string,
   schema: S,
   compile: Parameters<typeof compiledOnce<S>>[3],
 ): Promise<z.infer<S>> {
-  return compiledOnce(cacheDir, { identity, target, source }, schema, compile, (reason) =>
+  return compiledOnce(cacheDir, { identity, target, source, variant }, schema, compile, (reason) =>
     onDamaged?.(`The compiled graphs of ${source} were damaged (${reason}) and were compiled again.`),
   );
 }

@@ -3,7 +3,7 @@ import { syncFile } from '#main/lib/sync-file.ts';
 import { diskError } from '#main/lib/write-file.ts';
 import type { FileData } from './graph/ir.ts';
 
-/** A weight that could not be used where it stands, and why. */
+/** A weight that could not be used in place, and why. */
 export interface Unpacked {
   tensor: string;
   reason: string;
@@ -15,39 +15,43 @@ const ALIGNMENT = 64;
 /** Weights that cannot be used in place, one after the other in a file of the compiled checkpoint. The file is made with the first of them. */
 export class DerivedWeights {
   readonly unpacked: Unpacked[] = [];
-  /** Where graphs look for them. */
+  /** The path that graphs refer to. */
   readonly path: string;
-  readonly #writePath: string;
+  readonly #writePath: string | null;
   #file: FileHandle | null = null;
   #size = 0;
 
-  /** Written at `writePath`; graphs refer to `finalPath`, where the finished folder will stand. */
-  constructor(writePath: string, finalPath: string) {
+  /** Written to `writePath`, or only counted where that is null; graphs refer to `finalPath`, the file in the finished folder. */
+  constructor(writePath: string | null, finalPath: string) {
     this.#writePath = writePath;
     this.path = finalPath;
   }
 
-  /** Appends `bytes` and tells where they are. */
-  async append(bytes: Uint8Array, tensor: string, reason: string): Promise<FileData> {
+  /** Appends what `produce` returns, `byteLength` bytes, and returns its place. Throws `disk_full`, `folder_not_writable` or `disk_failed`. */
+  async append(byteLength: number, tensor: string, reason: string, produce: () => Uint8Array | Promise<Uint8Array>): Promise<FileData> {
     const offset = Math.ceil(this.#size / ALIGNMENT) * ALIGNMENT;
+    if (this.#writePath !== null) await this.#write(this.#writePath, await produce(), offset);
+    this.#size = offset + byteLength;
+    this.unpacked.push({ tensor, reason, bytes: byteLength });
+    return { kind: 'file', path: this.path, offset, byteLength };
+  }
+
+  /** Syncs the file to the disk and closes it. */
+  async finish(): Promise<void> {
+    if (this.#file !== null) await syncFile(this.#file);
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  async #write(path: string, bytes: Uint8Array, offset: number): Promise<void> {
     try {
-      this.#file ??= await open(this.#writePath, 'wx');
+      this.#file ??= await open(path, 'wx');
       for (let done = 0; done < bytes.byteLength; ) {
         const { bytesWritten } = await this.#file.write(bytes, done, bytes.byteLength - done, offset + done);
         done += bytesWritten;
       }
     } catch (cause) {
-      throw await diskError(cause, this.#writePath, bytes.byteLength);
+      throw await diskError(cause, path, bytes.byteLength);
     }
-    this.#size = offset + bytes.byteLength;
-    this.unpacked.push({ tensor, reason, bytes: bytes.byteLength });
-    return { kind: 'file', path: this.path, offset, byteLength: bytes.byteLength };
-  }
-
-  /** Puts everything on disk for certain and closes the file. */
-  async finish(): Promise<void> {
-    if (this.#file !== null) await syncFile(this.#file);
-    await this.#file?.close();
-    this.#file = null;
   }
 }

@@ -27,6 +27,8 @@ interface CompileRequest {
   cacheDir: string;
   identity: string;
   target: GraphTarget;
+  /** Called with a sentence when compiled graphs were damaged and were compiled again. */
+  onDamaged?: (sentence: string) => void;
 }
 
 interface MemoryOptions {
@@ -46,7 +48,8 @@ interface Upscale {
 
 /** What the compiler and the pipelines do for the engine. */
 export interface ModelLoaders {
-  compileCheckpoint(request: CompileRequest & { checkpointDir: string }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
+  /** `roomBytes` is the free memory of the device: an unquantized checkpoint that does not fit is quantized. */
+  compileCheckpoint(request: CompileRequest & { checkpointDir: string; roomBytes: number | null }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
   compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
   loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<TextToImage>;
   loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
@@ -77,8 +80,11 @@ export class ModelHost {
   async generate(request: GenerateRequest, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
     const { checkpointDir, checkpointIdentity: identity, accuracy } = request;
     const key = keyOf(`${accuracy} ${request.memory}`, checkpointDir, identity);
-    const compileFor = (target: GraphTarget, onProgress: OnProgress) =>
-      this.#loaders.compileCheckpoint({ checkpointDir, ...this.#compile(identity, target) }, onProgress);
+    const { ramBytes, cardBytes } = await this.#freeAtStart();
+    const compileFor = (target: GraphTarget, onProgress: OnProgress) => {
+      const roomBytes = target.startsWith('gpu-') ? cardBytes : ramBytes;
+      return this.#loaders.compileCheckpoint({ checkpointDir, roomBytes, ...this.#compile(identity, target, hooks) }, onProgress);
+    };
     if (this.#textToImage === null) {
       const compiled = await compileFor(graphTarget(this.#config, accuracy), loadingHalf(hooks, 0));
       assertNotCancelled(signal);
@@ -100,13 +106,13 @@ export class ModelHost {
     return this.#textToImage.model.generate(request.params, hooks, signal);
   }
 
-  async upscale(request: UpscaleRequest, input: RgbImage, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
+  async upscale(request: UpscaleRequest, input: RgbImage, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
     const { upscalerPath: path, upscalerIdentity: identity, accuracy, onCpu } = request;
     const device = onCpu ? 'cpu' : this.#config.device;
     const key = keyOf(`${accuracy} ${device}`, path, identity);
     if (this.#upscale === null) {
       const target = graphTarget({ ...this.#config, device }, accuracy);
-      const compiled = await this.#loaders.compileUpscaler({ path, ...this.#compile(identity, target) }, loadingHalf(hooks, 0));
+      const compiled = await this.#loaders.compileUpscaler({ path, ...this.#compile(identity, target, hooks) }, loadingHalf(hooks, 0));
       assertNotCancelled(signal);
       // its tiles are as large as what is free allows
       const options = this.#runOptions(device, { arenaBytes: null, isTight: false, isExact: accuracy === 'exact' });
@@ -129,14 +135,18 @@ export class ModelHost {
 
   async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
     const { device } = this.#config;
-    this.#budget ??= await this.#loaders.freeMemory(device);
-    const decision = planMemory(memoryNeeds(compiled, params), this.#budget, device !== 'cpu', memory);
+    const decision = planMemory(memoryNeeds(compiled, params), await this.#freeAtStart(), device !== 'cpu', memory);
     hooks.onPlanned?.(decision);
     return decision;
   }
 
-  #compile(identity: string, target: GraphTarget): CompileRequest {
-    return { cacheDir: this.#config.cacheDir, identity, target };
+  async #freeAtStart(): Promise<FreeMemory> {
+    this.#budget ??= await this.#loaders.freeMemory(this.#config.device);
+    return this.#budget;
+  }
+
+  #compile(identity: string, target: GraphTarget, { onFallback }: RunHooks): CompileRequest {
+    return { cacheDir: this.#config.cacheDir, identity, target, ...(onFallback && { onDamaged: onFallback }) };
   }
 
   #runOptions(device: DeviceName, cuda: CudaChoices): RunOptions {

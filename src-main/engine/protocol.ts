@@ -103,8 +103,10 @@ const taskReportSchema = z.object({
 });
 export type WorkerReport = z.infer<typeof taskReportSchema>;
 
-const generateEvents = { progress: progressSchema, preview: previewSchema, planned: plannedSchema };
-const upscaleEvents = { progress: progressSchema };
+/** A sentence for the task's report: something went another way than was chosen, and the task goes on. */
+const fallback = z.string();
+const generateEvents = { progress: progressSchema, preview: previewSchema, planned: plannedSchema, fallback };
+const upscaleEvents = { progress: progressSchema, fallback };
 /** The model work is over: the next task may have the device while the image is encoded and written. */
 const modelDone = z.null();
 

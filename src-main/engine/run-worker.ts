@@ -42,7 +42,8 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
         const { config, runner } = assertStarted();
         return runTask(request, config, context, ({ onProgress }) => {
           const onPreview = (step: number, { width, height, data }: RgbImage) => context.emit('preview', { step, width, height, rgb: data });
-          const hooks = { onProgress, onPlanned: context.emit.bind(null, 'planned'), ...(request.previews ? { onPreview } : {}) };
+          const onFallback = context.emit.bind(null, 'fallback');
+          const hooks = { onProgress, onPlanned: context.emit.bind(null, 'planned'), onFallback, ...(request.previews ? { onPreview } : {}) };
           return runner.generate(request, hooks, context.signal);
         });
       },
@@ -52,7 +53,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
         return runTask(request, where, context, async ({ clock, onProgress }) => {
           const input = await decodePng(request.inputPath);
           clock.mark('loading');
-          return runner.upscale(request, input, { onProgress }, context.signal);
+          return runner.upscale(request, input, { onProgress, onFallback: context.emit.bind(null, 'fallback') }, context.signal);
         });
       },
       probe,

@@ -26,13 +26,18 @@ export function serveModels(loaders: ModelLoaders): void {
         const onProgress = progressHook(emit);
         const onPreview = (step: number, { width, height, data }: RgbImage) => emit('preview', { step, width, height, rgb: data });
         const hooks = coalesceHooks(request.previews ? { onProgress, onPreview } : { onProgress });
-        const image = await host.generate(request, { ...hooks, onPlanned: (decision) => emit('planned', decision) }, signalOf(cancelFlag));
+        const image = await host.generate(
+          request,
+          { ...hooks, onPlanned: (decision) => emit('planned', decision), onFallback: (sentence) => emit('fallback', sentence) },
+          signalOf(cancelFlag),
+        );
         // handed over, not copied: it can be 50 MB
         transfer.push(image.data.buffer);
         return image;
       },
       async upscale({ request, input, cancelFlag }, { emit, transfer }) {
-        const image = await host.upscale(request, input, coalesceHooks({ onProgress: progressHook(emit) }), signalOf(cancelFlag));
+        const hooks = { ...coalesceHooks({ onProgress: progressHook(emit) }), onFallback: (sentence: string) => emit('fallback', sentence) };
+        const image = await host.upscale(request, input, hooks, signalOf(cancelFlag));
         transfer.push(image.data.buffer);
         return image;
       },

@@ -298,6 +298,10 @@ function listenersFor(task: EngineTask, state: DeviceState, log: EngineLog, mode
       task.silentTicks = 0;
       if (state.planned(decision)) log.info(decision, `the checkpoint's parts share memory by the plan ${decision.plan}`);
     },
+    fallback(sentence) {
+      task.fallbacks.push(sentence);
+      log.warn({ task: task.id }, sentence);
+    },
     progress(progress) {
       task.silentTicks = 0;
       if (isHeard()) task.hooks.onProgress(progress);

@@ -39,10 +39,11 @@ export function createThreadRunner(entry: string, config: WorkerConfig, onDeath:
   };
 }
 
-function listenersFor({ onProgress, onPreview, onPlanned }: RunHooks) {
+function listenersFor({ onProgress, onPreview, onPlanned, onFallback }: RunHooks) {
   return {
     progress: ({ stage, done, total }: EngineProgress) => onProgress(stage, done, total),
     ...(onPreview && { preview: ({ step, width, height, rgb }: EnginePreview) => onPreview(step, { width, height, data: rgb }) }),
     ...(onPlanned && { planned: onPlanned }),
+    ...(onFallback && { fallback: onFallback }),
   };
 }

@@ -61,7 +61,7 @@ export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFi
   };
 }
 
-/** How many UTF-16 units of `text`, whole characters only, fit into so many bytes of UTF-8 once normalized (NFC), as these tokenizers do. */
+/** How many UTF-16 units of `text`, whole characters only, fit into `bytes` of UTF-8 once normalized (NFC), as these tokenizers do. */
 function unitsWithin(text: string, bytes: number): number {
   let [fits, most] = [0, text.length];
   while (fits < most) {

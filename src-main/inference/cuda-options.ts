@@ -19,7 +19,7 @@ export function cudaOptions(card: number, { arenaBytes, isTight, isExact }: Cuda
     ...(arenaBytes === null ? {} : { gpu_mem_limit: String(Math.floor(arenaBytes)) }),
     // growing by powers of two would take up to twice what the memory plan has reckoned
     arena_extend_strategy: 'kSameAsRequested',
-    // the default tries every algorithm anew for every size of picture or tile
+    // the default tries every algorithm again for every size of image or tile
     cudnn_conv_algo_search: 'HEURISTIC',
     cudnn_conv_use_max_workspace: isTight ? '0' : '1',
     use_tf32: isExact ? '0' : '1',

@@ -7,7 +7,7 @@ export interface Provider {
   ortName: string;
   systems: readonly NodeJS.Platform[];
   needs: string;
-  /** Of how much a probe's result may differ from the right one, as a share of the largest value: float32 on a GPU may be TF32 or fp16. */
+  /** How much a probe's result may differ from the right one, as a share of the largest value: float32 on a GPU may be TF32 or fp16. */
   tolerance: number;
   knownFaults: readonly string[];
 }

@@ -36,19 +36,19 @@ test('finds the map of a decoder that is linear, and paints other latents of ano
   preview.fit(first.latents, first.planes, 12, 10);
 
   const other = sample(6, 8, 2);
-  const picture = preview.render(other.latents, 6, 8);
-  expect(picture).toMatchObject({ width: 8, height: 6 });
+  const image = preview.render(other.latents, 6, 8);
+  expect(image).toMatchObject({ width: 8, height: 6 });
   for (let pixel = 0; pixel < 48; pixel++) {
     for (let color = 0; color < 3; color++) {
       const [y, x] = [Math.floor(pixel / 8), pixel % 8];
       const plane = other.planes[(color * 6 + y) * SCALE * 8 * SCALE + x * SCALE] ?? 0;
       const expected = Math.min(255, Math.max(0, (plane / 2 + 0.5) * 255));
-      expect(Math.abs((picture.data[pixel * 3 + color] ?? 0) - expected)).toBeLessThan(2);
+      expect(Math.abs((image.data[pixel * 3 + color] ?? 0) - expected)).toBeLessThan(2);
     }
   }
 });
 
-test('one flat picture is enough to be fitted and gives its color back', () => {
+test('one flat image is enough to be fitted and gives its color back', () => {
   const preview = createLatentPreview(CHANNELS, SCALE);
   expect(preview.isFitted()).toBe(false);
   preview.fit(new Float32Array(CHANNELS * 4).fill(0.5), new Float32Array(3 * 16).fill(0), 2, 2);
@@ -57,7 +57,7 @@ test('one flat picture is enough to be fitted and gives its color back', () => {
   for (const value of data) expect(Math.abs(value - 127.5)).toBeLessThan(1);
 });
 
-test('a newer picture counts more than the older ones', () => {
+test('a newer image counts more than the older ones', () => {
   const preview = createLatentPreview(CHANNELS, SCALE);
   const latents = new Float32Array(CHANNELS * 4).fill(1);
   for (let round = 0; round < 8; round++) preview.fit(latents, new Float32Array(3 * 16).fill(-1), 2, 2);
@@ -66,5 +66,5 @@ test('a newer picture counts more than the older ones', () => {
 });
 
 test('render before the first fit throws', () => {
-  expect(() => createLatentPreview(CHANNELS, SCALE).render(new Float32Array(CHANNELS), 1, 1)).toThrow('no decoded picture');
+  expect(() => createLatentPreview(CHANNELS, SCALE).render(new Float32Array(CHANNELS), 1, 1)).toThrow('no decoded image');
 });

@@ -4,18 +4,18 @@ import type { RgbImage } from '#main/lib/rgb-image.ts';
 const SAMPLE_PIXELS = 1024;
 /** Weight that older samples keep when a new one is added. */
 const KEPT_WEIGHT = 0.5;
-/** Added to the diagonal, relative to its mean, so that one flat picture does not make the equations singular. */
+/** Added to the diagonal, relative to its mean, so that one flat image does not make the equations singular. */
 const RIDGE = 1e-4;
 
 /**
- * Latents to RGB by a linear map, one latent pixel to one picture pixel, fitted by least squares to what the VAE itself decodes.
+ * Latents to RGB by a linear map, one latent pixel to one image pixel, fitted by least squares to what the VAE itself decodes.
  * The map is refitted with every image that is decoded anyway; the newest has the most weight.
  */
 export interface LatentPreview {
   isFitted(): boolean;
   /** `latents` [channels, height, width] and what they decode to, `planes` [3, scale * height, scale * width] of about -1 to 1. */
   fit(latents: Float32Array, planes: Float32Array, height: number, width: number): void;
-  /** Latents [channels, height, width] as a picture of height * width pixels. Only once it is fitted. */
+  /** Latents [channels, height, width] as an image of height * width pixels. Only once it is fitted. */
   render(latents: Float32Array, height: number, width: number): RgbImage;
 }
 
@@ -48,7 +48,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
   }
 
   function render(latents: Float32Array, height: number, width: number): RgbImage {
-    if (map === null) throw new Error('The preview has seen no decoded picture yet.');
+    if (map === null) throw new Error('The preview has seen no decoded image yet.');
     const pixels = height * width;
     const data = new Uint8ClampedArray(pixels * 3); // rounds and clamps
     for (let pixel = 0; pixel < pixels; pixel++) {
@@ -64,7 +64,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
   return { isFitted: () => map !== null, fit, render };
 }
 
-/** Mean of the block of scale * scale picture pixels that a latent pixel stands for, as 0 to 255. */
+/** Mean of the block of scale * scale image pixels that a latent pixel stands for, as 0 to 255. */
 function blockMean(planes: Float32Array, color: number, y: number, x: number, height: number, width: number, scale: number): number {
   const rowLength = width * scale;
   const corner = (color * height * scale + y * scale) * rowLength + x * scale;

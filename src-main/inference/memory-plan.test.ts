@@ -4,7 +4,7 @@ import { type MemoryNeeds, type PartNeed, planMemory, tilePixelsFor } from './me
 
 const gigabytes = (loaded: number, running: number): PartNeed => ({ loadedBytes: loaded * 1e9, runningBytes: running * 1e9 });
 
-/** About what Z-Image-Turbo in uint4 takes, by the side of the picture. */
+/** About what Z-Image-Turbo in uint4 takes, by the side of the image. */
 const needs: Record<number, MemoryNeeds> = {
   1024: { textEncoder: gigabytes(2.4, 0.1), captionRefiner: gigabytes(0.3, 0.1), denoiser: gigabytes(3.9, 0.8), vaeDecoder: gigabytes(0.2, 3.5) },
   2048: { textEncoder: gigabytes(2.4, 0.1), captionRefiner: gigabytes(0.3, 0.1), denoiser: gigabytes(3.9, 3), vaeDecoder: gigabytes(0.2, 14) },
@@ -56,7 +56,7 @@ test('a card that does not tell its memory begins with everything loaded', () =>
 test('a plan that was chosen is taken whether it fits or not, and the next one needs clearly less', () => {
   const free = { ramBytes: 32e9, cardBytes: 4e9 };
   expect(planMemory(needsOf(1024), free, true, 'resident')).toMatchObject({ plan: 'resident', next: 'text_freed' });
-  // the text encoder beside the rest is not the fullest moment of a large picture, so freeing it helps little
+  // the text encoder beside the rest is not the fullest moment of a large image, so freeing it helps little
   expect(planMemory(needsOf(2048), free, true, 'text_freed')).toMatchObject({ plan: 'text_freed', next: 'in_turn' });
   expect(planMemory(needsOf(1024), free, true, 'denoiser_alone')).toMatchObject({ plan: 'denoiser_alone', next: null });
   expect(planMemory(needsOf(1024), { ramBytes: 32e9, cardBytes: null }, false, 'denoiser_alone')).toMatchObject({ plan: 'in_turn', next: null });

@@ -38,7 +38,7 @@ export type MemoryNeeds = Readonly<Record<Part, PartNeed>>;
 
 export interface FreeMemory {
   ramBytes: number;
-  /** Of the card that models run on; null where they run on the CPU or where the driver does not tell. */
+  /** Of the card that models run on; null on the CPU or where the driver does not report it. */
   cardBytes: number | null;
 }
 
@@ -47,14 +47,14 @@ export interface FreeMemory {
  * at 1024 pixels and 2.6 times at 1536, which the reserve makes up for; `npm run bench -- fullsize` holds the whole to it.
  */
 const RUNNING_FACTOR = 2;
-/** Node.js, the pictures on their way to the disk, and a little for the others. */
+/** Node.js, the images on their way to the disk, and a little for the others. */
 const RAM_RESERVE = 0.6e9;
 /** The context, cuBLAS and cuDNN. */
 const CARD_RESERVE = 0.8e9;
 /** A plan that is to help after another one failed needs at most this share of it. */
 const CLEARLY_LESS = 0.9;
 
-/** What a picture of this size takes of each part; sizes in pixels. */
+/** What an image of this size takes of each part; sizes in pixels. */
 export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }): MemoryNeeds {
   const latentPixels = Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
   const units: Record<Part, number> = {
@@ -70,14 +70,14 @@ export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { w
   return { textEncoder: need('textEncoder'), captionRefiner: need('captionRefiner'), denoiser: need('denoiser'), vaeDecoder: need('vaeDecoder') };
 }
 
-/** The plan to begin with, and the next one that needs clearly less, should memory run out all the same; null where there is none. */
+/** The plan to begin with, and the next one that needs clearly less if memory runs out anyway; null where no such plan exists. */
 export interface MemoryDecision extends PlannedMemory {
   next: MemoryPlan | null;
 }
 
 /**
- * The first plan that fits into what is free, or the one that needs least where none does; `choice` overrides. A card that does not tell its memory begins
- * with all parts loaded. `onCard` is false where models run on the CPU: plans that move parts there are none then.
+ * The first plan that fits into what is free, or the one that needs least where none does; `choice` overrides. A card that does not report its memory begins
+ * with all parts loaded. `onCard` is false where models run on the CPU: plans that move parts there do not exist then.
  */
 export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean, choice: MemoryChoice = 'auto'): MemoryDecision {
   const possible = memoryPlanSchema.options.filter((plan) => onCard || parts.every((part) => placements[plan][part].place === 'device'));
@@ -108,7 +108,7 @@ export function tilePixelsFor({ runningBytes }: GraphMemory, { ramBytes, cardByt
   return Math.max(SMALLEST_TILE_PIXELS, Math.floor(room / (RUNNING_FACTOR * runningBytes.perUnit)));
 }
 
-/** The fullest moment of a picture in one place: what stays there, what runs, and its run. */
+/** The fullest moment of an image in one place: what stays there, what runs, and its run. */
 function peakBytes(plan: MemoryPlan, needs: MemoryNeeds, place: Placement['place']): number {
   const here = parts.filter((part) => placements[plan][part].place === place);
   const moments = here.map((running) => {

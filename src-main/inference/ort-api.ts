@@ -69,7 +69,7 @@ type VoidCall = keyof typeof voidCalls;
 
 type NativeFunction = ReturnType<LibraryHandle['func']>;
 
-/** Pointers are bigints. An array stands for its own memory, as long as the call lasts. */
+/** Pointers are bigints. An array is passed by its address, for the length of the call. */
 type Argument = bigint | number | string | readonly string[] | NodeJS.TypedArray;
 
 export interface OrtApi {

@@ -29,7 +29,7 @@ const outputTypes: Readonly<Record<number, { dtype: FloatType; bytes: number }>>
   16: { dtype: 'BF16', bytes: 2 },
 };
 
-/** How often the signal of a running graph is looked at: its flag lies in memory shared with another thread and tells nobody that it changed. */
+/** How often the signal of a running graph is looked at: its flag is in memory shared with another thread, which sends no event. */
 const SIGNAL_PERIOD_MS = 5;
 
 /** ONNX Runtime as this thread has opened it. Its environment is one a process, and lasts as long. */
@@ -114,7 +114,7 @@ function appendProvider(api: OrtApi, sessionOptions: bigint, { provider = 'cpu',
 function appendCuda(api: OrtApi, sessionOptions: bigint, settings: Readonly<Record<string, string>>): void {
   const cudaOptions = api.read('CreateCUDAProviderOptions');
   try {
-    // loads the provider, and unlike the call after it tells which of its libraries is missing
+    // loads the provider, and unlike the next call names the missing library
     api.call('UpdateCUDAProviderOptions', cudaOptions, ...listsOf(settings));
     api.call('SessionOptionsAppendExecutionProvider_CUDA_V2', sessionOptions, cudaOptions);
   } finally {

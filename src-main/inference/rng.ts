@@ -17,7 +17,7 @@ export function torchRandn(seed: number, count: number): Float32Array {
   for (let i = 0; i < count; i++) values[i] = uniform();
   for (let start = 0; start + BLOCK <= count; start += BLOCK) normalizeBlock(values, start);
   if (count % BLOCK !== 0) {
-    // a last block that is not full is drawn anew together with the values before it
+    // a last block that is not full is drawn again together with the values before it
     for (let i = count - BLOCK; i < count; i++) values[i] = uniform();
     normalizeBlock(values, count - BLOCK);
   }

@@ -41,7 +41,7 @@ export function captionPositions(paddedTokens: number): TokenPosition[] {
   return Array.from({ length: paddedTokens }, (_, i) => [i + 1, 0, 0]);
 }
 
-/** Image tokens stand after the caption, by row and column; padding tokens stand at the origin. */
+/** Image tokens come after the caption, by row and column; padding tokens are at the origin. */
 export function imagePositions(rows: number, columns: number, paddedTokens: number, paddedCaptionTokens: number): TokenPosition[] {
   return Array.from({ length: paddedTokens }, (_, i) => (i < rows * columns ? [paddedCaptionTokens + 1, Math.floor(i / columns), i % columns] : [0, 0, 0]));
 }

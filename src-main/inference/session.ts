@@ -27,7 +27,7 @@ export interface SessionOptions {
   provider?: string;
   /** Which of several cards; the first one without it. */
   card?: number;
-  /** On CUDA: what ONNX Runtime is told beside the card. The C API alone takes it; all of the card's memory, and TF32, without it. */
+  /** On CUDA: options beside the card. The C API alone takes it; all of the card's memory, and TF32, without it. */
   cuda?: CudaChoices;
   /** `auto` without it. */
   binding?: OrtBinding;
@@ -37,7 +37,7 @@ export interface SessionOptions {
 
 export interface Session {
   /**
-   * Runs the graph; its outputs come back under their names as float32, float16 and, by the C API, bfloat16 ones widened. Runs of one session take turns. Throws `engine_out_of_memory`, `engine_failed` or
+   * Runs the graph; its outputs come back under their names as float32, float16 and, by the C API, bfloat16 ones widened. Runs of one session are serialized. Throws `engine_out_of_memory`, `engine_failed` or
    * `cancelled`: the C API is stopped in the middle, `onnxruntime-node` blocks this thread and is stopped before it begins.
    */
   run(inputs: OrtInputs, signal?: CancelSignal): Promise<Record<string, Float32Array>>;
@@ -58,7 +58,7 @@ export interface NativeSession {
 
 /** The session of a binding, with what all bindings promise. */
 export function serializeRuns(graph: GraphFiles, native: NativeSession): Session {
-  /** The last run that was asked for; whoever asked hears of its failure. */
+  /** The last requested run; its caller handles its failure. */
   let last: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
 
@@ -89,7 +89,7 @@ export function serializeRuns(graph: GraphFiles, native: NativeSession): Session
   };
 }
 
-/** Unless every input of the graph is there, no other, and each array is as long as its shape says: not every kernel looks by itself. */
+/** Throws unless exactly the graph's inputs are given and each array is as long as its shape says: not every kernel checks. */
 function assertInputs(graph: GraphFiles, names: readonly string[], inputs: OrtInputs): void {
   const given = Object.keys(inputs);
   if (given.length !== names.length || names.some((name) => !Object.hasOwn(inputs, name))) {
@@ -111,7 +111,7 @@ export function runtimeError(graph: GraphFiles, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (/bad_alloc|failed to allocate|out of memory|ALLOC_FAILED|smaller than requested/i.test(reason)) {
-    const sentence = `There is not enough memory to run ${graph.onnxPath}. Choose a smaller picture or close other programs.`;
+    const sentence = `There is not enough memory to run ${graph.onnxPath}. Choose a smaller image or close other programs.`;
     return new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
   return new AppError('engine_failed', `ONNX Runtime could not run ${graph.onnxPath}: ${reason}`, { reason }, { cause });

@@ -27,7 +27,7 @@ test('a decoded value that is no number is found', () => {
   expect(() => assertFinite(Float32Array.of(0, Number.NaN))).toThrow(expect.objectContaining({ code: 'picture_not_finite' }));
 });
 
-test('one flat colour is no picture; one brighter corner is', () => {
+test('one flat colour is no image; one brighter corner is', () => {
   const data = new Uint8Array(16 * 16 * 3).fill(7);
   expect(() => assertNotFlat({ width: 16, height: 16, data })).toThrow(expect.objectContaining({ code: 'picture_flat' }));
   data[100] = 40;

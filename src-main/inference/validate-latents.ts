@@ -4,10 +4,10 @@ import { AppError } from '#shared/protocol/errors.ts';
 /** Latents start with a standard deviation of 1 and stay near it; outside of these nothing recognizable is left. */
 const SMALLEST_DEVIATION = 1e-2;
 const LARGEST_DEVIATION = 1e3;
-/** A picture whose brightest and darkest values are closer than this is one flat colour. */
+/** An image whose brightest and darkest values are closer than this is one flat colour. */
 const SMALLEST_RANGE = 3;
 
-/** Throws `latents_not_finite` or `latents_collapsed` where no picture can come of these latents. */
+/** Throws `latents_not_finite` or `latents_collapsed` where no image can come of these latents. */
 export function assertLatents(latents: Float32Array, step: number): void {
   let sum = 0;
   let squares = 0;
@@ -37,10 +37,10 @@ export function assertLatents(latents: Float32Array, step: number): void {
 export function assertFinite(values: Float32Array): void {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  if (!Number.isFinite(sum)) throw new AppError('picture_not_finite', 'The decoded picture holds values that are no numbers. Try the accuracy "exact".', {});
+  if (!Number.isFinite(sum)) throw new AppError('picture_not_finite', 'The decoded image holds values that are no numbers. Try the accuracy "exact".', {});
 }
 
-/** Throws `picture_flat` where the picture is a single colour. */
+/** Throws `picture_flat` where the image is a single colour. */
 export function assertNotFlat({ data }: RgbImage): void {
   for (let channel = 0; channel < 3; channel++) {
     let low = 255;
@@ -52,5 +52,5 @@ export function assertNotFlat({ data }: RgbImage): void {
     }
     if (high - low >= SMALLEST_RANGE) return;
   }
-  throw new AppError('picture_flat', 'The picture came out as one flat colour. Try another seed, more steps or the accuracy "exact".', {});
+  throw new AppError('picture_flat', 'The image came out as one flat colour. Try another seed, more steps or the accuracy "exact".', {});
 }

@@ -10,7 +10,7 @@ export const checkpointParts = ['scheduler', 'text_encoder', 'tokenizer', 'trans
 /** The folders with weights. */
 export const weightParts = ['text_encoder', 'transformer', 'vae'] as const;
 /** Files that can change the image. */
-export const relevantFile = /^[^.].*\.(json|safetensors|jinja)$/;
+const relevantFile = /^[^.].*\.(json|safetensors|jinja)$/;
 /** Formats that can run code when they are opened. */
 export const pickleFile = /\.(bin|pt|pth|ckpt|pkl|pickle|joblib)$/i;
 
@@ -18,11 +18,24 @@ export const pickleFile = /\.(bin|pt|pth|ckpt|pkl|pickle|joblib)$/i;
 export async function relevantPaths(dir: string): Promise<string[]> {
   const paths = ['model_index.json'];
   for (const part of checkpointParts) {
-    for (const name of await listFolder(join(dir, part))) {
-      if (relevantFile.test(name)) paths.push(`${part}/${name}`);
-    }
+    for (const name of relevantNames(part, await listFolder(join(dir, part)))) paths.push(`${part}/${name}`);
   }
   return paths;
+}
+
+/**
+ * The files in the folder of a part that are read. Where a single weights file and shards are both there, transformers reads the single file and diffusers
+ * the shards; `merges.txt` is read where there is no `tokenizer.json`.
+ */
+export function relevantNames(part: string, names: readonly string[]): string[] {
+  const has = (name: string): boolean => names.includes(name);
+  const hasBoth = (base: string): boolean => has(`${base}.safetensors`) && has(`${base}.safetensors.index.json`);
+  return names.filter((name) => {
+    if (part === 'tokenizer' && name === 'merges.txt') return !has('tokenizer.json');
+    if (part === 'text_encoder' && hasBoth('model') && /^model(-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)$/.test(name)) return false;
+    if (part !== 'text_encoder' && hasBoth('diffusion_pytorch_model') && name === 'diffusion_pytorch_model.safetensors') return false;
+    return relevantFile.test(name);
+  });
 }
 
 /** Throws `checkpoint_missing` with the name of the first missing weight file, or `checkpoint_unsupported` for pickles, which are never opened. */
@@ -36,7 +49,7 @@ export async function assertWeights(dir: string): Promise<void> {
       const message = `${join(path, pickle)} is a pickle file, which can run code when it is opened. Use weights in safetensors format.`;
       throw new AppError('checkpoint_unsupported', message, { path: join(path, pickle) });
     }
-    for (const index of names.filter((name) => name.endsWith('.safetensors.index.json'))) {
+    for (const index of relevantNames(part, names).filter((name) => name.endsWith('.safetensors.index.json'))) {
       const parsed = shardIndexSchema.safeParse(await readJsonFile(join(path, index)));
       if (!parsed.success) throw checkpointDamaged(join(path, index), parsed.error);
       const missing = Object.values(parsed.data.weight_map).find((shard) => !names.includes(shard));

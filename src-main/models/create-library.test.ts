@@ -365,12 +365,20 @@ describe('a repository that is not to be taken', () => {
 
   test('is quantized in a way that is not run: known before a weight is fetched', async () => {
     const config = JSON.parse((repository.files.get('transformer/config.json') ?? '').toString());
-    config.quantization_config.weights_dtype = 'int5';
+    config.quantization_config.weights_dtype = 'float8_e4m3fn';
     repository.files.set('transformer/config.json', Buffer.from(JSON.stringify(config)));
     const { code, message } = await failure();
     expect(code).toBe('checkpoint_unsupported');
-    expect(message).toContain('weights_dtype is "int5"; uint4 and int8 are supported');
+    expect(message).toContain('weights_dtype is "float8_e4m3fn"; int4 to int8, uint4 to uint8 and unquantized weights are supported');
+    expect(message).toContain('Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32 runs here');
     expect(server.sentBytes.has(WEIGHTS)).toBe(false);
+  });
+
+  test('has no tokenizer: known from the list of files', async () => {
+    repository.files.delete('tokenizer/tokenizer.json');
+    const { code, message } = await failure();
+    expect([code, server.sentBytes.has(WEIGHTS)]).toEqual(['checkpoint_unsupported', false]);
+    expect(message).toContain('tokenizer/tokenizer.json is needed, or tokenizer/vocab.json with tokenizer/merges.txt');
   });
 
   test('needs more than the disk has: it fails before the first byte of weights and names the missing space', async () => {

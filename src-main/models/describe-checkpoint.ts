@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
-import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
+import type { ModelType } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointDamaged, listFolder, relevantPaths } from './checkpoint-files.ts';
@@ -54,7 +54,7 @@ async function assertZImage(dir: string): Promise<void> {
 
 const quantizationSchema = z.object({ weights_dtype: z.string() });
 
-/** uint4 or int8, by the quantization of the transformer. Throws for other checkpoints. */
+/** The kind that jobs ask for: `uint4` up to 4 bits, `int8` for more and for unquantized weights. Throws for other checkpoints. */
 export async function modelTypeOf(dir: string): Promise<ModelType> {
   await assertZImage(dir);
   const path = join(dir, 'transformer/config.json');
@@ -64,9 +64,11 @@ export async function modelTypeOf(dir: string): Promise<ModelType> {
   const inside = config.data.quantization_config ?? null;
   const quantization = quantizationSchema.nullable().safeParse(inside ?? ((await exists(separate)) ? await readJsonFile(separate) : null));
   if (!quantization.success) throw checkpointDamaged(separate, quantization.error);
-  const type = modelTypeSchema.safeParse(quantization.data?.weights_dtype);
-  if (type.success) return type.data;
-  throw unsupported(path, `its weights_dtype is ${quoteValue(quantization.data?.weights_dtype)}; ${modelTypeSchema.options.join(' and ')} are supported`);
+  if (quantization.data === null) return 'int8';
+  const { weights_dtype: dtype } = quantization.data;
+  const bits = /^u?int([4-8])$/i.exec(dtype)?.[1];
+  if (bits !== undefined) return bits === '4' ? 'uint4' : 'int8';
+  throw unsupported(path, `its weights_dtype is ${quoteValue(dtype)}; int4 to int8, uint4 to uint8 and unquantized weights are supported`);
 }
 
 const vaeSchema = z.object({ block_out_channels: z.array(z.number()).min(1) });

@@ -6,6 +6,7 @@ import { readText } from '#main/downloads/read-text.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { diskError, freeBytesOf } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { catalog } from './catalog.ts';
 import { assertWeights } from './checkpoint-files.ts';
 import { type CheckpointFacts, describeCheckpoint, modelTypeOf } from './describe-checkpoint.ts';
 import type { FileHashes } from './file-hashes.ts';
@@ -93,9 +94,15 @@ export async function fetchConfigs(source: PinnedSource, options: InstallModelOp
   await cache.prepare(source.repository);
   for (const file of files) await fetchBlob(source, file, options, () => {});
   await cache.link({ ...source, files });
-  const kind = await modelTypeOf(dir);
-  await options.assertCanRun(dir, 'configs');
-  return kind;
+  try {
+    const kind = await modelTypeOf(dir);
+    await options.assertCanRun(dir, 'configs');
+    return kind;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'checkpoint_unsupported') throw error;
+    const message = `${error.message} ${catalog[0].repository} runs here.`;
+    throw new AppError('checkpoint_unsupported', message, { path: source.repository }, { cause: error });
+  }
 }
 
 async function assertRoom(source: PinnedSource, cache: HubCache): Promise<void> {

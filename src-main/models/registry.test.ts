@@ -182,11 +182,10 @@ const spoilt: [string, (copy: string) => Promise<void>, string, string][] = [
   ['a model_index.json that is null', (copy) => writeFile(join(copy, 'model_index.json'), 'null'), 'checkpoint_unsupported', '_class_name is nothing'],
   [
     'another quantization',
-    (copy) => writeFile(join(copy, 'transformer/config.json'), '{"quantization_config":{"weights_dtype":"int5"}}'),
+    (copy) => writeFile(join(copy, 'transformer/config.json'), '{"quantization_config":{"weights_dtype":"float8_e4m3fn"}}'),
     'checkpoint_unsupported',
-    'weights_dtype is "int5"; uint4 and int8 are supported',
+    'weights_dtype is "float8_e4m3fn"; int4 to int8, uint4 to uint8 and unquantized weights are supported',
   ],
-  ['no quantization', (copy) => writeFile(join(copy, 'transformer/config.json'), '{}'), 'checkpoint_unsupported', 'weights_dtype is nothing'],
   [
     'no patch size',
     (copy) =>

@@ -25,7 +25,7 @@ export interface CompareRequest {
 /** Targets whose graphs run on a CPU. */
 export type ParityTarget = Exclude<GraphTarget, `gpu-${string}`>;
 
-/** What one forward may differ by; int8 activations are only told. */
+/** What one forward may differ by; with int8 activations the difference is only printed. */
 const TENSOR_LIMIT: Record<ParityTarget, number | null> = {
   'cpu-exact': EXACT_TENSOR_LIMIT,
   'cpu-fast': null,
@@ -115,12 +115,12 @@ async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparis
   match = /^image\.(\d+)x(\d+)\.prompt(\d+)\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/.exec(name);
   if (match) {
     const [width, height, prompt, seed, forwards, guidance] = match.slice(1).map(Number) as [number, number, number, number, number, number];
-    const picture = await createTextToImage(goldens.compiled, goldens.models).generate(
+    const image = await createTextToImage(goldens.compiled, goldens.models).generate(
       { prompt: promptOf(goldens, String(prompt)), width, height, seed, steps: forwards + 1, guidance_scale: guidance, model_type: 'uint4' },
       { onProgress: () => {} },
       { cancelled: false },
     );
-    return { name, measure: 'psnr', value: psnr(picture.data, await readTensor(golden), 255), limit: goldens.imageLimitDb };
+    return { name, measure: 'psnr', value: psnr(image.data, await readTensor(golden), 255), limit: goldens.imageLimitDb };
   }
   if (/^dit\.\d+x\d+\.latents$/.test(name)) return null;
   throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);
@@ -144,7 +144,7 @@ interface Latents {
   height: number;
 }
 
-/** The golden latents [1, channels, height, width] of a picture size. */
+/** The golden latents [1, channels, height, width] of an image size. */
 async function latentsOf({ tensors }: Goldens, size: string): Promise<Latents> {
   const stored = tensors.get(`dit.${size}.latents`);
   const [, , height, width] = stored?.shape ?? [];

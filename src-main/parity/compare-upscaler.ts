@@ -24,7 +24,7 @@ export async function* compareUpscaler(request: CompareRequest): AsyncGenerator<
   });
 
   const session = await createSession(compiled.graph, { threads: request.threads });
-  const { upscaled } = await session.run({ picture: { data: planes, shape: [1, ...input.shape] } });
+  const { upscaled } = await session.run({ image: { data: planes, shape: [1, ...input.shape] } });
   await session.release();
   yield comparison('', upscaled ?? []);
 

@@ -4,7 +4,7 @@ export interface Comparison {
   /** `equal`: count of elements that differ; `absolute`: largest difference; `relative`: that, over the largest expected value; `psnr`: decibels. */
   measure: 'equal' | 'absolute' | 'relative' | 'psnr';
   value: number;
-  /** At most this, or at least this for `psnr`; null where the value is only told. */
+  /** At most this, or at least this for `psnr`; null where the value is only printed. */
   limit: number | null;
 }
 

@@ -31,6 +31,7 @@ import { ClosingStack } from './closing-stack.ts';
 import { deviceProbes } from './device-probes.ts';
 import { localCudaPack } from './local-cuda-pack.ts';
 import { noteBuildInUse } from './note-build-in-use.ts';
+import { keepCompiledGraphsPruned } from './prune-compiled-graphs.ts';
 
 export interface Studio {
   jobs: Jobs;
@@ -81,8 +82,18 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
   closing.add(() => hub.close());
   const { cacheDir } = config.hub;
   const compilationOf = (identity: string) => findCompilation(join(dataDir, 'compiled'), identity, graphTarget(first, first.accuracy));
-  const library = createModelLibrary({ resourcesDir, dataDir, checkpointDirs, cacheDir, hub, compilationOf, assertCanRun: assertCanCompile, log });
+  const library = createModelLibrary({
+    resourcesDir,
+    dataDir,
+    checkpointDirs,
+    cacheDir,
+    hub,
+    compilationOf,
+    assertCanRun: assertCanCompile,
+    log,
+  });
   closing.add(() => library.close());
+  closing.add(keepCompiledGraphsPruned({ cacheDir: join(dataDir, 'compiled'), library, devices: engineConfigs, log }));
   const cudaPack = localCudaPack({
     config,
     bytesPerSecond: () => library.limits().bytes_per_second,

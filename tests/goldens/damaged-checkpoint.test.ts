@@ -2,6 +2,7 @@ import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -112,6 +113,13 @@ test.each<[string, () => Promise<void>, string, RegExp]>([
   expect((error as AppError).message).not.toContain('\n');
   const left = await readdir(cacheDir).catch(() => []);
   expect(left).toEqual([]);
+  await expect(assertCanCompile(checkpointDir, 'all')).rejects.toMatchObject({ code, message: expect.stringMatching(sentence) });
+});
+
+test('a checkpoint that can run passes the dry run, which writes nothing', async () => {
+  const before = await readdir(checkpointDir, { recursive: true });
+  await assertCanCompile(checkpointDir, 'all');
+  expect(await readdir(checkpointDir, { recursive: true })).toEqual(before);
 });
 
 test('a compiled checkpoint is taken from the cache, and made again where a graph of it is gone', async () => {

@@ -16,7 +16,7 @@ interface State {
   nodes: GraphNode[];
   /** By name, in the order in which they were added. */
   initializers: Map<string, Initializer>;
-  /** Inline constants by type and hash of their content, so that each stands once. */
+  /** Inline constants by type and hash of their content, so that each is written once. */
   constants: Map<string, Value>;
   counters: Map<string, number>;
 }
@@ -109,7 +109,7 @@ export class GraphBuilder {
     return outputs;
   }
 
-  /** The graph as it stands; its outputs carry the names by which they are fetched. */
+  /** The graph built so far; its outputs have the names by which they are fetched. */
   finish(): Graph {
     const { graphName, inputs, outputs, nodes, initializers } = this.#state;
     const renamed = new Map(outputs.map(({ value, name }) => [value.name, name]));

@@ -5,7 +5,7 @@ const ALL: readonly FloatType[] = ['float32', 'float16', 'bfloat16'];
 const NOT_BFLOAT16: readonly FloatType[] = ['float32', 'float16'];
 
 /**
- * The floats that ONNX Runtime's CUDA provider has kernels for, by operator, at opset 21. A node without a kernel there would run on the CPU in silence, its
+ * The floats that ONNX Runtime's CUDA provider has kernels for, by operator, at opset 21. A node without a kernel there would silently run on the CPU, its
  * values copied over and back at every step, or refuse to load. Source: onnxruntime `docs/OperatorKernels.md`, CUDAExecutionProvider.
  */
 export const cudaKernels: Readonly<Record<string, readonly FloatType[]>> = {
@@ -38,7 +38,7 @@ export const cudaKernels: Readonly<Record<string, readonly FloatType[]>> = {
   'com.microsoft.MultiHeadAttention': ALL,
 };
 
-/** Throws `graph_invalid` for the first node that the CUDA provider has no kernel for. `types` are those of all values. */
+/** Throws `graph_invalid` for the first node that the CUDA provider has no kernel for. `types` has the type of every value. */
 export function assertCudaKernels(graph: Graph, types: ReadonlyMap<string, TensorType>): void {
   for (const { name: node, op, domain, inputs, outputs } of graph.nodes) {
     const operator = domain === '' ? op : `${domain}.${op}`;

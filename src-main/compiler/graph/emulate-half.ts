@@ -2,7 +2,7 @@ import { type FloatType, type Graph, type GraphNode, type TensorType, TYPE_NUMBE
 
 /**
  * The graph for a device without kernels in half width, of the same values: each node computes in float32, as a GPU adds up its products, and what it makes is
- * rounded to the type that it has there. What goes beyond that type's range becomes infinite here too. `types` are those of all values.
+ * rounded to the type that it has there. What goes beyond that type's range becomes infinite here too. `types` has the type of every value.
  */
 export function emulateHalf(graph: Graph, types: ReadonlyMap<string, TensorType>): Graph {
   const nodes: GraphNode[] = [];

@@ -4,7 +4,7 @@ import { type Dim, ELEMENT_BYTES, type Graph, type GraphNode, type TensorType } 
 /** Two sizes that a line is laid through, in units. */
 const [SMALL, LARGE] = [1024, 4096];
 
-/** Operators whose output is their input's bytes, and those that may write over an input that nobody else needs. */
+/** Operators whose output is their input's bytes, and those that may overwrite an input that no later node needs. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape']);
 const IN_PLACE: ReadonlySet<string> = new Set(['Add', 'Mul', 'QuickGelu', 'Tanh', 'Relu', 'LeakyRelu']);
 
@@ -46,7 +46,7 @@ function loadedBytes(nodes: readonly GraphNode[], folded: ReadonlySet<string>, t
   return bytes;
 }
 
-/** The fullest moment of a run with so many units, its inputs and outputs included. */
+/** Peak of a run with `units`, its inputs and outputs included. */
 function peakBytes(graph: Graph, nodes: readonly GraphNode[], folded: ReadonlySet<string>, types: Types, units: number): number {
   const owner = new Map<string, string>();
   const ownerOf = (name: string): string => owner.get(name) ?? name;
@@ -78,7 +78,7 @@ function sizeOf(types: Types, name: string, units: number): number {
   return type.shape.reduce<number>((product, dim) => product * evaluate(dim, units), ELEMENT_BYTES[type.type]);
 }
 
-/** `2*height`, `image_tokens+caption_tokens`: sums of products. A picture of `units` pixels is taken as square. */
+/** `2*height`, `image_tokens+caption_tokens`: sums of products. An image of `units` pixels is taken as square. */
 function evaluate(dim: Dim, units: number): number {
   if (typeof dim === 'number') return dim;
   const product = (term: string): number => term.split('*').reduce((value, name) => value * named(name, units), 1);

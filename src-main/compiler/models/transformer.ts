@@ -38,7 +38,7 @@ export async function buildCaptionRefiner(graph: GraphBuilder, config: Transform
 
 /**
  * Inputs: `latents` [image_tokens, patch * patch * channels] (patches in the order row, column, channel), `image_pad` [image_tokens, 1],
- * `image_token_count` [1], `caption` [caption_tokens, width] from the caption refiner, `timestep` [1, 1] (0 noise, 1 picture),
+ * `image_token_count` [1], `caption` [caption_tokens, width] from the caption refiner, `timestep` [1, 1] (0 noise, 1 image),
  * `cos`, `sin` [all tokens, head / 2], image tokens first. Output: `velocity` [image_tokens, patch * patch * channels], as the model has it.
  */
 export async function buildDenoiser(graph: GraphBuilder, config: TransformerConfig, weights: Weights): Promise<Graph> {

@@ -3,9 +3,9 @@ import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 import { ConvolutionList } from './convolution-list.ts';
 import { RESIDUAL_SCALE, SLOPE, type UpscalerNetwork } from './upscalers.ts';
 
-/** The picture's, a multiple of four. */
+/** The image's, a multiple of four. */
 const PICTURE_CHANNELS = 4;
-/** So many are written at a time. */
+/** Channels that are written at a time. */
 const CHANNELS_AT_ONCE = 8;
 
 /**

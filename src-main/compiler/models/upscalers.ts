@@ -16,7 +16,7 @@ export interface UpscalerNetwork {
   overlapPx: number;
 }
 
-/** Of RRDBNet's LeakyReLUs, and by what its residuals are multiplied. */
+/** RRDBNet: slope of its LeakyReLUs, and factor of its residuals. */
 export const SLOPE = 0.2;
 export const RESIDUAL_SCALE = 0.2;
 
@@ -28,19 +28,19 @@ export function describeUpscaler(table: TensorTable, path: string): UpscalerNetw
   throw new AppError('checkpoint_unsupported', `${path} is no Real-ESRGAN network: ${reason}.`, { path });
 }
 
-/** Input: `picture` [1, 3, height, width], 0 to 1. Output: `upscaled` [1, 3, 4 * height, 4 * width]. */
+/** Input: `image` [1, 3, height, width], 0 to 1. Output: `upscaled` [1, 3, 4 * height, 4 * width]. */
 export async function buildUpscaler(graph: GraphBuilder, weights: Weights, architecture: UpscalerNetwork['architecture']): Promise<Graph> {
-  const picture = graph.input('picture', 'float32', [1, 3, 'height', 'width']);
-  graph.output(architecture === 'RRDBNet' ? rrdbNet(graph, weights, picture) : await compactNet(graph, weights, picture), 'upscaled');
+  const image = graph.input('image', 'float32', [1, 3, 'height', 'width']);
+  graph.output(architecture === 'RRDBNet' ? rrdbNet(graph, weights, image) : await compactNet(graph, weights, image), 'upscaled');
   return graph.finish();
 }
 
-/** Convolutions and PReLUs in turn, then a pixel shuffle, added to the picture with each pixel as 4 x 4. */
-async function compactNet(graph: GraphBuilder, weights: Weights, picture: Value): Promise<Value> {
+/** Convolutions and PReLUs in turn, then a pixel shuffle, added to the image with each pixel as 4 x 4. */
+async function compactNet(graph: GraphBuilder, weights: Weights, image: Value): Promise<Value> {
   const width = weights.rows('body.0');
   let last = 0;
   while (weights.has(`body.${last + 2}.weight`)) last += 2;
-  let x = picture;
+  let x = image;
   let inputScale: Value | undefined;
   for (let i = 0; i < last; i += 2) {
     const slopes = (await weights.readFloats(`body.${i + 1}.weight`, [width])).map(notZero);
@@ -48,7 +48,7 @@ async function compactNet(graph: GraphBuilder, weights: Weights, picture: Value)
     inputScale = graph.floats(slopes, [1, width, 1, 1]);
   }
   const shuffled = pixelShuffle(graph, convolution(graph, weights, `body.${last}`, x, 3 * 16, { inputScale }), 4);
-  return add(graph, shuffled, enlarge(graph, picture, 4));
+  return add(graph, shuffled, enlarge(graph, image, 4));
 }
 
 /** The slope that stands for one too small to divide by; what it lets through is lost in float32's rounding beside the positive side. */
@@ -73,7 +73,7 @@ function prelu(graph: GraphBuilder, x: Value, slopes: Float32Array): Value {
 }
 
 /** Residual-in-residual dense blocks, then two doublings. */
-function rrdbNet(graph: GraphBuilder, weights: Weights, picture: Value): Value {
+function rrdbNet(graph: GraphBuilder, weights: Weights, image: Value): Value {
   const width = weights.rows('conv_first');
   const grow = weights.rows('body.0.rdb1.conv1');
   const lrelu = (x: Value): Value => graph.add('LeakyRelu', [x], { attributes: { alpha: { float: SLOPE } } });
@@ -86,7 +86,7 @@ function rrdbNet(graph: GraphBuilder, weights: Weights, picture: Value): Value {
     return add(graph, scaled(convolution(graph, weights, `${name}.conv5`, concat(graph, features, 1), width)), x);
   };
 
-  const first = convolution(graph, weights, 'conv_first', picture, width);
+  const first = convolution(graph, weights, 'conv_first', image, width);
   let x = first;
   for (let i = 0; weights.has(`body.${i}.rdb1.conv1.weight`); i++) {
     let y = x;

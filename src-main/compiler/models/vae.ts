@@ -10,8 +10,8 @@ import { parseConfig } from './parse-config.ts';
 /** AutoencoderKL. Reference: diffusers 0.42.1, `models/autoencoders/vae.py`, `models/unets/unet_2d_blocks.py`, `models/resnet.py`. */
 export interface VaeConfig {
   latentChannels: number;
-  pictureChannels: number;
-  /** From the picture's side to the latents'. */
+  imageChannels: number;
+  /** From the image's side to the latents'. */
   channels: number[];
   layersPerBlock: number;
   normGroups: number;
@@ -19,7 +19,7 @@ export interface VaeConfig {
   postQuantConvolution: boolean;
   scalingFactor: number;
   shiftFactor: number;
-  /** Picture pixels a latent pixel. */
+  /** Image pixels a latent pixel. */
   scale: number;
 }
 
@@ -52,7 +52,7 @@ export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
   if (odd !== undefined) throw refuse(`block_out_channels ${odd} must be a multiple of norm_num_groups ${value.norm_num_groups}`);
   return {
     latentChannels: value.latent_channels,
-    pictureChannels: value.out_channels,
+    imageChannels: value.out_channels,
     channels: value.block_out_channels,
     layersPerBlock: value.layers_per_block,
     normGroups: value.norm_num_groups,
@@ -64,7 +64,7 @@ export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
   };
 }
 
-/** Input: `latents` [1, latent channels, height, width], scaled and shifted. Output: `picture` [1, 3, scale * height, scale * width], about -1 to 1. */
+/** Input: `latents` [1, latent channels, height, width], scaled and shifted. Output: `image` [1, 3, scale * height, scale * width], about -1 to 1. */
 export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
   let x = graph.input('latents', 'float32', [1, config.latentChannels, 'height', 'width']);
   if (config.postQuantConvolution) x = convolution(graph, weights, 'post_quant_conv', x, config.latentChannels, { kernel: 1 });
@@ -78,7 +78,7 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
     if (i < channels.length - 1) x = enlargedConvolution(block, weights, `${name}.upsamplers.0.conv`, x, width);
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
-  graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.pictureChannels), 'picture');
+  graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.imageChannels), 'image');
   return graph.finish();
 }
 
@@ -110,7 +110,7 @@ async function spatialAttention(graph: GraphBuilder, config: VaeConfig, weights:
   const head = async (part: string): Promise<Value> => reshape(graph, await project(part, tokens), [1, pixels, c]);
   const mixed = attention(graph, await head('to_q'), await head('to_k'), await head('to_v'), 1);
   const out = await project('to_out.0', reshape(graph, mixed, [pixels, c])); // [h*w, C]
-  // the picture's sides are free, so its shape is taken from x itself
+  // the image's sides are free, so its shape is taken from x itself
   const back = graph.add('Reshape', [transpose(graph, out, [1, 0]), graph.add('Shape', [x])], { hints: { to: x.shape.join(' ') } });
   return add(graph, x, back);
 }

@@ -79,7 +79,7 @@ function writeInitializer(out: ProtoWriter, weight: Initializer, graph: string, 
   const location = relative(weightsDir, weight.data.path);
   if (location.startsWith('..') || location.startsWith('/')) {
     const node = weight.name;
-    throw new AppError('graph_invalid', `The weight ${node} lies in ${weight.data.path}, outside of ${weightsDir}.`, { graph, node });
+    throw new AppError('graph_invalid', `The weight ${node} is in ${weight.data.path}, outside of ${weightsDir}.`, { graph, node });
   }
   const entries = { location, offset: String(weight.data.offset), length: String(weight.data.byteLength) };
   for (const [key, value] of Object.entries(entries)) {

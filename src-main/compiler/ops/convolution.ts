@@ -23,7 +23,7 @@ export function convolution(graph: GraphBuilder, weights: Weights, name: string,
 
 /**
  * x [1, C, h, w] made twice as large, then a convolution of 3 x 3 with `NAME.weight` [outChannels, C, 3, 3] and `NAME.bias`: [1, outChannels, 2 h, 2 w].
- * For speed without enlarging: in an enlarged row pixels stand in pairs, so that the three that a kernel meets are only two of x, and each of the four pixels
+ * For speed x is not resized: in a doubled row pixels come in pairs, so the three under a kernel are only two of x, and each of the four pixels
  * that one becomes is a convolution of 2 x 2 over x with sums of the weights: 4 products where there were 9.
  */
 export function enlargedConvolution(graph: GraphBuilder, weights: Weights, name: string, x: Value, outChannels: number): Value {
@@ -38,7 +38,7 @@ export function enlargedConvolution(graph: GraphBuilder, weights: Weights, name:
     return graph.add('Reshape', [made, graph.ints([0, 0, 0, 0, 1])], { hints: { to: `1 ${outChannels} ${height} ${width} 1` } });
   };
   const row = (half: Half): Value => concat(graph, [pixel(half, 0), pixel(half, 1)], 4); // [1, outChannels, h, w, 2]
-  const rows = concat(graph, [row(0), row(1)], 3); // [1, outChannels, h, w + w, 2], in memory the enlarged picture
+  const rows = concat(graph, [row(0), row(1)], 3); // [1, outChannels, h, w + w, 2], in memory the enlarged image
   const shape = multiply(graph, graph.add('Shape', [x]), graph.ints([1, 0, 2, 2])); // zero keeps outChannels
   const to = [1, outChannels, scaleDim(height ?? 0, 2), scaleDim(width ?? 0, 2)].join(' ');
   return graph.add('Reshape', [rows, shape], { hints: { to } });
@@ -59,7 +59,7 @@ function summed(graph: GraphBuilder, kernels: Value, row: Half, column: Half): V
   return reshape(graph, graph.add('Gemm', [flat, graph.floats(sums, [9, 4])]), [outChannels, inChannels, 2, 2]);
 }
 
-/** Of the two pixels under a kernel's row the one that its weight `at` 0, 1 or 2 meets. */
+/** Which of the two pixels under a kernel's row the weight `at` 0, 1 or 2 meets. */
 function metBy(at: number, half: Half): number {
   return half === 0 ? Math.min(at, 1) : Math.max(at - 1, 0);
 }

@@ -8,14 +8,14 @@ import type { Weights } from './weights.ts';
 
 /** Largest magnitude that a row is scaled to, of activations and of weights. */
 const LARGEST = 127;
-/** What stands for zero among unsigned bytes. */
+/** Zero among unsigned bytes. */
 const MIDDLE = 128;
 /** A row of zeros is divided by this instead of zero. */
 const SMALLEST_SCALE = 1e-30;
 
 /**
  * `x W^T` as one product of bytes: each row of x and each row of W has one scale, W's bytes are signed and those of x unsigned around 128. Twice as fast as
- * MatMulNBits with its scale a block (`bench -- block`), for an error about twice as large. Null where W does not stand as such rows and is not to be copied.
+ * MatMulNBits with its scale a block (`bench -- block`), for an error about twice as large. Null where W is not stored as such rows and must not be copied.
  */
 export async function integerLinear(graph: GraphBuilder, weights: Weights, x: Value, linear: QuantizedLinear): Promise<Value | null> {
   const rows = await integerRows(graph, weights, linear);
@@ -70,35 +70,47 @@ async function integerRows(graph: GraphBuilder, weights: Weights, linear: Quanti
   if (bits === 8 && signed && groups === 1 && svd === null && rotation === null) {
     const scales = cast(graph, weights.inPlace(graph, linear.scale, [n]), 'float32');
     if (!transposed) return { bytes: weights.inPlace(graph, linear.weight, [n, k], { mapped: 'may be' }), scales };
-    const rows = transposeBytes(await readTensor(linear.weight), k, n);
-    const data = await weights.derived.append(rows, name, 'transposed, and copied row by row');
+    const rows = async (): Promise<Uint8Array> => transposeBytes(await readTensor(linear.weight), k, n);
+    const data = await weights.derived.append(n * k, name, 'transposed, and copied row by row', rows);
     return { bytes: graph.weight(`${name}.int8`, 'int8', [n, k], data), scales };
   }
   if (!weights.copiesInt8) return null;
   const reason = 'copied as int8 with one scale a row, which is faster and small enough here';
-  return appendIntegerRows(graph, weights, name, await dequantize(linear), n, reason);
+  const rows = integerRowsOf(() => dequantize(linear), n);
+  return appendIntegerRows(graph, weights, name, n, k, rows, reason);
 }
 
-/** `values` [N, K], written as int8 with a scale a row. */
+interface RowValues {
+  bytes: Int8Array;
+  scales: Float32Array;
+}
+
+/** `values` [N, K] as int8 rows, computed once and when first needed. */
+export function integerRowsOf(values: () => Promise<Float32Array>, n: number): () => Promise<RowValues> {
+  let rows: Promise<RowValues> | null = null;
+  return () => {
+    rows ??= values().then((floats) => toIntegerRows(floats, n));
+    return rows;
+  };
+}
+
+/** `rows` [N, K], written as int8 with a scale a row. */
 export async function appendIntegerRows(
   graph: GraphBuilder,
   weights: Weights,
   name: string,
-  values: Float32Array,
   n: number,
+  k: number,
+  rows: () => Promise<RowValues>,
   reason: string,
 ): Promise<IntegerRows> {
-  const { bytes, scales } = toIntegerRows(values, n);
-  const bytesData = await weights.derived.append(new Uint8Array(bytes.buffer), name, reason);
-  const scalesData = await weights.derived.append(new Uint8Array(scales.buffer), `${name}.scale`, reason);
-  return {
-    bytes: graph.weight(`${name}.int8`, 'int8', [n, values.length / n], bytesData),
-    scales: graph.weight(`${name}.row_scale`, 'float32', [n], scalesData),
-  };
+  const bytes = await weights.derived.append(n * k, name, reason, async () => new Uint8Array((await rows()).bytes.buffer));
+  const scales = await weights.derived.append(4 * n, `${name}.scale`, reason, async () => new Uint8Array((await rows()).scales.buffer));
+  return { bytes: graph.weight(`${name}.int8`, 'int8', [n, k], bytes), scales: graph.weight(`${name}.row_scale`, 'float32', [n], scales) };
 }
 
 /** `values` [N, K] as int8 with a scale a row, symmetric. */
-export function toIntegerRows(values: Float32Array, n: number): { bytes: Int8Array; scales: Float32Array } {
+function toIntegerRows(values: Float32Array, n: number): RowValues {
   const k = values.length / n;
   const bytes = new Int8Array(values.length);
   const scales = new Float32Array(n);

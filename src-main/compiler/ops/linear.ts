@@ -6,7 +6,7 @@ import { dequantize, middleOf, readCodes, transposeBytes } from '../sdnq/dequant
 import { type HadamardRotation, hadamardMatrix } from '../sdnq/hadamard.ts';
 import type { QuantizedLinear } from '../sdnq/quantized-linear.ts';
 import { add, cast, concat, multiply, reshape, transpose } from './basic.ts';
-import { appendIntegerRows, integerLinear, integerProduct, roundToInt8, toIntegerRows } from './integer-linear.ts';
+import { appendIntegerRows, integerLinear, integerProduct, integerRowsOf, roundToInt8 } from './integer-linear.ts';
 import type { Weights } from './weights.ts';
 
 /** Block sizes that ONNX Runtime's CPU kernels of MatMulNBits have. */
@@ -52,12 +52,13 @@ async function quantizedFloats(graph: GraphBuilder, weights: Weights, name: stri
   const { accuracyLevel } = weights.numerics;
   if (accuracyLevel !== 4 && block < SMALLEST_BLOCK) return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [n, k]), floatTypeOf(x)), null);
   const fullName = weights.prefix + name;
-  const values = await weights.readFloats(`${name}.weight`, [n, k]);
+  weights.require(`${name}.weight`, [n, k]);
+  const rows = integerRowsOf(() => weights.readFloats(`${name}.weight`, [n, k]), n);
   const reason = 'unquantized, and quantized to int8 with one scale a row';
-  if (accuracyLevel === 4) return integerProduct(graph, x, await appendIntegerRows(graph, weights, fullName, values, n, reason));
-  const { bytes, scales } = toIntegerRows(values, n);
-  const blob = await appendBlocks(graph, weights, { name: fullName, n, k }, flipSigns(new Uint8Array(bytes.buffer)), block, reason);
-  const blockScales = cast(graph, await appendBlockScales(graph, weights, fullName, scales, k / block), floatTypeOf(x));
+  if (accuracyLevel === 4) return integerProduct(graph, x, await appendIntegerRows(graph, weights, fullName, n, k, rows, reason));
+  const codes = async (): Promise<Uint8Array> => flipSigns(new Uint8Array((await rows()).bytes.buffer));
+  const blob = await appendBlocks(graph, weights, { name: fullName, n, k }, block, reason, codes);
+  const blockScales = cast(graph, await appendBlockScales(graph, weights, fullName, n, k / block, async () => (await rows()).scales), floatTypeOf(x));
   return matMulNBits(graph, x, { blob, scales: blockScales, block, bits: 8 }, { n, k }, accuracyLevel);
 }
 
@@ -69,9 +70,10 @@ async function blockLinear(graph: GraphBuilder, weights: Weights, x: Value, quan
   const packed = await packedWeight(graph, weights, quantized, type);
   if (packed === null) {
     const reason = `groups of ${quantized.groupSize} do not fit blocks of a power of two from ${SMALLEST_BLOCK} to ${LARGEST_BLOCK}`;
-    const floats = await dequantize(quantized);
-    const data = await weights.derived.append(new Uint8Array(floats.buffer), quantized.name, `${reason}: unpacked to float32`);
-    return gemm(graph, x, cast(graph, graph.weight(`${quantized.name}.float32`, 'float32', [quantized.n, quantized.k], data), type), null);
+    const { name, n, k } = quantized;
+    const floats = async (): Promise<Uint8Array> => new Uint8Array((await dequantize(quantized)).buffer);
+    const data = await weights.derived.append(4 * n * k, name, `${reason}: unpacked to float32`, floats);
+    return gemm(graph, x, cast(graph, graph.weight(`${name}.float32`, 'float32', [n, k], data), type), null);
   }
   const rotated = quantized.rotation === null ? x : rotateRows(graph, x, quantized.rotation);
   // a transposed weight was stored for sdnq's products of integers, which round the activations of 32 rows and more
@@ -119,18 +121,20 @@ async function packedWeight(graph: GraphBuilder, weights: Weights, linear: Quant
   const scales =
     block === groupSize
       ? weights.inPlace(graph, linear.scale, [n * groups])
-      : await appendBlockScales(graph, weights, name, await readFloats(linear.scale), groupSize / block);
+      : await appendBlockScales(graph, weights, name, n * groups, groupSize / block, () => readFloats(linear.scale));
   if (bits === 4 || (bits === 8 && !signed && !transposed)) {
     const blob = weights.inPlace(graph, linear.weight, [n, k / block, (block * bits) / 8]);
     return { blob, scales: cast(graph, scales, type), block, bits };
   }
-  const codes = await readCodes(linear);
-  const shift = BYTE_MIDDLE - middleOf(linear);
-  if (shift > 0) for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] as number) + shift;
+  const bytes = async (): Promise<Uint8Array> => {
+    const codes = await readCodes(linear);
+    const shift = BYTE_MIDDLE - middleOf(linear);
+    if (shift > 0) for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] as number) + shift;
+    return transposed ? transposeBytes(codes, k, n) : codes;
+  };
   const reason =
     bits === 8 ? 'int8 is signed or transposed, and MatMulNBits takes rows of unsigned bytes: copied' : `${bits} bits are unpacked to a byte a value`;
-  const blob = await appendBlocks(graph, weights, linear, transposed ? transposeBytes(codes, k, n) : codes, block, reason);
-  return { blob, scales: cast(graph, scales, type), block, bits: 8 };
+  return { blob: await appendBlocks(graph, weights, linear, block, reason, bytes), scales: cast(graph, scales, type), block, bits: 8 };
 }
 
 /** Bytes [N, K] around 128, in blocks. */
@@ -138,18 +142,26 @@ async function appendBlocks(
   graph: GraphBuilder,
   weights: Weights,
   { name, n, k }: Pick<QuantizedLinear, 'name' | 'n' | 'k'>,
-  codes: Uint8Array,
   block: number,
   reason: string,
+  bytes: () => Promise<Uint8Array>,
 ): Promise<Value> {
-  return graph.weight(`${name}.unsigned`, 'uint8', [n, k / block, block], await weights.derived.append(codes, name, reason));
+  return graph.weight(`${name}.unsigned`, 'uint8', [n, k / block, block], await weights.derived.append(n * k, name, reason, bytes));
 }
 
 /** A scale for each block, where a group has several. */
-async function appendBlockScales(graph: GraphBuilder, weights: Weights, name: string, scales: Float32Array, blocksPerGroup: number): Promise<Value> {
-  const spread = repeatEach(scales, blocksPerGroup);
-  const data = await weights.derived.append(new Uint8Array(spread.buffer), `${name}.scale`, 'one scale for each block');
-  return graph.weight(`${name}.block_scale`, 'float32', [spread.length], data);
+async function appendBlockScales(
+  graph: GraphBuilder,
+  weights: Weights,
+  name: string,
+  groups: number,
+  blocksPerGroup: number,
+  scales: () => Promise<Float32Array>,
+): Promise<Value> {
+  const count = groups * blocksPerGroup;
+  const spread = async (): Promise<Uint8Array> => new Uint8Array(repeatEach(await scales(), blocksPerGroup).buffer);
+  const data = await weights.derived.append(4 * count, `${name}.scale`, 'one scale for each block', spread);
+  return graph.weight(`${name}.block_scale`, 'float32', [count], data);
 }
 
 function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k }: Pick<QuantizedLinear, 'n' | 'k'>, accuracyLevel: number): Value {

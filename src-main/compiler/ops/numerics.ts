@@ -22,7 +22,7 @@ export interface Numerics {
 
 const exact: Numerics = { stream: 'float32', compute: 'float32', innerScale: 1, accuracyLevel: 0, roundsActivations: false };
 const bf16: Numerics = { ...exact, stream: 'bfloat16', compute: 'bfloat16' };
-/** float16 ends at 65504, which the feed-forward of Z-Image goes beyond (Tongyi-MAI/Z-Image 14, 15: black pictures). */
+/** float16 ends at 65504, which the feed-forward of Z-Image goes beyond (Tongyi-MAI/Z-Image 14, 15: black images). */
 const fp16: Numerics = { ...exact, compute: 'float16', innerScale: 2 ** -7 };
 
 export const numericsOf: Readonly<Record<GraphTarget, Numerics>> = {

@@ -28,7 +28,7 @@ export interface WeightsOptions {
   copiesInt8: boolean;
   /** Whether unquantized linear weights are written again as int8 with a scale a row. */
   quantizesFloats?: boolean;
-  /** What stands before every name in the file and in no name here, such as `model.`. */
+  /** Prefix of every name in the file that the names here lack, such as `model.`. */
   prefix?: string;
   /** Called for each tensor that a graph uses. */
   onUse?: (tensor: StoredTensor) => void;
@@ -67,14 +67,14 @@ export class Weights {
     return tensor.shape[0] ?? 0;
   }
 
-  /** The tensor as it stands, where it stands. Throws `checkpoint_damaged` where it is missing or of another shape than `shape`. */
+  /** The tensor in place. Throws `checkpoint_damaged` where it is missing or has another shape than `shape`. */
   stored(graph: GraphBuilder, name: string, shape: readonly number[], view: readonly number[] = shape): Value {
-    return this.inPlace(graph, this.#require(name, shape), view);
+    return this.inPlace(graph, this.require(name, shape), view);
   }
 
   /** The elements of a float tensor, for constants that are computed from them. Throws as `stored` does. */
   async readFloats(name: string, shape: readonly number[]): Promise<Float32Array> {
-    return readFloats(this.#require(name, shape));
+    return readFloats(this.require(name, shape));
   }
 
   /** The linear layer `name`; null where its weight is not quantized. Throws as `describeQuantizedLinear` does. */
@@ -84,7 +84,8 @@ export class Weights {
     return linear;
   }
 
-  #require(name: string, shape: readonly number[]): StoredTensor {
+  /** The tensor, unread. Throws `checkpoint_damaged` where it is missing or has another shape. */
+  require(name: string, shape: readonly number[]): StoredTensor {
     const tensor = requireTensor(this.#options.table, this.prefix + name);
     if (showShape(tensor.shape) !== showShape(shape)) {
       throw new AppError(

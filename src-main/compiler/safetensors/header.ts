@@ -31,14 +31,14 @@ const bitsOf = {
 
 export type TensorDtype = keyof typeof bitsOf;
 
-/** A tensor where it stands on disk. */
+/** A tensor on disk. */
 export interface StoredTensor {
   name: string;
   dtype: TensorDtype;
   shape: number[];
   /** Real path of the safetensors file, symbolic links resolved. */
   file: string;
-  /** Of its first byte, from the start of the file. */
+  /** Of the first byte, from the start of the file. */
   offset: number;
   byteLength: number;
 }

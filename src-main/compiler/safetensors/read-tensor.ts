@@ -5,7 +5,7 @@ import { float32From, isFloatType } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredTensor } from './header.ts';
 
-/** The tensor's bytes as they stand in the file, in a buffer of their own. Throws `checkpoint_missing` or, where the file has become too short, `checkpoint_damaged`. */
+/** The tensor's bytes as stored, in a buffer of their own. Throws `checkpoint_missing` or, where the file has become too short, `checkpoint_damaged`. */
 export async function readTensor(tensor: StoredTensor): Promise<Uint8Array<ArrayBuffer>> {
   const { file: path, name, offset, byteLength } = tensor;
   let bytes: Uint8Array<ArrayBuffer>;

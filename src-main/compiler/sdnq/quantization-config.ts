@@ -8,7 +8,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 
 /** How a model was quantized by SDNQ, as its files say; nothing is judged yet. */
 export interface QuantizationConfig {
-  /** The file that it stands in. */
+  /** The file that contains it. */
   path: string;
   weightsDtype: string;
   /** Every switch of the quantizer, for all layers. */

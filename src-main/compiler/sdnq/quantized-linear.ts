@@ -122,7 +122,7 @@ function nameOfType({ bits, signed }: StoredType): string {
   return `${signed ? '' : 'u'}int${bits}`;
 }
 
-/** Rows and groups that a scale of [N, 1] or [N, groups, 1] tells of. */
+/** Rows and groups of a scale of [N, 1] or [N, groups, 1]. */
 function groupsOf(scale: StoredTensor, type: string): [number, number] {
   const [rows, second] = scale.shape;
   if (rows !== undefined && rows > 0 && second !== undefined) {

@@ -35,7 +35,7 @@ export interface Enlarged {
 
 /** A network of convolutions, loaded. */
 export interface ConvolutionSession {
-  /** What a picture takes beside the weights. */
+  /** What an image takes beside the weights. */
   bytesFor(width: number, height: number): number;
   /**
    * Runs it over an input of `width` x `height`. `fill` writes it row by row, pixel after pixel all channels.

@@ -1,6 +1,6 @@
 import type { Convolution, ConvolutionNetwork } from '#main/lib/compiled.ts';
 
-/** Where everything lies in the memory that the threads share: addresses and sizes in bytes. */
+/** Layout of the memory that the threads share: addresses and sizes in bytes. */
 
 export const FLOAT = 4;
 /** Output pixels that a tile has a side; see `kernels/convolution.ts`. */
@@ -43,13 +43,13 @@ export interface PlacedWeights {
   panels: number;
 }
 
-/** What does not depend on the picture. */
+/** What does not depend on the image. */
 export interface NetworkLayout {
   control: number;
   weights: ReadonlyMap<Convolution, PlacedWeights>;
   /** Whether each convolution has panels of its own, to be filled once. */
   keepsPanels: boolean;
-  /** Of the first thread, and from one to the next. */
+  /** Address for the first thread, and distance to the next. */
   scratch: number;
   scratchBytes: number;
   end: number;
@@ -60,14 +60,14 @@ export interface PictureLayout {
   images: PlacedImage[];
   /** Images that come to life before each layer; the ones of index -1 before all of them. */
   born: ReadonlyMap<number, number[]>;
-  /** The result: so many values, as floats [3, height, width] and as bytes [height, width, 3]. */
+  /** The result: its number of values, as floats [3, height, width] and as bytes [height, width, 3]. */
   length: number;
   planes: number;
   pixels: number;
   end: number;
 }
 
-/** Up to so many bytes of panels, seven times the weights, are kept for all layers; else those of one layer are there at a time. */
+/** Up to this many bytes of panels, seven times the weights, are kept for all layers; else those of one layer are there at a time. */
 const MOST_PANELS = 2 ** 26;
 
 /** Blocks of tiles of an image. */
@@ -75,12 +75,12 @@ export function blocksOf({ width, height }: PlacedImage): number {
   return Math.ceil((Math.ceil(width / TILE) * Math.ceil(height / TILE)) / BLOCK);
 }
 
-/** How often the sides of what goes in are those of the result. */
+/** Sides of the result over sides of the input. */
 function scaleOf({ images, result }: ConvolutionNetwork): number {
   return result.factor * (images[result.image]?.enlargement ?? 1);
 }
 
-/** Bytes that a picture takes beside the weights. */
+/** Bytes that an image takes beside the weights. */
 export function pictureBytes(network: ConvolutionNetwork, width: number, height: number): number {
   return layOutPicture(network, 0, width, height).end;
 }

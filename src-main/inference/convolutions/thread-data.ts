@@ -13,7 +13,7 @@ export interface ConvolutionThreadData {
 /** Set to 1, the units that are left are passed over. */
 export const STOP = 0;
 
-/** Of a phase: the next unit, and how many threads have come to its end. */
+/** Counters of a phase: the next unit, and how many threads have finished it. */
 export function nextUnit(phase: number): number {
   return 1 + 2 * phase;
 }
@@ -22,7 +22,7 @@ export function arrivals(phase: number): number {
   return 2 + 2 * phase;
 }
 
-/** Counters of so many phases. */
+/** Counters for this many phases. */
 export function counters(phases: number): number {
   return 1 + 2 * phases;
 }

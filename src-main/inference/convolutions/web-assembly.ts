@@ -6,7 +6,7 @@ export type WasmModule = { readonly [Symbol.toStringTag]: 'WebAssembly.Module' }
 export interface WasmMemory {
   /** Another one after `grow`; what was laid over the last one stays valid. */
   readonly buffer: SharedArrayBuffer;
-  /** By so many pages of 64 KiB. Throws a RangeError where there is no room. */
+  /** By a number of 64 KiB pages. Throws a RangeError where there is no room. */
   grow(pages: number): number;
 }
 

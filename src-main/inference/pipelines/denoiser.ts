@@ -14,7 +14,7 @@ export interface PromptEmbedding {
 
 /** One forward of the transformer for latents of one size and one prompt. */
 export interface DenoiserRun {
-  /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 picture) -> the model's output, of the same shape. */
+  /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 image) -> the model's output, of the same shape. */
   forward(latents: Float32Array, time: number, signal?: CancelSignal): Promise<Float32Array>;
 }
 

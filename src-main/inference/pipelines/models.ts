@@ -35,7 +35,7 @@ export interface Models {
   release(): Promise<void>;
 }
 
-/** What the runs of a smaller graph take is little too, and to ask for it anew would be a noticeable part of their time. */
+/** Runs of a smaller graph need little memory, and allocating it again would be a noticeable part of their time. */
 const SMALL_GRAPH_BYTES = 1e8;
 
 export async function loadModels(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<Models> {
@@ -64,9 +64,9 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
     decode: async (latents, width, height, signal) => {
       const scaled = new Float32Array(latents.length);
       for (let i = 0; i < scaled.length; i++) scaled[i] = (latents[i] ?? 0) / compiled.vaeScalingFactor + compiled.vaeShiftFactor;
-      const { picture } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } }, signal);
-      assertFinite(picture as Float32Array);
-      return picture as Float32Array;
+      const { image } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } }, signal);
+      assertFinite(image as Float32Array);
+      return image as Float32Array;
     },
     keepsDecoder: () => pool.keeps('vaeDecoder'),
     follow: (memory) => pool.follow(memory),

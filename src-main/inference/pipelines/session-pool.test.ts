@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { createSessionPool, type SessionPool } from './session-pool.ts';
 
-function pooled(plan: MemoryPlan): { pool: SessionPool; seen: string[]; picture(): Promise<void> } {
+function pooled(plan: MemoryPlan): { pool: SessionPool; seen: string[]; image(): Promise<void> } {
   const seen: string[] = [];
   const pool = createSessionPool(async (part, place) => {
     seen.push(`+${part}${place === 'cpu' ? ' on the CPU' : ''}`);
@@ -13,40 +13,40 @@ function pooled(plan: MemoryPlan): { pool: SessionPool; seen: string[]; picture(
       },
     };
   }, plan);
-  const picture = async (): Promise<void> => {
+  const image = async (): Promise<void> => {
     for (const part of ['textEncoder', 'captionRefiner', 'denoiser', 'denoiser', 'vaeDecoder'] as const) await pool.session(part).run({});
-    seen.push('picture');
+    seen.push('image');
   };
-  return { pool, seen, picture };
+  return { pool, seen, image };
 }
 
 test.for<[MemoryPlan, string]>([
-  ['resident', '+textEncoder +captionRefiner +denoiser +vaeDecoder picture picture'],
+  ['resident', '+textEncoder +captionRefiner +denoiser +vaeDecoder image image'],
   [
     'text_freed',
-    '+denoiser +vaeDecoder +textEncoder -textEncoder +captionRefiner -captionRefiner picture +textEncoder -textEncoder +captionRefiner -captionRefiner picture',
+    '+denoiser +vaeDecoder +textEncoder -textEncoder +captionRefiner -captionRefiner image +textEncoder -textEncoder +captionRefiner -captionRefiner image',
   ],
-  ['text_on_cpu', '+textEncoder on the CPU +captionRefiner on the CPU +denoiser +vaeDecoder picture picture'],
+  ['text_on_cpu', '+textEncoder on the CPU +captionRefiner on the CPU +denoiser +vaeDecoder image image'],
   [
     'in_turn',
-    '+textEncoder -textEncoder +captionRefiner -captionRefiner +denoiser -denoiser +vaeDecoder picture -vaeDecoder +textEncoder -textEncoder +captionRefiner -captionRefiner +denoiser -denoiser +vaeDecoder picture',
+    '+textEncoder -textEncoder +captionRefiner -captionRefiner +denoiser -denoiser +vaeDecoder image -vaeDecoder +textEncoder -textEncoder +captionRefiner -captionRefiner +denoiser -denoiser +vaeDecoder image',
   ],
   [
     'denoiser_alone',
-    '+denoiser +textEncoder on the CPU -textEncoder +captionRefiner on the CPU -captionRefiner +vaeDecoder on the CPU picture -vaeDecoder +textEncoder on the CPU -textEncoder +captionRefiner on the CPU -captionRefiner +vaeDecoder on the CPU picture',
+    '+denoiser +textEncoder on the CPU -textEncoder +captionRefiner on the CPU -captionRefiner +vaeDecoder on the CPU image -vaeDecoder +textEncoder on the CPU -textEncoder +captionRefiner on the CPU -captionRefiner +vaeDecoder on the CPU image',
   ],
-])('%s: what two pictures load and release', async ([plan, order]) => {
-  const { pool, seen, picture } = pooled(plan);
+])('%s: what two images load and release', async ([plan, order]) => {
+  const { pool, seen, image } = pooled(plan);
   await pool.follow(plan);
-  await picture();
-  await picture();
+  await image();
+  await image();
   expect(seen.join(' ')).toBe(order);
 });
 
 test('another plan moves what stands in the wrong place and loads what it keeps', async () => {
-  const { pool, seen, picture } = pooled('resident');
+  const { pool, seen, image } = pooled('resident');
   await pool.follow('resident');
-  await picture();
+  await image();
   seen.length = 0;
   await pool.follow('denoiser_alone');
   expect(seen).toEqual(['-textEncoder', '-captionRefiner', '-vaeDecoder']);

@@ -19,7 +19,7 @@ const KEPT_EMBEDDINGS = 32;
 export interface TextToImagePipeline {
   /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
   generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage>;
-  /** Shares memory in another way from the next picture on. Throws `engine_out_of_memory` or `engine_failed`. */
+  /** Uses another memory plan from the next image on. Throws `engine_out_of_memory` or `engine_failed`. */
   follow(plan: MemoryPlan): Promise<void>;
   release(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     return embedding;
   }
 
-  /** What the picture would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
+  /** What the image would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
   async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<RgbImage> {
     const { latentChannels: channels, vaeScale } = compiled;
     const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
@@ -93,11 +93,11 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height, signal);
     preview.fit(plain, planes, height, width);
-    const picture = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
-    assertNotFlat(picture);
+    const image = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
+    assertNotFlat(image);
     hooks.onProgress('decoding', 1, 1);
     assertNotCancelled(signal);
-    return picture;
+    return image;
   }
 
   return { generate, follow: models.follow, release: models.release };
@@ -135,7 +135,7 @@ function middleOf(latents: Float32Array, channels: number, height: number, width
   return { latents: part, height: rows, width: columns };
 }
 
-/** 1 - sigma, in the float32 steps of diffusers: timesteps are sigma * 1000, the model is told (1000 - timestep) / 1000. */
+/** 1 - sigma, in the float32 steps of diffusers: timesteps are sigma * 1000, the model gets (1000 - timestep) / 1000. */
 function modelTime(sigma: number): number {
   return Math.fround(Math.fround(1000 - Math.fround(sigma * 1000)) / 1000);
 }
@@ -149,7 +149,7 @@ interface LatentSize {
   columns: number;
 }
 
-/** Of the smallest picture that the checkpoint can make and that holds the one asked for. */
+/** Size of the smallest image that the checkpoint can make and that contains the requested one. */
 function latentSize(compiled: CompiledCheckpoint, params: TextToImageParams): LatentSize {
   const tokenPx = compiled.vaeScale * compiled.patchSize;
   const rows = Math.ceil(params.height / tokenPx);
@@ -157,15 +157,15 @@ function latentSize(compiled: CompiledCheckpoint, params: TextToImageParams): La
   return { width: columns * compiled.patchSize, height: rows * compiled.patchSize, rows, columns };
 }
 
-/** The middle of a picture. */
-function cropped(picture: RgbImage, width: number, height: number): RgbImage {
-  if (picture.width === width && picture.height === height) return picture;
-  const left = Math.floor((picture.width - width) / 2);
-  const top = Math.floor((picture.height - height) / 2);
+/** The middle of an image. */
+function cropped(image: RgbImage, width: number, height: number): RgbImage {
+  if (image.width === width && image.height === height) return image;
+  const left = Math.floor((image.width - width) / 2);
+  const top = Math.floor((image.height - height) / 2);
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
-    const start = ((top + y) * picture.width + left) * 3;
-    data.set(picture.data.subarray(start, start + width * 3), y * width * 3);
+    const start = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(start, start + width * 3), y * width * 3);
   }
   return { width, height, data };
 }

@@ -15,12 +15,12 @@ export interface Tile {
 /** Input pixels that a tile keeps at most: bounds memory and the time until a cancel is obeyed. */
 export const LARGEST_TILE_PIXELS = 256 * 256;
 
-/** Wider pictures are cut side by side too. */
+/** Wider images are cut side by side too. */
 const WIDEST = 1024;
 
 /**
- * Cuts a picture into tiles of nearly equal size, of at most about `tilePixels`, that keep every pixel once; each is computed with `overlap` pixels more on every side
- * that is no edge of the picture. Tiles are as wide as the pixel budget allows, since a wide tile has less overlap than a square one.
+ * Cuts an image into tiles of nearly equal size, of at most about `tilePixels`, that keep every pixel once; each is computed with `overlap` pixels more on every side
+ * that is no edge of the image. Tiles are as wide as the pixel budget allows, since a wide tile has less overlap than a square one.
  */
 export function planTiles(width: number, height: number, overlap: number, tilePixels: number): Tile[] {
   const columns = Math.ceil(width / WIDEST);

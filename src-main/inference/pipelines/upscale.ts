@@ -20,8 +20,8 @@ export interface UpscaleOptions {
 export interface UpscalePipeline {
   /** More input pixels than these make a tile no faster. */
   readonly largestTilePixels: number;
-  /** A picture of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
-  upscale(picture: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<RgbImage>;
+  /** An image of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
+  upscale(image: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<RgbImage>;
   release(): Promise<void>;
 }
 
@@ -33,18 +33,18 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
   onProgress(1, 1);
   return {
     largestTilePixels: network.largestTilePixels,
-    upscale: async (picture, hooks, signal, { tilePixels = network.largestTilePixels } = {}) => {
+    upscale: async (image, hooks, signal, { tilePixels = network.largestTilePixels } = {}) => {
       const { scale } = compiled;
       const out: RgbImage = {
-        width: picture.width * scale,
-        height: picture.height * scale,
-        data: new Uint8Array(picture.data.length * scale * scale),
+        width: image.width * scale,
+        height: image.height * scale,
+        data: new Uint8Array(image.data.length * scale * scale),
       };
-      const tiles = planTiles(picture.width, picture.height, compiled.overlapPx, tilePixels);
+      const tiles = planTiles(image.width, image.height, compiled.overlapPx, tilePixels);
       hooks.onProgress('upscaling', 0, tiles.length);
       for (const [i, tile] of tiles.entries()) {
         assertNotCancelled(signal);
-        writeTile(out, await network.run(picture, tile, signal), tile, scale);
+        writeTile(out, await network.run(image, tile, signal), tile, scale);
         hooks.onProgress('upscaling', i + 1, tiles.length);
       }
       assertNotCancelled(signal);
@@ -55,11 +55,11 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
   };
 }
 
-/** What enlarges one tile. */
+/** Upscales one tile. */
 interface Network {
   readonly largestTilePixels: number;
   /** Pixels [scale * height, scale * width, 3] of a tile with its overlap; valid until the next run. Throws `picture_not_finite` and what a run throws. */
-  run(picture: RgbImage, tile: Tile, signal: CancelSignal): Promise<Uint8Array>;
+  run(image: RgbImage, tile: Tile, signal: CancelSignal): Promise<Uint8Array>;
   release(): Promise<void>;
 }
 
@@ -67,16 +67,16 @@ async function graphNetwork(compiled: CompiledUpscaler, options: LoadOptions): P
   const session = await createSession(compiled.graph, options);
   return {
     largestTilePixels: LARGEST_TILE_PIXELS,
-    run: async (picture, { from }, signal) => {
+    run: async (image, { from }, signal) => {
       const pixels = from.width * from.height;
       const planes = new Float32Array(3 * pixels);
       for (let y = 0; y < from.height; y++) {
         for (let x = 0; x < from.width; x++) {
-          const source = ((from.top + y) * picture.width + from.left + x) * 3;
-          for (let channel = 0; channel < 3; channel++) planes[channel * pixels + y * from.width + x] = (picture.data[source + channel] ?? 0) / 255;
+          const source = ((from.top + y) * image.width + from.left + x) * 3;
+          for (let channel = 0; channel < 3; channel++) planes[channel * pixels + y * from.width + x] = (image.data[source + channel] ?? 0) / 255;
         }
       }
-      const { upscaled } = await session.run({ picture: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
+      const { upscaled } = await session.run({ image: { data: planes, shape: [1, 3, from.height, from.width] } }, signal);
       assertFinite(upscaled as Float32Array);
       return pixelsFromPlanes(upscaled as Float32Array, 255, 0);
     },
@@ -88,11 +88,11 @@ async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: num
   const session = await loadConvolutions(convolutions, threads);
   return {
     largestTilePixels: Math.min(2 * LARGEST_TILE_PIXELS, Math.floor((LARGEST_TILE_BYTES * 256 * 256) / session.bytesFor(256, 256))),
-    run: async (picture, { from }, signal) => {
+    run: async (image, { from }, signal) => {
       const fill = (row: Float32Array, y: number): void => {
-        let source = ((from.top + y) * picture.width + from.left) * 3;
+        let source = ((from.top + y) * image.width + from.left) * 3;
         for (let x = 0; x < from.width; x++) {
-          for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = (picture.data[source++] ?? 0) / 255;
+          for (let channel = 0; channel < 3; channel++) row[4 * x + channel] = (image.data[source++] ?? 0) / 255;
           row[4 * x + 3] = 0;
         }
       };
@@ -104,7 +104,7 @@ async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: num
   };
 }
 
-/** Puts what the tile is responsible for into the picture; the overlap around it is dropped. */
+/** Puts what the tile is responsible for into the image; the overlap around it is dropped. */
 function writeTile(out: RgbImage, pixels: Uint8Array, { from, keep }: Tile, scale: number): void {
   const left = (keep.left - from.left) * scale;
   const top = (keep.top - from.top) * scale;

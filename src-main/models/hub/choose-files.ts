@@ -1,6 +1,6 @@
 import type { RemoteFile } from '#main/downloads/fetch-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { checkpointParts, pickleFile, relevantFile, weightParts } from '../checkpoint-files.ts';
+import { checkpointParts, pickleFile, relevantNames, weightParts } from '../checkpoint-files.ts';
 import type { ListedFile } from './hub-client.ts';
 
 /** Text files are read into memory; the largest in a checkpoint is an 11 MB tokenizer. */
@@ -14,13 +14,15 @@ const hashPattern = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 export function chooseFiles(repository: string, listed: readonly ListedFile[]): RemoteFile[] {
   for (const { path } of listed)
     if (!isInside(path)) throw refused(repository, `a file named ${JSON.stringify(path.slice(0, 200))}, which leads out of its folder`);
-  const chosen = listed.filter(({ path }) => isRelevant(path));
+  const relevant = relevantPathsOf(listed);
+  const chosen = listed.filter(({ path }) => relevant.has(path));
   assertNoTwins(repository, chosen);
   if (!chosen.some(({ path }) => path === 'model_index.json')) {
     const message = `${repository} has no model_index.json; a ZImagePipeline in diffusers layout is needed.`;
     throw new AppError('checkpoint_unsupported', message, { path: repository });
   }
   for (const part of weightParts) assertSafetensors(repository, part, listed);
+  assertTokenizer(repository, relevant);
   for (const { path, sizeBytes, hash } of chosen) {
     if (!hashPattern.test(hash)) throw refused(repository, `${path} without a hash`);
     if (!path.endsWith('.safetensors') && sizeBytes > MAX_TEXT_BYTES)
@@ -34,10 +36,20 @@ function isInside(path: string): boolean {
   return path !== '' && !/[\\:\u0000-\u001f]/.test(path) && path.split('/').every((segment) => segment !== '' && segment !== '.' && segment !== '..');
 }
 
-function isRelevant(path: string): boolean {
-  if (path === 'model_index.json' || path === 'README.md') return true;
-  const [part = '', name = '', ...deeper] = path.split('/');
-  return deeper.length === 0 && checkpointParts.some((known) => known === part) && relevantFile.test(name);
+function relevantPathsOf(listed: readonly ListedFile[]): ReadonlySet<string> {
+  const paths = new Set(['model_index.json', 'README.md']);
+  for (const part of checkpointParts) {
+    const names = listed.flatMap(({ path }) => (path.startsWith(`${part}/`) && path.split('/').length === 2 ? [path.slice(part.length + 1)] : []));
+    for (const name of relevantNames(part, names)) paths.add(`${part}/${name}`);
+  }
+  return paths;
+}
+
+/** Before the first weight: a checkpoint without a tokenizer that can be read makes no image. */
+function assertTokenizer(repository: string, paths: ReadonlySet<string>): void {
+  if (paths.has('tokenizer/tokenizer.json') || (paths.has('tokenizer/vocab.json') && paths.has('tokenizer/merges.txt'))) return;
+  const message = `${repository} has no tokenizer: tokenizer/tokenizer.json is needed, or tokenizer/vocab.json with tokenizer/merges.txt.`;
+  throw new AppError('checkpoint_unsupported', message, { path: repository });
 }
 
 /** Some file systems ignore case in names. */
