@@ -1,6 +1,6 @@
 /**
- * Who may import whom: one complete block a room. A room's list is everything that it may import; whatever is not on it is an error named after the room.
- * A unit test stands under its room's block too, with the test packages and `tests/` added.
+ * Import rules: one complete block per room. A room's list is everything that it may import; anything else is an error named after the room.
+ * A unit test follows its room's block, with the test packages and `tests/` added.
  */
 
 const main = (...rooms) => rooms.map((room) => `^src-main/${room}${room.endsWith('.ts') ? '$' : '/'}`);
@@ -13,8 +13,8 @@ const TEST_TOOLS = ['^tests/', ...packages('vitest', 'fast-check', 'sharp')];
 /**
  * @param {string} name The room, and the name of its rule.
  * @param {string} from Its files.
- * @param {string[]} mayImport Everything it may import beside itself.
- * @param {{ node: boolean }} platform Whether Node's own modules are there.
+ * @param {string[]} mayImport Everything it may import besides itself.
+ * @param {{ node: boolean }} platform Whether Node's built-in modules are allowed.
  */
 function room(name, from, mayImport, { node }) {
   const to = (allowed) => ({ pathNot: allowed, ...(node ? { dependencyTypesNot: ['core'] } : {}) });
@@ -99,7 +99,7 @@ export default {
     },
     {
       name: 'only-the-bindings-import-onnxruntime',
-      comment: 'The two doors to the runtime: src-main/inference/ort-node.ts by its package, ort-api.ts by its C API.',
+      comment: 'Only two files call the runtime: src-main/inference/ort-node.ts through its package, ort-api.ts through its C API.',
       severity: 'error',
       from: { path: '^src-', pathNot: ['^src-main/inference/ort-node\\.ts$'] },
       to: { path: packages('onnxruntime-node', 'onnxruntime-common') },
@@ -127,36 +127,36 @@ export default {
     },
     {
       name: 'no-import-of-entries',
-      comment: 'What a process starts with; nothing imports it.',
+      comment: 'Entry points of processes; nothing imports them.',
       severity: 'error',
       from: {},
       to: { path: '^src-main/(index|headless|cli/main)\\.ts$' },
     },
     {
       name: 'no-import-of-tests',
-      comment: 'What is needed by both a test and the product is no test.',
+      comment: 'Code that both a test and the product need does not belong in a test.',
       severity: 'error',
       from: { path: '^src-', pathNot: [TEST_FILE] },
       to: { path: [TEST_FILE, '^tests/'] },
     },
     {
       name: 'no-cycle',
-      comment: 'Two files that import each other are one file or three; types alone may refer to each other.',
+      comment: 'Files must not import each other in a cycle, except for types. Merge them, or move the shared part to a third file.',
       severity: 'error',
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'renderer-no-type-cycle',
-      comment: 'State and dependencies of the store are types of their own, so that no slice imports another one.',
+      comment: 'State and dependencies of the store have separate types, so that slices do not import each other.',
       severity: 'error',
       from: { path: '^src-renderer/' },
       to: { circular: true },
     },
-    { name: 'no-unresolvable', comment: 'The import leads nowhere.', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    { name: 'no-unresolvable', comment: 'The import does not resolve.', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-dev-dependency',
-      comment: 'The package holds dependencies only; what src-main imports must be one of them.',
+      comment: 'The package contains only dependencies, so everything that src-main imports must be one of them.',
       severity: 'error',
       from: { path: '^src-(main|shared)/', pathNot: [TEST_FILE] },
       to: { dependencyTypes: ['npm-dev'], pathNot: packages('electron') },

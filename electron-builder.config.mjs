@@ -1,6 +1,6 @@
 /**
  * The packages: npm run dist -- --linux deb. The environment holds what differs per publisher:
- * ELECTRON_DIST and ELECTRON_VERSION, an Electron on the disk; DIST_VERSION, a version other than that of package.json;
+ * ELECTRON_DIST and ELECTRON_VERSION, an Electron on disk; DIST_VERSION, a version other than that of package.json;
  * DIST_HOMEPAGE, the publisher's home page;
  * UPDATE_FEED_URL and UPDATE_PUBLIC_KEY, the feed of the built app and the key that signs it. Without them the app never looks for updates.
  */
@@ -114,7 +114,7 @@ export default {
         Name: 'Z-Image-Turbo Studio',
         'Name[zh_CN]': 'Z-Image-Turbo Studio',
         'Comment[zh_CN]': '在自己的电脑上用文字生成图片',
-        Keywords: 'picture;image;text;AI;',
+        Keywords: 'image;text;AI;',
         StartupWMClass: 'z-image-turbo-studio',
       },
     },

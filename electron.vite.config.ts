@@ -8,7 +8,7 @@ import type { Plugin } from 'vite';
 
 const fromRoot = (...parts: string[]): string => resolve(import.meta.dirname, ...parts);
 
-/** Every file that is started as a program, process or thread, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
+/** Every file that starts as a program, process or thread, under its own path: `src-main/engine/worker.ts` becomes `out/main/engine/worker.js`. */
 const entries = [
   'index',
   'headless',
@@ -36,7 +36,7 @@ export default defineConfig({
     build: {
       outDir: 'out/main',
       sourcemap: true,
-      // it requires a package that is an ES module, which Node.js 20 cannot do; so it is bundled
+      // bundled, because it requires an ES module, which Node.js 20 cannot do
       externalizeDeps: { exclude: ['@fastify/static'] },
       rollupOptions: { input: Object.fromEntries(entries.map((entry) => [entry, fromRoot('src-main', `${entry}.ts`)])) },
     },
@@ -52,7 +52,7 @@ export default defineConfig({
   renderer: {
     root: fromRoot('src-renderer'),
     publicDir: fromRoot('src-renderer/public'),
-    // a test limits the size gzipped; this warning is about the size before that
+    // a test limits the gzipped size; this warning is about the uncompressed size
     build: {
       minify: true,
       chunkSizeWarningLimit: 1000,

@@ -9,9 +9,9 @@ end_with_signals
 install_dependencies
 find_node
 if ! is_built; then
-  # an older build can still say what the options are
+  # an older build can still print the options
   case " $* " in *' --help '* | *' -h '*) [ -f "$root/out/main/headless.js" ] && is_served && exec "$node" "$root/out/main/headless.js" --help ;; esac
   build || die 'The build failed; see the messages above.'
 fi
-# a small young generation: the server then keeps 100 MB less garbage, and is no slower
+# a small young generation keeps 100 MB less garbage and is not slower
 exec "$node" --max-semi-space-size=4 "$root/out/main/headless.js" "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, runs every check and every test, and closes with one line: N passed, N failed[, N skipped]
+# Installs what the tests need, runs all checks and tests, and ends with one line: N passed, N failed[, N skipped]
 set -uo pipefail
 unset CDPATH
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -42,7 +42,7 @@ check() {
   fi
 }
 
-# beside a server that runs from out/ the tests take what it was started from
+# while a server runs from out/, the tests use its build
 if is_built && is_served; then check build true; else check build build; fi
 check types npm run --silent typecheck
 check lint npm run --silent lint
@@ -56,7 +56,7 @@ status=${PIPESTATUS[0]}
 tally=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
 if [[ $tally =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
   passed=$((passed + BASH_REMATCH[1])) skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
-  # a run that fails without a failed test, as in a crash at its end, counts as one failure
+  # a run that fails without a failed test, such as a crash at its end, counts as one failure
   failed=$((failed + (BASH_REMATCH[2] == 0 && status != 0 ? 1 : BASH_REMATCH[2])))
 else
   failed=$((failed + 1))

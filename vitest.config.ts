@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 const root = import.meta.dirname;
 
-/** Tests share two cores with each other, and some with a browser or an app: what comes late is not wrong. */
+/** Tests share two cores with each other, and some with a browser or an app, so slow is not wrong. */
 const patience = { poll: { timeout: 15_000 } };
 
 export default defineConfig({

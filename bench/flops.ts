@@ -3,17 +3,17 @@ import { loadTransformerConfig, type TransformerConfig } from '#main/compiler/mo
 import { loadVaeConfig, type VaeConfig } from '#main/compiler/models/vae.ts';
 
 /**
- * Floating point operations (a multiplication and an addition are two) of a square picture: `forwards` of the transformer and one decode. Only products and
- * convolutions count; what depends on the prompt alone is left out. Within 3 % of what PyTorch's FlopCounterMode counts in diffusers.
+ * Floating point operations (a multiplication and an addition are two) of a square image: `forwards` of the transformer and one decode. Only products and
+ * convolutions count; parts that depend only on the prompt are omitted. Within 3 % of PyTorch's FlopCounterMode for diffusers.
  */
-export async function pictureFlops(checkpointDir: string, sidePx: number, captionTokens: number, forwards: number): Promise<number> {
+export async function imageFlops(checkpointDir: string, sidePx: number, captionTokens: number, forwards: number): Promise<number> {
   const transformer = await loadTransformerConfig(join(checkpointDir, 'transformer'));
   const vae = await loadVaeConfig(join(checkpointDir, 'vae'));
   const imageTokens = (sidePx / (vae.scale * transformer.patchSize)) ** 2;
   return forwards * transformerFlops(transformer, imageTokens, captionTokens) + decoderFlops(vae, sidePx / vae.scale);
 }
 
-/** Those of one forward of the transformer. */
+/** Operations of one forward of the transformer. */
 export async function stepFlops(checkpointDir: string, sidePx: number, captionTokens: number): Promise<number> {
   const transformer = await loadTransformerConfig(join(checkpointDir, 'transformer'));
   const vae = await loadVaeConfig(join(checkpointDir, 'vae'));

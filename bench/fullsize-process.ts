@@ -1,13 +1,13 @@
 import { availableParallelism } from 'node:os';
 
 /**
- * One step of `npm run bench -- fullsize` in a process of its own, so that its memory is its own: `compile CHECKPOINT CACHE IDENTITY`, or `load ONNX WEIGHTS`
- * with a graph and the folder of its weights. Tells milliseconds and, of a compilation, the bytes that were written and the graphs. Each imports what it
- * needs alone.
+ * One step of `npm run bench -- fullsize` in a separate process, so that its memory is measured alone: `compile CHECKPOINT CACHE IDENTITY`, or `load ONNX WEIGHTS`
+ * with a graph and the folder of its weights. Prints milliseconds and, for a compilation, the written bytes and the graphs. Each step imports
+ * only what it needs.
  */
 async function main(): Promise<void> {
   const [step, ...args] = process.argv.slice(2);
-  if (step !== 'compile' && step !== 'load') throw new Error(`The step is compile or load; met ${step}.`);
+  if (step !== 'compile' && step !== 'load') throw new Error(`The step is compile or load, not ${step}.`);
   process.send?.(await (step === 'compile' ? compile(args) : load(args)));
 }
 

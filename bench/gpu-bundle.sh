@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # bash bench/gpu-bundle.sh [--capability 90] [--pack DIR] [--part-mib 40]
 #
-# Everything that bench/gpu.sh needs on a machine that can reach nothing outside, but for Python with PyTorch, transformers and NVIDIA's own libraries:
-# Node.js, the program with its dependencies, ONNX Runtime's CUDA provider with the code of one compute capability left in it, and the wheels of diffusers and
-# sdnq. In parts of a size that can be sent, in .cache/gpu-bundle/; there: cat part.* | tar xJ && bash bench/gpu.sh
+# Packs everything that bench/gpu.sh needs on a machine without network, except Python with PyTorch, transformers and NVIDIA's own libraries:
+# Node.js, the program with its dependencies, ONNX Runtime's CUDA provider reduced to one compute capability, and the wheels of diffusers and
+# sdnq. Writes parts of a limited size to .cache/gpu-bundle/. On the other machine: cat part.* | tar xJ && bash bench/gpu.sh
 # The CUDA pack must be installed (npm run cuda -- install), or be named.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,7 +21,7 @@ done
 if [ -z "$pack" ]; then
   for folder in data/cuda/*/; do [ -f "$folder/manifest.json" ] && pack=$folder; done
 fi
-[ -f "$pack/libonnxruntime_providers_cuda.so" ] || { echo 'there is no CUDA pack: run npm run cuda -- install, or name its folder with --pack' >&2; exit 1; }
+[ -f "$pack/libonnxruntime_providers_cuda.so" ] || { echo 'no CUDA pack found: run npm run cuda -- install, or name its folder with --pack' >&2; exit 1; }
 
 into=.cache/gpu-bundle
 rm -rf "$into" && mkdir -p "$into/tree/bench/.carry"

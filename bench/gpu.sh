@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # bash bench/gpu.sh [--cpu] [--card N] [--checkpoint DIR] [--libraries DIR] [--python FILE] [--no-peer]
 #
-# Z-Image-Turbo's true sizes on an NVIDIA card, without the network and in less than ten minutes: a checkpoint with random weights is written (6.6 GB), made
-# into pictures of 1024 x 1024 by our engine on CUDA and by diffusers with sdnq on PyTorch, and a denoising step is held against what its floating point
-# operations take at the rate of PyTorch's matrix product on this card. Results go to bench/results/gpu.json.
+# Measures Z-Image-Turbo's true sizes on an NVIDIA card, without network and in less than ten minutes. It writes a checkpoint with random weights (6.6 GB),
+# generates images of 1024 x 1024 with our engine on CUDA and with diffusers and sdnq on PyTorch, and compares a denoising step with the time that its
+# floating point operations would take at the rate of PyTorch's matrix product on this card. Results go to bench/results/gpu.json.
 #
-#   --cpu            the same way with the bundled checkpoint at 256 x 256 on the CPU: a trial of this script, which keeps no results
+#   --cpu            the same with the bundled checkpoint at 256 x 256 on the CPU: a trial of this script without results
 #   --card N         another card than the first
-#   --checkpoint DIR where the random checkpoint is kept for the next time (.cache/fullsize/uint4); with --cpu, another one than the bundled
+#   --checkpoint DIR where the random checkpoint is kept for later runs (.cache/fullsize/uint4); with --cpu, a checkpoint other than the bundled one
 #   --libraries DIR  ONNX Runtime's CUDA provider and NVIDIA's libraries in one folder; without it the CUDA pack of data/, and without that one
 #                    a folder made of bench/.carry/ (libonnxruntime_providers_*.so of our version of ONNX Runtime) and Python's nvidia packages
 #   --python FILE    a Python with torch, diffusers 0.42.1 and sdnq 0.2.8 (bench/peers/.venv/torch, else python3)
@@ -33,7 +33,7 @@ for ((i = 0; i < ${#arguments[@]}; i++)); do
   esac
 done
 
-# one flat folder, as ONNX Runtime looks for its providers beside itself
+# one flat folder, because ONNX Runtime looks for its providers beside itself
 assemble() {
   local into=.cache/gpu-libraries file
   compgen -G 'bench/.carry/libonnxruntime_providers_*.so' >/dev/null || return 0
@@ -55,7 +55,7 @@ if [ "$peer" = yes ] && compgen -G 'bench/.carry/*.whl' >/dev/null; then
   export PYTHONPATH="$PWD/.cache/gpu-python${PYTHONPATH:+:$PYTHONPATH}"
 fi
 if [ "$peer" = yes ]; then
-  [ -n "$python" ] || { echo 'Python was not found: name one with --python, or say --no-peer' >&2; exit 1; }
+  [ -n "$python" ] || { echo 'Python was not found: name one with --python, or use --no-peer' >&2; exit 1; }
   arguments+=(--python "$python")
 fi
 exec "$node" bench/gpu.ts ${arguments[@]+"${arguments[@]}"}

@@ -40,28 +40,28 @@ const optionsSchema = z.object({
   python: z.string().min(1).optional(),
 });
 
-/** Pictures a side; of the first one only its loading counts. */
+/** Images per side; of the first one only the loading time counts. */
 const PICTURES = 3;
 const STEPS = 9;
 
-/** What is measured, and how large. */
+/** The measured case and its size. */
 interface Case {
   device: DeviceName;
   gpuPrecision: 'bf16' | 'fp16';
-  /** What the peer computes in. */
+  /** The peer's data type. */
   dtype: 'bfloat16' | 'float16' | 'float32';
   checkpointDir: string;
   sidePx: number;
-  /** Side of the square product whose rate is the measure. */
+  /** Side of the square product for the reference rate. */
   productSide: number;
-  /** Folder of the CUDA libraries, or null where none is needed. */
+  /** Folder of the CUDA libraries, or null if none is needed. */
   libraries: string | null;
 }
 
-/** One side's figures: milliseconds of each denoising step and each whole picture without loading, and bytes at the most. */
+/** One side's figures: milliseconds of each denoising step and each whole image without loading, and peak bytes. */
 interface Figures {
   stepMs: number[];
-  pictureMs: number[];
+  imageMs: number[];
   peakBytes: number;
 }
 
@@ -114,7 +114,7 @@ async function gpuCase({ card, checkpoint, libraries }: z.infer<typeof optionsSc
   };
 }
 
-/** Whole pictures by the engine as the server runs it. */
+/** Whole images by the engine as the server runs it. */
 async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, libraries }: Case, work: string): Promise<Figures> {
   const env = () => (libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform));
   const engine = createEngine({
@@ -123,7 +123,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });
   const before = await usedBytes(device);
-  const figures: Figures = { stepMs: [], pictureMs: [], peakBytes: 0 };
+  const figures: Figures = { stepMs: [], imageMs: [], peakBytes: 0 };
   const watch = setInterval(async () => {
     const used = device === 'cpu' ? engine.status().residentBytes : (await usedBytes(device)) - before;
     figures.peakBytes = Math.max(figures.peakBytes, used);
@@ -132,7 +132,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
     for (let round = 0; round < PICTURES; round++) {
       const stamps: number[] = [];
       const onProgress = ({ stage, done }: { stage: string; done: number }) => {
-        // the last step of the original's count moves nothing and takes no time
+        // the last step in the original's count changes nothing and takes no time
         if (stage === 'generating' && done < STEPS) stamps.push(performance.now());
       };
       const task = {
@@ -148,7 +148,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
       assertRan(report, device);
       if (round === 0) console.log(`ours: compiled and loaded in ${((report.stagesMs.loading ?? 0) / 1000).toFixed(1)} s`);
       else {
-        figures.pictureMs.push(ms);
+        figures.imageMs.push(ms);
         figures.stepMs.push(...gaps(stamps));
       }
     }
@@ -159,7 +159,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
   }
 }
 
-/** A run that fell back would measure something else. */
+/** Throws after a fallback, which would measure something else. */
 function assertRan({ device, setbacks, accuracy }: TaskReport, wanted: DeviceName): void {
   if (device !== wanted || setbacks.length > 0)
     throw new Error(`It was to run on ${wanted} and ran on ${device} in accuracy ${accuracy}. ${setbacks.join(' ')}`);
@@ -167,25 +167,25 @@ function assertRan({ device, setbacks, accuracy }: TaskReport, wanted: DeviceNam
 
 interface PeerFigures extends Figures {
   name: string;
-  /** Floating point operations a second. */
+  /** Floating point operations per second. */
   productRate: number;
 }
 
-/** The same pictures by diffusers with sdnq, and the rate of PyTorch's own product. */
+/** The same images by diffusers with sdnq, and the rate of PyTorch's own product. */
 async function measurePeer({ device, dtype, checkpointDir, sidePx, productSide }: Case, work: string, python: string | undefined): Promise<PeerFigures> {
   const peer: TorchPeer = await startTorchPeer(availableParallelism(), python);
   const on = device === 'cpu' ? 'cpu' : device;
   try {
     const { rate } = z.looseObject({ rate: z.number() }).parse(await peer.ask('product_rate', { side: productSide, dtype, device: on }));
     await peer.ask('open_pipeline', { dir: checkpointDir, dtype, device: on });
-    const figures: PeerFigures = { name: `diffusers with sdnq, torch ${peer.versions['torch']}`, productRate: rate, stepMs: [], pictureMs: [], peakBytes: 0 };
+    const figures: PeerFigures = { name: `diffusers with sdnq, torch ${peer.versions['torch']}`, productRate: rate, stepMs: [], imageMs: [], peakBytes: 0 };
     for (let round = 0; round < PICTURES; round++) {
       const request = { prompt: `an orange cat on a beach, number ${round}`, width: sidePx, height: sidePx, forwards: STEPS - 1, seed: round };
       const answer = z
         .looseObject({ ms: z.number(), stamps: z.array(z.number()) })
         .parse(await peer.ask('generate', { ...request, png: join(work, 'peer.png') }));
       if (round === 0) continue;
-      figures.pictureMs.push(answer.ms);
+      figures.imageMs.push(answer.ms);
       figures.stepMs.push(...gaps(answer.stamps));
     }
     figures.peakBytes = z.looseObject({ peak: z.number() }).parse(await peer.ask(device === 'cpu' ? 'memory' : 'device_memory', { device: on })).peak;
@@ -200,7 +200,7 @@ async function rowsOf({ device, checkpointDir, sidePx }: Case, ours: Figures, pe
   const gigabytes = (bytes: number) => significant(bytes / 1e9);
   const own: Row[] = [
     figure('a denoising step', significant(median(ours.stepMs)), 'ms'),
-    figure('an image, prompt to PNG', significant(median(ours.pictureMs)), 'ms'),
+    figure('an image, prompt to PNG', significant(median(ours.imageMs)), 'ms'),
     figure('peak memory', gigabytes(ours.peakBytes), 'GB'),
     figure('floating point operations of a step', significant(flops / 1e12), 'T'),
   ];
@@ -213,7 +213,7 @@ async function rowsOf({ device, checkpointDir, sidePx }: Case, ours: Figures, pe
     figure('a step / the time of its operations at that rate', significant(median(ours.stepMs) / floorMs), '', isGpu ? { most: 1.6, goal: 1.35 } : {}),
     figure(`a step of ${peer.name}`, significant(median(peer.stepMs)), 'ms'),
     figure('a step, ours / the peer', significant(median(ours.stepMs) / median(peer.stepMs))),
-    figure('an image of the peer', significant(median(peer.pictureMs)), 'ms'),
+    figure('an image of the peer', significant(median(peer.imageMs)), 'ms'),
     figure("the peer's peak memory", gigabytes(peer.peakBytes), 'GB'),
   ];
 }
@@ -225,7 +225,7 @@ function gaps(stamps: readonly number[]): number[] {
   return stamps.slice(1).map((stamp, i) => stamp - (stamps[i] ?? 0));
 }
 
-/** Bytes in use on a card, by whomever; 0 for the CPU. */
+/** Bytes in use on a card by all programs; 0 for the CPU. */
 async function usedBytes(device: DeviceName): Promise<number> {
   if (device === 'cpu') return 0;
   return Number(await askCard(device, 'memory.used')) * 2 ** 20;

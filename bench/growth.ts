@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { StudioProcess } from '../tests/support/studio-process.ts';
-import { pictureFlops } from './flops.ts';
+import { imageFlops } from './flops.ts';
 import { withBenchEngine } from './harness/bench-engine.ts';
 import { fillGallery } from './harness/large-gallery.ts';
 import { peakBytes, resetPeak } from './harness/process-memory.ts';
@@ -42,7 +42,7 @@ async function growthBySize(): Promise<Row[]> {
   const flops: number[] = [];
   const ms: number[][] = SIDES_PX.map(() => []);
   await withBenchEngine(async (engine) => {
-    for (const sidePx of SIDES_PX) flops.push(await pictureFlops(engine.checkpointDir, sidePx, CAPTION_TOKENS, FORWARDS));
+    for (const sidePx of SIDES_PX) flops.push(await imageFlops(engine.checkpointDir, sidePx, CAPTION_TOKENS, FORWARDS));
     // the first image of a size allocates memory
     for (let round = 0; round <= ROUNDS; round++) {
       for (const [i, sidePx] of SIDES_PX.entries()) {

@@ -28,7 +28,7 @@ interface Memory {
 interface PeerMemory extends Memory {
   form: PeerForm;
   /** Time of the second image. */
-  pictureMs: number;
+  imageMs: number;
 }
 
 interface OwnMemory extends Memory {
@@ -49,7 +49,7 @@ export async function compareMemory(): Promise<void> {
     const resident = await ours(checkpointDir, dataDir, 'resident', 3);
     const peers: PeerMemory[] = [];
     for (const form of PEER_FORMS) peers.push(await theirs(checkpointDir, form, folder));
-    const [fastest] = peers.toSorted((a, b) => a.pictureMs - b.pictureMs);
+    const [fastest] = peers.toSorted((a, b) => a.imageMs - b.imageMs);
     if (fastest === undefined) throw new Error('the peer has no form to start in');
     const steady = (label: string, memory: OwnMemory): Row => ({
       label: `server and engine after the first image, ${label}`,
@@ -121,7 +121,7 @@ async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string)
   try {
     await generate(server.url, 1);
     const memory = memoryOf([server.pid]);
-    return { ...memory, form, pictureMs: await generate(server.url, 2) };
+    return { ...memory, form, imageMs: await generate(server.url, 2) };
   } finally {
     await server.stop();
   }

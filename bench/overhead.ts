@@ -20,31 +20,31 @@ import type { Row } from './harness/row.ts';
 import { median } from './harness/statistics.ts';
 
 const SIDES_PX = [256, 512];
-/** A share of the whole, or this much where that is more. */
+/** A share of the whole, or this much if that is more. */
 const LIMIT = { share: 0.03, ms: 60 };
 const GOAL_SHARE = 0.01;
 
-/** One picture as a client sees it: the time from its request to its file, and the parts of it that the engine's report gives to the models. */
-interface Drawn {
+/** One image as a client sees it: the time from its request to its file, and the time of the models in the engine's report. */
+interface ImageTimes {
   wallMs: number;
   stagesMs: number;
 }
 
 /**
- * What of a picture's time no model takes: around the pipeline (socket, database, queue, channel, PNG, disk), as a client sees it with the engine's own
+ * The time of an image outside the models: around the pipeline (socket, database, queue, channel, PNG, disk), as a client sees it with the engine's own
  * timeline beside it, and inside (noise, scheduler, patches, pixels).
  */
 export async function measureOverhead(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-overhead-'));
   try {
     const rows: Row[] = [];
-    const drawn = await drawThroughServer(dataDir);
+    const generated = await generateThroughServer(dataDir);
     const inside = await measureInside(dataDir);
     for (const sidePx of SIDES_PX) {
-      const pictures = drawn.get(sidePx) ?? [];
+      const images = generated.get(sidePx) ?? [];
       const insideMs = inside.get(sidePx) ?? [];
-      const wallMs = median(pictures.map((picture) => picture.wallMs));
-      const around = pictures.map((picture) => picture.wallMs - picture.stagesMs);
+      const wallMs = median(images.map((image) => image.wallMs));
+      const around = images.map((image) => image.wallMs - image.stagesMs);
       rows.push({
         label: `${sidePx} x ${sidePx}`,
         unit: 'ms',
@@ -55,39 +55,39 @@ export async function measureOverhead(): Promise<void> {
         note: `of ${wallMs.toFixed(0)} ms: ${median(around).toFixed(0)} ms around the pipeline, ${median(insideMs).toFixed(1)} ms inside it`,
       });
     }
-    await publish({ name: 'overhead', what: 'time outside the models, from the request to the picture on the disk', versions: {}, rows });
+    await publish({ name: 'overhead', what: 'time outside the models, from the request to the image on disk', versions: {}, rows });
   } finally {
     await rm(dataDir, { recursive: true });
   }
 }
 
-async function drawThroughServer(dataDir: string): Promise<Map<number, Drawn[]>> {
+async function generateThroughServer(dataDir: string): Promise<Map<number, ImageTimes[]>> {
   const reports: WorkerReport[] = [];
   const config = loadConfig(['--host', '127.0.0.1', '--port', '0', '--device', 'cpu', '--data-dir', dataDir, '--log-level', 'warn'], {});
   const studio = await startStudio({ config, spawn: reporting(reports), log: createLog('warn') });
   const client = await JobClient.connect(`http://127.0.0.1:${studio.port}`);
-  const drawn = new Map<number, Drawn[]>(SIDES_PX.map((sidePx) => [sidePx, []]));
+  const generated = new Map<number, ImageTimes[]>(SIDES_PX.map((sidePx) => [sidePx, []]));
   for (let round = 0; round <= ROUNDS; round++) {
     for (const sidePx of SIDES_PX) {
       reports.length = 0;
       const [times] = await client.draw([paramsOf({ prompt: 'an orange cat on a beach', sidePx, seed: round })], 'completed');
       // the first round loads
-      if (round > 0) drawn.get(sidePx)?.push(drawnFrom(times, reports));
+      if (round > 0) generated.get(sidePx)?.push(generatedFrom(times, reports));
     }
   }
   await client.close();
   await studio.close('now');
-  return drawn;
+  return generated;
 }
 
-/** The picture's own report is the first, its enlargement's the second. */
-function drawnFrom(times: JobTimes | undefined, [report]: readonly WorkerReport[]): Drawn {
-  if (times === undefined || report === undefined) throw new Error('the picture came without a report of the engine');
+/** The image's report is the first, its upscaled image's the second. */
+function generatedFrom(times: JobTimes | undefined, [report]: readonly WorkerReport[]): ImageTimes {
+  if (times === undefined || report === undefined) throw new Error('the image came without an engine report');
   const { encoding = 0, generating = 0, decoding = 0 } = report.stagesMs;
   return { wallMs: times.generatedMs, stagesMs: encoding + generating + decoding };
 }
 
-/** Processes of the engine whose reports are written down as they go by. */
+/** Engine processes whose reports are recorded. */
 function reporting(reports: WorkerReport[]): SpawnEngine {
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env });
   return (provider) => {
@@ -100,7 +100,7 @@ function reporting(reports: WorkerReport[]): SpawnEngine {
   };
 }
 
-/** By side, of each round: the pipeline's time without that of the models' runs. */
+/** By side, for each round: the pipeline's time without the models' runs. */
 async function measureInside(dataDir: string): Promise<Map<number, number[]>> {
   const checkpointDir = join(resourcesDir, 'models/storybook-uint4');
   const compiled = await compileCheckpoint({ checkpointDir, cacheDir: join(dataDir, 'inside'), identity: 'bench', target: 'cpu-fast' }, () => {});
@@ -124,7 +124,7 @@ async function measureInside(dataDir: string): Promise<Map<number, number[]>> {
   return inside;
 }
 
-/** The same models, with the time that they take added up. */
+/** The same models, with their total time recorded. */
 function timedModels(models: Models, clock: { modelMs: number }): Models {
   const timed = async <T>(work: () => Promise<T>): Promise<T> => {
     const startedAt = performance.now();

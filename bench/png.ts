@@ -19,11 +19,11 @@ export async function comparePngs(): Promise<void> {
       await server.make([paramsOf({ prompt: 'a sailboat on the sea at sunset, watercolor painting', sidePx: SIDE_PX, seed: 7 })]);
       const name = (await readdir(join(dataDir, 'outputs'))).find((file) => file.endsWith('-upscaled.png'));
       if (name === undefined) throw new Error('the server left no upscaled image');
-      const picture = await decodePng(join(dataDir, 'outputs', name));
-      const { width, height, data } = picture;
+      const image = await decodePng(join(dataDir, 'outputs', name));
+      const { width, height, data } = image;
       const bytes = { ours: 0, sharp: 0 };
       const ours = async () => {
-        bytes.ours = (await encodePng(picture, [])).length;
+        bytes.ours = (await encodePng(image, [])).length;
       };
       const theirs = async () => {
         const png = sharp(data, { raw: { width, height, channels: 3 } }).png();

@@ -9,8 +9,8 @@ import { median } from './harness/statistics.ts';
 export const performanceSections = ['picture', 'block', 'text', 'vae', 'upscale', 'start', 'memory', 'binding', 'overhead', 'png', 'queue', 'growth', 'window'];
 
 /**
- * Writes the measured figures between their marks: the summaries into both READMEs, all rows into `docs/performance.md`, downloads and the full size into
- * `docs/models.md`. Results that are missing are named, and their places stay as they are.
+ * Writes the measured figures between their markers: the summaries into both READMEs, all rows into `docs/performance.md`, downloads and the full size into
+ * `docs/models.md`. Reports missing results and leaves their places unchanged.
  */
 export async function writeReport(): Promise<void> {
   for (const name of performanceSections) await report(name, 'docs/performance.md', measuredTable);
@@ -66,7 +66,7 @@ export function rowTable(rows: readonly Row[]): string[] {
 const seconds = (series: readonly number[]) => (median(series) / 1000).toFixed(1);
 const gigabytes = (series: readonly number[]) => (median(series) / 1e9).toFixed(2);
 
-/** What the READMEs say of a result. */
+/** The READMEs' text for a result. */
 const readme: Record<'en' | 'zh', Record<string, (measured: Measured) => string>> = {
   en: {
     picture: (measured) =>

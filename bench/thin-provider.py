@@ -1,6 +1,6 @@
 """python3 thin-provider.py FROM TO CAPABILITY: a CUDA library with the machine code of one compute capability (90 for 9.0).
 
-The code of the others is overwritten with zeros, so the library keeps its size and everything in it its place, and packs to a fraction. A driver looks at an
+The code of the others is overwritten with zeros. So the library keeps its size and offsets, and compresses to a fraction. A driver looks at an
 entry's capability before it looks at its code. Containers and entries of NVIDIA's fat binaries, as `cuobjdump --dump-elf-symbols` lists them: a header of
 magic, version, size of itself and of what follows; then entries, each a header with its kind (1 PTX, 2 machine code), its size, that of the code, and from
 byte 28 on the capability.

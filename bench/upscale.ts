@@ -33,9 +33,9 @@ export async function compareUpscalers(): Promise<void> {
 async function compare(file: string, sidePx: number, folder: string, peer: TorchPeer, threads: number): Promise<Row[]> {
   const path = join(resourcesDir, `upscalers/${file}.safetensors`);
   const input = testImage(sidePx, sidePx);
-  const [picture, out] = [join(folder, 'image.rgb'), join(folder, 'out.rgb')];
-  await writeFile(picture, input.data);
-  const request = { picture, shape: [sidePx, sidePx] };
+  const [image, out] = [join(folder, 'image.rgb'), join(folder, 'out.rgb')];
+  await writeFile(image, input.data);
+  const request = { image, shape: [sidePx, sidePx] };
   const peersImage = async (): Promise<Buffer> => {
     await peer.ask('upscale', { ...request, out });
     return await readFile(out);

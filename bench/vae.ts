@@ -88,7 +88,7 @@ async function compare({ label, sidePx, decoder, form }: { label: string; sidePx
     () => timeMs(decode),
     () => peer.time('decode', request),
   );
-  const { picture = new Float32Array() } = decoded;
+  const [image = new Float32Array()] = Object.values(decoded);
   const peerImage = eightBits(await readFloats(request.out));
   await session.release();
   return {
@@ -98,7 +98,7 @@ async function compare({ label, sidePx, decoder, form }: { label: string; sidePx
     peer: { name: form.name, series: series.peer },
     must: 0.8,
     goal: 0.6,
-    quality: { reference: 'diffusers float32', ours: psnr(eightBits(picture), reference, 255), peer: psnr(peerImage, reference, 255) },
+    quality: { reference: 'diffusers float32', ours: psnr(eightBits(image), reference, 255), peer: psnr(peerImage, reference, 255) },
   };
 }
 

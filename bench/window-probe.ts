@@ -1,10 +1,10 @@
-/** What is measured inside the page. Each function is sent into it as it stands here, so none uses anything from outside itself. */
+/** Measurements inside the page. Each function is serialized into the page, so it must not use anything outside itself. */
 
 interface WindowProbe {
-  /** When the form stood, in milliseconds after the navigation began. */
+  /** When the form was complete, in milliseconds after the navigation began. */
   formAtMs: number;
   longTasks: { startMs: number; durationMs: number }[];
-  /** Milliseconds from an input to the next paint, for those of 16 ms or more; all in all there were `inputCount`. */
+  /** Milliseconds from an input to the next paint, for inputs of 16 ms or more; `inputCount` counts all. */
   slowInputsMs: number[];
   policyReports: string[];
 }
@@ -15,7 +15,7 @@ declare global {
   }
 }
 
-/** The event types that count as input, of those that the Event Timing API times. */
+/** The event types of the Event Timing API that count as input. */
 export const inputTypes = ['keydown', 'keyup', 'input', 'pointerdown', 'pointerup', 'click'];
 
 /** Runs before the page's own scripts. */
@@ -37,7 +37,7 @@ export function installProbe(types: readonly string[]): void {
   requestAnimationFrame(lookForForm);
 }
 
-/** First contentful paint, and when the form stood with no long task after it: milliseconds after the navigation began. */
+/** First contentful paint, and when the form was complete with no long task after it: milliseconds after the navigation began. */
 export function readLoadTimes(): { paintMs: number; interactiveMs: number } {
   const paint = performance.getEntriesByName('first-contentful-paint')[0];
   if (paint === undefined) throw new Error('nothing was painted');
@@ -45,15 +45,15 @@ export function readLoadTimes(): { paintMs: number; interactiveMs: number } {
   return { paintMs: paint.startTime, interactiveMs: Math.max(paint.startTime, window.windowProbe.formAtMs, ...lastLongTask) };
 }
 
-/** How many inputs of these types there were so far, and the slow ones' milliseconds. */
+/** The number of inputs of these types so far, and the slow ones' milliseconds. */
 export function readInputs(types: readonly string[]): { count: number; slowMs: number[] } {
   return { count: types.reduce((sum, type) => sum + (performance.eventCounts.get(type) ?? 0), 0), slowMs: window.windowProbe.slowInputsMs };
 }
 
 /**
- * Watches the rows of the gallery while `scroller` is scrolled, until the promise's time is over. A row is blank while a part of the list is in view that no
- * tile covers. The list is compared with where it has been scrolled to before the page itself hears of the scrolling; a gap counts from the end of the frame
- * before, since the scrolling may have come just after it, to the end of the first frame that covers the view again. So no blank row is longer than what is told.
+ * Watches the gallery's rows while `scroller` scrolls, until the time is over. A row is blank while no tile covers a visible part of the list. The scroll
+ * position is read before the page handles the scroll event. A gap counts from the end of the previous frame, since the scrolling may have come just after it,
+ * to the end of the first frame that covers the view again. So the real blank time is never longer than the reported one.
  */
 export function watchRows(durationMs: number): Promise<number> {
   const list = document.querySelector('[data-index]')?.closest('ul');
@@ -98,7 +98,7 @@ export function watchRows(durationMs: number): Promise<number> {
   });
 }
 
-/** Milliseconds from a jump to `part` (0 to 1) of the gallery until every tile in view shows its picture. */
+/** Milliseconds from a jump to `part` (0 to 1) of the gallery until every tile in view shows its image. */
 export function timePicturesAt(part: number): Promise<number> {
   const list = document.querySelector('[data-index]')?.closest('ul');
   const scroller = list?.parentElement;
@@ -116,7 +116,7 @@ export function timePicturesAt(part: number): Promise<number> {
     const startMs = performance.now();
     scroller.scrollTop = (scroller.scrollHeight - scroller.clientHeight) * part;
     const look = () => (areShown() ? resolve(performance.now() - startMs) : requestAnimationFrame(look));
-    // the rows of the old place are still there in this frame
+    // this frame still shows the rows of the old position
     requestAnimationFrame(() => requestAnimationFrame(look));
   });
 }

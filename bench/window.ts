@@ -16,13 +16,13 @@ const IMAGES = 25_000;
 const SAMPLES = 12;
 const WATCHED_MS = 10_000;
 const SCROLLED_MS = 10_000;
-/** What keeps both cores busy: pictures of this size, one after the other, each enlarged to 2048 x 2048. */
+/** The load on both cores: images of this size, one after the other, each upscaled to 2048 x 2048. */
 const LOAD = { prompt: 'a lighthouse on a beach at night, digital art', width: 512, height: 512, steps: 9, guidance_scale: 0, model_type: 'uint4' as const };
 const TYPED = 'a patient owl with a red scarf on a branch in the snow, ';
 
 /**
- * How the window feels, in Chromium against the program as `start.sh` runs it, while it draws one picture after the other on all cores: loading, typing and
- * clicking, progress, scrolling through 25,000 pictures whose thumbnails are not made yet.
+ * The window's responsiveness in Chromium, with the program as `start.sh` runs it, while it generates images on all cores: loading, typing and clicking,
+ * progress, scrolling through 25,000 images without thumbnails.
  */
 export async function measureWindow(): Promise<void> {
   if (noBrowser !== null) throw new Error(noBrowser);
@@ -87,7 +87,7 @@ function emptySeries(): Series {
   return { firstPaint: [], interactive: [], inputToPaintP95: [], longestProgressTask: [], longestBlankRow: [], longestGalleryTask: [], imagesAfterJump: [] };
 }
 
-/** Everything that `index.html` names, without what is loaded on demand. */
+/** Everything that `index.html` references, without lazy-loaded parts. */
 async function bundleGzipBytes(): Promise<number> {
   const folder = join(programDir, 'out/renderer');
   const html = await readFile(join(folder, 'index.html'), 'utf8');
@@ -101,14 +101,14 @@ async function measureLoading(page: Page, url: string, results: Series): Promise
   await page.addInitScript(installProbe, inputTypes);
   await page.goto(url);
   await page.locator('form textarea').waitFor();
-  // long enough for a long task after the form to show itself
+  // enough time for a long task after the form to appear
   await page.waitForTimeout(1500);
   const { paintMs, interactiveMs } = await page.evaluate(readLoadTimes);
   results.firstPaint.push(Math.round(paintMs));
   results.interactive.push(Math.round(interactiveMs));
 }
 
-/** Sixteen pictures ordered in the window itself, so that the stage shows how one after the other forms; then the page is left alone. */
+/** Requests sixteen images in the window, so that the stage shows their progress; then leaves the page alone. */
 async function measureProgress(page: Page, results: Series): Promise<void> {
   await page.getByText(String(LOAD.width), { exact: true }).click();
   await page.getByLabel('Images', { exact: true }).fill('16');
@@ -118,7 +118,7 @@ async function measureProgress(page: Page, results: Series): Promise<void> {
   results.longestProgressTask.push(await longestTaskDuring(page, () => page.waitForTimeout(WATCHED_MS)));
 }
 
-/** Types, moves through options and goes from screen to screen, as fast as a quick person. */
+/** Types, moves through options and switches screens, as fast as a quick user. */
 async function measureInput(page: Page, results: Series): Promise<void> {
   const before = await page.evaluate(readInputs, inputTypes);
   await page.locator('form textarea').click();
@@ -131,12 +131,12 @@ async function measureInput(page: Page, results: Series): Promise<void> {
   const after = await page.evaluate(readInputs, inputTypes);
   const slowMs = after.slowMs.slice(before.slowMs.length);
   const count = after.count - before.count;
-  // those that are not told took less than the 16 ms from which on they are
+  // unreported inputs took less than the reporting threshold of 16 ms
   const allMs = [...Array.from({ length: Math.max(0, count - slowMs.length) }, () => 16), ...slowMs].sort((a, b) => a - b);
   results.inputToPaintP95.push(allMs[Math.ceil(allMs.length * 0.95) - 1] ?? Number.NaN);
 }
 
-/** The wheel turned as fast as a hand does, then the keys End and Home. */
+/** Turns the wheel as fast as a user can, then presses End and Home. */
 async function measureGallery(page: Page, results: Series): Promise<void> {
   await page.getByRole('navigation').getByRole('button', { name: 'Gallery' }).click();
   await page.locator('[data-index] img').first().waitFor();
@@ -159,7 +159,7 @@ async function measureGallery(page: Page, results: Series): Promise<void> {
   results.imagesAfterJump.push(Math.round(await page.evaluate(timePicturesAt, (results.imagesAfterJump.length + 1) / (ROUNDS + 2))));
 }
 
-/** The next round begins without what is left of this one's pictures. */
+/** Clears this round's remaining images before the next round. */
 async function cancelRest(page: Page): Promise<void> {
   await page.getByRole('navigation').getByRole('button', { name: 'Make' }).click();
   const cancelAll = page.getByRole('button', { name: 'Cancel all' });

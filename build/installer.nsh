@@ -1,4 +1,4 @@
-; What the program has written for this user besides its data: the start at login and the zimage: links. An update keeps both.
+; Removes what the program wrote for this user besides its data: start at login and the zimage: links. An update keeps both.
 !macro customUnInstall
   ${ifNot} ${isUpdated}
     DeleteRegValue HKCU "Software\Microsoft\Windows\CurrentVersion\Run" "z-image-turbo-studio"

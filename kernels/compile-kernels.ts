@@ -2,10 +2,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { main } from 'assemblyscript/asc';
 
-/** Pages of 64 KiB; the memory comes from outside, and all that 32 bits reach may be asked for. */
+/** Pages of 64 KiB; the host provides the memory, up to all that 32 bits can address. */
 const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'];
 
-/** Compiles `convolution.ts` to `DIR/convolution.wasm` and gives its bytes. Throws with what the compiler said. */
+/** Compiles `convolution.ts` to `DIR/convolution.wasm` and returns its bytes. Throws with the compiler's output. */
 export async function compileKernels(dir: string): Promise<Buffer> {
   await mkdir(dir, { recursive: true });
   const out = join(dir, 'convolution.wasm');

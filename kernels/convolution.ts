@@ -1,23 +1,23 @@
 /**
- * What a network of convolutions is made of, in AssemblyScript. Every exported kernel does one unit of its work, such as a row; last come the unit and the
- * scratch of the thread that does it.
+ * Kernels of a convolutional network, in AssemblyScript. Each exported kernel does one unit of work, such as a row. Its last arguments are the unit and
+ * the scratch memory of its thread.
  *
- * Convolutions of 3 x 3 by Winograd's products F(6 x 6, 3 x 3), in AssemblyScript: 64 products for 36 output values where a plain convolution takes 324.
+ * 3 x 3 convolutions use Winograd's F(6 x 6, 3 x 3): 64 products for 36 output values, where a plain convolution takes 324.
  * Method: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015; the points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
  *
- * Images lie pixel by pixel, a pixel's channels together, with a margin of zeros: one pixel at the left and the top, and at the right and the bottom as many as
- * whole tiles need. Channel counts are multiples of 4 going in and of 8 coming out. All addresses are bytes of the one memory that the threads share.
+ * Images are stored pixel by pixel with the channels together (NHWC) and a margin of zeros: one pixel at the left and top, and enough at the right and
+ * bottom for whole tiles. Input channels are a multiple of 4, output channels of 8. All addresses are byte offsets in the memory that the threads share.
  */
 
-/** Side of what a tile gives, and of what it is made from. */
+/** Side of a tile's output, and of its input. */
 const TILE = 6;
 const PATCH: usize = 8;
 const POINTS: usize = 64;
 /** Bytes of a vector of four floats. */
 const VECTOR: usize = 16;
-/** Bytes of the eight output channels that one product has at a time. */
+/** Bytes of the eight output channels of one product. */
 const PANEL_BYTES: usize = 32;
-/** Start of a thread's scratch: a patch between its two transforms, then one row of results. */
+/** Start of a thread's scratch memory: a patch between its two transforms, then one row of results. */
 const PATCH_BYTES: usize = POINTS * VECTOR;
 const ROW_BYTES: usize = PATCH * VECTOR;
 
@@ -34,13 +34,13 @@ class Convolution {
   outChannels: usize;
   width: i32;
   height: i32;
-  /** Tiles that are worked on at a time, a multiple of 6. */
+  /** Tiles per block, a multiple of 6. */
   block: i32;
   /** [inChannels, 3, 3, outChannels]. */
   weights: usize;
   /** [64, outChannels / 8, inChannels, 8]: the weights at the 64 points. */
   panels: usize;
-  /** [outChannels] each. What is below zero is multiplied by its slope. */
+  /** [outChannels] each. Negative values are multiplied by the slope. */
   bias: usize;
   slopes: usize;
   scale: f32;
@@ -78,7 +78,7 @@ export function convolve(layer: Convolution, first: i32, scratch: usize): void {
   const tiles = min(layer.block, columnsOfTiles * rowsOfTiles - first);
   const inBytes = layer.inChannels * 4;
   const outBytes = layer.outChannels * 4;
-  // the vector more keeps the points from falling on the same lines of the cache
+  // the extra vector keeps the points from mapping to the same cache lines
   const inPoint = inBytes * <usize>layer.block + 4 * VECTOR;
   const outPoint = outBytes * <usize>layer.block + 4 * VECTOR;
   const patches = scratch + PATCH_BYTES + ROW_BYTES;
@@ -221,7 +221,7 @@ function multiply(rows: usize, rowBytes: usize, panel: usize, panelBytes: usize,
   v128.store(target, t5, VECTOR);
 }
 
-/** Three weights of a line -> the eight points. */
+/** Three weights of a line -> eight points. */
 @inline
 function transformKernel(source: usize, step: usize, target: usize, targetStep: usize): void {
   const g0 = v128.load(source);
@@ -243,7 +243,7 @@ function transformKernel(source: usize, step: usize, target: usize, targetStep: 
   v128.store(target + 7 * targetStep, g2);
 }
 
-/** Eight values of a line -> the eight points. */
+/** Eight values of a line -> eight points. */
 @inline
 function transformPatch(source: usize, step: usize, target: usize, targetStep: usize): void {
   const d0 = v128.load(source);
@@ -295,7 +295,7 @@ function transformProducts(source: usize, step: usize, target: usize, targetStep
   v128.store(target + 5 * targetStep, f32x4.add(f32x4.add(m7, odd1), f32x4.relaxed_madd(f32x4.splat(32), odd2, oddHalf)));
 }
 
-/** Zeros around the image whose row of zeros above the first one begins at `corner`: row `y` of all that the margins count in. */
+/** Writes the zero margin of row `y`, counted with the margins. `corner` is the start of the zero row above the image. */
 export function clearMargin(corner: usize, rowBytes: usize, pixelBytes: usize, width: i32, height: i32, y: i32, scratch: usize): void {
   const row = corner + <usize>y * rowBytes;
   if (y == 0 || y > height) {
@@ -328,7 +328,7 @@ export function pixelsRow(planes: usize, pixels: usize, width: i32, height: i32,
   let to = pixels + <usize>(y * width) * 3;
   for (let x = 0; x < width; x++) {
     for (let channel: usize = 0; channel < 3; channel++) {
-      // what is no number becomes 0
+      // NaN becomes 0
       store<u8>(to + channel, <u32>nearest<f32>(min<f32>(load<f32>(from + channel * planeBytes) * 255, 255)));
     }
     from += 4;

@@ -1,15 +1,15 @@
-// Ends with 1 while a server runs from what is built in out/: a build under it would mix old and new files.
+// Exits with 1 while a server runs from out/: a build would mix old and new files under it.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const notes = resolve(import.meta.dirname, '../out/.in-use');
 
-/** Each server names itself in out/.in-use (src-main/studio/note-build-in-use.ts): a file called like its process, holding its command line. */
+/** Each server registers in out/.in-use (src-main/studio/note-build-in-use.ts): a file named after its process id with its command line. */
 function servers() {
   try {
     return readdirSync(notes).filter(isRunning);
   } catch {
-    return []; // nothing was served yet
+    return []; // no server has run yet
   }
 }
 

@@ -1,4 +1,4 @@
-// Writes SHA256SUMS over the files of a folder, as `sha256sum --check` reads it: node scripts/checksums.ts FOLDER
+// Writes SHA256SUMS over the files of a folder, in the format of `sha256sum --check`: node scripts/checksums.ts FOLDER
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,10 +6,10 @@ import { pipeline } from 'node:stream/promises';
 
 const SUMS = 'SHA256SUMS';
 
-/** Replaces the folder's SHA256SUMS; returns its text: a line a file, in the order of their names. Throws where the folder holds no file. */
+/** Replaces the folder's SHA256SUMS; returns its text: a line per file, sorted by name. Throws if the folder is empty. */
 export async function writeChecksums(folder: string): Promise<string> {
   const files = readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isFile() && entry.name !== SUMS ? [entry.name] : []));
-  if (files.length === 0) throw new Error(`${folder} holds no file to sum`);
+  if (files.length === 0) throw new Error(`${folder} contains no files`);
   const lines: string[] = [];
   for (const file of files.sort()) {
     const hash = createHash('sha256');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Makes a .deb with dpkg-deb where electron-builder would download its own tool for it: CUSTOM_FPM_PATH=scripts/deb-builder.mjs
-// DEB_COMPRESSION_LEVEL sets the compressor's level. Understands what electron-builder passes: options with a value, flags, and SOURCE=/TARGET pairs. Anything else is refused.
+// Makes a .deb with dpkg-deb, so that electron-builder does not download its own tool: CUSTOM_FPM_PATH=scripts/deb-builder.mjs
+// DEB_COMPRESSION_LEVEL sets the compressor's level. Accepts electron-builder's arguments: options with a value, flags, and SOURCE=/TARGET pairs. Refuses anything else.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ const withValue = new Set(
   ].concat(['--deb-priority', '--deb-recommends', '--deb-compression', '--license']),
 );
 
-/** What electron-builder calls otherwise than dpkg-deb. @type {Record<string, string>} */
+/** Names that differ between electron-builder and dpkg-deb. @type {Record<string, string>} */
 const dpkgNames = { gz: 'gzip', zst: 'zstd' };
 
 /** @type {Map<string, string[]>} */
@@ -44,7 +44,7 @@ for (let rest = process.argv.slice(2); rest.length > 0; ) {
     const at = argument.lastIndexOf('=');
     pairs.push({ source: argument.slice(0, at), target: argument.slice(at + 1) });
     rest = rest.slice(1);
-  } else throw new Error(`deb-builder: the argument ${argument} is not understood`);
+  } else throw new Error(`deb-builder: unknown argument ${argument}`);
 }
 const first = (/** @type {string} */ name) => options.get(name)?.[0];
 if (first('-t') !== 'deb') throw new Error(`deb-builder makes deb only, not ${first('-t')}`);

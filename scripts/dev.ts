@@ -1,5 +1,5 @@
-// The desktop app out of the sources, built again on every change: npm run dev [-- OPTIONS OF THE APP]
-// A change of the page reloads the window, any other starts the app anew; jobs are parked in between. Without an installed Electron the tests' one is taken.
+// Runs the desktop app from source and rebuilds on every change: npm run dev [-- OPTIONS OF THE APP]
+// A change of the page reloads the window, any other restarts the app; jobs are parked in between. Without an installed Electron it uses the tests' one.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
@@ -33,7 +33,7 @@ function startApp(): void {
     process.stderr.write(`${line}\n`);
   });
   started.once('exit', () => {
-    // ended by hand, not by a change
+    // ended by the user, not by a change
     if (app === started) process.exit(0);
   });
 }
@@ -54,16 +54,16 @@ async function reloadWindow(): Promise<void> {
   const browser = await chromium.connectOverCDP(devTools);
   for (const page of browser.contexts().flatMap((context) => context.pages())) {
     const session = await page.context().newCDPSession(page);
-    // its files are served as never changing under their names
+    // the server sends its files as immutable
     await session.send('Page.reload', { ignoreCache: true });
   }
   await browser.close();
 }
 
-/** Builds now and after every change; resolves after the first time. */
+/** Builds now and after every change; resolves after the first build. */
 async function watch(config: InlineConfig, changed: () => Promise<void>): Promise<void> {
   const watcher = await build({ ...config, configFile: false, build: { ...config.build, watch: {} } });
-  if (!('on' in watcher)) throw new Error('vite built once although it was asked to watch.');
+  if (!('on' in watcher)) throw new Error('vite built once instead of watching.');
   let isFirst = true;
   await new Promise<void>((ready) => {
     watcher.on('event', (event) => {
@@ -76,14 +76,14 @@ async function watch(config: InlineConfig, changed: () => Promise<void>): Promis
   });
 }
 
-/** The server has a route for each file that is there when it starts, so files keep their names over builds. */
+/** The server creates a route for each file at its start, so files keep their names across builds. */
 function withSteadyNames(config: InlineConfig): InlineConfig {
   const output = { entryFileNames: 'assets/[name].js', chunkFileNames: 'assets/[name].js', assetFileNames: 'assets/[name][extname]' };
   const steady: Plugin = { name: 'steady-names', config: () => ({ build: { rolldownOptions: { output } } }) };
   return { ...config, plugins: [config.plugins, steady] };
 }
 
-// the app's end is this program's end
+// exit with the app
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (app === null ? process.exit(0) : app.kill('SIGTERM')));
 
 process.stderr.write(`building, then starting in Electron ${version}\n`);

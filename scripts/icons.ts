@@ -1,4 +1,4 @@
-// Draws build/icon.svg in every size that the systems want: npm run icons
+// Renders build/icon.svg in every size that the systems need: npm run icons
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
@@ -14,7 +14,7 @@ const draw = (side: number): Promise<Buffer> =>
     .png({ compressionLevel: 9 })
     .toBuffer();
 
-/** Windows icon file: a directory of 16 bytes an image, then the PNGs. Source: Win32 `ICONDIR` and `ICONDIRENTRY`. */
+/** Windows icon file: a directory with 16 bytes per image, then the PNGs. Source: Win32 `ICONDIR` and `ICONDIRENTRY`. */
 function icoOf(images: ReadonlyArray<{ side: number; png: Buffer }>): Buffer {
   const header = Buffer.alloc(6 + 16 * images.length);
   header.writeUInt16LE(1, 2);

@@ -1,14 +1,14 @@
-// Builds the app and its deb as they are shipped, prints what takes the room, and writes the sizes into the READMEs: npm run package-size
+// Builds the app and its deb as shipped, prints the largest parts, and writes the sizes into the READMEs: npm run package-size
 import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { testElectron } from './test-electron.ts';
 
-/** More than this the unpacked app must not take. Electron is 240 MB of it, the bundled weights 84, ONNX Runtime 46. */
+/** Limit of the unpacked app's size. Electron takes 240 MB, the bundled weights 84, ONNX Runtime 46. */
 export const PACKAGE_BUDGET_MB = 450;
 
-/** In units of 10^6 bytes. */
+/** In 10^6 bytes. */
 export interface PackageSizes {
   debMegabytes: number;
   unpackedMegabytes: number;
@@ -31,12 +31,12 @@ function sizesBelow(folder: string): Array<readonly [file: string, bytes: number
   return all.flatMap(([file, stats]) => (stats.isFile() ? [[file, stats.size] as const] : []));
 }
 
-/** Of all files below `folder`, in units of 10^6 bytes. */
+/** Total of all files below `folder`, in 10^6 bytes. */
 export function unpackedMegabytes(folder: string): number {
   return sizesBelow(folder).reduce((sum, [, bytes]) => sum + bytes, 0) / 1e6;
 }
 
-/** The sizes that a README says. Throws where it says none. */
+/** The sizes in a README. Throws if it has none. */
 export function sizesIn(readme: string): PackageSizes {
   const text = section.exec(readme)?.[0] ?? '';
   const [deb, unpacked] = [...text.matchAll(/(\d+) MB/g)].map((match) => Number(match[1]));

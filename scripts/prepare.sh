@@ -1,12 +1,12 @@
-# Sourced by start.sh and test.sh, which set `root`: what both need before anything of ours can run.
+# Sourced by start.sh and test.sh, which set `root`: shared preparation before our programs can run.
 
-# left by a parent process that is not ours; Node.js would take itself for its child
+# set by a foreign parent process; Node.js would act as its child
 unset NODE_UNIQUE_ID NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# Ends at once when a signal asks for it, also as process 1 of a container, which Linux would otherwise protect from signals.
+# Exits at once on a signal, also as process 1 of a container, which Linux would otherwise protect from signals.
 end_with_signals() {
   trap 'stop 143' TERM
   trap 'stop 130' INT
@@ -17,7 +17,7 @@ stop() {
   [ -z "${child:-}" ] || kill "$child" 2>/dev/null
   exit "$1"
 }
-# Runs a function in a process of its own, so that the traps above can interrupt it. It ends with exec: what it starts is then what is stopped.
+# Runs a function in a subshell, so that the traps above can interrupt it. The function ends with exec, so the signal reaches the program that it starts.
 interruptible() {
   "$@" &
   child=$!
@@ -29,10 +29,10 @@ interruptible() {
 
 lock_hash() { sha256sum "$root/package-lock.json" 2>/dev/null || shasum -a 256 "$root/package-lock.json"; }
 
-# The tools that build: npm leaves them out where NODE_ENV or its own settings say so.
+# The build tools: npm omits them if NODE_ENV or its settings say so.
 has_tools() { [ -f "$root/node_modules/electron-vite/bin/electron-vite.js" ] && [ -d "$root/node_modules/vite" ]; }
 
-# True when node_modules is what package-lock.json says: our stamp names this lock, or npm itself installed after the lock was last changed.
+# True if node_modules matches package-lock.json: our stamp names this lock, or npm installed after the last change of the lock.
 is_installed() {
   local stamp="$root/node_modules/.installed-lock" hidden="$root/node_modules/.package-lock.json"
   has_tools || return 1
@@ -43,7 +43,7 @@ is_installed() {
   fi
 }
 
-# Install scripts stay off: no package here needs one, and some would download from elsewhere. The other options overrule what npm is told elsewhere.
+# Install scripts stay off: no package here needs one, and some would download from elsewhere. The other options override npm's configuration.
 npm_ci() {
   cd "$root" && NODE_ENV= exec npm ci --ignore-scripts --no-audit --no-fund --include=dev --include=optional --global=false --dry-run=false \
     --package-lock=true --bin-links=true </dev/null >"$1" 2>&1
@@ -66,7 +66,7 @@ install_dependencies() {
 
 node_options_hint() { [ -z "${NODE_OPTIONS:-}" ] || printf ', or unset NODE_OPTIONS (it is "%s")' "$NODE_OPTIONS"; }
 
-# Sets `node` to the Node.js that comes with the packages, else to the one on the PATH if it is new enough.
+# Sets `node` to the Node.js in node_modules, else to the one on the PATH if it is new enough.
 find_node() {
   node="$root/node_modules/.bin/node"
   if ! [ -x "$node" ] || ! NODE_OPTIONS= "$node" --version >/dev/null 2>&1; then
@@ -78,7 +78,7 @@ find_node() {
     die "Node.js does not start with NODE_OPTIONS, which is \"$NODE_OPTIONS\": $("$node" -e 0 2>&1 | grep -v '^$' | head -n 1). Unset or correct it, then run this again."
 }
 
-# True while a server runs from what is built.
+# True while a server runs from the build.
 is_served() { ! "$node" "$root/scripts/assert-not-served.mjs" 2>/dev/null; }
 
 build() {

@@ -25,7 +25,7 @@ const LONG = {
   zh: '雪地里一只非常非常耐心的白色猫头鹰，戴着红色的围巾，坐在树枝上，'.repeat(6),
 };
 const subjects = ['an orange cat', 'a blue owl', 'a red fox', 'a white rabbit', 'a black penguin', 'a yellow robot', 'a green sailboat', 'a purple rocket'];
-/** A large picture on a busy machine takes its time. */
+/** A large image takes long on a busy machine. */
 const WAIT_MS = 300_000;
 const places = ['in a meadow at noon, digital art', 'in the snow at sunset, digital art', 'on a beach at night, digital art', 'in space at night, pixel art'];
 
@@ -98,7 +98,7 @@ async function isFinished(page: Page, texts: Translation): Promise<void> {
   await page.getByRole('button', { name: texts.view.compare, disabled: false }).waitFor();
 }
 
-/** Until every tile of the gallery has its picture. */
+/** Waits until every tile of the gallery shows its image. */
 async function areShown(page: Page): Promise<void> {
   await page.locator('[data-index] img').first().waitFor();
   await page.waitForFunction(() => [...document.querySelectorAll('[data-index]')].every((tile) => tile.querySelector('img')?.complete === true));
@@ -109,7 +109,7 @@ async function make(page: Page, prompt: string): Promise<void> {
   await page.locator('form textarea').press('Control+Enter');
 }
 
-/** Empty, wrong, long, under way with others waiting, finished, its menus. */
+/** Form states: empty, invalid, long, running with others waiting, finished, menus. */
 async function shootMake(page: Page, texts: Translation, long: string, shoot: Shoot): Promise<void> {
   await page.locator('form').waitFor();
   await page.waitForLoadState('networkidle');
@@ -163,7 +163,7 @@ async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promi
   await tiles.first().press('Enter');
   await page.getByRole('dialog').getByRole('button', { name: texts.view.compare, disabled: false }).waitFor();
   await page.waitForLoadState('networkidle');
-  await shoot('picture');
+  await shoot('image');
   await page.keyboard.press('Escape');
   await tiles.first().press('Delete');
   await page.getByText(texts.notice.deleted_one).waitFor();
@@ -191,7 +191,7 @@ async function shootSettings(page: Page, texts: Translation, shoot: Shoot): Prom
   }
 }
 
-/** No pictures yet, a failed one, a notice of an error, a file held over the window, the server away. */
+/** No images yet, a failed one, an error notice, a file dragged over the window, the server unreachable. */
 async function shootTroubles(viewport: { width: number; height: number }, locale: string, texts: Translation, shootOn: (page: Page) => Shoot): Promise<void> {
   const studio = new WindowStudio({ stepMs: 20, faults: ['oom@2', 'oom@2'] });
   await studio.start();
@@ -219,7 +219,7 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
     await shoot('notice');
     await page.evaluate(() => {
       const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([], 'picture.png'));
+      dataTransfer.items.add(new File([], 'image.png'));
       window.dispatchEvent(new DragEvent('dragover', { dataTransfer, bubbles: true, cancelable: true }));
     });
     await page.getByText(texts.drop.title).waitFor();

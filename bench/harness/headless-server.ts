@@ -5,7 +5,7 @@ import { serverMessageSchema } from '#shared/protocol/messages.ts';
 import { type HeadlessOptions, HeadlessProcess } from '../../tests/support/headless-process.ts';
 import { JobClient } from './job-client.ts';
 
-/** The program as `start.sh` runs it, in a process of its own, on a free port of this machine. */
+/** The program as `start.sh` runs it, in a separate process, on a free local port. */
 export class HeadlessServer {
   readonly url: string;
   readonly #process: HeadlessProcess;
@@ -30,7 +30,7 @@ export class HeadlessServer {
     return this.#process.end();
   }
 
-  /** A client like any script: makes one picture after the other, `ahead` of them waiting or running at any time, until its socket is closed. */
+  /** A client like any script: requests images in sequence, with `ahead` of them waiting or running at any time, until its socket is closed. */
   async keepBusy(params: Omit<TextToImageParams, 'seed'>, ahead: number): Promise<() => Promise<void>> {
     const socket = await this.#connect();
     let seed = Math.floor(Math.random() * 2 ** 32);
@@ -47,7 +47,7 @@ export class HeadlessServer {
     return () => closed(socket);
   }
 
-  /** Makes these pictures and waits for the last. */
+  /** Generates these images and waits for the last. */
   async make(paramsOfEach: TextToImageParams[]): Promise<void> {
     const client = await JobClient.connect(this.url);
     await client.draw(paramsOfEach, 'completed');

@@ -4,14 +4,14 @@ import WebSocket from 'ws';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import { type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
 
-/** When a picture's states were heard of, in milliseconds since it was asked for. */
+/** When an image's states arrived, in milliseconds since the request. */
 export interface JobTimes {
   generatedMs: number;
-  /** NaN where it was not waited for. */
+  /** NaN if the client did not wait for it. */
   completedMs: number;
 }
 
-/** A client like any script, of ours or of a server of the original's shape. It hears of nobody else's jobs. */
+/** A client like any script, for our server or one with the original's protocol. It gets only its own jobs' messages. */
 export class JobClient {
   readonly #socket: WebSocket;
 
@@ -28,7 +28,7 @@ export class JobClient {
     return new JobClient(socket);
   }
 
-  /** Asks for all of these at once and waits until each has come so far. Rejects when one fails or is refused. */
+  /** Requests all of these at once and waits until each has reached the state. Rejects if one fails or is refused. */
   async draw(paramsOfEach: readonly TextToImageParams[], until: 'generated' | 'completed'): Promise<JobTimes[]> {
     const askedAt = performance.now();
     const since = new Map<string, JobTimes>();
@@ -48,7 +48,7 @@ export class JobClient {
         resolve();
       };
       this.#socket.on('message', listener);
-      this.#onClose = () => reject(new Error('the server closed the socket before the pictures were done'));
+      this.#onClose = () => reject(new Error('the server closed the socket before the images were done'));
     });
     for (const params of paramsOfEach) this.#socket.send(JSON.stringify({ type: 'create_job', task_type: 'text_to_image', params }));
     await done;

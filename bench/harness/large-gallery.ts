@@ -8,8 +8,8 @@ import type { NewJob } from '#main/jobs/store/stored-job.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 
 /**
- * Adds finished jobs to the data folder of a server that is not running, until it has `count`. Their pictures are further names of the pictures that are
- * there already, which is all that a server sees of them: each name has its own thumbnail.
+ * Adds finished jobs to the data folder of a server that is not running, until it has `count`. Their images are hard links to the existing
+ * images. A server cannot tell the difference: each name has its own thumbnail.
  */
 export async function fillGallery(dataDir: string, outputsDir: string, count: number): Promise<void> {
   const { database } = await openDatabase(join(dataDir, 'jobs.db'), Date.now());
@@ -19,7 +19,7 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
     store.transaction(() => {
       for (let number = samples.length; number < count; number++) {
         const sample = samples[number % samples.length];
-        if (sample === undefined) throw new Error(`${dataDir} holds no finished job to take pictures from`);
+        if (sample === undefined) throw new Error(`${dataDir} contains no finished job to take images from`);
         const jobId = createHash('sha256').update(`${sample.jobId} ${number}`).digest('hex');
         const params = { ...sample.params, seed: number };
         const createdAtMs = sample.createdAtMs + number;
@@ -37,7 +37,7 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
           state: { status: 'completed', result: { filename, upscaledFilename } },
         };
         store.jobs.insert(job);
-        // a server would measure each, beside what it is asked for
+        // a server would measure each file in the background
         store.jobs.setSize(jobId, sizeBytes(outputsDir, sample.filename));
       }
     });
@@ -50,7 +50,7 @@ function sizeBytes(dir: string, filename: string): number {
   return statSync(join(dir, filename)).size + statSync(join(dir, upscaledFileName(filename))).size;
 }
 
-/** A file system gives one file so many names, ext4 65,000; from there on a copy takes its place. */
+/** File systems limit the links to one file, ext4 to 65,000; after that a copy is used. */
 function addName(dir: string, known: string, name: string): void {
   try {
     linkSync(join(dir, known), join(dir, name));

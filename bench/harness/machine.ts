@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
-/** What figures were measured on, in words: `AMD EPYC, 2 cores, 24 GiB`. */
+/** A description of this machine: `AMD EPYC, 2 cores, 24 GiB`. */
 export function machineName(): string {
   return `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
 }

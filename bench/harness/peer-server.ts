@@ -6,14 +6,14 @@ import { createInterface } from 'node:readline';
 import { programDir } from '#main/lib/program-files.ts';
 import { type PeerForm, torchPython } from './torch-peer.ts';
 
-/** `bench/peers/torch/server.py`: FastAPI with diffusers and sdnq, in the original's shape. */
+/** `bench/peers/torch/server.py`: FastAPI with diffusers and sdnq, with the original's protocol. */
 export interface PeerServer {
   url: string;
   pid: number;
   stop(): Promise<void>;
 }
 
-/** Serves the checkpoint in `form`; pictures go to `outputsDir`. */
+/** Serves the checkpoint in `form`; images go to `outputsDir`. */
 export async function startPeerServer(checkpointDir: string, form: PeerForm, outputsDir: string): Promise<PeerServer> {
   const products = form.options['quantized_matmul'] === true ? 'quantized' : 'plain';
   const threads = String(availableParallelism());

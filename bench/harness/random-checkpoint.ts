@@ -12,7 +12,7 @@ const TEXT = { width: 2560, inner: 9728, heads: 32, keyValueHeads: 8, headWidth:
 const VAE = { channels: [128, 256, 512, 512], latentChannels: 16, layersPerBlock: 2, groups: 32 };
 const GROUP = 128;
 const RANK = 32;
-/** Standard deviation of a byte's two halves, 0 to 15, and of a signed byte, all values alike often. */
+/** Standard deviation of uniform values: of a nibble, 0 to 15, and of a signed byte. */
 const UINT4_DEVIATION = Math.sqrt((16 ** 2 - 1) / 12);
 const INT8_DEVIATION = Math.sqrt((256 ** 2 - 1) / 12);
 const SHARD_BYTES = 5e9;
@@ -27,7 +27,7 @@ interface TensorPlan {
 }
 
 /**
- * `layers` random layers of the true ZImageTransformer2DModel and `refiners` of each kind of refiner, with weights of sane sizes, as `DIR/transformer` in the
+ * `layers` random layers of the true ZImageTransformer2DModel and `refiners` of each kind of refiner, with weights of realistic sizes, as `DIR/transformer` in the
  * layout of `Disty0/Z-Image-Turbo-SDNQ-*`. Returns that folder.
  */
 export function writeRandomTransformer(dir: string, kind: Kind, layers: number, refiners = 1): Promise<string> {
@@ -98,7 +98,7 @@ async function writeShard(path: string, tensors: readonly TensorPlan[]): Promise
 
 const normals = torchRandn(0, 1 << 16);
 
-/** 65,536 bfloat16 values of a normal distribution, to be picked from at random. */
+/** 65,536 normally distributed bfloat16 values to pick from at random. */
 function bfloat16Pool(mean: number, deviation: number): Uint16Array {
   const bits = new Uint32Array(normals.map((value) => mean + deviation * value).buffer);
   return Uint16Array.from(bits, (word) => (word + 0x8000) >>> 16);
@@ -112,7 +112,7 @@ function floats(name: string, shape: number[], deviation: number, mean = 0): Ten
   return { name, dtype: 'BF16', shape, mean, deviation };
 }
 
-/** A plain linear or convolution, its weight as large as leaves the size of what goes through it. */
+/** A plain linear or convolution whose weights preserve the size of the activations. */
 function plain(name: string, shape: number[], bias: boolean): TensorPlan[] {
   const [out = 0, ...rest] = shape;
   const weight = floats(`${name}.weight`, shape, 1 / Math.sqrt(rest.reduce((a, b) => a * b, 1)));
@@ -123,7 +123,7 @@ function norm(name: string, width: number): TensorPlan {
   return floats(`${name}.weight`, [width], 0.1, 1);
 }
 
-/** A quantized linear [n, k] as sdnq 0.1 wrote it: bfloat16 scales; uint4 in groups of 128 with zero points and SVD, int8 in one group a row. */
+/** A quantized linear [n, k] as sdnq 0.1 wrote it: bfloat16 scales; uint4 in groups of 128 with zero points and SVD, int8 in one group per row. */
 function quantized(kind: Kind, name: string, n: number, k: number): TensorPlan[] {
   const deviation = 1 / Math.sqrt(k);
   if (kind === 'int8') {

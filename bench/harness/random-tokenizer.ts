@@ -11,7 +11,7 @@ const tokenizerSchema = z.looseObject({
   model: z.looseObject({ vocab: z.record(z.string(), z.number()), merges: z.array(z.tuple([z.string(), z.string()])) }),
 });
 
-/** The tokenizer of `from`, a folder, made as large as Qwen2's by merges at random, which no text needs. As `DIR/tokenizer`. */
+/** The tokenizer of `from`, a folder, grown to Qwen2's size with random unused merges. As `DIR/tokenizer`. */
 export async function writeRandomTokenizer(dir: string, from: string): Promise<void> {
   const folder = join(dir, 'tokenizer');
   await mkdir(folder, { recursive: true });
@@ -32,7 +32,7 @@ export async function writeRandomTokenizer(dir: string, from: string): Promise<v
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
 }
 
-/** Whole numbers from 0 to below `limit`, the same for the same seed: a linear congruential generator with the constants of Numerical Recipes. */
+/** Whole numbers from 0 to below `limit`, determined by the seed: a linear congruential generator with the constants of Numerical Recipes. */
 function randomBelow(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {

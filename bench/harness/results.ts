@@ -15,10 +15,10 @@ const measuredSchema = z.object({
   versions: z.record(z.string(), z.string()),
   rows: z.array(rowSchema),
 });
-/** What one part of a command measured in one run. */
+/** The measurements of one part of a command in one run. */
 export type Measured = z.infer<typeof measuredSchema>;
 
-/** A results file: what each part of a command measured, each on its own day. */
+/** A results file: the latest measurements of each part of a command. */
 const resultsSchema = z.record(z.string(), measuredSchema);
 export type Results = z.infer<typeof resultsSchema>;
 
@@ -35,7 +35,7 @@ export async function loadResults(name: string): Promise<Results> {
 interface NewResults {
   /** The results file: `bench/results/NAME.json`. */
   name: string;
-  /** `name` where a command has one part only. */
+  /** `name` if a command has only one part. */
   part?: string;
   what: string;
   versions?: Record<string, string>;
@@ -43,7 +43,7 @@ interface NewResults {
   rows: Row[];
 }
 
-/** Prints the rows and writes them in place of the part's earlier ones. */
+/** Prints the rows and replaces the part's earlier ones. */
 export async function publish({ name, part = name, what, versions = {}, machine = machineName(), rows }: NewResults): Promise<void> {
   for (const row of rows) console.log(`  ${describeRow(row)}`);
   // read again, since another part may have been measured meanwhile
@@ -55,8 +55,8 @@ export async function publish({ name, part = name, what, versions = {}, machine 
 }
 
 /**
- * The same for rows that take long: keeps the rows that were measured earlier on this day and machine with these versions, so that a run that is stopped
- * loses nothing. A row replaces an earlier one of the same label.
+ * The same for slow rows: keeps rows that were measured earlier on this day and machine with these versions, so that a stopped run loses nothing. A row
+ * replaces an earlier one with the same label.
  */
 export async function publishMore(added: NewResults): Promise<void> {
   const { name, part = name, versions = {}, rows } = added;

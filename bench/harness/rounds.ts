@@ -1,7 +1,7 @@
 /** Fewer rounds give no verdict on a time. */
 export const ENOUGH_ROUNDS = 5;
 
-/** Timed rounds of a comparison: 5, or what BENCH_ROUNDS says for a quick try. */
+/** Timed rounds of a comparison: 5, or BENCH_ROUNDS for a quick try. */
 export const ROUNDS = parseRounds(process.env['BENCH_ROUNDS'] ?? String(ENOUGH_ROUNDS));
 
 function parseRounds(text: string): number {
@@ -32,7 +32,7 @@ export async function timeMs(work: () => unknown): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** True for rows that the command line asks for: `npm run bench -- vae 1024` selects labels that contain `1024`; without a word all are selected. */
+/** True for rows that the command line selects: `npm run bench -- vae 1024` selects labels that contain `1024`; without an argument all are selected. */
 export function isWanted(label: string, word = process.argv[3]): boolean {
   return word === undefined || label.includes(word);
 }

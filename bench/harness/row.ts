@@ -3,7 +3,7 @@ import { EXACT_TENSOR_LIMIT } from '#main/parity/comparison.ts';
 import { ENOUGH_ROUNDS } from './rounds.ts';
 import { median, percentile } from './statistics.ts';
 
-/** One measured figure: a series of ours, a peer's beside it where there is one, and its limit. */
+/** One measured figure: our series, a peer's series if there is one, and its limit. */
 export const rowSchema = z.object({
   label: z.string(),
   /** `ms`, `bytes`, `levels` (of 8 bits), `slope` (an exponent) and `share` (a part of one) have their own format; other units are printed as they are. */
@@ -11,12 +11,12 @@ export const rowSchema = z.object({
   /** One value per round. Round i of both sides ran next to each other. */
   ours: z.array(z.number()),
   peer: z.object({ name: z.string(), series: z.array(z.number()) }).nullable(),
-  /** The limit and the goal: of the ratio ours / peer, or of our value in `unit` where there is no peer. */
+  /** The limit and the goal: of the ratio ours / peer, or of our value in `unit` without a peer. */
   must: z.number().nullable(),
   goal: z.number().nullable(),
   /** True where `must` and `goal` are lower bounds. */
   isHigherBetter: z.boolean().optional(),
-  /** PSNR of each side to the float32 reference, in decibels, and the least that ours must have. */
+  /** PSNR of each side to the float32 reference in decibels, and our minimum. */
   quality: z.object({ reference: z.string(), ours: z.number(), peer: z.number().nullable(), least: z.number().optional() }).optional(),
   note: z.string().optional(),
 });
@@ -35,7 +35,7 @@ function ratiosOf({ ours, peer }: Row): number[] {
 
 export type Verdict = 'met' | 'missed' | 'undecided' | 'no limit';
 
-/** `undecided` where the middle half of the rounds lies on both sides of the limit, or a time was measured in too few rounds. */
+/** `undecided` if the middle half of the rounds is on both sides of the limit, or a time has too few rounds. */
 export function verdictOf(row: Row): Verdict {
   if (row.must === null) return 'no limit';
   const isSingleFigure = row.peer === null && row.ours.length === 1;
@@ -56,7 +56,7 @@ export function formatValue(value: number, unit: string): string {
   return value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : value >= 100 ? `${value.toFixed(0)} ms` : `${value.toPrecision(3)} ms`;
 }
 
-/** `at most 20 ms, goal 10 ms`; empty where there is neither. */
+/** `at most 20 ms, goal 10 ms`; empty without either. */
 export function limitText({ must, goal, peer, unit, isHigherBetter }: Row): string {
   const format = (value: number) => (peer === null ? formatValue(value, unit) : String(value));
   const limit = must === null ? [] : [`${isHigherBetter === true ? 'at least' : 'at most'} ${format(must)}`];
@@ -71,7 +71,7 @@ export function ratioText(row: Row): string {
   return `${median(ratios).toFixed(2)}${middle}`;
 }
 
-/** Quality and note of a row; empty where it has neither. */
+/** Quality and note of a row; empty without either. */
 export function remarksOf({ quality, note }: Row): string {
   const remarks = note === undefined ? [] : [note];
   if (quality !== undefined) {

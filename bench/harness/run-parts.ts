@@ -3,16 +3,16 @@ import { publish } from './results.ts';
 import { type Row, verdictOf } from './row.ts';
 
 export interface Part {
-  /** How long it takes. */
+  /** Its duration. */
   duration: string;
   measure(): Promise<Row[]>;
-  /** Runs only when it is named. */
+  /** Runs only if the command line names it. */
   isOptional?: boolean;
 }
 
 /**
- * Runs the parts that are named on the command line, or all; writes `bench/results/COMMAND.json` and `docs/reliability.md`.
- * The process ends with 1 where a limit was missed, with 2 for an unknown part.
+ * Runs the parts named on the command line, or all; writes `bench/results/COMMAND.json` and `docs/reliability.md`.
+ * The process exits with 1 if a limit was missed, with 2 for an unknown part.
  */
 export async function runParts(command: string, parts: Record<string, Part>, named: readonly string[] = process.argv.slice(2)): Promise<void> {
   const unknown = named.filter((name) => parts[name] === undefined);

@@ -1,7 +1,7 @@
 /** Bytes of an element, by the format's names. */
 const ELEMENT_BYTES: Record<string, number> = { U8: 1, I8: 1, BF16: 2, F16: 2, F32: 4 };
 
-/** What stands before the data of a safetensors file that holds `tensors` one after the other: the header's length in 8 bytes, then JSON, padded to 8. */
+/** The header of a safetensors file with `tensors` one after the other: the header's length in 8 bytes, then JSON, padded to 8. */
 export function safetensorsHeader(tensors: readonly { name: string; dtype: string; shape: readonly number[] }[]): Uint8Array {
   const entries: Record<string, object> = { __metadata__: { format: 'pt' } };
   let at = 0;

@@ -1,7 +1,7 @@
 import { torchRandn } from '#main/inference/rng.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 
-/** A picture with flat parts, soft and hard edges and fine grain, the same at every call. */
+/** An image with flat parts, soft and hard edges and fine grain, the same at every call. */
 export function testImage(width: number, height: number): RgbImage {
   const grain = torchRandn(1, width * height);
   const data = new Uint8Array(width * height * 3);

@@ -13,7 +13,7 @@ const timedSchema = z.looseObject({ ms: z.number() });
 const PEERS_DIR = join(programDir, 'bench/peers');
 const TORCH_PYTHON = join(PEERS_DIR, '.venv/torch/bin/python');
 
-/** diffusers, sdnq and PyTorch in a process of their own: `bench/peers/torch/peer.py`, which describes the requests. */
+/** diffusers, sdnq and PyTorch in a separate process: `bench/peers/torch/peer.py`, which documents the requests. */
 export interface TorchPeer {
   versions: Record<string, string>;
   ask(op: string, request?: Record<string, unknown>): Promise<Record<string, unknown>>;
@@ -22,14 +22,14 @@ export interface TorchPeer {
   close(): Promise<void>;
 }
 
-/** What a comparison with it needs: a folder that is gone afterwards, and as many threads for each side as there are cores. */
+/** The environment of a comparison: a temporary folder, and one thread per core for each side. */
 export interface PeerBench {
   peer: TorchPeer;
   folder: string;
   threads: number;
 }
 
-/** Runs `work` beside the peer and ends both, whatever comes of it. Throws where `npm run peers` has not been run. */
+/** Runs `work` beside the peer and ends both in any case. Throws if `npm run peers` has not been run. */
 export async function withTorchPeer(work: (bench: PeerBench) => Promise<void>): Promise<void> {
   const threads = availableParallelism();
   const peer = await startTorchPeer(threads);
@@ -68,7 +68,7 @@ export async function startTorchPeer(threads: number, python: string = torchPyth
   };
 }
 
-/** The Python that has the peer's packages. Throws where `npm run peers` has not been run. */
+/** The Python with the peer's packages. Throws if `npm run peers` has not been run. */
 export function torchPython(): string {
   if (!hasTorchPeer()) throw new Error(`${TORCH_PYTHON} is missing: run npm run peers -- torch (about 2 GB), then this again.`);
   return TORCH_PYTHON;
@@ -79,7 +79,7 @@ export function hasTorchPeer(): boolean {
   return existsSync(TORCH_PYTHON);
 }
 
-/** A file that the peer wrote, as it lies: float32, little-endian. */
+/** Reads a file that the peer wrote: raw float32, little-endian. */
 export async function readFloats(path: string): Promise<Float32Array> {
   const bytes = await readFile(path);
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
@@ -105,7 +105,7 @@ export const PEER_FORMS: readonly PeerForm[] = [
   { name: 'torch bfloat16, quantized matmul', options: { dtype: 'bfloat16', quantized_matmul: true } },
 ];
 
-/** Opens with each of `forms` in turn, times the second run of `op`, and leaves the fastest open. A form that cannot run is passed over. */
+/** Opens with each of `forms` in turn, times the second run of `op`, and leaves the fastest open. Skips forms that cannot run. */
 export async function fastestForm(
   peer: TorchPeer,
   openOp: string,

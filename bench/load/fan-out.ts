@@ -29,11 +29,11 @@ export async function measureFanOut(): Promise<Row[]> {
 export interface FannedOut {
   /** Messages about denoising steps that all sockets received together. */
   messages: number;
-  /** From the first of them that anybody received to the last. */
+  /** From the first of them that any socket received to the last. */
   ms: number;
 }
 
-/** Messages a second. */
+/** Messages per second. */
 export function rate({ messages, ms }: FannedOut): number {
   return (messages / ms) * 1000;
 }
@@ -48,13 +48,13 @@ export async function fanOut(sockets: readonly WebSocket[], prompt: string, step
   return { messages: times.length, ms: Math.max(...times) - Math.min(...times) };
 }
 
-/** `ended` tells when each step came. */
+/** `ended` resolves with the arrival times of the steps. */
 function follow(socket: WebSocket, prompt: string, steps: number): { joined: Promise<void>; ended: Promise<number[]> } {
   const joined = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<number[]>();
   const times: number[] = [];
   const onMessage = (data: Buffer): void => {
-    // only looked at, not parsed, so that the server is measured and not this program
+    // not parsed, so that the server is measured and not this program
     if (data.includes('"job_progress"')) {
       if (data.includes('"generating"')) times.push(performance.now());
       return;

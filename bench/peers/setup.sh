@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bash bench/peers/setup.sh [PEER ...]: makes bench/peers/.venv/PEER from bench/peers/PEER/requirements.txt, for all peers where none is named.
-# Does nothing for one that is there with the same requirements. Needs Python 3.10 or newer and, the first time, the network.
+# bash bench/peers/setup.sh [PEER ...]: makes bench/peers/.venv/PEER from bench/peers/PEER/requirements.txt, or for all peers by default.
+# Does nothing for an installed peer with the same requirements. Needs Python 3.10 or newer and, the first time, the network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What rpm runs once the files of this version are gone: after an upgrade too, when the next version has been set up already.
-# Its argument is the number of versions that remain. (electron-builder's own script would take the next version's link and AppArmor profile away.)
+# rpm runs this after it removed this version's files: also after an upgrade, when the next version is already set up.
+# Its argument is the number of versions that remain. (electron-builder's own script would remove the next version's link and AppArmor profile.)
 if [ "$1" != 0 ]; then
   exit 0
 fi

@@ -13,10 +13,10 @@ import { exchange, lines } from './raw-http.ts';
 import { converse } from './raw-websocket.ts';
 import { frameRows } from './websocket-frames.ts';
 
-/** The tables of bad inputs against one running server, and then the server itself: nothing of it may have changed. */
+/** Sends all tables of bad inputs to one running server, and then checks that nothing in the server has changed. */
 
 const AT_ONCE = 8;
-/** What a pass over all rows may leave on the heap: 1.5 KB a row would be more. */
+/** Heap growth allowed per pass over all rows; a leak of 1.5 KB per row exceeds it. */
 const KEPT_BYTES = 1024 * 1024;
 
 let server: StudioProcess;
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
-/** Lines that name the row and both answers, for each row whose answer is not the right one. */
+/** For each row with a wrong answer, a line with the row and both answers. */
 async function wrongAnswers<Row extends readonly unknown[]>(
   rows: readonly Row[],
   judge: (row: Row) => Promise<{ met: unknown; right: unknown }>,
@@ -46,7 +46,7 @@ async function wrongAnswers<Row extends readonly unknown[]>(
   return wrong;
 }
 
-/** Sends each frame on one connection; an answer is everything that comes before that of the `watch` sent behind it. */
+/** Sends each frame on one connection; its answer is everything before the answer to the `watch` that follows it. */
 async function answersTo(frames: readonly (string | Buffer)[]): Promise<ServerMessage[][]> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws`);
   await once(socket, 'open');
@@ -158,7 +158,7 @@ async function everything(): Promise<unknown> {
 
 let before: unknown;
 
-test('there are at least 400 rows, each with a name of its own', async () => {
+test('there are at least 400 rows, each with a unique name', async () => {
   expect(tables.reduce((sum, { rows }) => sum + rows, 0)).toBeGreaterThanOrEqual(400);
   for (const rows of [framingRows, requestRows, handshakeRows, frameRows, messageRows]) expect(new Set(rows.map(([name]) => name)).size).toBe(rows.length);
   expect(new Set(paramRows.map(([param, name]) => `${param} ${name}`)).size).toBe(paramRows.length);
@@ -169,7 +169,7 @@ test.for(tables)('$name: $rows rows are answered as they must be', async ({ run 
   expect(await run()).toEqual([]);
 });
 
-test('after all of it the server serves, nothing has changed, and all of it again keeps no memory', async () => {
+test('afterwards the server still serves, nothing has changed, and a second pass leaks no memory', async () => {
   expect(await ask('/api/health')).toEqual({ status: 'ok' });
   expect(await everything()).toEqual(before);
   expect(server.output).toBe('');

@@ -4,8 +4,8 @@ import { SocketClient } from '../support/socket-client.ts';
 import { StudioProcess } from '../support/studio-process.ts';
 
 /**
- * Good messages in an order, or from somebody, that they were not meant for, against the real server. The queue stands still, so that a job stays `pending`
- * until its test lets it go on. Each line heard is a type, a status or code, and the `request_id` that it carries.
+ * Valid messages in an unusual order or from another client, against the real server. The queue is paused, so a job stays `pending` until its test
+ * resumes it. Each expected line is a type, a status or code, and the message's `request_id`.
  */
 
 const NO_JOB = '0'.repeat(64);
@@ -47,7 +47,7 @@ const create = (requestId: string, prompt = wish) => ({
 const status = (jobId: string, requestId: string) => ({ type: 'get_status', job_id: jobId, request_id: requestId });
 const cancel = (jobId: string, requestId: string) => ({ type: 'cancel_job', job_id: jobId, request_id: requestId });
 
-/** What the client hears when it says all of this at once. */
+/** The messages that a client receives after it sends all of these at once. */
 async function hears(client: SocketClient, ...messages: unknown[]): Promise<string[]> {
   const heard = await client.converse(messages);
   const numbers = heard.flatMap((message) => ('seq' in message && message.seq !== undefined && message.type === 'job_status' ? [message.seq] : []));
@@ -63,14 +63,14 @@ function line(message: ServerMessage): string {
   return `${message.type}${requestId}`;
 }
 
-/** Makes the wish a waiting job of `client` and returns its id. */
+/** Creates a waiting job of `client` and returns its id. */
 async function waitingJob(client: SocketClient, prompt = wish): Promise<string> {
   const [message] = await client.converse([create('c', prompt)]);
   if (message?.type !== 'job_status') throw new Error(`not accepted: ${JSON.stringify(message)}`);
   return message.job_id;
 }
 
-test('asked for, looked at and listed in one breath: answered in that order', async () => {
+test('requested, queried and listed at once: answered in that order', async () => {
   const jobId = await waitingJob(a);
   expect(await hears(a, create('c2', `${wish} too`), { type: 'get_client_jobs', request_id: 'l' }, status(jobId, 's'))).toEqual([
     'pending c2',
@@ -79,11 +79,11 @@ test('asked for, looked at and listed in one breath: answered in that order', as
   ]);
 });
 
-test('the same twice in one breath is one job, each with its own request_id', async () => {
+test('the same request twice at once is one job, answered with both request_ids', async () => {
   expect(await hears(a, create('c1'), create('c2'), { type: 'get_client_jobs', request_id: 'l' })).toEqual(['pending c1', 'pending c2', '1 jobs l']);
 });
 
-test('one that is there already and a new one in one breath: the numbers grow in the order of the answers', async () => {
+test('an existing and a new job at once: `seq` grows in the order of the answers', async () => {
   await waitingJob(b);
   expect(await hears(a, create('c1'), create('c2', `${wish} too`), create('c3'))).toEqual(['pending c1', 'pending c2', 'pending c3']);
 });
@@ -102,12 +102,12 @@ test('cancelled twice: the second time there is nothing to cancel', async () => 
   ]);
 });
 
-test('cancelled and asked for again in one breath: the same job starts anew', async () => {
+test('cancelled and requested again at once: the same job starts again', async () => {
   const jobId = await waitingJob(a);
   expect(await hears(a, cancel(jobId, 'c'), create('c2'), status(jobId, 's'))).toEqual(['cancelled c', 'pending c2', 'pending s']);
 });
 
-test('a job of somebody else can be looked at and joined, but not cancelled', async () => {
+test('the job of another client can be queried and joined, but not cancelled', async () => {
   const jobId = await waitingJob(a);
   expect(await hears(b, cancel(jobId, 'x'), status(jobId, 's'), create('c'), { type: 'get_client_jobs', request_id: 'l' })).toEqual([
     'job_of_others x',
@@ -118,7 +118,7 @@ test('a job of somebody else can be looked at and joined, but not cancelled', as
   expect(await hears(a)).toEqual([]);
 });
 
-test('of two who want a job the first who cancels is out, the second ends it', async () => {
+test('with two clients on a job, the first cancellation leaves it, the second ends it', async () => {
   const jobId = await waitingJob(a);
   await waitingJob(b);
   expect(await hears(a, cancel(jobId, 'c'), cancel(jobId, 'x'), status(jobId, 's'))).toEqual(['cancelled c', 'not_cancellable x', 'cancelled s']);
@@ -126,28 +126,28 @@ test('of two who want a job the first who cancels is out, the second ends it', a
   expect(await hears(a, status(jobId, 's'))).toEqual(['cancelled s']);
 });
 
-test('a job that nobody knows stays unknown, whatever was done before', async () => {
+test('an unknown job stays unknown after any message about it', async () => {
   await waitingJob(a);
   expect(await hears(a, status(NO_JOB, 's'), cancel(NO_JOB, 'x'))).toEqual(['unknown_job s', 'unknown_job x']);
 });
 
-test('gone right after asking: the job is there, and what was told can be heard again', async () => {
+test('disconnected right after a request: the job exists, and its messages are sent again', async () => {
   await waitingJob(a);
   a.close();
   const back = await SocketClient.open(url, `a-${wishes}`);
   expect(await hears(back, { type: 'watch', since: 0, request_id: 'w' })).toEqual(['pending c', 'watching w']);
-  // a number from the future can only be one of a database that was lost
+  // a number from the future can only come from a lost database
   expect(await hears(back, { type: 'watch', since: 9_000_000, request_id: 'w' })).toEqual(['pending c', 'watching w']);
 });
 
-test('two connections with one client_id both hear; what only one asked for is answered to that one', async () => {
+test('two connections with one client_id both get the messages of the job; an answer goes only to the connection that asked', async () => {
   const twin = await SocketClient.open(url, `a-${wishes}`);
   const jobId = await waitingJob(a);
   expect(await hears(twin, status(jobId, 's'))).toEqual(['pending c', 'pending s']);
   expect(await hears(a)).toEqual([]);
 });
 
-test('what does not wait cannot be moved, what does not lie in the bin stays where it is, what has not ended cannot be deleted', async () => {
+test('only waiting jobs can be moved, only jobs in the bin restored, only ended jobs deleted', async () => {
   const jobId = await waitingJob(a);
   expect(await call('POST', '/api/queue', { action: 'move', job_id: jobId, before: jobId })).toMatchObject({ status: 404, body: { code: 'unknown_job' } });
   expect(await call('POST', '/api/queue', { action: 'move', job_id: jobId, before: NO_JOB })).toMatchObject({ status: 404, body: { code: 'unknown_job' } });
@@ -159,7 +159,7 @@ test('what does not wait cannot be moved, what does not lie in the bin stays whe
   expect(await call('DELETE', `/api/jobs/${jobId}`)).toMatchObject({ status: 200, body: { deleted: true } });
 });
 
-test('after the end: not to be cancelled, answered from what is there, to newcomers too', async () => {
+test('an ended job cannot be cancelled, and is answered from the saved result, to new clients too', async () => {
   await queue({ action: 'resume' });
   const jobId = await waitingJob(a);
   await a.status(jobId, ['completed']);

@@ -1,5 +1,5 @@
 /**
- * Handshakes that must not become a WebSocket: headers behind the request line, and the answer instead of the 101.
+ * Handshakes that must not become a WebSocket: the headers, and the answer instead of the 101.
  * Sources: RFC 6455 section 4.2, `docs/protocol.md`, `docs/errors.md`.
  */
 export type HandshakeRow = [name: string, query: string, headers: string[], status: number, code?: string];

@@ -1,8 +1,8 @@
 import { lines } from './raw-http.ts';
 
 /**
- * Bytes on a fresh connection that are no request, or one that two programs could read in two ways. Each is answered with the statuses named, in their
- * order, and the connection is closed then, so that nothing behind it is taken for a request.
+ * Bytes on a new connection that are not a request, or are an ambiguous one. Each is answered with the listed statuses in order. Then the connection is
+ * closed, so that the bytes after it are not read as a request.
  * Sources: RFC 9112 (lines, Host 3.2, message body 6.1 to 6.3, chunks 7.1), RFC 9110 (methods, Expect 10.1.1).
  */
 export type FramingRow = [name: string, bytes: string | Buffer, statuses: number[], code?: string];
@@ -17,12 +17,12 @@ const hidden = lines(['GET /api/info HTTP/1.1', host]);
 const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
 /** A chunked request with `chunks` as its body. */
 const chunked = (chunks: string, ...headers: string[]): string => lines([post, host, json, 'Transfer-Encoding: chunked', end, ...headers], chunks);
-/** A request whose one length says `length`. */
+/** A request with this `Content-Length`. */
 const sized = (length: string, body = pause): string => lines([post, host, json, `Content-Length: ${length}`, end], body);
 
 export const framingRows: FramingRow[] = [
   ['nothing but a line end', '\r\n\r\n\r\n\0', [400], 'bad_message'],
-  ['bytes that are no text', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0xfc, 0x03, 0x03]), [400], 'bad_message'],
+  ['bytes that are not text', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0xfc, 0x03, 0x03]), [400], 'bad_message'],
   ['a TLS greeting', Buffer.from('16030100c8010000c40303', 'hex'), [400], 'bad_message'],
   ['an SSH greeting', 'SSH-2.0-OpenSSH_9.6\r\n', [400], 'bad_message'],
   ['a SOCKS5 greeting', Buffer.from([5, 1, 0]), [400], 'bad_message'],
@@ -50,7 +50,7 @@ export const framingRows: FramingRow[] = [
   ['a whole URL of another host', lines(['GET http://evil.example/ HTTP/1.1', host, end]), [400], 'bad_message'],
   ['a whole URL of another protocol', lines(['GET ftp://localhost/api/health HTTP/1.1', host, end]), [400], 'bad_message'],
   ['CONNECT, as for a proxy', lines(['CONNECT evil.example:443 HTTP/1.1', 'Host: evil.example:443']), [400], 'bad_message'],
-  ['OPTIONS of the whole server, which asks for nothing', lines(['OPTIONS * HTTP/1.1', host, end]), [204]],
+  ['OPTIONS of the whole server, which is allowed', lines(['OPTIONS * HTTP/1.1', host, end]), [204]],
   ['an address of 20,000 letters', lines([`GET /${'a'.repeat(20_000)} HTTP/1.1`, host]), [431], 'headers_too_large'],
 
   ['no Host', lines([get, end]), [400], 'bad_message'],
@@ -68,7 +68,7 @@ export const framingRows: FramingRow[] = [
   ['a Host as one number', lines([get, 'Host: 2130706433', end]), [403], 'forbidden_host'],
   ['a Host in octal', lines([get, 'Host: 0177.0.0.1', end]), [403], 'forbidden_host'],
   ['a Host in Cyrillic letters', lines([get, 'Host: l\xd0\xbecalhost', end]), [403], 'forbidden_host'],
-  ['X-Forwarded-Host does not stand for Host', lines([get, 'Host: evil.example', 'X-Forwarded-Host: localhost', end]), [403], 'forbidden_host'],
+  ['X-Forwarded-Host does not replace Host', lines([get, 'Host: evil.example', 'X-Forwarded-Host: localhost', end]), [403], 'forbidden_host'],
   ['a Host behind 600 headers', lines([get, ...Array.from({ length: 600 }, () => 'a: b'), host, end]), [200]],
   [
     'X-Forwarded-For behind 600 headers',
@@ -110,7 +110,7 @@ export const framingRows: FramingRow[] = [
   ['a length in words', sized('eighteen'), [400], 'bad_message'],
   ['a length of two gigabytes', sized('2147483648', ''), [413], 'body_too_large'],
   ['a length just over the limit', sized('65537', ''), [413], 'body_too_large'],
-  ['what a shorter length leaves over is read as a request of its own', lines([post, host, json, 'Content-Length: 5'], '12345{}'), [400, 400], 'bad_message'],
+  ['the rest after a shorter length is read as a separate request', lines([post, host, json, 'Content-Length: 5'], '12345{}'), [400, 400], 'bad_message'],
   ['chunks that are not the last coding', lines([post, host, json, 'Transfer-Encoding: chunked, identity'], chunk(pause)), [400], 'bad_message'],
   ['a coding that is not chunked', lines([post, host, json, 'Transfer-Encoding: gzip'], pause), [400], 'bad_message'],
   ['a coding misspelt', lines([post, host, json, 'Transfer-Encoding: xchunked'], chunk(pause)), [400], 'bad_message'],
@@ -124,7 +124,7 @@ export const framingRows: FramingRow[] = [
   ['a chunk size with 0x', chunked(`0x12\r\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
   ['a chunk size beyond 64 bits', chunked(`fffffffffffffffff\r\n${pause}`), [400], 'bad_message'],
   ['no chunk size', chunked(`\r\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
-  ['a chunk longer than it says', chunked(`5\r\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
+  ['a chunk longer than its size', chunked(`5\r\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
   ['a chunk without its line end', chunked(`12\r\n${pause}0\r\n\r\n`), [400], 'bad_message'],
   ['a bare LF behind a chunk size', chunked(`12\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
   ['a space before a chunk size', chunked(` 12\r\n${pause}\r\n0\r\n\r\n`), [400], 'bad_message'],
@@ -133,10 +133,10 @@ export const framingRows: FramingRow[] = [
   ['70,000 bytes in chunks', chunked(`${chunk('x'.repeat(70_000))}0\r\n\r\n`), [413], 'body_too_large'],
   ['a request behind Connection: close', lines([get, host, end]) + hidden, [200]],
   ['nonsense behind a good request', `${lines([get, host])}nonsense\r\n\r\n`, [200, 400], 'bad_message'],
-  ['an expectation that nobody can meet', lines([post, host, json, 'Expect: 200-ok', 'Content-Length: 18', end], pause.replace('pause', 'pausx')), [417]],
-  ['an upgrade where there is nothing', lines(['GET /nowhere HTTP/1.1', host, 'Connection: Upgrade, close', 'Upgrade: websocket']), [404], 'not_found'],
+  ['an expectation that cannot be met', lines([post, host, json, 'Expect: 200-ok', 'Content-Length: 18', end], pause.replace('pause', 'pausx')), [417]],
+  ['an upgrade of an unknown path', lines(['GET /nowhere HTTP/1.1', host, 'Connection: Upgrade, close', 'Upgrade: websocket']), [404], 'not_found'],
   [
-    'an upgrade to HTTP/2, which is passed over',
+    'an upgrade to HTTP/2, which is ignored',
     lines([get, host, 'Connection: Upgrade, HTTP2-Settings, close', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']),
     [200],
   ],

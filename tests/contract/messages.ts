@@ -1,6 +1,6 @@
 /**
- * Text and binary frames on an open WebSocket, each answered with one `error` and nothing else; the connection goes on.
- * `requestId` is what the answer must carry: that of the message, or none where none can be read.
+ * Text and binary frames on an open WebSocket, each answered with exactly one `error`; the connection stays open.
+ * `requestId` is the expected one in the answer: the message's, or none if it cannot be read.
  * Sources: `docs/protocol.md`, RFC 8259 (JSON), RFC 3629 (UTF-8).
  */
 export type MessageRow = [name: string, frame: string | Buffer, code: string, field?: string | undefined, requestId?: string | number];
@@ -55,7 +55,7 @@ export const messageRows: MessageRow[] = [
   ['30,000 lists in each other', `${'['.repeat(30_000)}${']'.repeat(30_000)}`, 'bad_message'],
   ['a message as a binary frame', Buffer.from('{"type":"watch"}'), 'bad_message'],
   ['an empty binary frame', Buffer.alloc(0), 'bad_message'],
-  ['a picture', Buffer.from('89504e470d0a1a0a', 'hex'), 'bad_message'],
+  ['an image', Buffer.from('89504e470d0a1a0a', 'hex'), 'bad_message'],
 
   ['an empty object', '{}', 'missing_param', 'type'],
   ['no type', `{${r}}`, 'missing_param', 'type', 'r'],
@@ -72,14 +72,14 @@ export const messageRows: MessageRow[] = [
   ['a type named __proto__', `{"type":"__proto__",${r}}`, 'unknown_message_type', undefined, 'r'],
   ['a type named toString', `{"type":"toString",${r}}`, 'unknown_message_type', undefined, 'r'],
   ['a type of 50,000 letters', `{"type":"${'x'.repeat(50_000)}",${r}}`, 'unknown_message_type', undefined, 'r'],
-  ['ping, which is a frame and no message', `{"type":"ping",${r}}`, 'unknown_message_type', undefined, 'r'],
+  ['ping, which is a frame, not a message', `{"type":"ping",${r}}`, 'unknown_message_type', undefined, 'r'],
   ['a type twice, of which the last counts', `{"type":"watch","type":"explode",${r}}`, 'unknown_message_type', undefined, 'r'],
 
   ['a request_id of an object', '{"type":"watch","request_id":{"a":1}}', 'bad_param', 'request_id'],
   ['a request_id of a list', '{"type":"watch","request_id":["a"]}', 'bad_param', 'request_id'],
   ['a request_id that is true', '{"type":"watch","request_id":true}', 'bad_param', 'request_id'],
   ['a request_id of 257 letters', `{"type":"watch","request_id":"${'x'.repeat(257)}"}`, 'bad_param', 'request_id'],
-  ['a request_id beyond numbers', '{"type":"watch","request_id":1e400}', 'bad_param', 'request_id'],
+  ['an infinite request_id', '{"type":"watch","request_id":1e400}', 'bad_param', 'request_id'],
   ['a request_id that is a number', '{"type":"nothing","request_id":0}', 'unknown_message_type', undefined, 0],
   ['a request_id of 256 letters', `{"type":"nothing","request_id":"${'x'.repeat(256)}"}`, 'unknown_message_type', undefined, 'x'.repeat(256)],
   ['a request_id with a NUL', '{"type":"nothing","request_id":"a\\u0000b"}', 'unknown_message_type', undefined, 'a\0b'],
@@ -88,7 +88,7 @@ export const messageRows: MessageRow[] = [
   ['watch: a negative since', `{"type":"watch","since":-1,${r}}`, 'bad_param', 'since', 'r'],
   ['watch: half a since', `{"type":"watch","since":0.5,${r}}`, 'bad_param', 'since', 'r'],
   ['watch: since null', `{"type":"watch","since":null,${r}}`, 'bad_param', 'since', 'r'],
-  ['watch: since beyond numbers', `{"type":"watch","since":1e400,${r}}`, 'bad_param', 'since', 'r'],
+  ['watch: an infinite since', `{"type":"watch","since":1e400,${r}}`, 'bad_param', 'since', 'r'],
   ['watch: since beyond 2^53', `{"type":"watch","since":9007199254740993,${r}}`, 'bad_param', 'since', 'r'],
   ['watch: all as a number', `{"type":"watch","all":1,${r}}`, 'bad_param', 'all', 'r'],
   ['watch: all as a string', `{"type":"watch","all":"true",${r}}`, 'bad_param', 'all', 'r'],
@@ -131,7 +131,7 @@ export const messageRows: MessageRow[] = [
   ['create_job: a param misspelt', withPrompt('"step":9'), 'unknown_param', 'step', 'r'],
   ['create_job: a param in capitals', withPrompt('"Seed":1'), 'unknown_param', 'Seed', 'r'],
   ['create_job: a param with a space', withPrompt('"seed ":1'), 'unknown_param', 'seed ', 'r'],
-  ['create_job: a param of no letters', withPrompt('"":1'), 'unknown_param', '', 'r'],
+  ['create_job: an empty param name', withPrompt('"":1'), 'unknown_param', '', 'r'],
   ['create_job: a param of 1,000 letters', withPrompt(`"${'x'.repeat(1000)}":1`), 'unknown_param', 'x'.repeat(100), 'r'],
   ['create_job: an unknown param beside a wrong one', create('{"prompt":1,"cfg":7}'), 'unknown_param', 'cfg', 'r'],
   ['create_job: a wrong param and no prompt', create('{"steps":0}'), 'missing_param', 'prompt', 'r'],

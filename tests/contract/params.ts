@@ -1,33 +1,33 @@
 /** Values of one param of `create_job`, as JSON, that must be refused as `bad_param` with the param's name. Source: the table in `docs/protocol.md`. */
 export type ParamRow = [param: string, name: string, json: string];
 
-/** What is no number at all, or none that JSON can say. */
-const noNumber = (param: string): ParamRow[] => [
+/** Values that are not numbers, or not representable in JSON. */
+const notNumbers = (param: string): ParamRow[] => [
   [param, 'null', 'null'],
   [param, 'true', 'true'],
   [param, 'an empty string', '""'],
   [param, 'a number in quotes', '"512"'],
   [param, 'a list', '[512]'],
   [param, 'an object', '{"value":512}'],
-  [param, 'a number beyond all', '1e400'],
-  [param, 'a number beyond all, below zero', '-1e400'],
+  [param, 'infinity', '1e400'],
+  [param, 'negative infinity', '-1e400'],
   [param, 'NaN in quotes', '"NaN"'],
 ];
 
 const sides = ['width', 'height'].flatMap((side): ParamRow[] => [
-  ...noNumber(side),
+  ...notNumbers(side),
   [side, 'zero', '0'],
   [side, 'minus zero', '-0'],
   [side, 'below zero', '-512'],
   [side, 'one', '1'],
-  [side, 'one unit below the least', '240'],
-  [side, 'one below the least', '255'],
-  [side, 'one above the least', '257'],
+  [side, 'one unit below the minimum', '240'],
+  [side, 'one below the minimum', '255'],
+  [side, 'one above the minimum', '257'],
   [side, 'half a pixel', '512.5'],
   [side, 'a hair beside a multiple', '512.0000001'],
   [side, 'between two multiples', '520'],
-  [side, 'one below the most', '2047'],
-  [side, 'one unit above the most', '2064'],
+  [side, 'one below the maximum', '2047'],
+  [side, 'one unit above the maximum', '2064'],
   [side, 'a large number', '65536'],
   [side, 'more than 32 bits', '4294967808'],
   [side, 'more than 53 bits', '9007199254740993'],
@@ -51,7 +51,7 @@ export const paramRows: ParamRow[] = [
   ['prompt', 'the halves in the wrong order', '"\\udc08\\ud83d"'],
   ['prompt', 'a half at the end', '"cat \\ud83d"'],
   ...sides,
-  ...noNumber('steps'),
+  ...notNumbers('steps'),
   ['steps', 'zero', '0'],
   ['steps', 'below zero', '-1'],
   ['steps', 'half a step', '4.5'],
@@ -59,13 +59,13 @@ export const paramRows: ParamRow[] = [
   ['steps', 'very many', '1000000'],
   ['steps', 'more than 53 bits', '9007199254740993'],
   ['steps', 'almost none', '1e-9'],
-  ...noNumber('guidance_scale'),
+  ...notNumbers('guidance_scale'),
   ['guidance_scale', 'below zero', '-0.5'],
   ['guidance_scale', 'a hair below zero', '-5e-324'],
   ['guidance_scale', 'a hair too much', '20.000001'],
   ['guidance_scale', 'too much', '21'],
   ['guidance_scale', 'far too much', '1e308'],
-  ...noNumber('seed'),
+  ...notNumbers('seed'),
   ['seed', 'below zero', '-1'],
   ['seed', 'half', '0.5'],
   ['seed', '2^53', '9007199254740992'],

@@ -2,19 +2,19 @@ import { createConnection, type Socket } from 'node:net';
 
 const GIVE_UP_MS = 10_000;
 
-/** What came back over one connection. */
+/** The answers on one connection. */
 export interface RawAnswer {
-  /** Of each answer, in order. */
+  /** One per answer, in order. */
   statuses: number[];
   /** Head and body of the last one. */
   head: string;
   body: string;
-  /** `code` and `field` of the last body where it is JSON. */
+  /** `code` and `field` of the last body if it is JSON. */
   code: string | undefined;
   field: string | undefined;
 }
 
-/** Sends bytes as they are (text is Latin-1) over a connection of their own, and resolves when the server has closed it, or has left it open for ten seconds. */
+/** Sends bytes unchanged (text is Latin-1) over a new connection, and resolves when the server closes it, or after ten seconds. */
 export function exchange(port: number, bytes: string | Buffer): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port });
@@ -31,7 +31,7 @@ export function exchange(port: number, bytes: string | Buffer): Promise<RawAnswe
   });
 }
 
-/** Request line and headers, each with its line end, the empty line behind them, and what follows. */
+/** Request line and headers, each with its line end, the empty line after them, and the rest. */
 export function lines(head: readonly string[], body = ''): string {
   return `${head.join('\r\n')}\r\n\r\n${body}`;
 }

@@ -18,7 +18,7 @@ export interface FrameShape {
   masked?: boolean;
   /** How the length is written; the shortest form by default. */
   lengthForm?: 7 | 16 | 64;
-  /** The length that the header claims, where it is not the payload's own. */
+  /** The length in the header, if it differs from the payload's. */
   claimedLength?: number;
 }
 
@@ -44,13 +44,13 @@ export function closing(code: number, reason: string | Buffer = ''): Buffer {
   return Buffer.concat([head, Buffer.from(reason)]);
 }
 
-/** How the server took the bytes: the messages that it sent, and the code with which it closed (1006: the connection ended without a close frame, after ten seconds at the latest). */
+/** The server's messages, and its close code (1006: the connection ended without a close frame, after ten seconds at the latest). */
 export interface RawConversation {
   messages: unknown[];
   closed: number;
 }
 
-/** Opens a WebSocket, sends the first bytes, the next after each message that comes, and resolves when the server has closed it. */
+/** Opens a WebSocket, sends the first bytes, sends the next after each received message, and resolves when the server has closed it. */
 export function converse(port: number, parts: readonly Buffer[]): Promise<RawConversation> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port });
@@ -91,7 +91,7 @@ function readFrames(bytes: Buffer): RawConversation {
     const short = (bytes[at + 1] ?? 0) & 127;
     const header = short < 126 ? 2 : 4;
     const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
-    // the rest of it is still to come
+    // the rest has not arrived yet
     if (at + header + length > bytes.length) break;
     const payload = bytes.subarray(at + header, at + header + length);
     if (code === opcode.close) return { messages, closed: payload.length < 2 ? 1005 : payload.readUInt16BE() };

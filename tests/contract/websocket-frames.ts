@@ -1,8 +1,8 @@
 import { closing, frame, opcode } from './raw-websocket.ts';
 
 /**
- * Bytes on an open WebSocket that break a rule of its frames, and the code that the server closes with. `answers` are the types of the messages before that; of bytes in parts each part is sent after
- * one more of them.
+ * Bytes on an open WebSocket with invalid frames, and the server's close code. `answers` are the types of the messages before the close; if the bytes
+ * are a list, each part is sent after one more answer.
  * Sources: RFC 6455 (masking 5.1, frames 5.2, fragments 5.4, control frames 5.5, close codes 7.4), `docs/protocol.md` for sizes.
  */
 export type FrameRow = [name: string, bytes: Buffer | readonly Buffer[], closed: number, answers?: string[]];
@@ -73,7 +73,7 @@ export const frameRows: FrameRow[] = [
   ['a close, then a ping and another close', both(goodbye, frame({ opcode: opcode.ping }), close(4000)), 1000],
   ['a close without a code', frame({ opcode: opcode.close }), 1005],
   ['a close with a code of ours', close(4000, 'done'), 4000],
-  ['a close, then a message that nobody hears', both(goodbye, text(watch)), 1000],
+  ['a close, then a message, which is ignored', both(goodbye, text(watch)), 1000],
   ['text that is not UTF-8', frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xff, 0x22]) }), 1007],
   ['a good message, then text that is not UTF-8', [text(watch), frame({ opcode: opcode.text, payload: Buffer.from([0x80]) })], 1007, ['watching']],
   ['an overlong letter', frame({ opcode: opcode.text, payload: Buffer.from([0x22, 0xc0, 0xaf, 0x22]) }), 1007],
@@ -111,7 +111,7 @@ export const frameRows: FrameRow[] = [
     ['watching'],
   ],
   [
-    'fragments without a byte around one with all',
+    'empty fragments around a complete one',
     [
       both(
         frame({ opcode: opcode.text, fin: false }),
@@ -142,7 +142,7 @@ export const frameRows: FrameRow[] = [
   ['a short length in 16 bits is read', [frame({ opcode: opcode.text, payload: watch, lengthForm: 16 }), goodbye], 1000, ['watching']],
   ['a short length in 64 bits is read', [frame({ opcode: opcode.text, payload: watch, lengthForm: 64 }), goodbye], 1000, ['watching']],
   [
-    'a ping between two fragments is no part of them',
+    'a ping between two fragments is not part of them',
     [
       both(
         frame({ opcode: opcode.text, payload: '{"type":', fin: false }),
@@ -154,5 +154,5 @@ export const frameRows: FrameRow[] = [
     1000,
     ['watching'],
   ],
-  ['a pong that nobody asked for', [both(frame({ opcode: opcode.pong, payload: 'x' }), text(watch)), goodbye], 1000, ['watching']],
+  ['an unrequested pong', [both(frame({ opcode: opcode.pong, payload: 'x' }), text(watch)), goodbye], 1000, ['watching']],
 ];

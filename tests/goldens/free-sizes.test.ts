@@ -43,13 +43,13 @@ test.each([
   [1024, 1024],
   [1040, 720],
 ])('one loaded graph makes %d x %d', async (width, height) => {
-  const picture = await pipeline.generate({ ...params, width, height }, silent, running);
-  expect([picture.width, picture.height, picture.data.length]).toEqual([width, height, width * height * 3]);
+  const image = await pipeline.generate({ ...params, width, height }, silent, running);
+  expect([image.width, image.height, image.data.length]).toEqual([width, height, width * height * 3]);
   // a sky is no noise: neighbours differ far less than any two pixels do
-  expect(roughness(picture.data, width)).toBeLessThan(0.5);
+  expect(roughness(image.data, width)).toBeLessThan(0.5);
 });
 
-test('graphs that take turns in memory draw the same picture', async () => {
+test('graphs that take turns in memory generate the same image', async () => {
   const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
   const inTurn = await loadTextToImage(await compileCheckpoint(request, () => {}), { ...options, memory: 'in_turn' }, () => {});
   const size = { width: 256, height: 256 };
@@ -65,18 +65,18 @@ test('a size between two that the checkpoint can make is cut out of the next one
   expect([...cut.data]).toEqual(middle);
 });
 
-test('a preview a step, in the shape of the picture and ever nearer to it', async () => {
+test('a preview per step, in the shape of the image and ever closer to it', async () => {
   const previews: RgbImage[] = [];
   const hooks = { ...silent, onPreview: (step: number, preview: RgbImage) => expect(previews.push(preview)).toBe(step) };
-  const picture = await pipeline.generate({ ...params, width: 384, height: 512, steps: 9 }, hooks, running);
-  const distances = previews.map((preview) => distance(preview, picture));
+  const image = await pipeline.generate({ ...params, width: 384, height: 512, steps: 9 }, hooks, running);
+  const distances = previews.map((preview) => distance(preview, image));
   expect(previews).toHaveLength(8); // the ninth step moves nothing
   expect(distances.at(-1)).toBeLessThan(distances[0] ?? 0);
   expect(distances.at(-1)).toBeLessThan(30); // of 255
   expect(previews.every(({ width, height }) => width / height === 384 / 512)).toBe(true);
 });
 
-test('the same seed makes the same picture, another seed another', async () => {
+test('the same seed gives the same image, another seed another', async () => {
   const make = (seed: number) => pipeline.generate({ ...params, width: 256, height: 256, seed }, silent, running);
   const [first, again, other] = [await make(1), await make(1), await make(2)];
   expect(again.data).toEqual(first.data);
@@ -98,9 +98,9 @@ test.each([1, 2, 9])('progress of %d steps counts each of them', async (steps) =
 });
 
 test('tiles leave no seam: tiled against whole, mean within 1/255 and 99.9 % within 4/255', async () => {
-  const picture = await pipeline.generate({ ...params, width: 512, height: 512, steps: 9 }, silent, running);
-  const tiled = await upscaler.upscale(picture, silent, running);
-  const whole = await upscaler.upscale(picture, silent, running, { tilePixels: 512 * 512 });
+  const image = await pipeline.generate({ ...params, width: 512, height: 512, steps: 9 }, silent, running);
+  const tiled = await upscaler.upscale(image, silent, running);
+  const whole = await upscaler.upscale(image, silent, running, { tilePixels: 512 * 512 });
   const differences = Array.from(tiled.data, (value, i) => Math.abs(value - (whole.data[i] ?? 0))).sort((a, b) => a - b);
   const mean = differences.reduce((a, b) => a + b, 0) / differences.length;
   expect(mean).toBeLessThanOrEqual(1);
@@ -140,9 +140,9 @@ test('cancel is obeyed between steps and between tiles', async () => {
 
   const tileSignal = { cancelled: false };
   let tiles = 0;
-  const picture = { width: 512, height: 512, data: new Uint8Array(512 * 512 * 3).map((_, i) => i % 251) };
+  const image = { width: 512, height: 512, data: new Uint8Array(512 * 512 * 3).map((_, i) => i % 251) };
   const cut = upscaler.upscale(
-    picture,
+    image,
     {
       onProgress: (_, done) => {
         tiles = done;
@@ -166,16 +166,16 @@ function roughness(data: Uint8Array, width: number): number {
   return near / Math.max(far, 1);
 }
 
-/** Root of the mean squared difference between a preview's pixels and the means of the blocks of the picture that they stand for. */
-function distance(preview: RgbImage, picture: RgbImage): number {
-  const scale = picture.width / preview.width;
+/** Root of the mean squared difference between a preview's pixels and the means of the image's blocks that they represent. */
+function distance(preview: RgbImage, image: RgbImage): number {
+  const scale = image.width / preview.width;
   let sum = 0;
   for (let y = 0; y < preview.height; y++) {
     for (let x = 0; x < preview.width; x++) {
       for (let color = 0; color < 3; color++) {
         let block = 0;
         for (let dy = 0; dy < scale; dy++) {
-          for (let dx = 0; dx < scale; dx++) block += picture.data[((y * scale + dy) * picture.width + x * scale + dx) * 3 + color] ?? 0;
+          for (let dx = 0; dx < scale; dx++) block += image.data[((y * scale + dy) * image.width + x * scale + dx) * 3 + color] ?? 0;
         }
         sum += (block / (scale * scale) - (preview.data[(y * preview.width + x) * 3 + color] ?? 0)) ** 2;
       }

@@ -1,7 +1,7 @@
-"""A server of the original's shape: FastAPI and uvicorn, one WebSocket, jobs in a dict, one task that takes them one after the other.
+"""A server with the original's protocol: FastAPI and uvicorn, one WebSocket, jobs in a dict, one task that runs them one after the other.
 
-It speaks the same messages as ours, so that the same clients measure both. Its model takes no time and paints nothing: what is measured is the server.
-POST /api/queue {"action": "pause" | "resume" | "clear"} is there for the measurement, as ours has it.
+It supports the same messages as ours, so the same clients measure both. Its model takes no time and generates nothing, so only the server is measured.
+POST /api/queue {"action": "pause" | "resume" | "clear"} exists for the measurement, as in our server.
 
 Arguments: PORT, and `memory` (jobs in a dict, as the original) or `sqlite` (each new job committed with synchronous FULL before it is acknowledged).
 """

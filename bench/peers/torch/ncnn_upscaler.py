@@ -13,7 +13,7 @@ LEAKY_RELU = {9: 2, -23310: "1,0.2"}
 
 
 class Layers:
-    """Collects layers; every method that adds one gives the name of its output."""
+    """Collects layers; each method that adds one returns the name of its output."""
 
     def __init__(self, weights):
         self.weights = {name: tensor.float().numpy() for name, tensor in weights.items()}
@@ -27,7 +27,7 @@ class Layers:
 
     def conv(self, name, x, activation=()):
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        # a zero before the weights says that they are float32
+        # a zero before the weights means float32
         self.bytes += [np.zeros(1, "<u4").tobytes(), weight.tobytes(), bias.tobytes()]
         return self.add("Convolution", [x], {0: weight.shape[0], **PADDED_3X3, 5: 1, 6: weight.size, **dict(activation)})
 
@@ -43,7 +43,7 @@ class Layers:
         return self.add("Eltwise", [x, y], {0: 1, -23301: f"2,{weight},1.0"})
 
     def text(self):
-        """An output with several readers goes through a Split, which has an own output for each."""
+        """An output with several readers goes through a Split with one output for each."""
         readers = {}
         for _, name, inputs, _ in self.layers:
             for x in inputs:
@@ -104,9 +104,9 @@ class NcnnUpscaler:
         import ncnn
 
         layers = Layers(weights)
-        picture = layers.add("Input", [])
-        self.input = picture
-        self.output = (residual_in_residual if "conv_first.weight" in weights else compact)(layers, picture)
+        image = layers.add("Input", [])
+        self.input = image
+        self.output = (residual_in_residual if "conv_first.weight" in weights else compact)(layers, image)
         text, numbers = os.path.join(folder, "upscaler.param"), os.path.join(folder, "upscaler.bin")
         with open(text, "w") as file:
             file.write(layers.text())
@@ -120,7 +120,7 @@ class NcnnUpscaler:
 
     def __call__(self, x):
         extractor = self.net.create_extractor()
-        # a Mat does not keep the array that it lies on
+        # a Mat does not keep a reference to its array
         pixels = x[0].contiguous().numpy()
         extractor.input(self.input, self.mat(pixels))
         _, y = extractor.extract(self.output)

@@ -1,8 +1,8 @@
-"""The peer of `npm run bench`: diffusers, sdnq and PyTorch behind one request a line.
+"""The peer of `npm run bench`: diffusers, sdnq and PyTorch behind one request per line.
 
-Standard input takes one JSON object a line, standard output answers each with one line: {"ok": true, ...} or {"ok": false, "error": ...}.
-Every request names what to do in "op"; times are milliseconds of the work alone, measured here.
-Arrays travel as raw little-endian files: float32, or uint8 [height, width, 3] for pictures.
+Standard input takes one JSON object per line, standard output answers each with one line: {"ok": true, ...} or {"ok": false, "error": ...}.
+Every request names its operation in "op"; times are milliseconds of the work alone, measured here.
+Arrays travel as raw little-endian files: float32, or uint8 [height, width, 3] for images.
 """
 
 import json
@@ -58,7 +58,7 @@ def open_pipeline(request):
 
 
 def generate(request):
-    """The whole request: prompt in, PNG on the disk. "stamps" are the milliseconds at which each denoising step was over."""
+    """The whole request: prompt to PNG on disk. "stamps" are the milliseconds at the end of each denoising step."""
     pipeline = state["pipeline"]
     stamps = []
 
@@ -98,9 +98,9 @@ def decode(request):
     """Latents as the decoder takes them, [1, channels, height, width] -> [1, 3, height, width]."""
     vae = state["vae"]
     latents = read_floats(request["latents"], request["shape"]).to(vae.dtype)
-    picture, ms = timed(lambda: vae.decode(latents, return_dict=False)[0])
+    image, ms = timed(lambda: vae.decode(latents, return_dict=False)[0])
     if "out" in request:
-        write_floats(request["out"], picture)
+        write_floats(request["out"], image)
     return {"ms": ms}
 
 
@@ -156,7 +156,7 @@ def encode(request):
 
 
 class Compact(torch.nn.Module):
-    """SRVGGNetCompact: convolutions with PReLU, pixel shuffle, and the nearest enlargement of the input added."""
+    """SRVGGNetCompact: convolutions with PReLU, pixel shuffle, plus the nearest-neighbour upscaled input."""
 
     def __init__(self, weights):
         super().__init__()
@@ -175,7 +175,7 @@ class Compact(torch.nn.Module):
 
 
 class Dense(torch.nn.Module):
-    """RRDBNet for four times the size: residual in residual dense blocks, then two nearest enlargements."""
+    """RRDBNet for 4x: residual in residual dense blocks, then two nearest-neighbour upscalings."""
 
     def __init__(self, weights):
         super().__init__()
@@ -222,10 +222,10 @@ def open_upscaler(request):
 
 
 def upscale(request):
-    """A picture, uint8 [height, width, 3] -> four times the size, whole and without tiles."""
+    """An image, uint8 [height, width, 3] -> upscaled 4x, whole and without tiles."""
     net, dtype, channels_last = state["upscaler"]
     height, width = request["shape"]
-    pixels = torch.from_numpy(np.fromfile(request["picture"], dtype=np.uint8).reshape(height, width, 3))
+    pixels = torch.from_numpy(np.fromfile(request["image"], dtype=np.uint8).reshape(height, width, 3))
 
     def work():
         x = (pixels.permute(2, 0, 1).unsqueeze(0).float() / 255).to(dtype)
@@ -256,7 +256,7 @@ def int8_matmul_rate(request):
 
 
 def product_rate(request):
-    """Floating point operations a second of a square product, the median of ten."""
+    """Floating point operations per second of a square product, the median of ten."""
     side, device = request["side"], torch.device(request["device"])
     a, b = (torch.randn(side, side, dtype=getattr(torch, request["dtype"]), device=device) for _ in range(2))
 
@@ -272,12 +272,12 @@ def product_rate(request):
 
 
 def device_memory(request):
-    """Bytes of a card that PyTorch held at the most."""
+    """Peak bytes of PyTorch on a card."""
     return {"peak": torch.cuda.max_memory_reserved(request["device"])}
 
 
 def memory(_):
-    """Resident bytes now and at the most so far."""
+    """Resident bytes now and their peak so far."""
     with open("/proc/self/statm") as statm:
         resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return {"resident": resident, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}

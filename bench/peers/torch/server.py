@@ -1,7 +1,7 @@
-"""A server of the original's shape that draws: FastAPI and uvicorn, one WebSocket, diffusers with sdnq behind it, jobs one after the other.
+"""A server with the original's protocol that generates images: FastAPI and uvicorn, one WebSocket, diffusers with sdnq behind it, jobs one after the other.
 
-It speaks as much of the original's messages as a first picture needs. Arguments: PORT, checkpoint folder, dtype, `quantized` or `plain`, threads, and the
-folder for pictures. It loads its pipeline at once, beside the first request, and prints `ready http://HOST:PORT` when it listens.
+It supports the original's messages as far as a first image needs them. Arguments: PORT, checkpoint folder, dtype, `quantized` or `plain`, threads, and the
+folder for images. It loads its pipeline at once, in parallel with the first request, and prints `ready http://HOST:PORT` when it listens.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def draw(params: dict, path: Path) -> None:
         params["prompt"],
         width=params["width"],
         height=params["height"],
-        # the last of the original's steps moves nothing
+        # the last of the original's steps changes nothing
         num_inference_steps=max(1, params["steps"] - 1),
         guidance_scale=params["guidance_scale"],
         generator=torch.Generator("cpu").manual_seed(params["seed"]),
