@@ -199,7 +199,7 @@ export class JobProcessor implements CommitListener {
   }
 
   #begin(job: StoredJob, stage: 'generate' | 'upscale'): void {
-    const run = new JobRun(job, stage, {
+    const run: JobRun = new JobRun(job, stage, {
       ...this.#parts,
       models: this.#models,
       isCurrent: () => this.#running.get(job.jobId) === run,

@@ -91,6 +91,6 @@ export class UnitOfWork {
   }
 }
 
-export function isDatabaseBusy(thrown: unknown): boolean {
+function isDatabaseBusy(thrown: unknown): boolean {
   return thrown instanceof AppError && thrown.code === 'database_busy';
 }
