@@ -41,7 +41,7 @@ const optionsSchema = z.object({
 });
 
 /** Images per side; of the first one only the loading time counts. */
-const PICTURES = 3;
+const IMAGES = 3;
 const STEPS = 9;
 
 /** The measured case and its size. */
@@ -129,7 +129,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
     figures.peakBytes = Math.max(figures.peakBytes, used);
   }, 500);
   try {
-    for (let round = 0; round < PICTURES; round++) {
+    for (let round = 0; round < IMAGES; round++) {
       const stamps: number[] = [];
       const onProgress = ({ stage, done }: { stage: string; done: number }) => {
         // the last step in the original's count changes nothing and takes no time
@@ -179,7 +179,7 @@ async function measurePeer({ device, dtype, checkpointDir, sidePx, productSide }
     const { rate } = z.looseObject({ rate: z.number() }).parse(await peer.ask('product_rate', { side: productSide, dtype, device: on }));
     await peer.ask('open_pipeline', { dir: checkpointDir, dtype, device: on });
     const figures: PeerFigures = { name: `diffusers with sdnq, torch ${peer.versions['torch']}`, productRate: rate, stepMs: [], imageMs: [], peakBytes: 0 };
-    for (let round = 0; round < PICTURES; round++) {
+    for (let round = 0; round < IMAGES; round++) {
       const request = { prompt: `an orange cat on a beach, number ${round}`, width: sidePx, height: sidePx, forwards: STEPS - 1, seed: round };
       const answer = z
         .looseObject({ ms: z.number(), stamps: z.array(z.number()) })

@@ -73,7 +73,7 @@ export async function measureMainThread(): Promise<void> {
 async function delayDuring(app: ElectronApplication, label: string, work: () => Promise<void>): Promise<Row> {
   await app.evaluate(() => globalThis.eventLoopDelay.reset());
   await work();
-  // of work that goes on after its answer
+  // of work that continues after its answer
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const { p99, max } = await app.evaluate(() => ({ p99: globalThis.eventLoopDelay.percentile(99) / 1e6, max: globalThis.eventLoopDelay.max / 1e6 }));
   return { ...figure(`${label}: 99th percentile`, p99, 'ms', { most: MUST_MS }), note: `longest ${max.toFixed(0)} ms` };

@@ -47,7 +47,7 @@ async function main(name = ''): Promise<void> {
   process.exitCode = 2;
 }
 
-/** Each benchmark in a process of its own. Continues after one that fails; the process then ends with 1. */
+/** Runs each benchmark in a separate process. Continues after a failure, and then exits with 1. */
 function runAll(): void {
   const failed = Object.entries(benches).filter(([name, { what, minutes }]) => {
     console.log(`\n${name}: ${what} (about ${minutes} min)`);

@@ -17,7 +17,7 @@ import { PEER_FORMS, type PeerForm } from './harness/torch-peer.ts';
 /** About a quarter of the real model: large compared with the program itself, small enough for the peer in float32 on a machine with 16 GB. */
 const LAYERS = { transformer: 8, text: 8 };
 /** Small, so that the weights dominate. */
-const PICTURE = { prompt: 'an orange cat on a beach', sidePx: 256, steps: 2 };
+const IMAGE = { prompt: 'an orange cat on a beach', sidePx: 256, steps: 2 };
 
 interface Memory {
   /** All processes together, after the first image. */
@@ -130,7 +130,7 @@ async function theirs(checkpointDir: string, form: PeerForm, outputsDir: string)
 /** Milliseconds until the image was generated. */
 async function generate(url: string, seed: number): Promise<number> {
   const client = await JobClient.connect(url);
-  const [times] = await client.draw([paramsOf({ ...PICTURE, seed })], 'generated');
+  const [times] = await client.draw([paramsOf({ ...IMAGE, seed })], 'generated');
   await client.close();
   return times?.generatedMs ?? Number.NaN;
 }

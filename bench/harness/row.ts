@@ -6,7 +6,7 @@ import { median, percentile } from './statistics.ts';
 /** One measured figure: our series, a peer's series if there is one, and its limit. */
 export const rowSchema = z.object({
   label: z.string(),
-  /** `ms`, `bytes`, `levels` (of 8 bits), `slope` (an exponent) and `share` (a part of one) have their own format; other units are printed as they are. */
+  /** `ms`, `bytes`, `levels` (of 8 bits), `slope` (an exponent) and `share` (a part of one) have their own format; other units are printed unchanged. */
   unit: z.string(),
   /** One value per round. Round i of both sides ran next to each other. */
   ours: z.array(z.number()),

@@ -206,7 +206,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByRole('button', { name: /^Open: made by keys/ }).waitFor();
   });
 
-  test('a screen reader hears the stages of an image, not every step', async () => {
+  test('a screen reader announces the stages of an image, not every step', async () => {
     const page = await visit();
     await page.evaluate(() => {
       window.said = [];

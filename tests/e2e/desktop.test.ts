@@ -44,7 +44,7 @@ async function createJob(page: Page, params: Record<string, unknown>): Promise<v
 async function waitForStatus(page: Page, status: string): Promise<void> {
   await page.waitForFunction((wanted) => window.socketMessages.some((message) => message.type === 'job_status' && message.status === wanted), status, {
     timeout: 150_000,
-    polling: 200, // a hidden window draws no frames, which is the default for polling
+    polling: 200, // polling by frames, the default, does not work in a hidden window
   });
 }
 

@@ -7,17 +7,17 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A door of https to a server on this machine, through which everybody counts as another machine. */
+/** An https proxy to a server on this machine; its clients count as other machines. */
 export interface ForeignDoor {
   origin: string;
-  /** File with the certificate, for programs that shall trust it. */
+  /** File with the certificate, for programs that should trust it. */
   certificate: string;
   close(): void;
 }
 
 /**
- * Opens it on a free port before the server is there: `--allow-origin` of the server must name it. The certificate is made by openssl in `folder`.
- * @param port Of the server, asked for at each connection.
+ * Opens it on a free port before the server starts: the server's `--allow-origin` must name it. openssl makes the certificate in `folder`.
+ * @param port Returns the server's port, called for each connection.
  */
 export async function openForeignDoor(folder: string, port: () => number): Promise<ForeignDoor> {
   const [certificate, key] = [join(folder, 'door.pem'), join(folder, 'door.key')];
@@ -52,6 +52,6 @@ export async function openForeignDoor(folder: string, port: () => number): Promi
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the door has no port');
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   return { origin: `https://127.0.0.1:${address.port}`, certificate, close: () => void server.close() };
 }

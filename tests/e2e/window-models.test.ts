@@ -18,7 +18,7 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
   });
   afterAll(() => studio.close());
 
-  test('one is chosen, a folder is added, used and removed by keyboard alone, and what cannot be added says why', async () => {
+  test('one is chosen, a folder is added, used and removed by keyboard alone, and a refused folder shows the reason', async () => {
     const { page, faults } = await studio.visit();
     await go(page, 'Settings');
     const row = (name: string) => page.getByRole('listitem', { name, exact: true });

@@ -82,7 +82,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     expect(await prompt(page).getAttribute('aria-invalid')).toBe('true');
     expect(await prompt(page).evaluate((box) => box === document.activeElement)).toBe(true);
     expect(frames.filter((frame) => frame.includes('create_job'))).toEqual([]);
-    // a message that comes or goes as a field is left must not move what is being clicked
+    // a message that appears or disappears on blur must not move the clicked control
     await page.getByRole('button', { name: 'About: Steps' }).click();
     await page.getByText(/^The number of refinement steps\./).waitFor();
     expect(await page.getByText('Describe your image first.').isVisible()).toBe(true);

@@ -11,7 +11,7 @@ export interface FakeEngineOptions {
   /** See `fakeBehaviourSchema`. */
   busyThreads?: number;
   traceFile?: string;
-  /** What goes wrong in run 1, 2 … of any task, counted over all processes: a retry is a run of its own. Nothing (null) after the last. */
+  /** The faults of run 1, 2 … of any task, counted over all processes; a retry counts as a run. No fault (null) after the last. */
   faults?: readonly (FaultOrder | null)[];
   /** What goes wrong in every run that `faults` does not name. */
   always?: FaultOrder;

@@ -6,7 +6,7 @@ export type FaultKind = (typeof KINDS)[number];
 /**
  * `kind@place`. Place: a step of the denoising loop or a tile of the upscaler, counted from 1, or the name of a stage (at its beginning).
  * - `crash` ends the process with exit code 1; `oom` with 137, as when the system takes it for its memory
- * - `hang` blocks the main thread for good: no heartbeat; `stall` leaves the heart beating, but the task goes no further and hears no cancel
+ * - `hang` blocks the main thread forever: no heartbeat; `stall` keeps the heartbeat, but the task stops and ignores a cancel
  * - `garbage` sends a message outside the protocol; `nan` fails the task with `latents_not_finite`
  */
 export type FaultOrder = `${FaultKind}@${number | 'loading' | 'encoding' | 'decoding' | 'saving'}`;

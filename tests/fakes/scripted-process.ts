@@ -50,7 +50,7 @@ export class ScriptedProcess implements EngineProcess {
     setImmediate(() => this.#exit({ code: null, signal: 'SIGKILL' }));
   }
 
-  /** Of a task: `progress`, `preview`, `planned`, `model_done`, `done` or `failed`. Of the process: `ready`, `bound`, `heartbeat`, `fatal`. Anything else is sent as it is. */
+  /** Of a task: `progress`, `preview`, `planned`, `model_done`, `done` or `failed`. Of the process: `ready`, `bound`, `heartbeat`, `fatal`. Anything else is sent unchanged. */
   say(message: unknown): void {
     this.#receive(this.#toWire(message));
   }

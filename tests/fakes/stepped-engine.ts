@@ -140,7 +140,7 @@ export class SteppedEngine implements Engine {
     }
   }
 
-  /** What was asked for last. */
+  /** The last request. */
   idleMs: number | null = null;
 
   unloadAfter(idleMs: number | null): void {

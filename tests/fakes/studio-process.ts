@@ -5,7 +5,7 @@ import { startStudio } from '#main/studio/start-studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from './fake-engine.ts';
 
 /**
- * The server as a process of its own, as `src-main/headless.ts` runs it, with fake engine processes in place of the models: for what floods, measures or
+ * The server in a separate process, as `src-main/headless.ts` runs it, with fake engine processes instead of the models: for what floods, measures or
  * kills it. Arguments: the fake engine's options as JSON, then the server's options. It talks to its parent over IPC; see `tests/support/studio-process.ts`.
  */
 const [engineOptions = '{}', ...argv] = process.argv.slice(2);

@@ -85,7 +85,7 @@ let binMoves = 0;
 Object.assign(fsPromises, {
   async rename(from: string, to: string): Promise<void> {
     const role = /-(original|upscaled)-[0-9a-f]{16}\.part$/.exec(from)?.[1];
-    const work = role === 'original' ? 'original' : 'enlargement';
+    const work = role === 'original' ? 'original' : 'upscaled';
     if (role !== undefined) reach(`${work}:before-rename`);
     await rename(from, to);
     if (role !== undefined) reach(`${work}:after-rename`);

@@ -37,7 +37,7 @@ const openApiSchema = z.object({
 interface Call {
   method: string;
   path: string;
-  /** Null where it takes no JSON. */
+  /** Null if it takes no JSON. */
   bodySchema: JsonSchema | null;
 }
 
@@ -138,7 +138,7 @@ function makeRequest(dice: Dice, { method, path, bodySchema }: Call): { bytes: B
   for (const header of added) headers.splice(dice.below(headers.length + 1), 0, header);
   const verb = dice.chance(0.15) ? dice.pick(METHODS) : method;
   const bytes = Buffer.concat([Buffer.from(`${verb} ${segments.join('/')}${query} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`), body]);
-  // what is damaged may be whole all the same, and trying devices takes seconds
+  // a damaged request may still be valid, and probing devices takes seconds
   if (dice.chance(0.1) && !path.startsWith('/api/devices')) return { bytes: mutateText(dice, bytes.toString('latin1')), isWhole: false };
   return { bytes, isWhole: !added.some((header) => /^(content-length|transfer-encoding|expect)/i.test(header)) || path.startsWith('/api/devices') };
 }

@@ -21,7 +21,7 @@ type Frame = { bytes: Buffer; binary: boolean };
 
 /**
  * Sends `count` frames over `connections` sockets, about half of them valid messages, and holds the server to: each frame is answered with the right kind of
- * message and its `request_id`, the socket stays open, and what comes is of the contract. Each connection's frames follow from the seed and its number alone.
+ * message and its `request_id`, the socket stays open, and every message matches the contract. The seed and a connection's number determine its frames.
  */
 export async function fuzzMessages(port: number, count: number, connections: number, seed: number): Promise<Fuzzed> {
   const fuzzed: Fuzzed = { sent: 0, valid: 0, answers: new Map(), findings: [] };
@@ -60,7 +60,7 @@ async function fuzzConnection(port: number, count: number, number: number, seed:
   session.close();
 }
 
-/** A status without a `request_id` of its own carries the one with which the client asked for the job. */
+/** A status without its own `request_id` has the one of the client's request for the job. */
 function isAnswer(message: Received, { type, requestId }: { type: string; requestId: RequestId }): boolean {
   if (message.type !== 'error' && message.type !== type) return false;
   return message.request_id === requestId || (message.type === 'job_status' && requestId === undefined);
@@ -154,7 +154,7 @@ function makeFrame(dice: Dice, known: readonly string[], requestId: string): Fra
 function makeMessage(dice: Dice, known: readonly string[], requestId: string): { [key: string]: Json } {
   const jobId = known[dice.below(known.length)] ?? UNKNOWN_JOB;
   const id: { [key: string]: Json } = dice.chance(0.9) ? { request_id: requestId } : {};
-  // lists get long and are rarely asked for
+  // lists get long and are rarely requested
   if (dice.chance(0.02)) return { type: 'get_client_jobs', ...id };
   switch (dice.below(5)) {
     case 0:
@@ -170,7 +170,7 @@ function makeMessage(dice: Dice, known: readonly string[], requestId: string): {
 }
 
 function makeParams(dice: Dice): { [key: string]: Json } {
-  // few prompts, so that jobs are joined, cancelled and asked for again
+  // few prompts, so that jobs are joined, cancelled and requested again
   const params: { [key: string]: Json } = { prompt: `fuzz ${dice.below(400)}`, width: 256, height: 256 };
   if (dice.chance(0.3)) params['steps'] = 1 + dice.below(50);
   if (dice.chance(0.3)) params['seed'] = dice.below(3);

@@ -121,12 +121,12 @@ export function mutateText(dice: Dice, text: string): Buffer {
   }
 }
 
-/** Not what stands in the prototype: that would then be changed in turn, for this whole program. */
+/** Excludes the prototype's members: changing them would affect this whole program. */
 function ownValue(node: { [key: string]: Json }, key: string): Json {
   return Object.hasOwn(node, key) ? (node[key] ?? null) : null;
 }
 
-/** `__proto__` as a key of its own, as it comes out of `JSON.parse`. */
+/** `__proto__` as an own key, as `JSON.parse` creates it. */
 function setOwn(node: { [key: string]: Json }, key: string, value: Json): void {
   Object.defineProperty(node, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -45,7 +45,7 @@ export interface HubServer {
   cert: string;
   /** Which answer is wrong, and how; null if all are right. */
   fault: (asked: AskedFor) => Fault | null;
-  /** Replaces the answers of the API; `busyAnswers` is how many of the next requests get a 429 that asks for 7 seconds. */
+  /** Replaces the answers of the API; `busyAnswers` is the number of next requests that get a 429 with a delay of 7 seconds. */
   api: { revision?: unknown; tree?: unknown; status?: number; busyAnswers?: number };
   /** Whether the CDN serves files after a redirect, as the real hub does for large ones. */
   redirects: boolean;

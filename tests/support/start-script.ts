@@ -15,7 +15,7 @@ export interface StartedServer {
   stop(): Promise<void>;
 }
 
-/** `bash start.sh` with a data folder of its own, ready when the promise resolves. */
+/** Runs `bash start.sh` with a separate data folder; resolves when it is ready. */
 export async function startServer(...options: string[]): Promise<StartedServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'start-'));
   const child = spawn('bash', ['start.sh', '--host', '127.0.0.1', '--data-dir', dataDir, ...options], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
