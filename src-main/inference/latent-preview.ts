@@ -12,7 +12,6 @@ const RIDGE = 1e-4;
  * The map is refitted with every image that is decoded anyway; the newest has the most weight.
  */
 export interface LatentPreview {
-  isFitted(): boolean;
   /** `latents` [channels, height, width] and what they decode to, `planes` [3, scale * height, scale * width] of about -1 to 1. */
   fit(latents: Float32Array, planes: Float32Array, height: number, width: number): void;
   /** Latents [channels, height, width] as an image of height * width pixels. Only once it is fitted. */
@@ -61,7 +60,7 @@ export function createLatentPreview(channels: number, scale: number): LatentPrev
     return { width, height, data: new Uint8Array(data.buffer) };
   }
 
-  return { isFitted: () => map !== null, fit, render };
+  return { fit, render };
 }
 
 /** Mean of the block of scale * scale image pixels that a latent pixel stands for, as 0 to 255. */

@@ -34,6 +34,8 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   const { tokenizer, denoiser } = models;
   const embeddings = new Map<string, PromptEmbedding>();
   const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
+  /** Whether the preview was fitted to a finished image; until then each preview decodes a part of its own latents. */
+  let hasDecoded = false;
 
   async function embeddingOf(prompt: string, signal: CancelSignal): Promise<PromptEmbedding> {
     const known = embeddings.get(prompt);
@@ -48,7 +50,8 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
   async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<RgbImage> {
     const { latentChannels: channels, vaeScale } = compiled;
     const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
-    if (!preview.isFitted()) {
+    if (!hasDecoded) {
+      // what the early steps lead to is blurred, so a fit to it does not last
       const part = middleOf(latents, channels, height, width);
       preview.fit(part.latents, await models.decode(part.latents, part.width, part.height, signal), part.height, part.width);
     }
@@ -77,7 +80,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
       // loading the VAE just for a first preview is too slow; the finished image fits the map
-      if (hooks.onPreview && (preview.isFitted() || models.keepsDecoder())) {
+      if (hooks.onPreview && (hasDecoded || models.keepsDecoder())) {
         const end = eulerStep(latents, output, sigma); // a step over all that is left
         hooks.onPreview(i + 1, await previewOf(end, size, params, signal));
       }
@@ -93,6 +96,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height, signal);
     preview.fit(plain, planes, height, width);
+    hasDecoded = true;
     const image = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
     assertNotFlat(image);
     hooks.onProgress('decoding', 1, 1);
@@ -117,7 +121,7 @@ async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array
   return guided;
 }
 
-/** Side of the part that is decoded to fit the first preview: small beside one step of the denoiser, and large enough for the fit. */
+/** Side of the part that is decoded to fit a preview of the first image: small beside one step of the denoiser, and large enough for the fit. */
 const FIRST_SAMPLE_SIDE = 32;
 
 /** At most FIRST_SAMPLE_SIDE squared latent pixels out of the middle of latents [channels, height, width]. */
