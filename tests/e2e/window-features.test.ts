@@ -128,7 +128,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
           .locator('figure > div[aria-hidden]')
           .evaluate((lens) => getComputedStyle(lens).backgroundSize),
       )
-      .toBe('1024px 1024px');
+      .toBe('2048px 2048px');
   });
 
   test('arrow keys go through the images on the stage, full screen stays on, a reload finds the same image', async () => {
@@ -158,9 +158,9 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await stage(page).getByRole('button', { name: 'Details' }).click();
     const dialog = page.getByRole('dialog', { name: 'Image details' });
     await dialog.getByText('a badger with a recipe').waitFor();
-    await dialog.getByText('256 × 256').waitFor();
+    await dialog.getByText('512 × 512').waitFor();
     await dialog.getByText('Upscaled', { exact: true }).first().click();
-    await dialog.getByText('1024 × 1024').waitFor();
+    await dialog.getByText('2048 × 2048').waitFor();
     await dialog.getByText(/-upscaled\.png$/).waitFor();
     await dialog.getByRole('button', { name: 'Copy as JSON' }).click();
     await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('"role": "upscaled"');
