@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { pruneCompiled } from '#main/compiler/compile-cache.ts';
 import { graphTarget } from '#main/engine/graph-target.ts';
 import type { WorkerConfig } from '#main/engine/protocol.ts';
@@ -32,6 +34,8 @@ export function keepCompiledGraphsPruned({ cacheDir, library, devices, log }: Pr
 }
 
 async function pruneNow(cacheDir: string, library: PruneOptions['library'], devices: PruneOptions['devices']): Promise<void> {
+  // without graphs there is no need to fingerprint all models
+  if (!existsSync(cacheDir) || (await readdir(cacheDir)).length === 0) return;
   const targets = new Set<GraphTarget>(['cpu-fast', 'cpu-exact']);
   for (const device of devices) for (const accuracy of ['fast', 'exact'] as const) targets.add(graphTarget(device, accuracy));
   const entries = await library.entries();
