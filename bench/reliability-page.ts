@@ -19,7 +19,9 @@ export async function writeReliabilityPage(): Promise<void> {
     for (const [part, measured] of Object.entries(results)) details.push(`**${part}**, ${runText(measured)}:`, '', ...rowTable(measured.rows), '');
     details.push('</details>');
   }
-  const page = ['# Reliability', '', INTRODUCTION, '', ...rowTable(summary), ...details];
+  const tried = TRIED.map(([condition, behaviour, test]) => `| ${condition} | ${behaviour} | \`${test}\` |`);
+  const conditions = ['## Folders, clocks, containers', '', '| condition | what happens | test |', '|---|---|---|', ...tried];
+  const page = ['# Reliability', '', INTRODUCTION, '', ...rowTable(summary), '', ...conditions, ...details];
   await writeFile(join(programDir, 'docs/reliability.md'), `${page.join('\n')}\n`);
 }
 
@@ -27,6 +29,46 @@ const INTRODUCTION = [
   'What the server withstands, measured. The commands named below write this page from `bench/results/*.json` and end with an error where a limit is missed; `bash test.sh` runs a short form of each.',
   'The server is the real one, in a process of its own on 127.0.0.1, with a fake model in the engine process. Clients run in another process on the same machine and share its cores.',
 ].join('\n');
+
+/** Conditions that reports about programs of this kind name, each with the test that holds the behaviour. */
+export const TRIED: readonly (readonly [condition: string, behaviour: string, test: string])[] = [
+  ['the file system cannot sync folders (vboxsf, some FUSE)', 'the write counts; other errors of fsync stay errors', 'src-main/lib/sync-file.test.ts'],
+  ['another program holds a file for a moment (virus scanner, cloud folder)', 'the rename is repeated for up to 1.6 s', 'src-main/lib/wait-for-lock.test.ts'],
+  ['the data folder belongs to a group and may not be chmodded', 'the server starts with one warning', 'src-main/jobs/store/private-folder.test.ts'],
+  ['the file system does not say how much space is free', 'jobs are accepted; a full disk shows at the write', 'src-main/jobs/durable-jobs.test.ts'],
+  ['the disk of the image folder is not mounted', 'jobs are refused, and nothing is written to the mount point', 'src-main/jobs/images/recovery.test.ts'],
+  ['the image folder is removed while the server runs and comes back', 'jobs are refused until it is back', 'tests/faults/disk.test.ts'],
+  ['the disk is full, read-only or fails while an image is written', 'the job fails with a code, and no incomplete file is left', 'tests/faults/disk.test.ts'],
+  ['the data folder is on a network file system', 'one warning at the start', 'src-main/jobs/store/network-file-system.test.ts'],
+  ['another program locks the database for a moment', 'requests wait; a finished image is never failed for it', 'src-main/jobs/faults.test.ts'],
+  [
+    'the database is damaged, missing, or the start is killed while it is rebuilt',
+    'the images are indexed again, as often as needed',
+    'src-main/jobs/images/recovery.test.ts',
+  ],
+  ['a stored job was written by another version', 'it is shown as such, never run, never deleted', 'src-main/jobs/store/other-versions.test.ts'],
+  [
+    'a settings file has a byte order mark, or one value that is not understood',
+    'the other values apply, and nothing is overwritten',
+    'src-main/lib/json-file.test.ts',
+  ],
+  ['the wall clock jumps by years', 'the bin keeps its images; time in the bin counts by the monotonic clock', 'src-main/jobs/images/retention.test.ts'],
+  ['a compiled graph is cut, empty or overwritten', 'it is compiled again once, and the report says so', 'tests/goldens/damaged-graphs.test.ts'],
+  ['no HOME, and no passwd entry for the user id', 'folders that are named work; the others are named in the error', 'src-main/config/no-home.test.ts'],
+  [
+    'variables of other programs (NODE_OPTIONS, NODE_UNIQUE_ID, Kubernetes service names, blanks, CR)',
+    'they are ignored or named',
+    'src-main/config/child-environment.test.ts',
+  ],
+  [
+    'a value that only one feature needs is wrong (HTTPS_PROXY, HF_ENDPOINT)',
+    'only that feature is refused, by the name of the variable',
+    'src-main/config/config.test.ts',
+  ],
+  ['the reader of the log goes away', 'the server goes on', 'src-main/lib/report-to.test.ts'],
+  ['no file descriptors are left', 'new sockets are refused; models are not reported as damaged', 'src-main/server/max-open-files.test.ts'],
+  ['two servers are started on one data folder', 'the second writes nothing', 'src-main/studio/start-studio.test.ts'],
+];
 
 const COMMANDS = [
   {
