@@ -39,8 +39,8 @@ test.each([
   ['no object', { quantization_config: 'uint4' }, undefined, 'checkpoint_damaged', 'quantization_config does not hold'],
   ['rules that are no lists', { quantization_config: { ...uint4, modules_dtype_dict: { int8: 5 } } }, undefined, 'checkpoint_damaged', 'modules_dtype_dict'],
   ['a config.json that is a list', [], undefined, 'checkpoint_damaged', 'is no JSON object'],
-  ['a cut config.json', '{"a":', undefined, 'checkpoint_damaged', 'is no JSON in UTF-8'],
-  ['a cut file beside it', {}, '{', 'checkpoint_damaged', 'quantization_config.json is no JSON'],
+  ['a cut config.json', '{"a":', undefined, 'checkpoint_damaged', 'is not valid JSON in UTF-8'],
+  ['a cut file beside it', {}, '{', 'checkpoint_damaged', 'quantization_config.json is not valid JSON'],
 ])('%s is refused', async (_what, config, beside, code, reason) => {
   await expect(load(config, beside)).rejects.toMatchObject({ code, message: expect.stringContaining(reason) });
 });
