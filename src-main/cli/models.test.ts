@@ -39,10 +39,10 @@ test.skipIf(process.platform === 'win32')('a folder without rights is told as su
   const checkpoint = join(folder, 'checkpoint');
   cpSync(join(resourcesDir, 'models/storybook-uint4'), checkpoint, { recursive: true });
   chmodSync(join(checkpoint, 'vae'), 0);
-  expect(models('add', checkpoint)).toEqual({ status: 1, stderr: expect.stringMatching(/vae cannot be read \(EACCES\).*has no right to it/) });
+  expect(models('add', checkpoint)).toEqual({ status: 1, stderr: expect.stringMatching(/vae cannot be read \(EACCES\).*needs the right to read/) });
   chmodSync(join(checkpoint, 'vae'), 0o755);
   chmodSync(checkpoint, 0);
-  expect(models('add', checkpoint)).toEqual({ status: 1, stderr: expect.stringMatching(/checkpoint cannot be read \(EACCES\).*has no right to it/) });
+  expect(models('add', checkpoint)).toEqual({ status: 1, stderr: expect.stringMatching(/checkpoint cannot be read \(EACCES\).*needs the right to read/) });
   chmodSync(checkpoint, 0o755);
   expect(models('add', checkpoint)).toMatchObject({ status: 0 });
 });
