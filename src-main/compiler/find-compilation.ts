@@ -6,7 +6,7 @@ import { compileReportSchema } from './compile-job.ts';
 
 const reportedSchema = compiledCheckpointSchema.pick({ identity: true }).extend({ report: compileReportSchema });
 
-/** Figures of the checkpoint's compilation for `target`, or for any target where that is null; null where there is none. */
+/** Figures of the checkpoint's compilation for `target`, or for any target if `target` is null; null if it is not compiled. */
 export async function findCompilation(cacheDir: string, identity: string, target: GraphTarget | null): Promise<ModelCompilation | null> {
   const compiled = await findCompiled(cacheDir, { identity, target }, reportedSchema);
   return compiled === null ? null : summary(compiled.report);

@@ -15,7 +15,7 @@ interface UtilityPort {
   on(event: 'message', listener: (event: { data: unknown }) => void): void;
 }
 
-/** Finds the connection to the program that started this process. Throws where there is none. */
+/** Finds the connection to the program that started this process. Throws if it was started by hand. */
 export function openParentPort(): ParentPort {
   const utility: unknown = Reflect.get(process, 'parentPort');
   if (isUtilityPort(utility)) {

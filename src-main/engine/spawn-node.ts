@@ -62,7 +62,7 @@ function spawnNode(entry: string, env: NodeJS.ProcessEnv, priority: Priority): E
     onMessage: (listener) => child.on('message', listener),
     onOutput: (listener) => {
       for (const stream of [child.stdout, child.stderr]) {
-        // there is none, against its type, where the system has no file descriptors left
+        // undefined despite its type when the system has no file descriptors left
         if (stream) createInterface({ input: stream }).on('line', listener);
       }
     },

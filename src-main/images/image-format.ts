@@ -6,7 +6,7 @@ export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'avif' | 'tiff' | 'gif';
 
 const READABLE = 'PNG, JPEG, WebP, AVIF, TIFF and GIF';
 
-/** First bytes of each format, as Latin-1. The HEIF family is told apart by its brands. */
+/** First bytes of each format, as Latin-1. Brands distinguish the formats of the HEIF family. */
 const signatures: ReadonlyArray<readonly [format: ImageFormat, start: string]> = [
   ['png', '\x89PNG\r\n\x1a\n'],
   ['jpeg', '\xff\xd8\xff'],

@@ -13,7 +13,7 @@ export interface BodyLimits {
 
 export const defaultBodyLimits: BodyLimits = { silenceMs: 30_000, totalMs: 30_000, bytesPerSecond: 8192 };
 
-/** A client that was answered early and still sends gets this long to read the answer. Closing at once would take it away from the client. */
+/** A client that was answered early and still sends gets this long to read the answer. Closing at once would discard it. */
 const LINGER_MS = 10_000;
 const MAX_CHECK_MS = 1000;
 
