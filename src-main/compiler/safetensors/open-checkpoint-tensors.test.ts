@@ -84,7 +84,12 @@ const damagedFolders: [string, Record<string, Uint8Array | string>, string, stri
   ],
   ['an index without its shard', { 'model.safetensors.index.json': indexOf({ a: shard }) }, 'checkpoint_missing', `${shard} cannot be opened (ENOENT)`],
   ['an index that is not JSON', { ...good, 'model.safetensors.index.json': '{"weight_map":' }, 'checkpoint_damaged', 'is not valid JSON'],
-  ['an index that is not UTF-8', { ...good, 'model.safetensors.index.json': Uint8Array.of(0x7b, 0xff, 0x7d) }, 'checkpoint_damaged', 'is not valid JSON in UTF-8'],
+  [
+    'an index that is not UTF-8',
+    { ...good, 'model.safetensors.index.json': Uint8Array.of(0x7b, 0xff, 0x7d) },
+    'checkpoint_damaged',
+    'is not valid JSON in UTF-8',
+  ],
   ['an index that is empty', { ...good, 'model.safetensors.index.json': '' }, 'checkpoint_damaged', 'is not valid JSON'],
   ['an index that is null', { ...good, 'model.safetensors.index.json': 'null' }, 'checkpoint_damaged', '"weight_map" is nothing'],
   ['an index without weight_map', { ...good, 'model.safetensors.index.json': '{"metadata":{}}' }, 'checkpoint_damaged', '"weight_map" is nothing'],
