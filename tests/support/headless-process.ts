@@ -16,6 +16,8 @@ export interface HeadlessOptions {
   preload?: string;
   env?: Record<string, string>;
   args?: readonly string[];
+  /** The most files and sockets that it may open. */
+  openFilesLimit?: number;
 }
 
 /** The program without a screen as a process on a free port of 127.0.0.1. */
@@ -28,10 +30,12 @@ export class HeadlessProcess {
   log = '';
   isRunning = true;
 
-  constructor({ dataDir, entry = source, preload, env = {}, args = [] }: HeadlessOptions) {
+  constructor({ dataDir, entry = source, preload, env = {}, args = [], openFilesLimit }: HeadlessOptions) {
     const before = preload === undefined ? [] : ['--import', preload];
     const options = ['--host', '127.0.0.1', '--port', '0', '--data-dir', dataDir, ...args];
-    this.#child = spawn(process.execPath, [...before, entry, ...options], {
+    const limited = openFilesLimit === undefined ? [] : ['sh', '-c', `ulimit -n ${openFilesLimit}; exec "$0" "$@"`];
+    const [command = '', ...words] = [...limited, process.execPath, ...before, entry, ...options];
+    this.#child = spawn(command, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env },
     });
