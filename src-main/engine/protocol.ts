@@ -45,6 +45,8 @@ const generateTaskSchema = z.object({
   checkpointIdentity: z.string(),
   /** Where the PNG goes, complete and fsynced when the task resolves. The caller renames it, and removes it after a rejection. */
   outputPath: z.string(),
+  /** Where the PNG goes instead if `outputPath` cannot be written; the task then still fails, and its error names this path. */
+  sparePath: z.string().exactOptional(),
   texts: z.array(pngTextSchema),
 });
 export type GenerateTask = z.infer<typeof generateTaskSchema>;
@@ -57,6 +59,7 @@ const upscaleTaskSchema = z.object({
   /** `Upscaler.fingerprint` of that file. */
   upscalerIdentity: z.string(),
   outputPath: z.string(),
+  sparePath: z.string().exactOptional(),
   texts: z.array(pngTextSchema),
 });
 export type UpscaleTask = z.infer<typeof upscaleTaskSchema>;

@@ -4,7 +4,7 @@ import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { createRpcServer, type RpcContext, type RpcParams } from '#main/lib/rpc.ts';
-import { writeFileDurably } from '#main/lib/write-file.ts';
+import { keptElsewhere, writeFileDurably } from '#main/lib/write-file.ts';
 import { type BindingInUse, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import { appError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
@@ -82,7 +82,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
 }
 
 async function runTask(
-  { outputPath, texts, accuracy }: GenerateRequest | UpscaleRequest,
+  { outputPath, sparePath, texts, accuracy }: GenerateRequest | UpscaleRequest,
   { device, deviceReason }: Pick<WorkerConfig, 'device' | 'deviceReason'>,
   { emit, signal }: Pick<Context, 'signal'> & { emit: RpcContext<typeof engineProtocol, 'upscale'>['emit'] },
   runModel: (parts: { clock: StageClock; onProgress: OnProgress }) => Promise<RgbImage>,
@@ -98,7 +98,9 @@ async function runTask(
   const png = await encodePng(image, texts);
   assertNotAborted(signal);
   onProgress('saving', 1, 2);
-  await writeFileDurably(outputPath, png);
+  await writeFileDurably(outputPath, png).catch(async (error: unknown) => {
+    throw sparePath === undefined ? error : await keptElsewhere(error, sparePath, (path) => writeFileDurably(path, png));
+  });
   onProgress('saving', 2, 2);
   return { stagesMs: clock.stagesMs, device, deviceReason, accuracy, width: image.width, height: image.height };
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { renameDurably, replaceFile, writeFileDurably } from './write-file.ts';
+import { keptElsewhere, renameDurably, replaceFile, writeFileDurably } from './write-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'write-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -47,4 +47,16 @@ test('a file is replaced in one step and leaves no draft, also when several do s
   mkdirSync(join(dir, 'taken'));
   await expect(replaceFile(join(dir, 'taken'), Buffer.from('x'))).rejects.toMatchObject({ code: 'disk_failed' });
   expect(readdirSync(dir).sort()).toEqual(['d', 'taken']);
+});
+
+test('a result that its folder does not take is written to the spare path, which the error names; if that fails too, the first error counts', async () => {
+  const write = (path: string) => writeFileDurably(path, Buffer.from('an image'));
+  const error = await write(join(folder, 'gone/image.png')).catch((thrown: unknown) => thrown);
+  const spare = join(folder, 'unsaved/image.png');
+  expect(await keptElsewhere(error, spare, write)).toMatchObject({
+    code: 'folder_not_writable',
+    message: expect.stringMatching(/ The image was saved as .*unsaved.image\.png\.$/),
+  });
+  expect(readFileSync(spare)).toEqual(Buffer.from('an image'));
+  expect(await keptElsewhere(error, join(spare, 'below-a-file.png'), write)).toBe(error);
 });

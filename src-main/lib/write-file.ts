@@ -1,4 +1,4 @@
-import { open, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '#shared/protocol/errors.ts';
 import { errnoCode } from './errno-code.ts';
@@ -31,6 +31,18 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   } catch (cause) {
     throw await diskError(cause, to, 0);
   }
+}
+
+/** A result that could not be written to its place, written to `sparePath` instead. Returns the error to throw: the first one, with that path where this worked. */
+export async function keptElsewhere(error: unknown, sparePath: string, write: (path: string) => Promise<void>): Promise<unknown> {
+  if (!(error instanceof AppError)) return error;
+  try {
+    await mkdir(dirname(sparePath), { recursive: true });
+    await write(sparePath);
+  } catch {
+    return error; // the spare place fails too; the first error says what to mend
+  }
+  return new AppError(error.code, `${error.message} The image was saved as ${sparePath}.`, error.data, { cause: error });
 }
 
 let drafts = 0;

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -130,9 +130,13 @@ test('outputs that become read-only: refused, and a running job failed, with the
   const made = await client.make('made before');
   const running = await client.create('running');
   if (running.type === 'error' || made.type === 'error') throw new Error(`refused: ${JSON.stringify([running, made])}`);
-  await client.status(running.job_id, ['processing']);
+  await expect
+    .poll(() => client.received.some((message) => message.type === 'job_progress' && message.job_id === running.job_id && message.progress.current_step > 0))
+    .toBe(true);
   disk.change('ro');
-  expect(await client.status(running.job_id, ['failed', 'completed'])).toMatchObject({ status: 'failed', code: 'folder_not_writable' });
+  const failed = await client.status(running.job_id, ['failed', 'completed']);
+  expect(failed).toMatchObject({ status: 'failed', code: 'folder_not_writable' });
+  expect(statSync(/was saved as (\S+\.png)\.$/.exec(failed.error ?? '')?.[1] ?? '').size).toBeGreaterThan(1000);
   await expect.poll(() => client.create('refused'), { timeout: 10_000, interval: 300 }).toMatchObject({ type: 'error', code: 'folder_not_writable' });
   expect((await place.ask('DELETE', `/api/jobs/${made.job_id}`)).body['code']).toBe('folder_not_writable');
   expect((await place.ask('GET', `/api/image/${made.result?.filename}`)).status).toBe(200);

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { access, constants, lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, copyFile, lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
 import { waitForLock } from '#main/lib/wait-for-lock.ts';
-import { freeBytesOf, renameDurably } from '#main/lib/write-file.ts';
+import { freeBytesOf, keptElsewhere, renameDurably } from '#main/lib/write-file.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobsLog } from '../jobs.ts';
@@ -44,6 +44,7 @@ export class ImageFolders {
   readonly #onUsed: (dir: string) => void;
   /** In the names of this program's unfinished files. */
   readonly #instance: string;
+  readonly #spareFolder: string;
   readonly #log: JobsLog;
 
   constructor({ dir, earlierDirs = [], usedDirs = [], onUsed = () => {}, dataDir, log }: ImageFoldersOptions) {
@@ -52,6 +53,7 @@ export class ImageFolders {
     this.#usedDirs = new Set(usedDirs);
     this.#onUsed = onUsed;
     this.#instance = createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
+    this.#spareFolder = join(dataDir, 'unsaved');
     this.#log = log;
   }
 
@@ -105,6 +107,11 @@ export class ImageFolders {
     return join(folder, `.${jobId.slice(0, 16)}-${role}-${this.#instance}${randomBytes(4).toString('hex')}.part`);
   }
 
+  /** Where a finished image goes that its folder does not take: a disk that was full or removed during the run. */
+  sparePath(filename: string): string {
+    return join(this.#spareFolder, filename);
+  }
+
   /** Where the image is, or would be written. */
   path(filename: string): string {
     return join(this.#dirs.find((dir) => existsSync(join(dir, filename))) ?? this.#dir, filename);
@@ -121,7 +128,11 @@ export class ImageFolders {
   /** Gives a complete, synced file its final name in its folder, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
   async publish(temporaryPath: string, filename: string): Promise<void> {
     const folder = dirname(temporaryPath);
-    await renameDurably(temporaryPath, join(folder, filename));
+    try {
+      await renameDurably(temporaryPath, join(folder, filename));
+    } catch (error) {
+      throw await keptElsewhere(error, this.sparePath(filename), (path) => copyFile(temporaryPath, path));
+    }
     this.#noteUsed(folder);
   }
 

@@ -68,7 +68,14 @@ export class JobRun implements RunningJob {
       return { checkpointDir: await models.checkpointDir(job), outputPath: folders.temporaryPath(job.jobId, 'original') };
     });
     try {
-      const task = { params: job.params, checkpointDir, checkpointIdentity: job.checkpoint.identity, outputPath, texts: this.#texts('original') };
+      const task = {
+        params: job.params,
+        checkpointDir,
+        checkpointIdentity: job.checkpoint.identity,
+        outputPath,
+        sparePath: folders.sparePath(job.filename),
+        texts: this.#texts('original'),
+      };
       const { modelMs, setbacks } = await this.#withModel((hooks) => engine.generate(task, hooks, this.controller.signal));
       if (!(await this.#publish(outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }))) return false;
       this.#measured(() => store.timings.addGenerateTime(imageKindOf(job), modelMs, clock.now()));
@@ -89,7 +96,14 @@ export class JobRun implements RunningJob {
     const upscaledFilename = upscaledFileName(job.filename);
     try {
       const inputPath = folders.path(job.filename);
-      const task = { inputPath, upscalerPath, upscalerIdentity: job.upscaler.identity, outputPath, texts: this.#texts('upscaled') };
+      const task = {
+        inputPath,
+        upscalerPath,
+        upscalerIdentity: job.upscaler.identity,
+        outputPath,
+        sparePath: folders.sparePath(upscaledFilename),
+        texts: this.#texts('upscaled'),
+      };
       const { modelMs, writeMs, setbacks } = await this.#withModel((hooks) => engine.upscale(task, hooks, this.controller.signal));
       if (!folders.has(job.filename)) throw originalGone(job);
       const isSaved = await this.#publish(outputPath, upscaledFilename, { type: 'completed', result: { filename: job.filename, upscaledFilename, setbacks } });
