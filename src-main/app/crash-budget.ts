@@ -1,8 +1,8 @@
-const WINDOW_MS = 60_000;
+const WINDOW_MS = 5 * 60_000;
 const MAX_RELOADS = 3;
 
-/** Counts crashes of the page. Answers whether to reload it: not after the fourth crash within a minute, which another reload would not cure. */
-export function createCrashBudget(nowMs: () => number = Date.now): () => boolean {
+/** Counts crashes of the page. Answers whether to reload it: not after the fourth crash within five minutes, which another reload would not cure. */
+export function createCrashBudget(nowMs: () => number = () => performance.now()): () => boolean {
   let crashes: number[] = [];
   return () => {
     const now = nowMs();
