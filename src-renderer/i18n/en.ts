@@ -109,7 +109,7 @@ export const en = {
     zoomIn: 'Zoom in',
     zoomOut: 'Zoom out',
 
-    actual: 'Actual size of the upscaled image (1:1)',
+    actual: '1:1, the actual size of the upscaled image',
     fullscreen: 'Full screen',
     lens: 'Magnifier',
     previous: 'Previous image',

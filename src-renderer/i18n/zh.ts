@@ -106,7 +106,7 @@ export const zh: Translation = {
     zoomIn: '放大',
     zoomOut: '缩小',
 
-    actual: '高清图的实际大小（1:1）',
+    actual: '1:1，高清图的实际大小',
     fullscreen: '全屏',
     lens: '放大镜',
     previous: '上一张',

@@ -106,7 +106,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     const original = stage(page).locator('figure img').nth(1);
     const transform = () => original.evaluate((image) => new DOMMatrix(getComputedStyle(image).transform).toFloat32Array());
     const scale = async () => (await transform())[0] ?? 0;
-    await stage(page).getByRole('button', { name: 'Actual size of the upscaled image' }).press('+');
+    await stage(page).getByRole('button', { name: 'actual size of the upscaled image' }).press('+');
     await expect.poll(scale).toBeCloseTo(1.5, 3);
     await page.keyboard.press('+');
     const figure = await stage(page).locator('figure').boundingBox();

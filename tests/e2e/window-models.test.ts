@@ -40,7 +40,7 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
     mkdirSync(empty);
     await field.fill(empty);
     await field.press('Enter');
-    await page.getByText(`${empty} is no checkpoint folder: it has no model_index.json.`).waitFor();
+    await page.getByText(`${empty} is not a checkpoint: it has no model_index.json.`).waitFor();
     expect(await field.getAttribute('aria-invalid')).toBe('true');
 
     await row('my checkpoint').getByRole('button', { name: 'Remove' }).press('Enter');
