@@ -43,14 +43,19 @@ export function registerBodyLimits(app: FastifyInstance, limits: BodyLimits, bro
   app.addHook('onResponse', async ({ raw }) => discardRest(raw));
 }
 
-/** Reads what the client still sends of an answered request, for a while, without keeping it. */
+/** Reads what the client still sends of an answered request, for a while, without keeping it; then closes the connection if the client asked for that. */
 export function discardRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
+  if (request.destroyed) return;
+  const end = (): void => {
+    if (request.headers.connection?.toLowerCase() === 'close') request.socket.end();
+  };
+  if (request.complete) {
+    end();
+    return;
+  }
   request.resume();
   const deadline = setTimeout(() => request.socket.destroy(), LINGER_MS);
   deadline.unref();
-  request.once('end', () => {
-    if (request.headers.connection?.toLowerCase() === 'close') request.socket.end();
-  });
+  request.once('end', end);
   request.once('close', () => clearTimeout(deadline));
 }

@@ -407,6 +407,15 @@ describe('slow and large bodies', () => {
     await patient.close();
   });
 
+  // without the fix the connection closes after half a minute
+  test.for([
+    ['without a body', '\r\n'],
+    ['with a body', 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'],
+  ])('an address that cannot be decoded, %s, is answered and the connection closed', { timeout: 20_000 }, async ([, rest]) => {
+    const request = `PATCH /api/%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${rest}`;
+    expect(await sendThenRead(server.port, [request], 0)).toMatch(/^HTTP\/1\.1 400 .*"code":"bad_message"/s);
+  });
+
   test('a body that moves but takes longer than its size allows is answered 408', async () => {
     const strict = await startStudioServer({ bodyLimits: { silenceMs: 200, totalMs: 100, bytesPerSecond: 1_000_000 } });
     const answer = await sendThenRead(strict.port, [head('/api/uploads', 'image/png', 10_000), ...Array<string>(20).fill('x')], 50);

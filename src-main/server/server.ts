@@ -11,7 +11,7 @@ import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
-import { type BodyLimits, defaultBodyLimits, registerBodyLimits } from './body-limits.ts';
+import { type BodyLimits, defaultBodyLimits, discardRest, registerBodyLimits } from './body-limits.ts';
 import { BrokenRequests } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
 import { replyWithError } from './error-reply.ts';
@@ -95,7 +95,11 @@ export async function buildServer(options: ServerOptions): Promise<App> {
       shouldUpgradeCallback: isWebSocketUpgrade,
     },
     clientErrorHandler: brokenRequests.answer,
-    frameworkErrors: replyWithError,
+    frameworkErrors: (error, request, reply) => {
+      // no hook runs for an address that cannot be decoded
+      reply.raw.once('finish', () => discardRest(request.raw));
+      replyWithError(error, request, reply);
+    },
   }).withTypeProvider<ZodTypeProvider>();
   brokenRequests.watch(app.server);
   // a few more than sockets, so that most refusals are answered; what is beyond is dropped
