@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { imageInputsSchema, rasterImageSchema } from '#main/lib/image-inputs.ts';
 import type { RpcContract, RpcListeners, RpcResult } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
@@ -39,6 +40,8 @@ export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 const generateTaskSchema = z.object({
   /** Already checked against their ranges. */
   params: filledParamsSchema,
+  /** What the image is made from beside its params; nothing for a plain text_to_image. */
+  inputs: imageInputsSchema.exactOptional(),
   /** Checkpoint folder in Hugging Face layout. */
   checkpointDir: z.string(),
   /** `Checkpoint.fingerprint` of that folder: compiled graphs are kept under it. */
@@ -52,8 +55,11 @@ const generateTaskSchema = z.object({
 export type GenerateTask = z.infer<typeof generateTaskSchema>;
 
 const upscaleTaskSchema = z.object({
-  /** PNG to upscale four times. */
+  /** PNG of this program to upscale; where `input` is given, that is upscaled instead. */
   inputPath: z.string(),
+  input: rasterImageSchema.exactOptional(),
+  /** 4 without it. */
+  scale: z.union([z.literal(2), z.literal(4)]).exactOptional(),
   /** safetensors file of the upscaler. */
   upscalerPath: z.string(),
   /** `Upscaler.fingerprint` of that file. */
