@@ -3,6 +3,7 @@ import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
 import { arenaBytesFor, type FreeMemory, type MemoryDecision, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { PipelineInputs } from '#main/inference/pipelines/text-to-image.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
@@ -38,7 +39,7 @@ interface MemoryOptions {
 
 interface TextToImage {
   follow(plan: MemoryPlan): Promise<void>;
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage>;
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
 }
 
 interface Upscale {
@@ -103,7 +104,7 @@ export class ModelHost {
       const { compiled, model } = unlessAnother(this.#textToImage, key);
       await model.follow((await this.#plan(compiled, request, hooks)).plan);
     }
-    return this.#textToImage.model.generate(request.params, hooks, signal);
+    return this.#textToImage.model.generate(request.params, hooks, signal, request.inputs);
   }
 
   async upscale(request: UpscaleRequest, input: RgbImage, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
@@ -133,9 +134,9 @@ export class ModelHost {
     return free;
   }
 
-  async #plan(compiled: CompiledCheckpoint, { params, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
+  async #plan(compiled: CompiledCheckpoint, { params, inputs, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
     const { device } = this.#config;
-    const decision = planMemory(memoryNeeds(compiled, params), await this.#freeAtStart(), device !== 'cpu', memory);
+    const decision = planMemory(memoryNeeds(compiled, params, inputs?.source !== undefined), await this.#freeAtStart(), device !== 'cpu', memory);
     hooks.onPlanned?.(decision);
     return decision;
   }

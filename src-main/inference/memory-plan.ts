@@ -3,7 +3,7 @@ import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/mem
 import { memoryPlanSchema } from '#shared/domain/memory-plan.ts';
 
 /** The parts of a checkpoint, in the order in which they run. */
-export const parts = ['textEncoder', 'captionRefiner', 'denoiser', 'vaeDecoder'] as const;
+export const parts = ['textEncoder', 'captionRefiner', 'vaeEncoder', 'denoiser', 'vaeDecoder'] as const;
 export type Part = (typeof parts)[number];
 
 /** Where a part runs and whether it stays loaded when another one runs. */
@@ -14,19 +14,21 @@ export interface Placement {
 
 const stays: Placement = { place: 'device', stays: true };
 const leaves: Placement = { place: 'device', stays: false };
+const leavesCpu: Placement = { place: 'cpu', stays: false };
 
-/** What each plan does with each part. */
+/** What each plan does with each part. The VAE's encoder is small and needed only for images that start from one, so no plan keeps it. */
 export const placements: Readonly<Record<MemoryPlan, Readonly<Record<Part, Placement>>>> = {
-  resident: { textEncoder: stays, captionRefiner: stays, denoiser: stays, vaeDecoder: stays },
-  text_freed: { textEncoder: leaves, captionRefiner: leaves, denoiser: stays, vaeDecoder: stays },
-  text_on_cpu: { textEncoder: { place: 'cpu', stays: true }, captionRefiner: { place: 'cpu', stays: true }, denoiser: stays, vaeDecoder: stays },
-  in_turn: { textEncoder: leaves, captionRefiner: leaves, denoiser: leaves, vaeDecoder: leaves },
-  denoiser_alone: {
-    textEncoder: { place: 'cpu', stays: false },
-    captionRefiner: { place: 'cpu', stays: false },
+  resident: { textEncoder: stays, captionRefiner: stays, vaeEncoder: leaves, denoiser: stays, vaeDecoder: stays },
+  text_freed: { textEncoder: leaves, captionRefiner: leaves, vaeEncoder: leaves, denoiser: stays, vaeDecoder: stays },
+  text_on_cpu: {
+    textEncoder: { place: 'cpu', stays: true },
+    captionRefiner: { place: 'cpu', stays: true },
+    vaeEncoder: leaves,
     denoiser: stays,
-    vaeDecoder: { place: 'cpu', stays: false },
+    vaeDecoder: stays,
   },
+  in_turn: { textEncoder: leaves, captionRefiner: leaves, vaeEncoder: leaves, denoiser: leaves, vaeDecoder: leaves },
+  denoiser_alone: { textEncoder: leavesCpu, captionRefiner: leavesCpu, vaeEncoder: leavesCpu, denoiser: stays, vaeDecoder: leavesCpu },
 };
 
 /** Bytes of one part: its weights, and what its run takes beside them. */
@@ -54,12 +56,13 @@ const CARD_RESERVE = 0.8e9;
 /** A plan that is to help after another one failed needs at most this share of it. */
 const CLEARLY_LESS = 0.9;
 
-/** What an image of this size takes of each part; sizes in pixels. */
-export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }): MemoryNeeds {
+/** What an image of this size takes of each part; sizes in pixels. The VAE's encoder takes nothing where no image `isEncoded`. */
+export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }, isEncoded = false): MemoryNeeds {
   const latentPixels = Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
   const units: Record<Part, number> = {
     textEncoder: MAX_PROMPT_TOKENS,
     captionRefiner: MAX_PROMPT_TOKENS,
+    vaeEncoder: latentPixels,
     denoiser: latentPixels / compiled.patchSize ** 2,
     vaeDecoder: latentPixels,
   };
@@ -67,7 +70,13 @@ export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { w
     const { loadedBytes, runningBytes } = compiled[part].memory;
     return { loadedBytes, runningBytes: RUNNING_FACTOR * (runningBytes.fixed + runningBytes.perUnit * units[part]) };
   };
-  return { textEncoder: need('textEncoder'), captionRefiner: need('captionRefiner'), denoiser: need('denoiser'), vaeDecoder: need('vaeDecoder') };
+  return {
+    textEncoder: need('textEncoder'),
+    captionRefiner: need('captionRefiner'),
+    vaeEncoder: isEncoded ? need('vaeEncoder') : { loadedBytes: 0, runningBytes: 0 },
+    denoiser: need('denoiser'),
+    vaeDecoder: need('vaeDecoder'),
+  };
 }
 
 /** The plan to begin with, and the next one that needs clearly less if memory runs out anyway; null where no such plan exists. */

@@ -41,7 +41,12 @@ export function assertFinite(values: Float32Array): void {
 }
 
 /** Throws `picture_flat` where the image is a single colour. */
-export function assertNotFlat({ data }: RgbImage): void {
+export function assertNotFlat(image: RgbImage): void {
+  if (isFlat(image)) throw new AppError('picture_flat', 'The image came out as one flat colour. Try another seed, more steps or the accuracy "exact".', {});
+}
+
+/** Whether the image is a single colour. */
+export function isFlat({ data }: RgbImage): boolean {
   for (let channel = 0; channel < 3; channel++) {
     let low = 255;
     let high = 0;
@@ -50,7 +55,7 @@ export function assertNotFlat({ data }: RgbImage): void {
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    if (high - low >= SMALLEST_RANGE) return;
+    if (high - low >= SMALLEST_RANGE) return false;
   }
-  throw new AppError('picture_flat', 'The image came out as one flat colour. Try another seed, more steps or the accuracy "exact".', {});
+  return true;
 }

@@ -83,6 +83,7 @@ export const compiledCheckpointSchema = z.object({
   captionRefiner: graph,
   denoiser: graph,
   vaeDecoder: graph,
+  vaeEncoder: graph,
   tokenizerDir: z.string(),
   schedulerDir: z.string(),
   latentChannels: z.number(),

@@ -9,6 +9,7 @@ import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
+import { createEditComparison } from './compare-edits.ts';
 import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
 
 export interface CompareRequest {
@@ -52,17 +53,21 @@ export async function* compareCheckpoint(request: CompareRequest): AsyncGenerato
   const { tensors, metadata } = await openSafetensors(request.expectedPath);
   const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
   const tensorLimit = request.int8Rows ? INT8_ROWS_LIMIT : TENSOR_LIMIT[request.target];
-  const goldens: Goldens = { tensors, prompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
+  const negativePrompts = z.array(z.string()).parse(JSON.parse(metadata.get('negative_prompts') ?? '[]'));
+  const goldens: Goldens = { tensors, prompts, negativePrompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
+  const compareEdit = createEditComparison(goldens);
   for (const golden of tensors.values()) {
-    const comparison = await compare(golden, goldens);
+    const edit = await compareEdit(golden);
+    const comparison = edit === 'unknown' ? await compare(golden, goldens) : edit;
     if (comparison !== null) yield comparison;
   }
   await models.release();
 }
 
-interface Goldens {
+export interface Goldens {
   tensors: ReadonlyMap<string, StoredTensor>;
   prompts: readonly string[];
+  negativePrompts: readonly string[];
   compiled: CompiledCheckpoint;
   models: Models;
   /** What one forward may differ by; null where the difference is only printed. */

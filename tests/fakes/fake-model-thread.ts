@@ -15,6 +15,7 @@ serveModels({
       captionRefiner: graph,
       denoiser: graph,
       vaeDecoder: graph,
+      vaeEncoder: graph,
       tokenizerDir: '.',
       schedulerDir: '.',
       latentChannels: 16,

@@ -46,6 +46,15 @@ test.skipIf(!here).each(runs)('$name, $target: every golden within its limit', a
   if (target !== 'cpu-fast') expect(limited.length).toBe(comparisons.length);
 });
 
+test.skipIf(!here).each(['goldens/published-uint4', 'models/storybook-uint4'])('%s: images from images, within their limits', async (name) => {
+  const expectedPath = sharedPath(`${name}.edits.expected.safetensors`);
+  const request = { path: sharedPath(name), expectedPath, target: 'cpu-exact' as const, cacheDir, threads: availableParallelism() };
+  const comparisons = await collect(compareCheckpoint(request));
+  expect(comparisons.filter((comparison) => !isWithinLimit(comparison))).toEqual([]);
+  const kinds = comparisons.map(({ name: tensor }) => tensor.replace(/^(\w+)\..*\.(\w+?)(\.\d)?$/, '$1 $2'));
+  expect(kinds).toEqual(expect.arrayContaining(['img2img image', 'inpaint image', 'text image', 'img2img moments', 'inpaint latents', 'strength.start']));
+});
+
 test.skipIf(!here)('an unquantized checkpoint that is quantized to int8 rows stays within the limits for those', async () => {
   const [path, expectedPath] = [sharedPath('goldens/original-bf16'), sharedPath('goldens/original-bf16.expected.safetensors')];
   const request = { path, expectedPath, target: 'cpu-exact' as const, cacheDir, threads: availableParallelism() };

@@ -86,6 +86,14 @@ export function scaleDim(dim: Dim, factor: number): Dim {
   return scaled ? `${Number(scaled[1]) * factor}*${scaled[2]}` : `${factor}*${dim}`;
 }
 
+/** Half of `dim`, which is even: `8*height` is `4*height`. */
+export function halveDim(dim: Dim): Dim {
+  if (typeof dim === 'number') return dim / 2;
+  const [, factor, rest = ''] = /^(\d+)\*(.+)$/.exec(dim) ?? [];
+  if (factor === undefined || Number(factor) % 2 !== 0) throw new Error(`${dim} is not known to be even.`);
+  return factor === '2' ? rest : `${Number(factor) / 2}*${rest}`;
+}
+
 export function showShape(shape: readonly Dim[]): string {
   return `[${shape.join(', ')}]`;
 }

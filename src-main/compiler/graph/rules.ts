@@ -1,4 +1,4 @@
-import { type Attribute, type Dim, elementCount, scaleDim, showShape, type TensorType } from './ir.ts';
+import { type Attribute, type Dim, elementCount, halveDim, scaleDim, showShape, type TensorType } from './ir.ts';
 
 /** What a rule sees of a node: its inputs' types (null where an optional one is omitted), its attributes and hints. */
 export interface RuleContext {
@@ -282,8 +282,10 @@ export const rules: Readonly<Record<string, Rule>> = {
     sameDim(x.shape[1], typeof weight.shape[1] === 'number' ? weight.shape[1] * groups : weight.shape[1], 'channels of input and weight');
     const bias = context.inputs[2];
     if (bias) sameDim(bias.shape[0], weight.shape[0], 'bias and output channels');
-    if (ints(context, 'strides').some((stride) => stride !== 1)) refuse('strides must be 1');
-    return [{ type: x.type, shape: [x.shape[0] ?? 1, weight.shape[0] ?? 0, ...x.shape.slice(2)] }];
+    const [stride] = ints(context, 'strides');
+    if (ints(context, 'strides').some((other) => other !== stride) || (stride !== 1 && stride !== 2)) refuse('strides must both be 1 or 2');
+    const sides = stride === 1 ? x.shape.slice(2) : x.shape.slice(2).map(halveDim);
+    return [{ type: x.type, shape: [x.shape[0] ?? 1, weight.shape[0] ?? 0, ...sides] }];
   },
   /** x [1, groups, elements], one scale and bias a group. */
   InstanceNormalization: (context) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Graph, Value } from '../graph/ir.ts';
+import { type Graph, scaleDim, type Value } from '../graph/ir.ts';
 import { add, attention, reshape, silu, transpose } from '../ops/basic.ts';
 import { convolution, enlargedConvolution, groupNorm } from '../ops/convolution.ts';
 import { linear } from '../ops/linear.ts';
@@ -16,6 +16,7 @@ export interface VaeConfig {
   layersPerBlock: number;
   normGroups: number;
   midAttention: boolean;
+  quantConvolution: boolean;
   postQuantConvolution: boolean;
   scalingFactor: number;
   shiftFactor: number;
@@ -38,6 +39,7 @@ const schema = z.object({
   layers_per_block: size,
   norm_num_groups: size,
   mid_block_add_attention: z.boolean().default(true),
+  use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   scaling_factor: z.number().positive(),
   shift_factor: z.number().nullable().default(null),
@@ -57,6 +59,7 @@ export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
     layersPerBlock: value.layers_per_block,
     normGroups: value.norm_num_groups,
     midAttention: value.mid_block_add_attention,
+    quantConvolution: value.use_quant_conv,
     postQuantConvolution: value.use_post_quant_conv,
     scalingFactor: value.scaling_factor,
     shiftFactor: value.shift_factor ?? 0,
@@ -79,6 +82,28 @@ export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, we
   }
   x = silu(graph, groupNorm(graph, weights, 'decoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   graph.output(convolution(graph, weights, 'decoder.conv_out', x, config.imageChannels), 'image');
+  return graph.finish();
+}
+
+/**
+ * Input: `image` [1, 3, scale * height, scale * width], -1 to 1. Output: `moments` [1, 2 * latent channels, height, width], means and then log variances,
+ * neither scaled nor shifted.
+ */
+export async function buildVaeEncoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
+  const sides = ['height', 'width'].map((side) => scaleDim(side, config.scale));
+  let x = convolution(graph, weights, 'encoder.conv_in', graph.input('image', 'float32', [1, config.imageChannels, ...sides]), config.channels[0] ?? 0);
+  for (const [i, width] of config.channels.entries()) {
+    const name = `encoder.down_blocks.${i}`;
+    const block = graph.scope(name);
+    for (let j = 0; j < config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
+    if (i < config.channels.length - 1) x = convolution(block, weights, `${name}.downsamplers.0.conv`, x, width, { halves: true });
+  }
+  x = await midBlock(graph, config, weights, 'encoder.mid_block', x);
+  x = silu(graph, groupNorm(graph, weights, 'encoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
+  const moments = 2 * config.latentChannels;
+  x = convolution(graph, weights, 'encoder.conv_out', x, moments);
+  if (config.quantConvolution) x = convolution(graph, weights, 'quant_conv', x, moments, { kernel: 1 });
+  graph.output(x, 'moments');
   return graph.finish();
 }
 

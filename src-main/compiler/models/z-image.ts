@@ -5,7 +5,7 @@ import type { CompileJob } from '../compile-job.ts';
 import { buildTextEncoder, loadTextEncoderConfig, type TextEncoderConfig } from './text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './transformer.ts';
 import { loadTransformerConfig, type TransformerConfig } from './transformer-config.ts';
-import { buildVaeDecoder, loadVaeConfig, type VaeConfig } from './vae.ts';
+import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig, type VaeConfig } from './vae.ts';
 
 interface ZImageConfigs {
   text: TextEncoderConfig;
@@ -27,7 +27,7 @@ export async function loadZImageConfigs(root: string): Promise<ZImageConfigs> {
   return { text, transformer, vae };
 }
 
-/** ZImagePipeline: Qwen3 text encoder, ZImageTransformer2DModel and AutoencoderKL, in four graphs. */
+/** ZImagePipeline: Qwen3 text encoder, ZImageTransformer2DModel and AutoencoderKL, in five graphs. */
 export async function compileZImage(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>> {
   const { text, transformer, vae } = await loadZImageConfigs(root);
   const textWeights = await job.openModel(join(root, 'text_encoder'), 'model');
@@ -38,11 +38,12 @@ export async function compileZImage(root: string, job: CompileJob): Promise<Omit
     captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),
     denoiser: await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights)),
     vaeDecoder: await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights)),
+    vaeEncoder: await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)),
   };
   const lastTextLayer = `layers.${text.layers - 1}.`;
   job.assertAllUsed(textWeights, (name) => name.startsWith('layers.') && !name.startsWith(lastTextLayer));
   job.assertAllUsed(transformerWeights, (name) => /^(layers|noise_refiner|context_refiner)\./.test(name));
-  job.assertAllUsed(vaeWeights, (name) => /^(decoder|post_quant_conv)\./.test(name));
+  job.assertAllUsed(vaeWeights, (name) => /^(encoder|decoder|quant_conv|post_quant_conv)\./.test(name));
   return {
     ...graphs,
     tokenizerDir: join(root, 'tokenizer'),

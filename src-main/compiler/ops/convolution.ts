@@ -8,17 +8,19 @@ export interface ConvolutionOptions {
   kernel?: 1 | 3;
   /** [1, C, 1, 1] by which x still has to be multiplied; folded into the weight when the session loads. */
   inputScale?: Value | undefined;
+  /** Takes every second pixel, beginning with the first, of an image with even sides: its right and lower edge alone are padded, as diffusers does. */
+  halves?: boolean;
 }
 
-/** `NAME.weight` [outChannels, C, k, k] and `NAME.bias` over x [1, C, h, w]; the size stays. */
+/** `NAME.weight` [outChannels, C, k, k] and `NAME.bias` over x [1, C, h, w]; the size stays unless it is halved. */
 export function convolution(graph: GraphBuilder, weights: Weights, name: string, x: Value, outChannels: number, options: ConvolutionOptions = {}): Value {
-  const { kernel = 3 } = options;
+  const { kernel = 3, halves = false } = options;
   const edge = (kernel - 1) / 2;
   const stored = weights.float(graph, `${name}.weight`, [outChannels, Number(x.shape[1]), kernel, kernel]);
   const weight = options.inputScale ? multiply(graph, stored, options.inputScale) : stored;
   const bias = weights.float(graph, `${name}.bias`, [outChannels]);
-  const attributes = { kernel_shape: [kernel, kernel], strides: [1, 1], pads: [edge, edge, edge, edge] };
-  return graph.add('Conv', [x, weight, bias], { attributes });
+  const placed = halves ? { strides: [2, 2], pads: [0, 0, 1, 1] } : { strides: [1, 1], pads: [edge, edge, edge, edge] };
+  return graph.add('Conv', [x, weight, bias], { attributes: { kernel_shape: [kernel, kernel], ...placed } });
 }
 
 /**

@@ -28,6 +28,8 @@ export interface Models {
   encode(ids: readonly number[], signal?: CancelSignal): Promise<Float32Array>;
   /** Latents [channels, height, width] as the transformer leaves them -> planes [3, scale * height, scale * width], about -1 to 1. Throws `picture_not_finite`. */
   decode(latents: Float32Array, width: number, height: number, signal?: CancelSignal): Promise<Float32Array>;
+  /** Planes [3, scale * height, scale * width] from -1 to 1 -> moments [2 * channels, height, width]: means, then log variances, neither scaled nor shifted. */
+  encodeImage(planes: Float32Array, width: number, height: number, signal?: CancelSignal): Promise<Float32Array>;
   /** Whether `decode` finds its graph loaded, and leaves the others where they are. */
   keepsDecoder(): boolean;
   /** Shares memory in another way from now on. */
@@ -50,7 +52,7 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
   }, plan);
   onProgress(0, 1);
   await pool.follow(plan, onProgress);
-  const [textEncoder, vaeDecoder] = [pool.session('textEncoder'), pool.session('vaeDecoder')];
+  const [textEncoder, vaeEncoder, vaeDecoder] = [pool.session('textEncoder'), pool.session('vaeEncoder'), pool.session('vaeDecoder')];
 
   return {
     tokenizer,
@@ -67,6 +69,12 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
       const { image } = await vaeDecoder.run({ latents: { data: scaled, shape: [1, compiled.latentChannels, height, width] } }, signal);
       assertFinite(image as Float32Array);
       return image as Float32Array;
+    },
+    encodeImage: async (planes, width, height, signal) => {
+      const { vaeScale } = compiled;
+      const { moments } = await vaeEncoder.run({ image: { data: planes, shape: [1, 3, height * vaeScale, width * vaeScale] } }, signal);
+      assertFinite(moments as Float32Array);
+      return moments as Float32Array;
     },
     keepsDecoder: () => pool.keeps('vaeDecoder'),
     follow: (memory) => pool.follow(memory),

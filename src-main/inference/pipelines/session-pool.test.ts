@@ -67,3 +67,16 @@ test('a part that cannot be loaded is tried again', async () => {
   isBroken = false;
   expect(await pool.session('denoiser').run({})).toEqual({ out: Float32Array.of(1) });
 });
+
+test.for<[MemoryPlan, string]>([
+  ['resident', '+textEncoder +captionRefiner +denoiser +vaeDecoder image +vaeEncoder -vaeEncoder'],
+  ['denoiser_alone', '+vaeEncoder on the CPU -vaeEncoder'],
+])('%s: the VAE\'s encoder is loaded for the image that needs it, and leaves before the denoiser runs', async ([plan, order]) => {
+  const { pool, seen, image } = pooled(plan);
+  await pool.follow(plan);
+  if (plan === 'resident') await image();
+  else seen.length = 0;
+  await pool.session('vaeEncoder').run({});
+  await pool.session('denoiser').run({});
+  expect(seen.join(' ')).toBe(order);
+});

@@ -1,4 +1,5 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { ImageInputs } from '#main/lib/image-inputs.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
@@ -7,18 +8,23 @@ import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
 import { torchRandn } from '../rng.ts';
-import { eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
-import { assertLatents, assertNotFlat } from '../validate-latents.ts';
+import { eulerStep, firstForward, sigmasFor } from '../schedulers/flow-match-euler.ts';
+import { assertLatents, assertNotFlat, isFlat } from '../validate-latents.ts';
+import { createCanvas } from './canvas.ts';
 import type { DenoiserRun, PromptEmbedding } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
+import { encodeImage } from './image-latents.ts';
 import { type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
+
+/** What an image is made from beside its params. */
+export type PipelineInputs = Pick<ImageInputs, 'negativePrompt' | 'source' | 'mask'>;
 
 /** Prompt embeddings in the cache; the least recently used one is dropped. */
 const KEPT_EMBEDDINGS = 32;
 
 export interface TextToImagePipeline {
-  /** Throws `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage>;
+  /** Throws `bad_param` for inputs that do not fit together, `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
+  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
   /** Uses another memory plan from the next image on. Throws `engine_out_of_memory` or `engine_failed`. */
   follow(plan: MemoryPlan): Promise<void>;
   release(): Promise<void>;
@@ -58,38 +64,48 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     return cropped(preview.render(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
   }
 
-  async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal): Promise<RgbImage> {
+  async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs: PipelineInputs = {}): Promise<RgbImage> {
     assertNotCancelled(signal);
-    hooks.onProgress('encoding', 0, 1);
-    const prompts = params.guidance_scale > 0 ? [params.prompt, ''] : [params.prompt];
-    const prompted: PromptEmbedding[] = [];
-    for (const prompt of prompts) prompted.push(await embeddingOf(prompt, signal));
-    hooks.onProgress('encoding', 1, 1);
-
     const size = latentSize(compiled, params);
     const { width, height, rows, columns } = size;
     const { latentChannels: channels, vaeScale } = compiled;
-    const noise = torchRandn(params.seed, channels * height * width); // [channels, height, width]
-    let latents = patchify(noise, channels, height, width, compiled.patchSize); // [rows * columns, patch width]
-    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding));
-
+    const generated = { width: width * vaeScale, height: height * vaeScale };
+    const { source, mask } = inputs;
+    const canvas = source && createCanvas(source, mask, params, generated);
     const sigmas = sigmasFor(params.steps, models.shift);
     const forwards = sigmas.length - 1;
-    for (let i = 0; i < forwards; i++) {
+    const first = source ? firstForward(forwards, source.strength) : 0;
+    const steps = params.steps - first;
+
+    hooks.onProgress('encoding', 0, 1);
+    const prompts = params.guidance_scale > 0 ? [params.prompt, inputs.negativePrompt ?? ''] : [params.prompt];
+    const prompted: PromptEmbedding[] = [];
+    for (const prompt of prompts) prompted.push(await embeddingOf(prompt, signal));
+    const start = canvas && (await encodeImage(compiled, models, canvas, params.seed, mask?.composite === false, signal));
+    hooks.onProgress('encoding', 1, 1);
+
+    let latents = start // [rows * columns, patch width]
+      ? start.at(sigmas[first] ?? 0)
+      : patchify(torchRandn(params.seed, channels * height * width), channels, height, width, compiled.patchSize);
+    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding));
+    hooks.onLatents?.(first, latents);
+    for (let i = first; i < forwards; i++) {
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
       // loading the VAE just for a first preview is too slow; the finished image fits the map
       if (hooks.onPreview && (hasDecoded || models.keepsDecoder())) {
         const end = eulerStep(latents, output, sigma); // a step over all that is left
-        hooks.onPreview(i + 1, await previewOf(end, size, params, signal));
+        hooks.onPreview(i + 1 - first, await previewOf(end, size, params, signal));
       }
       latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
+      if (start) latents = start.keepUnmasked(latents, next);
       assertLatents(latents, i + 1);
-      hooks.onProgress('generating', i + 1, params.steps);
+      hooks.onLatents?.(i + 1, latents);
+      hooks.onProgress('generating', i + 1 - first, steps);
     }
     // in the original's count one more step follows, which moves nothing
-    for (let i = forwards; i < params.steps; i++) hooks.onProgress('generating', i + 1, params.steps);
+    for (let i = forwards; i < params.steps; i++) hooks.onProgress('generating', i + 1 - first, steps);
 
     assertNotCancelled(signal);
     hooks.onProgress('decoding', 0, 1);
@@ -97,8 +113,9 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const planes = await models.decode(plain, width, height, signal);
     preview.fit(plain, planes, height, width);
     hasDecoded = true;
-    const image = cropped({ width: width * vaeScale, height: height * vaeScale, data: pixelsFromPlanes(planes, 127.5, 127.5) }, params.width, params.height);
-    assertNotFlat(image);
+    const decoded = { ...generated, data: pixelsFromPlanes(planes, 127.5, 127.5) };
+    const image = canvas ? canvas.finish(decoded) : cropped(decoded, params.width, params.height);
+    if (!canvas || !isFlat(canvas.image)) assertNotFlat(image);
     hooks.onProgress('decoding', 1, 1);
     assertNotCancelled(signal);
     return image;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readGoldens } from '../../../tests/support/read-goldens.ts';
 import { needsSharedFolder, sharedCheckpoints, sharedPath } from '../../../tests/support/shared-folder.ts';
-import { eulerStep, loadSchedulerConfig, parseSchedulerConfig, sigmasFor } from './flow-match-euler.ts';
+import { eulerStep, firstForward, loadSchedulerConfig, parseSchedulerConfig, sigmasFor } from './flow-match-euler.ts';
 
 test('sigmas are those of diffusers, whose N steps are our N + 1', async (context) => {
   needsSharedFolder(context);
@@ -68,4 +68,21 @@ test.each([
   ['no object', [], 'checkpoint_damaged', 'is no scheduler config'],
 ])('%s is refused', (_what, value, code, reason) => {
   expect(() => parseSchedulerConfig(value, 'scheduler_config.json')).toThrow(expect.objectContaining({ code, message: expect.stringContaining(reason) }));
+});
+
+test.for([
+  [8, 0.6, 3],
+  [8, 0.2, 6],
+  [8, 0.1, 7],
+  [8, 1, 0],
+  [1, 1, 0],
+] as const)('of %i forwards strength %f begins with forward %i', ([forwards, strength, first]) => expect(firstForward(forwards, strength)).toBe(first));
+
+test.for([
+  [8, 0],
+  [8, -0.1],
+  [8, 1.1],
+  [8, Number.NaN],
+] as const)('of %i forwards strength %f leaves none, or is out of range', ([forwards, strength]) => {
+  expect(() => firstForward(forwards, strength)).toThrow(expect.objectContaining({ code: 'bad_param', data: { field: 'strength' } }));
 });

@@ -65,6 +65,17 @@ export function sigmasFor(steps: number, shift: number): Float32Array {
   });
 }
 
+/**
+ * The forward that an image begins with whose source may change by `strength`, 0 to 1: the last share of the schedule runs. Throws `bad_param` where none is left.
+ * Source: https://github.com/huggingface/diffusers, `pipelines/z_image/pipeline_z_image_img2img.py`, `get_timesteps`.
+ */
+export function firstForward(forwards: number, strength: number): number {
+  const first = Math.trunc(Math.max(forwards - Math.min(forwards * strength, forwards), 0));
+  if (strength >= 0 && strength <= 1 && first < forwards) return first;
+  const sentence = `strength ${strength} leaves no step to run of ${forwards}. Use a value above ${(1 / forwards).toPrecision(2)} and up to 1, or more steps.`;
+  throw new AppError('bad_param', sentence, { field: 'strength' });
+}
+
 /** `latents + direction * step` in float32: with the velocity as direction and sigma_next - sigma as step, one Euler step. */
 export function eulerStep(latents: Float32Array, direction: Float32Array, step: number): Float32Array {
   const out = new Float32Array(latents.length);
