@@ -8,7 +8,7 @@ import { isFloatType } from '#main/lib/widen-floats.ts';
 import { freeBytesOf, writeFileDurably } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { COMPILER_VERSION, type Work } from './compile-cache.ts';
-import { DerivedWeights } from './derived-weights.ts';
+import { DerivedWeights, type WrittenWeights } from './derived-weights.ts';
 import { GraphBuilder } from './graph/builder.ts';
 import { assertCudaKernels } from './graph/cuda-kernels.ts';
 import { emulateHalf } from './graph/emulate-half.ts';
@@ -71,6 +71,13 @@ export interface CompileJobOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+export interface GraphOptions {
+  /** Whether its linear layers take LoRAs as inputs. */
+  takesLoras?: boolean;
+  /** What earlier graphs over the same weights have written, to be used instead of a copy. */
+  written?: readonly WrittenWeights[];
+}
+
 /** One compilation: opens weights, builds, verifies and writes graphs, and keeps the report. */
 export class CompileJob {
   readonly #work: Work;
@@ -107,14 +114,19 @@ export class CompileJob {
   }
 
   /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
-  async graph(name: string, model: OpenModel, build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>): Promise<CompiledGraph> {
+  async graph(
+    name: string,
+    model: OpenModel,
+    build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>,
+    options: GraphOptions = {},
+  ): Promise<CompiledGraph> {
     const { writeDir, finalDir } = this.#work;
     const { isDryRun = false } = this.#options;
-    const derived = new DerivedWeights(isDryRun ? null : join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`));
+    const derived = new DerivedWeights(isDryRun ? null : join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`), options.written);
     const copiesInt8 = quantizedElements(model.table) <= LARGEST_INT8_COPY;
     const onUse = (tensor: StoredTensor): void => this.#use(model, tensor);
-    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8, onUse });
-    if (model.quantizesFloats && !isDryRun) await this.#assertRoom(model.table);
+    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8, onUse, takesLoras: options.takesLoras ?? false });
+    if (model.quantizesFloats && !isDryRun && options.written === undefined) await this.#assertRoom(model.table);
     let graph: Graph;
     try {
       graph = await build(new GraphBuilder(name), weights);

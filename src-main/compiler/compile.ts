@@ -1,7 +1,15 @@
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { z } from 'zod';
-import { compiledCheckpointSchema, compiledUpscalerSchema, type GraphTarget } from '#main/lib/compiled.ts';
+import {
+  type CompiledCheckpoint,
+  compiledCheckpointSchema,
+  compiledUpscalerSchema,
+  type DenoiserVariant,
+  denoiserVariantSchema,
+  type GraphTarget,
+  type LoraTarget,
+} from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type Architecture, loadArchitecture } from './architectures.ts';
@@ -41,13 +49,43 @@ export async function compileCheckpoint(options: CompileOptions & { checkpointDi
   const { identity, target } = options;
   const root = await realPathOf(options.checkpointDir);
   const architecture = await loadArchitecture(root);
-  const quantizesFloats =
-    target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (options.roomBytes ?? Number.POSITIVE_INFINITY);
+  const quantizesFloats = await isQuantizedHere(options, root, architecture);
   return cached({ ...options, variant: quantizesFloats ? 'int8 rows' : '' }, root, checkpointSchema, async (work) => {
     const job = new CompileJob(work, target, { quantizesFloats, onProgress });
     const checkpoint = await architecture.compile(root, job);
     return { identity, ...checkpoint, report: job.report() };
   });
+}
+
+/**
+ * The transformer's graphs of a compiled checkpoint as a variant; its weights are those of the checkpoint and of `base`, so that only the graphs are written.
+ * Throws as `compileCheckpoint` does.
+ */
+export async function compileVariant(
+  options: CompileOptions & { checkpointDir: string; base: CompiledCheckpoint },
+  onProgress: OnCompileProgress,
+): Promise<DenoiserVariant> {
+  const { target } = options;
+  const { report, ...base } = checkpointSchema.parse(options.base);
+  const root = await realPathOf(options.checkpointDir);
+  const architecture = await loadArchitecture(root);
+  const baseDir = dirname(base.denoiser.onnxPath);
+  const written = report.graphs.map(({ name, unpacked }) => ({ path: join(baseDir, `${name}.weights`), unpacked }));
+  const quantizesFloats = await isQuantizedHere(options, root, architecture);
+  return cached({ ...options, variant: JSON.stringify(['loras', baseDir]) }, root, denoiserVariantSchema, (work) => {
+    const job = new CompileJob(work, target, { quantizesFloats, onProgress });
+    return architecture.compileVariant(root, job, { takesLoras: true, written });
+  });
+}
+
+/** Whether the checkpoint has no quantization and gets one here. */
+async function isQuantizedHere({ target, roomBytes }: CompileOptions, root: string, architecture: Architecture): Promise<boolean> {
+  return target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (roomBytes ?? Number.POSITIVE_INFINITY);
+}
+
+/** The linear layers of a checkpoint that LoRAs may change. Throws as `compileCheckpoint` does. */
+export async function loadLoraTargets(checkpointDir: string): Promise<LoraTarget[]> {
+  return (await loadArchitecture(checkpointDir)).loadLoraTargets(checkpointDir);
 }
 
 /** What of the room the weights of one model may take; its runs and the rest of the program take more. */

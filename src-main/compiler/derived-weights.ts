@@ -10,6 +10,12 @@ export interface Unpacked {
   bytes: number;
 }
 
+/** What another graph over the same weights has written: its file, and what is in it, in its order. */
+export interface WrittenWeights {
+  path: string;
+  unpacked: readonly Unpacked[];
+}
+
 const ALIGNMENT = 64;
 
 /** Weights that cannot be used in place, one after the other in a file of the compiled checkpoint. The file is made with the first of them. */
@@ -19,17 +25,31 @@ export class DerivedWeights {
   readonly path: string;
   readonly #writePath: string | null;
   #file: FileHandle | null = null;
+  readonly #written = new Map<string, FileData>();
   #size = 0;
 
-  /** Written to `writePath`, or only counted where that is null; graphs refer to `finalPath`, the file in the finished folder. */
-  constructor(writePath: string | null, finalPath: string) {
+  /**
+   * Written to `writePath`, or only counted where that is null; graphs refer to `finalPath`, the file in the finished folder. What `written` has is used
+   * there instead.
+   */
+  constructor(writePath: string | null, finalPath: string, written: readonly WrittenWeights[] = []) {
     this.#writePath = writePath;
     this.path = finalPath;
+    for (const { path, unpacked } of written) {
+      let end = 0;
+      for (const { tensor, reason, bytes: byteLength } of unpacked) {
+        const offset = alignedTo(end);
+        this.#written.set(keyOf(tensor, reason, byteLength), { kind: 'file', path, offset, byteLength });
+        end = offset + byteLength;
+      }
+    }
   }
 
   /** Appends what `produce` returns, `byteLength` bytes, and returns its place. Throws `disk_full`, `folder_not_writable` or `disk_failed`. */
   async append(byteLength: number, tensor: string, reason: string, produce: () => Uint8Array | Promise<Uint8Array>): Promise<FileData> {
-    const offset = Math.ceil(this.#size / ALIGNMENT) * ALIGNMENT;
+    const written = this.#written.get(keyOf(tensor, reason, byteLength));
+    if (written !== undefined) return written;
+    const offset = alignedTo(this.#size);
     if (this.#writePath !== null) await this.#write(this.#writePath, await produce(), offset);
     this.#size = offset + byteLength;
     this.unpacked.push({ tensor, reason, bytes: byteLength });
@@ -54,4 +74,12 @@ export class DerivedWeights {
       throw await diskError(cause, path, bytes.byteLength);
     }
   }
+}
+
+function alignedTo(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+function keyOf(tensor: string, reason: string, byteLength: number): string {
+  return JSON.stringify([tensor, reason, byteLength]);
 }

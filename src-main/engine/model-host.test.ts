@@ -18,6 +18,11 @@ const picture = { width: 1, height: 1, data: new Uint8Array(3) };
 const hooks = { onProgress: () => {} };
 const signal = { cancelled: false };
 
+const withoutLoras = {
+  compileVariant: () => Promise.reject(new Error('no LoRA was asked for')),
+  loadLora: () => Promise.reject(new Error('no LoRA was asked for')),
+};
+
 /** What was compiled for and how it was loaded, for one picture and its enlargement. */
 async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, accuracy: 'exact' | 'fast', cardBytes: number | null = 80e9, onCpu = false) {
   const targets: string[] = [];
@@ -32,6 +37,7 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
         targets.push(request.target);
         return compileUpscaler(request, onProgress);
       },
+      ...withoutLoras,
       loadTextToImage: async (_compiled, { provider, card, cuda }) => {
         loaded.push({ provider, card, cuda });
         return { follow: async () => {}, generate: async () => picture };
@@ -104,6 +110,7 @@ test('a card is asked for its free memory once a minute, however many images are
   const host = new ModelHost(
     {
       compileCheckpoint: () => Promise.reject(new Error('there is no checkpoint')),
+      ...withoutLoras,
       compileUpscaler: async () => ({ identity: 'u', architecture: 'SRVGGNetCompact', convolutions: null, scale: 4, overlapPx: 16, ...compiled }),
       loadTextToImage: () => Promise.reject(new Error('there is no checkpoint')),
       loadUpscaler: async () => ({ largestTilePixels: 256 * 256, upscale: async () => picture }),

@@ -1,10 +1,13 @@
+import type { LoadedLora } from '#main/compiler/lora/load-lora.ts';
 import { assertNotCancelled, type CancelSignal } from '#main/inference/cancel.ts';
 import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
 import { arenaBytesFor, type FreeMemory, type MemoryDecision, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { WeightedLora } from '#main/inference/pipelines/lora-inputs.ts';
+import type { LoadedVariant } from '#main/inference/pipelines/models.ts';
 import type { PipelineInputs } from '#main/inference/pipelines/text-to-image.ts';
-import type { CompiledCheckpoint, CompiledUpscaler, GraphTarget } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, CompiledUpscaler, DenoiserVariant, GraphTarget, LoraTarget } from '#main/lib/compiled.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
@@ -35,10 +38,11 @@ interface CompileRequest {
 interface MemoryOptions {
   memory: MemoryPlan;
   compiledForCpu(): Promise<CompiledCheckpoint>;
+  variant: LoadedVariant | null;
 }
 
 interface TextToImage {
-  follow(plan: MemoryPlan): Promise<void>;
+  follow(plan: MemoryPlan, variant: LoadedVariant | null): Promise<void>;
   generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
 }
 
@@ -52,6 +56,12 @@ export interface ModelLoaders {
   /** `roomBytes` is the free memory of the device: an unquantized checkpoint that does not fit is quantized. */
   compileCheckpoint(request: CompileRequest & { checkpointDir: string; roomBytes: number | null }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
   compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
+  compileVariant(
+    request: CompileRequest & { checkpointDir: string; roomBytes: number | null; base: CompiledCheckpoint },
+    onProgress: OnProgress,
+  ): Promise<DenoiserVariant>;
+  /** Throws `lora_unsupported`, `checkpoint_missing` or `checkpoint_damaged`. */
+  loadLora(path: string, identity: string, targets: readonly LoraTarget[]): Promise<LoadedLora>;
   loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<TextToImage>;
   loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
   /** Memory that programs can still have, on this device and beside it. */
@@ -66,6 +76,9 @@ export class ModelHost {
   readonly #config: WorkerConfig;
   #textToImage: Held<CompiledCheckpoint, TextToImage> | null = null;
   #upscale: Held<CompiledUpscaler, Upscale> | null = null;
+  /** Of the checkpoint that is loaded; compiled with the first job that needs it. */
+  #variant: LoadedVariant | null = null;
+  #loras: ReadonlyMap<string, LoadedLora> = new Map();
   /** Before this process loaded any checkpoint: the budget of all its plans. */
   #budget: FreeMemory | null = null;
   readonly #now: () => number;
@@ -81,30 +94,64 @@ export class ModelHost {
   async generate(request: GenerateRequest, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
     const { checkpointDir, checkpointIdentity: identity, accuracy } = request;
     const key = keyOf(`${accuracy} ${request.memory}`, checkpointDir, identity);
-    const { ramBytes, cardBytes } = await this.#freeAtStart();
-    const compileFor = (target: GraphTarget, onProgress: OnProgress) => {
-      const roomBytes = target.startsWith('gpu-') ? cardBytes : ramBytes;
-      return this.#loaders.compileCheckpoint({ checkpointDir, roomBytes, ...this.#compile(identity, target, hooks) }, onProgress);
-    };
-    if (this.#textToImage === null) {
-      const compiled = await compileFor(graphTarget(this.#config, accuracy), loadingHalf(hooks, 0));
-      assertNotCancelled(signal);
-      const decision = await this.#plan(compiled, request, hooks);
-      let forCpu: Promise<CompiledCheckpoint> | null = null;
-      const compiledForCpu = () => {
-        forCpu ??= compileFor(`cpu-${accuracy}`, () => {});
-        return forCpu;
-      };
+    const held = this.#textToImage && unlessAnother(this.#textToImage, key);
+    const compiled = held?.compiled ?? (await this.#compileCheckpoint(request, this.#target(request), hooks, loadingHalf(hooks, 0)));
+    assertNotCancelled(signal);
+    const variant = await this.#variantFor(request, compiled, hooks);
+    assertNotCancelled(signal);
+    const decision = await this.#plan({ ...compiled, ...variant?.graphs }, request, hooks);
+    let model = held?.model;
+    if (model === undefined) {
       const choices = { arenaBytes: arenaBytesFor(decision), isTight: decision.plan !== 'resident', isExact: accuracy === 'exact' };
-      const options = { ...this.#runOptions(this.#config.device, choices), memory: decision.plan, compiledForCpu };
-      const model = await this.#loaders.loadTextToImage(compiled, options, loadingHalf(hooks, 1));
+      const compiledForCpu = once(() => this.#compileCheckpoint(request, `cpu-${accuracy}`, hooks, () => {}));
+      const options = { ...this.#runOptions(this.#config.device, choices), memory: decision.plan, compiledForCpu, variant };
+      model = await this.#loaders.loadTextToImage(compiled, options, loadingHalf(hooks, 1));
       this.#textToImage = { key, compiled, model };
       this.#lastFree = null;
-    } else {
-      const { compiled, model } = unlessAnother(this.#textToImage, key);
-      await model.follow((await this.#plan(compiled, request, hooks)).plan);
+    } else await model.follow(decision.plan, variant);
+    const loras = await this.#lorasFor(request, variant, hooks);
+    return model.generate(request.params, hooks, signal, { ...request.inputs, loras });
+  }
+
+  async #compileCheckpoint(request: GenerateRequest, target: GraphTarget, hooks: RunHooks, onProgress: OnProgress): Promise<CompiledCheckpoint> {
+    return this.#loaders.compileCheckpoint(await this.#compileRequest(request, target, hooks), onProgress);
+  }
+
+  async #compileRequest({ checkpointDir, checkpointIdentity }: GenerateRequest, target: GraphTarget, hooks: RunHooks) {
+    const { ramBytes, cardBytes } = await this.#freeAtStart();
+    const roomBytes = target.startsWith('gpu-') ? cardBytes : ramBytes;
+    return { checkpointDir, roomBytes, ...this.#compile(checkpointIdentity, target, hooks) };
+  }
+
+  /** The graphs that the request needs in place of the checkpoint's own. */
+  async #variantFor(request: GenerateRequest, compiled: CompiledCheckpoint, hooks: RunHooks): Promise<LoadedVariant | null> {
+    if ((request.inputs?.loras ?? []).length === 0) return null;
+    if (this.#variant !== null) return this.#variant;
+    const compile = async (target: GraphTarget, base: CompiledCheckpoint) =>
+      this.#loaders.compileVariant({ ...(await this.#compileRequest(request, target, hooks)), base }, () => {});
+    const cpu: GraphTarget = `cpu-${request.accuracy}`;
+    const forCpu = once(async () => compile(cpu, await this.#compileCheckpoint(request, cpu, hooks, () => {})));
+    this.#variant = { graphs: await compile(this.#target(request), compiled), forCpu };
+    return this.#variant;
+  }
+
+  async #lorasFor({ inputs }: GenerateRequest, variant: LoadedVariant | null, hooks: RunHooks): Promise<WeightedLora[]> {
+    const loaded = new Map<string, LoadedLora>();
+    for (const { file, identity, name } of inputs?.loras ?? []) {
+      const lora = this.#loras.get(identity) ?? (await this.#loaders.loadLora(file, identity, variant?.graphs.loraTargets ?? []));
+      for (const notice of lora.notices) hooks.onFallback?.(`LoRA ${name}: ${notice}`);
+      loaded.set(identity, lora);
     }
-    return this.#textToImage.model.generate(request.params, hooks, signal, request.inputs);
+    // those of the last job only: they can be large
+    this.#loras = loaded;
+    return (inputs?.loras ?? []).flatMap(({ identity, weight }) => {
+      const lora = loaded.get(identity);
+      return lora ? [{ lora, weight }] : [];
+    });
+  }
+
+  #target({ accuracy }: GenerateRequest): GraphTarget {
+    return graphTarget(this.#config, accuracy);
   }
 
   async upscale(request: UpscaleRequest, input: RgbImage, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
@@ -168,6 +215,14 @@ const HALF = 500;
 /** Compiling and loading are one stage to the outside, of 1,000 parts: the first and the second half. */
 function loadingHalf(hooks: PipelineHooks, half: 0 | 1): OnProgress {
   return (done, total) => hooks.onProgress('loading', half * HALF + (total > 0 ? Math.floor((HALF * done) / total) : HALF), 2 * HALF);
+}
+
+function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
+  let made: Promise<Result> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 function keyOf(how: string, place: string, identity: string): string {

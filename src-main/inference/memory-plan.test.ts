@@ -6,8 +6,20 @@ const gigabytes = (loaded: number, running: number): PartNeed => ({ loadedBytes:
 
 /** About what Z-Image-Turbo in uint4 takes, by the side of the image. */
 const needs: Record<number, MemoryNeeds> = {
-  1024: { textEncoder: gigabytes(2.4, 0.1), captionRefiner: gigabytes(0.3, 0.1), vaeEncoder: gigabytes(0, 0), denoiser: gigabytes(3.9, 0.8), vaeDecoder: gigabytes(0.2, 3.5) },
-  2048: { textEncoder: gigabytes(2.4, 0.1), captionRefiner: gigabytes(0.3, 0.1), vaeEncoder: gigabytes(0, 0), denoiser: gigabytes(3.9, 3), vaeDecoder: gigabytes(0.2, 14) },
+  1024: {
+    textEncoder: gigabytes(2.4, 0.1),
+    captionRefiner: gigabytes(0.3, 0.1),
+    vaeEncoder: gigabytes(0, 0),
+    denoiser: gigabytes(3.9, 0.8),
+    vaeDecoder: gigabytes(0.2, 3.5),
+  },
+  2048: {
+    textEncoder: gigabytes(2.4, 0.1),
+    captionRefiner: gigabytes(0.3, 0.1),
+    vaeEncoder: gigabytes(0, 0),
+    denoiser: gigabytes(3.9, 3),
+    vaeDecoder: gigabytes(0.2, 14),
+  },
 };
 const needsOf = (side: number): MemoryNeeds => needs[side] ?? expect.fail(`no needs for ${side}`);
 

@@ -73,6 +73,32 @@ const convolutionNetwork = z.object({
 export type ConvolutionNetwork = z.infer<typeof convolutionNetwork>;
 export type Convolution = z.infer<typeof convolution>;
 
+/** Begin the names of the inputs by which a graph takes LoRAs; a linear's name follows. */
+export const LORA_DOWN = 'lora_down.';
+export const LORA_UP = 'lora_up.';
+
+const loraTarget = z.object({
+  /** The graph that computes it. */
+  part: z.enum(['captionRefiner', 'denoiser']),
+  /** In diffusers' module tree. */
+  name: z.string(),
+  inWidth: z.number(),
+  outWidth: z.number(),
+});
+export type LoraTarget = z.infer<typeof loraTarget>;
+
+/** What a LoRA file adds to the weight of each linear that it names: `up` [outWidth, rank] times `down` [rank, inWidth], all factors of the file applied. */
+export interface Lora {
+  /** Hash of the file's content. */
+  identity: string;
+  modules: ReadonlyMap<string, LoraFactors>;
+}
+export interface LoraFactors {
+  rank: number;
+  down: Float32Array;
+  up: Float32Array;
+}
+
 const axes = z.tuple([z.number(), z.number(), z.number()]);
 
 /** Graphs of a text-to-image checkpoint and the numbers that the pipeline around them needs, all read from its configs. */
@@ -104,6 +130,15 @@ export const compiledCheckpointSchema = z.object({
   }),
 });
 export type CompiledCheckpoint = z.infer<typeof compiledCheckpointSchema>;
+
+/** Graphs that take the place of a checkpoint's own where a job has LoRAs or a ControlNet. */
+export const denoiserVariantSchema = z.object({
+  captionRefiner: graph,
+  denoiser: graph,
+  /** Empty where the graphs take no LoRAs. */
+  loraTargets: z.array(loraTarget),
+});
+export type DenoiserVariant = z.infer<typeof denoiserVariantSchema>;
 
 export const compiledUpscalerSchema = z.object({
   identity: z.string(),

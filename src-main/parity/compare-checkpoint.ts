@@ -1,15 +1,17 @@
 import { z } from 'zod';
-import { compileCheckpoint } from '#main/compiler/compile.ts';
+import { compileCheckpoint, compileVariant } from '#main/compiler/compile.ts';
 import type { StoredTensor } from '#main/compiler/safetensors/header.ts';
 import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts';
 import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.ts';
 import { patchify, unpatchify } from '#main/inference/patches.ts';
+import type { LoraInputs } from '#main/inference/pipelines/lora-inputs.ts';
 import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
 import { createEditComparison } from './compare-edits.ts';
+import { createLoraComparison, type ParityLora } from './compare-loras.ts';
 import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
 
 export interface CompareRequest {
@@ -21,6 +23,8 @@ export interface CompareRequest {
   threads: number;
   /** Whether an unquantized checkpoint is quantized to int8 rows, as for a device with too little memory. */
   int8Rows?: boolean;
+  /** LoRAs whose goldens are compared. */
+  loras?: readonly ParityLora[];
 }
 
 /** Targets whose graphs run on a CPU. */
@@ -39,26 +43,26 @@ const EXACT_NUMBERS_LIMIT = 1e-6;
 
 /** The checkpoint `path` against its goldens, one comparison a tensor, in the goldens' order. */
 export async function* compareCheckpoint(request: CompareRequest): AsyncGenerator<Comparison> {
-  const compiled = await compileCheckpoint(
-    {
-      checkpointDir: request.path,
-      cacheDir: request.cacheDir,
-      identity: request.path,
-      target: request.target,
-      roomBytes: request.int8Rows ? 0 : null,
-    },
-    () => {},
-  );
+  const options = {
+    checkpointDir: request.path,
+    cacheDir: request.cacheDir,
+    identity: request.path,
+    target: request.target,
+    roomBytes: request.int8Rows ? 0 : null,
+  };
+  const compiled = await compileCheckpoint(options, () => {});
   const models = await loadModels(compiled, { threads: request.threads }, () => {});
   const { tensors, metadata } = await openSafetensors(request.expectedPath);
   const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
   const tensorLimit = request.int8Rows ? INT8_ROWS_LIMIT : TENSOR_LIMIT[request.target];
   const negativePrompts = z.array(z.string()).parse(JSON.parse(metadata.get('negative_prompts') ?? '[]'));
   const goldens: Goldens = { tensors, prompts, negativePrompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
-  const compareEdit = createEditComparison(goldens);
+  const comparisons = [createEditComparison(goldens)];
+  if (request.loras) comparisons.push(createLoraComparison(goldens, await compileVariant({ ...options, base: compiled }, () => {}), request.loras));
   for (const golden of tensors.values()) {
-    const edit = await compareEdit(golden);
-    const comparison = edit === 'unknown' ? await compare(golden, goldens) : edit;
+    let comparison: Comparison | null | 'unknown' = 'unknown';
+    for (const compareKind of comparisons) if (comparison === 'unknown') comparison = await compareKind(golden);
+    if (comparison === 'unknown') comparison = await compare(golden, goldens);
     if (comparison !== null) yield comparison;
   }
   await models.release();
@@ -158,12 +162,18 @@ async function latentsOf({ tensors }: Goldens, size: string): Promise<Latents> {
 }
 
 /** The transformer's output [channels, height, width] for the golden latents. */
-async function denoiseOnce(goldens: Goldens, size: string, time: number, prompt: string): Promise<Float32Array> {
+export async function denoiseOnce(
+  goldens: Goldens,
+  size: string,
+  time: number,
+  prompt: string,
+  more?: Pick<LoraInputs, 'captionRefiner' | 'denoiser'>,
+): Promise<Float32Array> {
   const { compiled, models } = goldens;
   const { patchSize, latentChannels } = compiled;
   const { values, width, height } = await latentsOf(goldens, size);
-  const caption = await models.denoiser.refine(await models.encode(models.tokenizer.encodePrompt(prompt).ids));
-  const run = models.denoiser.prepare(height / patchSize, width / patchSize, caption);
+  const caption = await models.denoiser.refine(await models.encode(models.tokenizer.encodePrompt(prompt).ids), undefined, more?.captionRefiner);
+  const run = models.denoiser.prepare(height / patchSize, width / patchSize, caption, more?.denoiser);
   const output = await run.forward(patchify(values, latentChannels, height, width, patchSize), time);
   return unpatchify(output, latentChannels, height, width, patchSize);
 }

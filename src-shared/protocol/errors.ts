@@ -244,6 +244,14 @@ export const errorTable = {
     meaning: 'The checkpoint is complete, but its architecture or quantization is not supported.',
     advice: 'Use a Z-Image checkpoint in SDNQ uint4 or int8.',
   }),
+  lora_unsupported: row(422, z.object({ path: z.string() }), {
+    meaning: 'The file is not a LoRA or LoKr for this model: keys of another model, matrices that do not fit, a DoRA.',
+    advice: 'Use a LoRA for Z-Image. The message names the first keys that do not fit.',
+  }),
+  controlnet_unsupported: row(422, z.object({ path: z.string() }), {
+    meaning: 'The file is not a ControlNet for this model.',
+    advice: 'Use a Z-Image ControlNet of VideoX-Fun: union 1, union 2.1 or one of their lite models.',
+  }),
   model_not_installed: row(409, z.object({ modelType: z.string() }), {
     meaning: 'No checkpoint of this `model_type` is installed.',
     advice: 'Name one with `--checkpoint`, or use the other `model_type`.',

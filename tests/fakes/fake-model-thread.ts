@@ -27,6 +27,8 @@ serveModels({
       rope: { theta: 256, axes: [8, 12, 12], lengths: [64, 64, 64] },
     };
   },
+  compileVariant: () => Promise.reject(new Error('this model takes no LoRAs')),
+  loadLora: () => Promise.reject(new Error('this model takes no LoRAs')),
   async compileUpscaler({ identity }, onProgress) {
     onProgress(1, 1);
     return { identity, architecture: 'SRVGGNetCompact', convolutions: null, graph, scale: 4, overlapPx: 16 };

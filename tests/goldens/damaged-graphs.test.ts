@@ -2,7 +2,8 @@ import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promise
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
+import { compileCheckpoint, compileUpscaler, compileVariant } from '#main/compiler/compile.ts';
+import { loadLora } from '#main/compiler/lora/load-lora.ts';
 import { freeMemory } from '#main/engine/free-memory.ts';
 import { ModelHost } from '#main/engine/model-host.ts';
 import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
@@ -19,7 +20,7 @@ afterAll(() => rm(cacheDir, { recursive: true, force: true }));
 
 /** One image by a new engine over the cache, and the sentences for its report. */
 async function generate(): Promise<{ image: Uint8Array; fallbacks: string[] }> {
-  const loaders = { compileCheckpoint, compileUpscaler, loadTextToImage, loadUpscaler, freeMemory };
+  const loaders = { compileCheckpoint, compileUpscaler, compileVariant, loadLora, loadTextToImage, loadUpscaler, freeMemory };
   const host = new ModelHost(loaders, { device: 'cpu', deviceReason: 'a test', threads: availableParallelism(), cacheDir, priority: 'normal' });
   const fallbacks: string[] = [];
   const request = {

@@ -4,6 +4,10 @@ import { type Dim, ELEMENT_BYTES, type Graph, type GraphNode, type TensorType } 
 /** Two sizes that a line is laid through, in units. */
 const [SMALL, LARGE] = [1024, 4096];
 
+/** Begins the names of the sizes of LoRAs, each of which is one of its own; counted as this many. */
+export const LORA_RANK = 'lora_rank.';
+const COUNTED_RANK = 32;
+
 /** Operators whose output is their input's bytes, and those that may overwrite an input that no later node needs. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape']);
 const IN_PLACE: ReadonlySet<string> = new Set(['Add', 'Mul', 'QuickGelu', 'Tanh', 'Relu', 'LeakyRelu']);
@@ -87,6 +91,7 @@ function evaluate(dim: Dim, units: number): number {
 
 function named(name: string, units: number): number {
   if (/^\d+$/.test(name)) return Number(name);
+  if (name.startsWith(LORA_RANK)) return COUNTED_RANK;
   if (name === 'height' || name === 'width') return Math.sqrt(units);
   // in graphs with image and caption tokens the unit is an image token, and the prompt is the longest
   return name === 'caption_tokens' ? MAX_PROMPT_TOKENS : units;

@@ -12,9 +12,9 @@ import type { TransformerConfig } from './transformer-config.ts';
  * Reference: diffusers 0.42.1, `models/transformers/transformer_z_image.py`.
  */
 
-const ADALN_WIDTH = 256;
-const FREQUENCIES = 256;
-const TIMESTEP_INNER_WIDTH = 1024;
+export const ADALN_WIDTH = 256;
+export const FREQUENCIES = 256;
+export const TIMESTEP_INNER_WIDTH = 1024;
 /** `Attention` is built with this epsilon for its query and key norms, whatever the config says. */
 const QK_NORM_EPSILON = 1e-5;
 const FINAL_NORM_EPSILON = 1e-6;
@@ -191,9 +191,13 @@ async function selfAttention(
   return linear(graph, weights, `${name}.to_out.0`, reshape(graph, mixed, [asking.shape[0] ?? 0, config.width]), config.width);
 }
 
+export function feedForwardWidth({ width }: TransformerConfig): number {
+  return Math.trunc((width / 3) * 8);
+}
+
 /** SwiGLU: w2(silu(w1 x) * w3 x), times the numerics' scale. */
 async function feedForward(graph: GraphBuilder, weights: Weights, name: string, x: Value, config: TransformerConfig): Promise<Value> {
-  const inner = Math.trunc((config.width / 3) * 8);
+  const inner = feedForwardWidth(config);
   const gate = silu(graph, await linear(graph, weights, `${name}.w1`, x, inner));
   const value = scaled(graph, await linear(graph, weights, `${name}.w3`, x, inner), weights.numerics);
   return linear(graph, weights, `${name}.w2`, multiply(graph, gate, value), config.width);

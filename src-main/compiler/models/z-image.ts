@@ -1,11 +1,18 @@
 import { join } from 'node:path';
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, DenoiserVariant, LoraTarget } from '#main/lib/compiled.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CompileJob } from '../compile-job.ts';
+import type { WrittenWeights } from '../derived-weights.ts';
+import { loraTargets } from './lora-targets.ts';
 import { buildTextEncoder, loadTextEncoderConfig, type TextEncoderConfig } from './text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './transformer.ts';
 import { loadTransformerConfig, type TransformerConfig } from './transformer-config.ts';
 import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig, type VaeConfig } from './vae.ts';
+
+export interface VariantOptions {
+  takesLoras: boolean;
+  written: readonly WrittenWeights[];
+}
 
 interface ZImageConfigs {
   text: TextEncoderConfig;
@@ -56,6 +63,23 @@ export async function compileZImage(root: string, job: CompileJob): Promise<Omit
     captionWidth: transformer.captionWidth,
     rope: { theta: transformer.ropeTheta, axes: transformer.ropeAxes, lengths: transformer.ropeLengths },
   };
+}
+
+/** The transformer's graphs once more, as a variant. `written` is what the checkpoint's own graphs have written, by graph. */
+export async function compileZImageVariant(root: string, job: CompileJob, { takesLoras, written }: VariantOptions): Promise<DenoiserVariant> {
+  const { transformer } = await loadZImageConfigs(root);
+  const weights = await job.openModel(join(root, 'transformer'), 'diffusion_pytorch_model');
+  const options = { takesLoras, written };
+  return {
+    captionRefiner: await job.graph('caption_refiner', weights, (graph, source) => buildCaptionRefiner(graph, transformer, source), options),
+    denoiser: await job.graph('denoiser', weights, (graph, source) => buildDenoiser(graph, transformer, source), options),
+    loraTargets: takesLoras ? loraTargets(transformer) : [],
+  };
+}
+
+/** The linear layers that a LoRA may change. Throws as `loadTransformerConfig` does. */
+export async function loadZImageLoraTargets(root: string): Promise<LoraTarget[]> {
+  return loraTargets(await loadTransformerConfig(join(root, 'transformer')));
 }
 
 function mismatch(path: string, reason: string): AppError<'checkpoint_unsupported'> {

@@ -1,6 +1,8 @@
+import { LORA_DOWN, LORA_UP } from '#main/lib/compiled.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { FloatType, Value } from '../graph/ir.ts';
+import { LORA_RANK } from '../graph/memory.ts';
 import { readFloats } from '../safetensors/read-tensor.ts';
 import { dequantize, middleOf, readCodes, transposeBytes } from '../sdnq/dequantize.ts';
 import { type HadamardRotation, hadamardMatrix } from '../sdnq/hadamard.ts';
@@ -21,8 +23,21 @@ export interface LinearOptions {
   keepsFloats?: boolean;
 }
 
-/** `x W^T (+ bias)` with the module `name`, however its weight is stored; x [S, K] -> [S, outWidth], in the type of x. Throws `checkpoint_damaged` for another shape. */
+/**
+ * `x W^T (+ bias)` with the module `name`, however its weight is stored; x [S, K] -> [S, outWidth], in the type of x. Throws `checkpoint_damaged` for another
+ * shape. Where graphs take LoRAs, what they add comes in as `lora_down.NAME` [rank, K] and `lora_up.NAME` [outWidth, rank].
+ */
 export async function linear(graph: GraphBuilder, weights: Weights, name: string, x: Value, outWidth: number, options: LinearOptions = {}): Promise<Value> {
+  const whole = await plainLinear(graph, weights, name, x, outWidth, options);
+  if (!weights.takesLoras) return whole;
+  const type = floatTypeOf(x);
+  const rank = `${LORA_RANK}${name}`;
+  const down = cast(graph, graph.input(`${LORA_DOWN}${name}`, 'float32', [rank, Number(x.shape[1])]), type);
+  const up = cast(graph, graph.input(`${LORA_UP}${name}`, 'float32', [outWidth, rank]), type);
+  return gemm(graph, gemm(graph, x, down, null), up, whole);
+}
+
+async function plainLinear(graph: GraphBuilder, weights: Weights, name: string, x: Value, outWidth: number, options: LinearOptions): Promise<Value> {
   const inWidth = Number(x.shape[1]);
   const type = floatTypeOf(x);
   const bias = options.bias ? cast(graph, weights.float(graph, `${name}.bias`, [outWidth]), type) : null;

@@ -28,6 +28,8 @@ export interface WeightsOptions {
   copiesInt8: boolean;
   /** Whether unquantized linear weights are written again as int8 with a scale a row. */
   quantizesFloats?: boolean;
+  /** Whether each linear layer takes LoRAs as inputs of the graph. */
+  takesLoras?: boolean;
   /** Prefix of every name in the file that the names here lack, such as `model.`. */
   prefix?: string;
   /** Called for each tensor that a graph uses. */
@@ -40,6 +42,7 @@ export class Weights {
   readonly numerics: Numerics;
   readonly copiesInt8: boolean;
   readonly quantizesFloats: boolean;
+  readonly takesLoras: boolean;
   readonly prefix: string;
   readonly #options: WeightsOptions;
 
@@ -48,6 +51,7 @@ export class Weights {
     this.numerics = options.numerics;
     this.copiesInt8 = options.copiesInt8;
     this.quantizesFloats = options.quantizesFloats ?? false;
+    this.takesLoras = options.takesLoras ?? false;
     this.prefix = options.prefix ?? '';
     this.#options = options;
   }

@@ -94,7 +94,12 @@ test('only the masked part is generated, at the full size, and put back into the
   expect([canvas.image.width, canvas.image.height]).toEqual([32, 32]);
   const finished = canvas.finish(plain(32, 32, 255));
   expect([finished.width, finished.height]).toEqual([200, 100]);
-  expect([red(finished, 89, 45), red(finished, 90, 45), red(finished, 99, 49), red(finished, 100, 50)]).toEqual([red(source, 89, 45), 255, 255, red(source, 100, 50)]);
+  expect([red(finished, 89, 45), red(finished, 90, 45), red(finished, 99, 49), red(finished, 100, 50)]).toEqual([
+    red(source, 89, 45),
+    255,
+    255,
+    red(source, 100, 50),
+  ]);
 });
 
 test.for([

@@ -209,11 +209,23 @@ function edgeDistance({ width, height, data }: Layer): Float32Array {
   };
   for (let at = 0; at < thirds.length; at++) {
     const [x, y] = [at % width, Math.floor(at / width)];
-    for (const [dx, dy] of [[-1, 0], [-1, -1], [0, -1], [1, -1]] as const) reach(at, x, y, dx, dy);
+    for (const [dx, dy] of [
+      [-1, 0],
+      [-1, -1],
+      [0, -1],
+      [1, -1],
+    ] as const)
+      reach(at, x, y, dx, dy);
   }
   for (let at = thirds.length - 1; at >= 0; at--) {
     const [x, y] = [at % width, Math.floor(at / width)];
-    for (const [dx, dy] of [[1, 0], [1, 1], [0, 1], [-1, 1]] as const) reach(at, x, y, dx, dy);
+    for (const [dx, dy] of [
+      [1, 0],
+      [1, 1],
+      [0, 1],
+      [-1, 1],
+    ] as const)
+      reach(at, x, y, dx, dy);
   }
   return thirds.map((value) => value / STRAIGHT);
 }

@@ -1,7 +1,7 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import type { CancelSignal } from '../cancel.ts';
 import { captionPositions, imagePositions, rotaryTables } from '../rotary.ts';
-import type { OrtTensor, Session } from '../session.ts';
+import type { OrtInputs, OrtTensor, Session } from '../session.ts';
 
 /** Token counts are padded to a multiple of this, with learned tokens that are attended. */
 const TOKEN_MULTIPLE = 32;
@@ -20,16 +20,16 @@ export interface DenoiserRun {
 
 export interface Denoiser {
   /** Text embedding [tokens, captionWidth] -> prompt embedding. */
-  refine(textEmbedding: Float32Array, signal?: CancelSignal): Promise<PromptEmbedding>;
-  /** For latents of `rows` x `columns` tokens. */
-  prepare(rows: number, columns: number, caption: PromptEmbedding): DenoiserRun;
+  refine(textEmbedding: Float32Array, signal?: CancelSignal, more?: OrtInputs): Promise<PromptEmbedding>;
+  /** For latents of `rows` x `columns` tokens. `more` is what a variant takes beside the inputs of a checkpoint's own graph. */
+  prepare(rows: number, columns: number, caption: PromptEmbedding, more?: OrtInputs): DenoiserRun;
 }
 
 export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Session, denoiser: Session): Denoiser {
   const patchWidth = compiled.patchSize ** 2 * compiled.latentChannels;
 
   return {
-    refine: async (textEmbedding, signal) => {
+    refine: async (textEmbedding, signal, more = {}) => {
       const tokens = textEmbedding.length / compiled.captionWidth;
       const paddedTokens = padded(tokens);
       const tables = rotaryTables(compiled.rope, captionPositions(paddedTokens));
@@ -38,12 +38,13 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
         caption_pad: padMask(tokens, paddedTokens),
         cos: { data: tables.cos, shape: [tables.rows, tables.width] },
         sin: { data: tables.sin, shape: [tables.rows, tables.width] },
+        ...more,
       };
       const { caption } = await captionRefiner.run(inputs, signal);
       return { data: caption as Float32Array, paddedTokens };
     },
 
-    prepare: (rows, columns, caption) => {
+    prepare: (rows, columns, caption, more = {}) => {
       const imageTokens = rows * columns;
       const paddedTokens = padded(imageTokens);
       const positions = [...imagePositions(rows, columns, paddedTokens, caption.paddedTokens), ...captionPositions(caption.paddedTokens)];
@@ -54,6 +55,7 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
         caption: { data: caption.data, shape: [caption.paddedTokens, caption.data.length / caption.paddedTokens] },
         cos: { data: tables.cos, shape: [tables.rows, tables.width] },
         sin: { data: tables.sin, shape: [tables.rows, tables.width] },
+        ...more,
       };
       return {
         forward: async (latents, time, signal) => {

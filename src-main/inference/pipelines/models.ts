@@ -1,9 +1,9 @@
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import type { CancelSignal } from '../cancel.ts';
-import { createSession } from '../ort.ts';
+import { createSession as createOrtSession } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
-import type { SessionOptions } from '../session.ts';
+import type { CreateSession, SessionOptions } from '../session.ts';
 import { loadTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { assertFinite } from '../validate-latents.ts';
 import { createDenoiser, type Denoiser } from './denoiser.ts';
@@ -14,6 +14,16 @@ export interface LoadOptions extends SessionOptions {
   memory?: MemoryPlan;
   /** The same checkpoint compiled for the CPU, for plans that move a part of a card's there. */
   compiledForCpu?: () => Promise<CompiledCheckpoint>;
+  /** Graphs to use in place of the checkpoint's own. */
+  variant?: LoadedVariant | null;
+  /** Of ONNX Runtime without it. */
+  createSession?: CreateSession;
+}
+
+export interface LoadedVariant {
+  graphs: DenoiserVariant;
+  /** As `compiledForCpu`. */
+  forCpu?: () => Promise<DenoiserVariant>;
 }
 
 export type OnLoadProgress = (done: number, total: number) => void;
@@ -32,8 +42,10 @@ export interface Models {
   encodeImage(planes: Float32Array, width: number, height: number, signal?: CancelSignal): Promise<Float32Array>;
   /** Whether `decode` finds its graph loaded, and leaves the others where they are. */
   keepsDecoder(): boolean;
-  /** Shares memory in another way from now on. */
-  follow(plan: MemoryPlan): Promise<void>;
+  /** The graphs in use instead of the checkpoint's own. */
+  variant(): DenoiserVariant | null;
+  /** Shares memory in another way, and uses these graphs, from now on. Graphs that are in use already stay loaded. */
+  follow(plan: MemoryPlan, variant?: LoadedVariant | null): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -44,9 +56,12 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
   const tokenizer = await loadTokenizer(compiled.tokenizerDir);
   const { shift } = await loadSchedulerConfig(compiled.schedulerDir);
   const plan = options.memory ?? 'resident';
+  let variant = options.variant ?? null;
+  const { createSession = createOrtSession } = options;
   const pool = createSessionPool(async (part, place) => {
     const onCpu = place === 'cpu' && options.compiledForCpu;
-    const graph = (onCpu ? await onCpu() : compiled)[part];
+    const replaced = variant && (onCpu && variant.forCpu ? await variant.forCpu() : variant.graphs);
+    const graph = { ...(onCpu ? await onCpu() : compiled), ...replaced }[part];
     const runsSeldom = part !== 'denoiser' && graph.memory.loadedBytes > SMALL_GRAPH_BYTES;
     return createSession(graph, onCpu ? { threads: options.threads, runsSeldom } : { ...options, runsSeldom });
   }, plan);
@@ -77,7 +92,12 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
       return moments as Float32Array;
     },
     keepsDecoder: () => pool.keeps('vaeDecoder'),
-    follow: (memory) => pool.follow(memory),
+    variant: () => variant?.graphs ?? null,
+    follow: async (memory, next = null) => {
+      if (next?.graphs !== variant?.graphs) for (const part of ['captionRefiner', 'denoiser'] as const) await pool.session(part).release();
+      variant = next;
+      await pool.follow(memory);
+    },
     release: pool.release,
   };
 }

@@ -71,7 +71,7 @@ test('a part that cannot be loaded is tried again', async () => {
 test.for<[MemoryPlan, string]>([
   ['resident', '+textEncoder +captionRefiner +denoiser +vaeDecoder image +vaeEncoder -vaeEncoder'],
   ['denoiser_alone', '+vaeEncoder on the CPU -vaeEncoder'],
-])('%s: the VAE\'s encoder is loaded for the image that needs it, and leaves before the denoiser runs', async ([plan, order]) => {
+])("%s: the VAE's encoder is loaded for the image that needs it, and leaves before the denoiser runs", async ([plan, order]) => {
   const { pool, seen, image } = pooled(plan);
   await pool.follow(plan);
   if (plan === 'resident') await image();

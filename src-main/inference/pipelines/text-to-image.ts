@@ -14,10 +14,14 @@ import { createCanvas } from './canvas.ts';
 import type { DenoiserRun, PromptEmbedding } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
 import { encodeImage } from './image-latents.ts';
-import { type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
+import { createLoraInputs, type LoraInputs, type WeightedLora } from './lora-inputs.ts';
+import { type LoadedVariant, type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
 
 /** What an image is made from beside its params. */
-export type PipelineInputs = Pick<ImageInputs, 'negativePrompt' | 'source' | 'mask'>;
+export interface PipelineInputs extends Pick<ImageInputs, 'negativePrompt' | 'source' | 'mask'> {
+  /** The models must use a variant that takes LoRAs. */
+  loras?: readonly WeightedLora[];
+}
 
 /** Prompt embeddings in the cache; the least recently used one is dropped. */
 const KEPT_EMBEDDINGS = 32;
@@ -25,8 +29,8 @@ const KEPT_EMBEDDINGS = 32;
 export interface TextToImagePipeline {
   /** Throws `bad_param` for inputs that do not fit together, `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
   generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
-  /** Uses another memory plan from the next image on. Throws `engine_out_of_memory` or `engine_failed`. */
-  follow(plan: MemoryPlan): Promise<void>;
+  /** Uses this memory plan and these graphs from the next image on. Throws `engine_out_of_memory` or `engine_failed`. */
+  follow(plan: MemoryPlan, variant?: LoadedVariant | null): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -39,15 +43,17 @@ export async function loadTextToImage(compiled: CompiledCheckpoint, options: Loa
 export function createTextToImage(compiled: CompiledCheckpoint, models: Models): TextToImagePipeline {
   const { tokenizer, denoiser } = models;
   const embeddings = new Map<string, PromptEmbedding>();
+  const loraInputs = createLoraInputs();
   const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
   /** Whether the preview was fitted to a finished image; until then each preview decodes a part of its own latents. */
   let hasDecoded = false;
 
-  async function embeddingOf(prompt: string, signal: CancelSignal): Promise<PromptEmbedding> {
-    const known = embeddings.get(prompt);
-    const embedding = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal));
-    embeddings.delete(prompt);
-    embeddings.set(prompt, embedding);
+  async function embeddingOf(prompt: string, lora: LoraInputs, signal: CancelSignal): Promise<PromptEmbedding> {
+    const key = `${lora.key} ${prompt}`;
+    const known = embeddings.get(key);
+    const embedding = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal, lora.captionRefiner));
+    embeddings.delete(key);
+    embeddings.set(key, embedding);
     if (embeddings.size > KEPT_EMBEDDINGS) embeddings.delete(embeddings.keys().next().value ?? '');
     return embedding;
   }
@@ -80,14 +86,15 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('encoding', 0, 1);
     const prompts = params.guidance_scale > 0 ? [params.prompt, inputs.negativePrompt ?? ''] : [params.prompt];
     const prompted: PromptEmbedding[] = [];
-    for (const prompt of prompts) prompted.push(await embeddingOf(prompt, signal));
+    const lora = loraInputs(models.variant()?.loraTargets ?? [], inputs.loras ?? []);
+    for (const prompt of prompts) prompted.push(await embeddingOf(prompt, lora, signal));
     const start = canvas && (await encodeImage(compiled, models, canvas, params.seed, mask?.composite === false, signal));
     hooks.onProgress('encoding', 1, 1);
 
     let latents = start // [rows * columns, patch width]
       ? start.at(sigmas[first] ?? 0)
       : patchify(torchRandn(params.seed, channels * height * width), channels, height, width, compiled.patchSize);
-    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding));
+    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding, lora.denoiser));
     hooks.onLatents?.(first, latents);
     for (let i = first; i < forwards; i++) {
       assertNotCancelled(signal);
