@@ -76,6 +76,8 @@ export interface GraphOptions {
   takesLoras?: boolean;
   /** What earlier graphs over the same weights have written, to be used instead of a copy. */
   written?: readonly WrittenWeights[];
+  /** Another model whose weights the graph has too. */
+  second?: OpenModel | null;
 }
 
 /** One compilation: opens weights, builds, verifies and writes graphs, and keeps the report. */
@@ -106,35 +108,42 @@ export class CompileJob {
     return { table, quantization, prefix, largestFileBytes, quantizesFloats, used: new Set() };
   }
 
-  /** A single safetensors file without quantization. */
-  async openFile(path: string): Promise<OpenModel> {
+  /** A single safetensors file without quantization. Throws as `openModel` does where it `quantizesFloats`. */
+  async openFile(path: string, quantizesFloats = false): Promise<OpenModel> {
     const { file, tensors } = await openSafetensors(path);
     const table = { dir: path, files: [file], tensors };
-    return { table, quantization: null, prefix: '', largestFileBytes: await this.#list(table), quantizesFloats: false, used: new Set() };
+    return { table, quantization: null, prefix: '', largestFileBytes: await this.#list(table), quantizesFloats, used: new Set() };
   }
 
-  /** Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. */
+  /**
+   * Builds a graph over `model`, verifies it and writes `NAME.onnx` and, if some weights cannot be used in place, `NAME.weights`. `build` is also given the
+   * weights of `options.second`.
+   */
   async graph(
     name: string,
     model: OpenModel,
-    build: (graph: GraphBuilder, weights: Weights) => Promise<Graph>,
+    build: (graph: GraphBuilder, weights: Weights, second: Weights | null) => Promise<Graph>,
     options: GraphOptions = {},
   ): Promise<CompiledGraph> {
     const { writeDir, finalDir } = this.#work;
     const { isDryRun = false } = this.#options;
-    const derived = new DerivedWeights(isDryRun ? null : join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`), options.written);
-    const copiesInt8 = quantizedElements(model.table) <= LARGEST_INT8_COPY;
-    const onUse = (tensor: StoredTensor): void => this.#use(model, tensor);
-    const weights = new Weights({ ...model, derived, numerics: numericsOf[this.#target], copiesInt8, onUse, takesLoras: options.takesLoras ?? false });
-    if (model.quantizesFloats && !isDryRun && options.written === undefined) await this.#assertRoom(model.table);
+    const { second = null, takesLoras = false, written } = options;
+    const derived = new DerivedWeights(isDryRun ? null : join(writeDir, `${name}.weights`), join(finalDir, `${name}.weights`), written);
+    const weightsOf = (opened: OpenModel): Weights => {
+      const copiesInt8 = quantizedElements(opened.table) <= LARGEST_INT8_COPY;
+      const onUse = (tensor: StoredTensor): void => this.#use(opened, tensor);
+      return new Weights({ ...opened, derived, numerics: numericsOf[this.#target], copiesInt8, onUse });
+    };
+    const quantized = [...(written === undefined ? [model] : []), ...(second ? [second] : [])].filter(({ quantizesFloats }) => quantizesFloats);
+    if (!isDryRun) for (const { table } of quantized) await this.#assertRoom(table);
     let graph: Graph;
     try {
-      graph = await build(new GraphBuilder(name), weights);
+      graph = await build(new GraphBuilder(name), weightsOf(model).with({ takesLoras }), second && weightsOf(second));
     } finally {
       await derived.finish();
     }
     let types = verifyGraph(graph);
-    graph = mapWeights(graph, graphMemory(graph, types).loadedBytes, LOADED_SHARE * model.largestFileBytes);
+    graph = mapWeights(graph, graphMemory(graph, types).loadedBytes, LOADED_SHARE * (model.largestFileBytes + (second?.largestFileBytes ?? 0)));
     if (this.#target.startsWith('gpu-')) assertCudaKernels(graph, types);
     if (this.#target.startsWith('emulated-')) {
       graph = emulateHalf(graph, types);

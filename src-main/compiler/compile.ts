@@ -34,6 +34,13 @@ export interface CompileOptions {
   onDamaged?: (sentence: string) => void;
 }
 
+export interface VariantRequest {
+  /** Whether the graphs take LoRAs. */
+  takesLoras: boolean;
+  /** A ControlNet's file and the hash of its content. */
+  controlNet: { path: string; identity: string } | null;
+}
+
 export type OnCompileProgress = (done: number, total: number) => void;
 
 const checkpointSchema = compiledCheckpointSchema.extend({ report: compileReportSchema });
@@ -62,7 +69,7 @@ export async function compileCheckpoint(options: CompileOptions & { checkpointDi
  * Throws as `compileCheckpoint` does.
  */
 export async function compileVariant(
-  options: CompileOptions & { checkpointDir: string; base: CompiledCheckpoint },
+  options: CompileOptions & VariantRequest & { checkpointDir: string; base: CompiledCheckpoint },
   onProgress: OnCompileProgress,
 ): Promise<DenoiserVariant> {
   const { target } = options;
@@ -72,9 +79,14 @@ export async function compileVariant(
   const baseDir = dirname(base.denoiser.onnxPath);
   const written = report.graphs.map(({ name, unpacked }) => ({ path: join(baseDir, `${name}.weights`), unpacked }));
   const quantizesFloats = await isQuantizedHere(options, root, architecture);
-  return cached({ ...options, variant: JSON.stringify(['loras', baseDir]) }, root, denoiserVariantSchema, (work) => {
+  const { takesLoras, controlNet } = options;
+  // what is exact stays as the file has it; elsewhere a ControlNet would need more memory than the model
+  const isQuantized = target !== 'cpu-exact' && target !== 'gpu-fp32';
+  const control = controlNet && { path: await realPathOf(controlNet.path), isQuantized };
+  const variant = JSON.stringify(['variant', baseDir, takesLoras, control?.path, controlNet?.identity]);
+  return cached({ ...options, variant }, root, denoiserVariantSchema, (work) => {
     const job = new CompileJob(work, target, { quantizesFloats, onProgress });
-    return architecture.compileVariant(root, job, { takesLoras: true, written });
+    return architecture.compileVariant(root, job, { takesLoras, controlNet: control, written });
   });
 }
 

@@ -1,3 +1,4 @@
+import type { VariantRequest } from '#main/compiler/compile.ts';
 import type { LoadedLora } from '#main/compiler/lora/load-lora.ts';
 import { assertNotCancelled, type CancelSignal } from '#main/inference/cancel.ts';
 import type { CudaChoices } from '#main/inference/cuda-options.ts';
@@ -57,7 +58,7 @@ export interface ModelLoaders {
   compileCheckpoint(request: CompileRequest & { checkpointDir: string; roomBytes: number | null }, onProgress: OnProgress): Promise<CompiledCheckpoint>;
   compileUpscaler(request: CompileRequest & { path: string }, onProgress: OnProgress): Promise<CompiledUpscaler>;
   compileVariant(
-    request: CompileRequest & { checkpointDir: string; roomBytes: number | null; base: CompiledCheckpoint },
+    request: CompileRequest & VariantRequest & { checkpointDir: string; roomBytes: number | null; base: CompiledCheckpoint },
     onProgress: OnProgress,
   ): Promise<DenoiserVariant>;
   /** Throws `lora_unsupported`, `checkpoint_missing` or `checkpoint_damaged`. */
@@ -76,8 +77,8 @@ export class ModelHost {
   readonly #config: WorkerConfig;
   #textToImage: Held<CompiledCheckpoint, TextToImage> | null = null;
   #upscale: Held<CompiledUpscaler, Upscale> | null = null;
-  /** Of the checkpoint that is loaded; compiled with the first job that needs it. */
-  #variant: LoadedVariant | null = null;
+  /** Of the checkpoint that is loaded, for the last job that needed one. */
+  #variant: (LoadedVariant & { key: string }) | null = null;
   #loras: ReadonlyMap<string, LoadedLora> = new Map();
   /** Before this process loaded any checkpoint: the budget of all its plans. */
   #budget: FreeMemory | null = null;
@@ -125,13 +126,17 @@ export class ModelHost {
 
   /** The graphs that the request needs in place of the checkpoint's own. */
   async #variantFor(request: GenerateRequest, compiled: CompiledCheckpoint, hooks: RunHooks): Promise<LoadedVariant | null> {
-    if ((request.inputs?.loras ?? []).length === 0) return null;
-    if (this.#variant !== null) return this.#variant;
+    const { loras = [], control } = request.inputs ?? {};
+    const takesLoras = loras.length > 0;
+    if (!takesLoras && control === undefined) return null;
+    const controlNet = control ? { path: control.file, identity: control.identity } : null;
+    const key = JSON.stringify([takesLoras, controlNet]);
+    if (this.#variant?.key === key) return this.#variant;
     const compile = async (target: GraphTarget, base: CompiledCheckpoint) =>
-      this.#loaders.compileVariant({ ...(await this.#compileRequest(request, target, hooks)), base }, () => {});
+      this.#loaders.compileVariant({ ...(await this.#compileRequest(request, target, hooks)), base, takesLoras, controlNet }, () => {});
     const cpu: GraphTarget = `cpu-${request.accuracy}`;
     const forCpu = once(async () => compile(cpu, await this.#compileCheckpoint(request, cpu, hooks, () => {})));
-    this.#variant = { graphs: await compile(this.#target(request), compiled), forCpu };
+    this.#variant = { key, graphs: await compile(this.#target(request), compiled), forCpu };
     return this.#variant;
   }
 
@@ -183,7 +188,12 @@ export class ModelHost {
 
   async #plan(compiled: CompiledCheckpoint, { params, inputs, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
     const { device } = this.#config;
-    const decision = planMemory(memoryNeeds(compiled, params, inputs?.source !== undefined), await this.#freeAtStart(), device !== 'cpu', memory);
+    const decision = planMemory(
+      memoryNeeds(compiled, params, inputs?.source !== undefined || inputs?.control !== undefined),
+      await this.#freeAtStart(),
+      device !== 'cpu',
+      memory,
+    );
     hooks.onPlanned?.(decision);
     return decision;
   }

@@ -10,6 +10,7 @@ import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
+import { createControlNetComparison } from './compare-controlnet.ts';
 import { createEditComparison } from './compare-edits.ts';
 import { createLoraComparison, type ParityLora } from './compare-loras.ts';
 import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
@@ -25,6 +26,8 @@ export interface CompareRequest {
   int8Rows?: boolean;
   /** LoRAs whose goldens are compared. */
   loras?: readonly ParityLora[];
+  /** A ControlNet whose goldens are compared. */
+  controlNet?: string;
 }
 
 /** Targets whose graphs run on a CPU. */
@@ -58,7 +61,16 @@ export async function* compareCheckpoint(request: CompareRequest): AsyncGenerato
   const negativePrompts = z.array(z.string()).parse(JSON.parse(metadata.get('negative_prompts') ?? '[]'));
   const goldens: Goldens = { tensors, prompts, negativePrompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
   const comparisons = [createEditComparison(goldens)];
-  if (request.loras) comparisons.push(createLoraComparison(goldens, await compileVariant({ ...options, base: compiled }, () => {}), request.loras));
+  const variant = { ...options, base: compiled };
+  const { loras, controlNet: path } = request;
+  if (loras) {
+    const graphs = await compileVariant({ ...variant, takesLoras: true, controlNet: null }, () => {});
+    comparisons.push(createLoraComparison(goldens, graphs, loras));
+  }
+  if (path !== undefined) {
+    const graphs = await compileVariant({ ...variant, takesLoras: false, controlNet: { path, identity: path } }, () => {});
+    comparisons.push(createControlNetComparison(goldens, graphs, path));
+  }
   for (const golden of tensors.values()) {
     let comparison: Comparison | null | 'unknown' = 'unknown';
     for (const compareKind of comparisons) if (comparison === 'unknown') comparison = await compareKind(golden);

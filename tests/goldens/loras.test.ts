@@ -45,7 +45,7 @@ test.each(['cpu-fast', 'cpu-exact'] as const)('%s: another weight loads nothing,
   let loads = 0;
   const request = { cacheDir, identity: 'storybook', target, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
   const base = await compileCheckpoint(request, () => {});
-  const graphs = await compileVariant({ ...request, base }, () => {});
+  const graphs = await compileVariant({ ...request, base, takesLoras: true, controlNet: null }, () => {});
   const counted = {
     threads: availableParallelism(),
     createSession: (...args: Parameters<typeof createSession>) => createSession(...args).finally(() => loads++),

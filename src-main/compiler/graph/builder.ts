@@ -36,7 +36,10 @@ export class GraphBuilder {
     return new GraphBuilder(this.#state.graphName, this.#state, `${this.#prefix}${name}/`);
   }
 
+  /** The input `name`; one that the graph has already is the same. */
   input(name: string, type: ElementType, shape: readonly Dim[]): Value {
+    const known = this.#state.inputs.find((other) => other.name === name);
+    if (known) return known;
     const value = { name, type, shape };
     this.#state.inputs.push(value);
     return value;

@@ -1,5 +1,6 @@
 import type { LoraTarget } from '#main/lib/compiled.ts';
-import { ADALN_WIDTH, FREQUENCIES, feedForwardWidth, TIMESTEP_INNER_WIDTH } from './transformer.ts';
+import { ADALN_WIDTH, FREQUENCIES, TIMESTEP_INNER_WIDTH } from './transformer.ts';
+import { feedForwardWidth } from './transformer-block.ts';
 import type { TransformerConfig } from './transformer-config.ts';
 
 /** Every linear layer of the transformer, by diffusers' names, in the order of their use. */

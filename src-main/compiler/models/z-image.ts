@@ -3,6 +3,10 @@ import type { CompiledCheckpoint, DenoiserVariant, LoraTarget } from '#main/lib/
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CompileJob } from '../compile-job.ts';
 import type { WrittenWeights } from '../derived-weights.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Graph } from '../graph/ir.ts';
+import type { Weights } from '../ops/weights.ts';
+import { describeControlNet } from './controlnet.ts';
 import { loraTargets } from './lora-targets.ts';
 import { buildTextEncoder, loadTextEncoderConfig, type TextEncoderConfig } from './text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './transformer.ts';
@@ -11,6 +15,8 @@ import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig, type VaeConfig } from 
 
 export interface VariantOptions {
   takesLoras: boolean;
+  /** The ControlNet's file, and whether its weights are quantized to int8. */
+  controlNet: { path: string; isQuantized: boolean } | null;
   written: readonly WrittenWeights[];
 }
 
@@ -66,14 +72,19 @@ export async function compileZImage(root: string, job: CompileJob): Promise<Omit
 }
 
 /** The transformer's graphs once more, as a variant. `written` is what the checkpoint's own graphs have written, by graph. */
-export async function compileZImageVariant(root: string, job: CompileJob, { takesLoras, written }: VariantOptions): Promise<DenoiserVariant> {
+export async function compileZImageVariant(root: string, job: CompileJob, variant: VariantOptions): Promise<DenoiserVariant> {
   const { transformer } = await loadZImageConfigs(root);
   const weights = await job.openModel(join(root, 'transformer'), 'diffusion_pytorch_model');
-  const options = { takesLoras, written };
+  const second = variant.controlNet === null ? null : await job.openFile(variant.controlNet.path, variant.controlNet.isQuantized);
+  const config = second && (await describeControlNet(second.table, transformer));
+  const options = { takesLoras: variant.takesLoras, written: variant.written };
+  const denoiser = (graph: GraphBuilder, source: Weights, control: Weights | null): Promise<Graph> =>
+    buildDenoiser(graph, transformer, source, config && control && { config, weights: control });
   return {
     captionRefiner: await job.graph('caption_refiner', weights, (graph, source) => buildCaptionRefiner(graph, transformer, source), options),
-    denoiser: await job.graph('denoiser', weights, (graph, source) => buildDenoiser(graph, transformer, source), options),
-    loraTargets: takesLoras ? loraTargets(transformer) : [],
+    denoiser: await job.graph('denoiser', weights, denoiser, { ...options, second }),
+    loraTargets: variant.takesLoras ? loraTargets(transformer) : [],
+    controlChannels: config?.channels ?? 0,
   };
 }
 

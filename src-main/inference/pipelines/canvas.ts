@@ -22,6 +22,8 @@ export interface Canvas {
   image: RgbImage;
   /** As large as `image`; null where everything may change. */
   mask: Layer | null;
+  /** Another image in the same place and size, for one that only guides. */
+  guide(other: RgbImage): RgbImage;
   /** The finished image from what was generated in the size of `image`. */
   finish(generated: RgbImage): RgbImage;
 }
@@ -33,7 +35,8 @@ export interface Canvas {
 export function createCanvas({ image, fit }: SourceImage, repaint: RepaintMask | undefined, size: Size, generated: Size): Canvas {
   if (repaint === undefined) {
     const fitted = fitLayer(image, 3, fit, size, edgeMean(image));
-    return { image: grow(fitted, 3, around(size, generated)), mask: null, finish: (made) => crop(made, 3, inner(size, generated)) };
+    const guide = (other: RgbImage): RgbImage => guideOf(other, size, generated);
+    return { image: grow(fitted, 3, around(size, generated)), mask: null, guide, finish: (made) => crop(made, 3, inner(size, generated)) };
   }
   const { expand } = repaint;
   const base = expand === null ? image : grow(image, 3, expand);
@@ -52,11 +55,16 @@ export function createCanvas({ image, fit }: SourceImage, repaint: RepaintMask |
     return paste(base, repaint.composite ? blend(part, back, partMask, repaint.featherPx) : back, box);
   };
   const margins = around(size, generated);
-  return { image: grow(fitted, 3, margins), mask: grow(fittedMask, 1, margins), finish };
+  const guide = (other: RgbImage): RgbImage => guideOf(box === null ? other : crop(coverWith(other, base), 3, box), size, generated);
+  return { image: grow(fitted, 3, margins), mask: grow(fittedMask, 1, margins), guide, finish };
 }
 
-/** `image` fitted to `size` by covering it: for images that only guide. */
-export function coverWith(image: RgbImage, size: Size): RgbImage {
+/** An image that only guides: it covers `size`, in the middle of `generated`. */
+export function guideOf(image: RgbImage, size: Size, generated: Size): RgbImage {
+  return grow(coverWith(image, size), 3, around(size, generated));
+}
+
+function coverWith(image: RgbImage, size: Size): RgbImage {
   return fitLayer(image, 3, 'cover', size, []);
 }
 

@@ -14,8 +14,11 @@ export interface PromptEmbedding {
 
 /** One forward of the transformer for latents of one size and one prompt. */
 export interface DenoiserRun {
-  /** Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 image) -> the model's output, of the same shape. */
-  forward(latents: Float32Array, time: number, signal?: CancelSignal): Promise<Float32Array>;
+  /**
+   * Latent tokens [imageTokens, patch width] and the model's time (0 noise, 1 image) -> the model's output, of the same shape. `more` is what a variant takes
+   * in this step only.
+   */
+  forward(latents: Float32Array, time: number, signal?: CancelSignal, more?: OrtInputs): Promise<Float32Array>;
 }
 
 export interface Denoiser {
@@ -31,7 +34,7 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
   return {
     refine: async (textEmbedding, signal, more = {}) => {
       const tokens = textEmbedding.length / compiled.captionWidth;
-      const paddedTokens = padded(tokens);
+      const paddedTokens = paddedCount(tokens);
       const tables = rotaryTables(compiled.rope, captionPositions(paddedTokens));
       const inputs = {
         text_embedding: { data: padRows(textEmbedding, paddedTokens, compiled.captionWidth), shape: [paddedTokens, compiled.captionWidth] },
@@ -46,7 +49,7 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
 
     prepare: (rows, columns, caption, more = {}) => {
       const imageTokens = rows * columns;
-      const paddedTokens = padded(imageTokens);
+      const paddedTokens = paddedCount(imageTokens);
       const positions = [...imagePositions(rows, columns, paddedTokens, caption.paddedTokens), ...captionPositions(caption.paddedTokens)];
       const tables = rotaryTables(compiled.rope, positions);
       const fixed: Record<string, OrtTensor> = {
@@ -58,11 +61,12 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
         ...more,
       };
       return {
-        forward: async (latents, time, signal) => {
+        forward: async (latents, time, signal, perStep = {}) => {
           const inputs = {
             ...fixed, // the same objects in every step: bound once
             latents: { data: padRows(latents, paddedTokens, patchWidth), shape: [paddedTokens, patchWidth] },
             timestep: { data: Float32Array.of(time), shape: [1, 1] },
+            ...perStep,
           };
           const { velocity } = await denoiser.run(inputs, signal);
           return (velocity as Float32Array).subarray(0, latents.length);
@@ -72,11 +76,11 @@ export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Ses
   };
 }
 
-function padded(tokens: number): number {
+export function paddedCount(tokens: number): number {
   return Math.ceil(tokens / TOKEN_MULTIPLE) * TOKEN_MULTIPLE;
 }
 
-function padRows(values: Float32Array, rows: number, width: number): Float32Array {
+export function padRows(values: Float32Array, rows: number, width: number): Float32Array {
   if (values.length === rows * width) return values;
   const out = new Float32Array(rows * width);
   out.set(values);

@@ -1,5 +1,5 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
-import type { ImageInputs } from '#main/lib/image-inputs.ts';
+import type { ControlInput, ImageInputs } from '#main/lib/image-inputs.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
@@ -9,8 +9,10 @@ import { patchify, unpatchify } from '../patches.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
 import { torchRandn } from '../rng.ts';
 import { eulerStep, firstForward, sigmasFor } from '../schedulers/flow-match-euler.ts';
+import type { OrtInputs } from '../session.ts';
 import { assertLatents, assertNotFlat, isFlat } from '../validate-latents.ts';
-import { createCanvas } from './canvas.ts';
+import { createCanvas, guideOf } from './canvas.ts';
+import { encodeControl, isControlled } from './control-input.ts';
 import type { DenoiserRun, PromptEmbedding } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
 import { encodeImage } from './image-latents.ts';
@@ -21,6 +23,8 @@ import { type LoadedVariant, type LoadOptions, loadModels, type Models, type OnL
 export interface PipelineInputs extends Pick<ImageInputs, 'negativePrompt' | 'source' | 'mask'> {
   /** The models must use a variant that takes LoRAs. */
   loras?: readonly WeightedLora[];
+  /** The models must use a variant with its ControlNet. */
+  control?: Omit<ControlInput, 'file' | 'name' | 'identity'>;
 }
 
 /** Prompt embeddings in the cache; the least recently used one is dropped. */
@@ -86,20 +90,30 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('encoding', 0, 1);
     const prompts = params.guidance_scale > 0 ? [params.prompt, inputs.negativePrompt ?? ''] : [params.prompt];
     const prompted: PromptEmbedding[] = [];
-    const lora = loraInputs(models.variant()?.loraTargets ?? [], inputs.loras ?? []);
+    const { loraTargets = [], controlChannels = 0 } = models.variant() ?? {};
+    const lora = loraInputs(loraTargets, inputs.loras ?? []);
     for (const prompt of prompts) prompted.push(await embeddingOf(prompt, lora, signal));
-    const start = canvas && (await encodeImage(compiled, models, canvas, params.seed, mask?.composite === false, signal));
+    const samplesMask = mask?.composite === false;
+    const { control } = inputs;
+    const guide = control && (canvas ? canvas.guide(control.image) : guideOf(control.image, params, generated));
+    const repainted = canvas?.mask ? { ...canvas, samplesMask } : null;
+    const controlTokens = guide && (await encodeControl(compiled, models, { ...control, image: guide }, repainted, controlChannels, signal));
+    // a ControlNet that sees what is repainted begins with noise alone
+    const beginsWithNoise = canvas === undefined || (first === 0 && repainted !== null && controlChannels > channels);
+    const start = beginsWithNoise ? null : await encodeImage(compiled, models, canvas, params.seed, samplesMask, signal);
     hooks.onProgress('encoding', 1, 1);
 
     let latents = start // [rows * columns, patch width]
       ? start.at(sigmas[first] ?? 0)
       : patchify(torchRandn(params.seed, channels * height * width), channels, height, width, compiled.patchSize);
-    const runs = prompted.map((embedding) => denoiser.prepare(rows, columns, embedding, lora.denoiser));
+    const runs = prompted.map((embedding) =>
+      denoiser.prepare(rows, columns, embedding, { ...lora.denoiser, ...(controlTokens && { control: controlTokens }) }),
+    );
     hooks.onLatents?.(first, latents);
     for (let i = first; i < forwards; i++) {
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
-      const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal);
+      const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal, control && controlScale(control, i, forwards));
       // loading the VAE just for a first preview is too slow; the finished image fits the map
       if (hooks.onPreview && (hasDecoded || models.keepsDecoder())) {
         const end = eulerStep(latents, output, sigma); // a step over all that is left
@@ -132,17 +146,28 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
 }
 
 /** pos + guidance * (pos - neg); with one run, its output as it is. */
-async function guidedForward(runs: readonly DenoiserRun[], latents: Float32Array, time: number, guidance: number, signal: CancelSignal): Promise<Float32Array> {
+async function guidedForward(
+  runs: readonly DenoiserRun[],
+  latents: Float32Array,
+  time: number,
+  guidance: number,
+  signal: CancelSignal,
+  more: OrtInputs | undefined,
+): Promise<Float32Array> {
   const [conditional, unconditional] = runs;
-  const positive = await (conditional as DenoiserRun).forward(latents, time, signal);
+  const positive = await (conditional as DenoiserRun).forward(latents, time, signal, more);
   if (!unconditional) return positive;
-  const negative = await unconditional.forward(latents, time, signal);
+  const negative = await unconditional.forward(latents, time, signal, more);
   const guided = new Float32Array(positive.length);
   for (let i = 0; i < guided.length; i++) {
     const value = positive[i] ?? 0;
     guided[i] = value + guidance * (value - (negative[i] ?? 0));
   }
   return guided;
+}
+
+function controlScale(control: Omit<ControlInput, 'file' | 'name' | 'identity'>, forward: number, forwards: number): OrtInputs {
+  return { control_scale: { data: Float32Array.of(isControlled(control, forward, forwards) ? control.scale : 0), shape: [1] } };
 }
 
 /** Side of the part that is decoded to fit a preview of the first image: small beside one step of the denoiser, and large enough for the fit. */
