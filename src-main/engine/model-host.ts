@@ -49,7 +49,7 @@ interface TextToImage {
 
 interface Upscale {
   readonly largestTilePixels: number;
-  upscale(image: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number }): Promise<RgbImage>;
+  upscale(image: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options: { tilePixels: number; scale: number }): Promise<RgbImage>;
 }
 
 /** What the compiler and the pipelines do for the engine. */
@@ -174,7 +174,7 @@ export class ModelHost {
     const { compiled, model } = unlessAnother(this.#upscale, key);
     const roomPixels = tilePixelsFor(compiled.graph.memory, await this.#freeForTiles(device));
     const tilePixels = Math.min(model.largestTilePixels, roomPixels);
-    return model.upscale(input, hooks, signal, { tilePixels });
+    return model.upscale(input, hooks, signal, { tilePixels, scale: request.scale ?? compiled.scale });
   }
 
   /** Asks a card at most once a minute and after a checkpoint was loaded: its driver's tool takes up to 200 ms. */

@@ -96,7 +96,12 @@ export type EngineProgress = z.infer<typeof progressSchema>;
 const previewSchema = z.object({ step: z.number().int(), width: z.number().int().positive(), height: z.number().int().positive(), rgb: bytesSchema });
 export type EnginePreview = z.infer<typeof previewSchema>;
 
-const imageSchema = z.object({ width: z.number().int().positive(), height: z.number().int().positive(), data: bytesSchema });
+const imageSchema = z.object({
+  width: z.number().int().positive(),
+  height: z.number().int().positive(),
+  data: bytesSchema,
+  alpha: bytesSchema.exactOptional(),
+});
 
 /** How a checkpoint's parts will share memory, and the plan to use next should memory run out all the same. */
 const plannedSchema = plannedMemorySchema.extend({ next: memoryPlanSchema.nullable() });

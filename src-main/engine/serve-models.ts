@@ -32,13 +32,13 @@ export function serveModels(loaders: ModelLoaders): void {
           signalOf(cancelFlag),
         );
         // handed over, not copied: it can be 50 MB
-        transfer.push(image.data.buffer);
+        transfer.push(image.data.buffer, ...(image.alpha ? [image.alpha.buffer] : []));
         return image;
       },
       async upscale({ request, input, cancelFlag }, { emit, transfer }) {
         const hooks = { ...coalesceHooks({ onProgress: progressHook(emit) }), onFallback: (sentence: string) => emit('fallback', sentence) };
         const image = await host.upscale(request, input, hooks, signalOf(cancelFlag));
-        transfer.push(image.data.buffer);
+        transfer.push(image.data.buffer, ...(image.alpha ? [image.alpha.buffer] : []));
         return image;
       },
     },

@@ -51,9 +51,22 @@ async function packBand({ rows, strategy, isLast }: Band): Promise<{ piece: Buff
   return { piece, adler32: stored.readUInt32BE(stored.length - 4), length: rows.length };
 }
 
+/** RGB and alpha as RGBA. */
+function interleave(data: Uint8Array, alpha: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(4 * alpha.length);
+  for (let i = 0; i < alpha.length; i++) {
+    out[4 * i] = data[3 * i] ?? 0;
+    out[4 * i + 1] = data[3 * i + 1] ?? 0;
+    out[4 * i + 2] = data[3 * i + 2] ?? 0;
+    out[4 * i + 3] = alpha[i] ?? 0;
+  }
+  return out;
+}
+
 /** Source: https://www.w3.org/TR/png-3/#9Filter-types */
-function* filteredBands({ width, height, data }: RgbImage): Generator<Band> {
-  const stride = width * 3;
+function* filteredBands({ width, height, data: rgb, alpha }: RgbImage): Generator<Band> {
+  const data = alpha === undefined ? rgb : interleave(rgb, alpha);
+  const stride = data.length / height;
   const bandBytes = Math.min(BAND_BYTES.most, Math.max(BAND_BYTES.least, (stride * height) / BANDS_AT_ONCE));
   const rowsInBand = Math.max(1, Math.floor(bandBytes / stride));
   for (let top = 0; top < height; top += rowsInBand) {

@@ -13,7 +13,7 @@ export interface PngText {
 export const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /**
- * Encodes the image as PNG, with `texts` directly after the header. PNG does not allow NUL in a text; it becomes U+FFFD.
+ * Encodes the image as PNG, with alpha where it has one, with `texts` directly after the header. PNG does not allow NUL in a text; it becomes U+FFFD.
  * Throws `RangeError` for a keyword that PNG does not allow. Source: https://www.w3.org/TR/png-3/
  */
 export async function encodePng(image: RgbImage, texts: readonly PngText[]): Promise<Uint8Array> {
@@ -21,8 +21,8 @@ export async function encodePng(image: RgbImage, texts: readonly PngText[]): Pro
   const header = Buffer.alloc(13);
   header.writeUInt32BE(image.width, 0);
   header.writeUInt32BE(image.height, 4);
-  // 8 bits per channel, RGB; compression, filter method and interlace are 0
-  header.set([8, 2], 8);
+  // 8 bits per channel, RGB or RGBA; compression, filter method and interlace are 0
+  header.set([8, image.alpha === undefined ? 2 : 6], 8);
   const pixels = (await packRows(image)).flatMap((piece) => chunk('IDAT', piece));
   return Buffer.concat([PNG_SIGNATURE, ...chunk('IHDR', header), ...chunks, ...pixels, ...chunk('IEND', Buffer.alloc(0))]);
 }

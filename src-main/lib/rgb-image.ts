@@ -3,4 +3,6 @@ export interface RgbImage {
   width: number;
   height: number;
   data: Uint8Array<ArrayBuffer>;
+  /** Opacity [height, width], where the image has any transparency. */
+  alpha?: Uint8Array<ArrayBuffer>;
 }

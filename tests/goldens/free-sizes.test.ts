@@ -110,6 +110,28 @@ test('tiles leave no seam: tiled against whole, mean within 1/255 and 99.9 % wit
   expect(differences[Math.floor(differences.length * 0.999)]).toBeLessThanOrEqual(4);
 });
 
+test('twice the sides are the means of 2 x 2 pixels of four times the sides', async () => {
+  const image = { width: 40, height: 24, data: new Uint8Array(40 * 24 * 3).map((_, i) => (i * 7) % 251) };
+  const whole = await upscaler.upscale(image, silent, running, { tilePixels: 300 });
+  const half = await upscaler.upscale(image, silent, running, { tilePixels: 300, scale: 2 });
+  expect([half.width, half.height]).toEqual([80, 48]);
+  const [x, y, channel] = [33, 21, 1];
+  const corners = [0, 1].flatMap((dy) => [0, 1].map((dx) => whole.data[((2 * y + dy) * 160 + 2 * x + dx) * 3 + channel] ?? 0));
+  expect(half.data[(y * 80 + x) * 3 + channel]).toBe(Math.round(corners.reduce((a, b) => a + b, 0) / 4));
+});
+
+test('alpha is upscaled beside the colours, which stay the same; an alpha of one value stays that value', async () => {
+  const image = { width: 32, height: 32, data: new Uint8Array(32 * 32 * 3).map((_, i) => (i * 7) % 251) };
+  const plain = await upscaler.upscale(image, silent, running);
+  const halves = new Uint8Array(32 * 32).map((_, i) => (i % 32 < 16 ? 0 : 255));
+  const result = await upscaler.upscale({ ...image, alpha: halves }, silent, running);
+  expect(result.data).toEqual(plain.data);
+  const row = result.alpha?.subarray(64 * 128, 65 * 128) ?? [];
+  expect([row.length, (row[8] ?? 255) < 16, (row[120] ?? 0) > 240]).toEqual([128, true, true]);
+  const opaque = await upscaler.upscale({ ...image, alpha: new Uint8Array(32 * 32).fill(77) }, silent, running);
+  expect(opaque.alpha?.every((value) => value === 77)).toBe(true);
+});
+
 test.each([
   ['generating', 'encoding 1/1', 'generating 1/2'],
   ['decoding', 'decoding 0/1', 'decoding 1/1'],

@@ -4,7 +4,7 @@ import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
 import { hasConvolutionKernels, loadConvolutions } from '../convolutions/convolution-session.ts';
 import { createSession } from '../ort.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
-import { assertFinite, assertNotFlat } from '../validate-latents.ts';
+import { assertFinite, assertNotFlat, isFlat } from '../validate-latents.ts';
 import type { PipelineHooks } from './hooks.ts';
 import type { LoadOptions, OnLoadProgress } from './models.ts';
 import { LARGEST_TILE_PIXELS, planTiles, type Tile } from './tiles.ts';
@@ -15,12 +15,14 @@ const LARGEST_TILE_BYTES = 2 ** 30;
 export interface UpscaleOptions {
   /** Input pixels that a tile keeps at most; `largestTilePixels` without it. */
   tilePixels?: number;
+  /** Of the sides; that of the network without it. Half of that is the mean of 2 x 2 pixels. */
+  scale?: number;
 }
 
 export interface UpscalePipeline {
   /** More input pixels than these make a tile no faster. */
   readonly largestTilePixels: number;
-  /** An image of 4 times the sides, made in overlapping tiles. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
+  /** The image with larger sides, made in overlapping tiles; alpha by the same network, as grey. Throws `cancelled`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory`, `engine_failed`. */
   upscale(image: RgbImage, hooks: PipelineHooks, signal: CancelSignal, options?: UpscaleOptions): Promise<RgbImage>;
   release(): Promise<void>;
 }
@@ -33,23 +35,29 @@ export async function loadUpscaler(compiled: CompiledUpscaler, options: LoadOpti
   onProgress(1, 1);
   return {
     largestTilePixels: network.largestTilePixels,
-    upscale: async (image, hooks, signal, { tilePixels = network.largestTilePixels } = {}) => {
-      const { scale } = compiled;
-      const out: RgbImage = {
-        width: image.width * scale,
-        height: image.height * scale,
-        data: new Uint8Array(image.data.length * scale * scale),
-      };
+    upscale: async (image, hooks, signal, { tilePixels = network.largestTilePixels, scale = compiled.scale } = {}) => {
+      const alpha = image.alpha ?? null;
+      // an alpha of one value has no edges to upscale
+      const layers = alpha === null || isConstant(alpha) ? [image] : [image, grayImage(image, alpha)];
       const tiles = planTiles(image.width, image.height, compiled.overlapPx, tilePixels);
-      hooks.onProgress('upscaling', 0, tiles.length);
-      for (const [i, tile] of tiles.entries()) {
-        assertNotCancelled(signal);
-        writeTile(out, await network.run(image, tile, signal), tile, scale);
-        hooks.onProgress('upscaling', i + 1, tiles.length);
+      const total = layers.length * tiles.length;
+      hooks.onProgress('upscaling', 0, total);
+      const results: RgbImage[] = [];
+      for (const [at, layer] of layers.entries()) {
+        const out: RgbImage = { width: image.width * scale, height: image.height * scale, data: new Uint8Array(layer.data.length * scale * scale) };
+        for (const [i, tile] of tiles.entries()) {
+          assertNotCancelled(signal);
+          writeTile(out, await network.run(layer, tile, signal), tile, compiled.scale, scale);
+          hooks.onProgress('upscaling', at * tiles.length + i + 1, total);
+        }
+        results.push(out);
       }
       assertNotCancelled(signal);
-      assertNotFlat(out);
-      return out;
+      const [out, gray] = results as [RgbImage, RgbImage?];
+      if (!isFlat(image)) assertNotFlat(out);
+      if (alpha === null) return out;
+      const pixels = out.width * out.height;
+      return { ...out, alpha: gray ? new Uint8Array(pixels).map((_, i) => gray.data[3 * i] ?? 0) : new Uint8Array(pixels).fill(alpha[0] ?? 255) };
     },
     release: () => network.release(),
   };
@@ -104,12 +112,36 @@ async function convolutionNetwork(convolutions: ConvolutionNetwork, threads: num
   };
 }
 
-/** Puts what the tile is responsible for into the image; the overlap around it is dropped. */
-function writeTile(out: RgbImage, pixels: Uint8Array, { from, keep }: Tile, scale: number): void {
-  const left = (keep.left - from.left) * scale;
-  const top = (keep.top - from.top) * scale;
-  for (let y = 0; y < keep.height * scale; y++) {
-    const start = ((top + y) * from.width * scale + left) * 3;
-    out.data.set(pixels.subarray(start, start + keep.width * scale * 3), ((keep.top * scale + y) * out.width + keep.left * scale) * 3);
+/** Puts what the tile is responsible for into the image; the overlap around it is dropped. `pixels` are `made` times as large as the tile, the image `wanted` times. */
+function writeTile(out: RgbImage, pixels: Uint8Array, { from, keep }: Tile, made: number, wanted: number): void {
+  const left = (keep.left - from.left) * made;
+  const top = (keep.top - from.top) * made;
+  const stride = from.width * made * 3;
+  const ratio = made / wanted;
+  for (let y = 0; y < keep.height * wanted; y++) {
+    const start = (top + y * ratio) * stride + left * 3;
+    const target = ((keep.top * wanted + y) * out.width + keep.left * wanted) * 3;
+    if (ratio === 1) out.data.set(pixels.subarray(start, start + keep.width * made * 3), target);
+    else meanRow(pixels.subarray(start), stride, ratio, out.data.subarray(target, target + keep.width * wanted * 3));
   }
+}
+
+/** Each pixel of `row` as the mean of `ratio` x `ratio` pixels. */
+function meanRow(pixels: Uint8Array, stride: number, ratio: number, row: Uint8Array): void {
+  for (let i = 0; i < row.length; i++) {
+    const corner = Math.floor(i / 3) * ratio * 3 + (i % 3);
+    let sum = 0;
+    for (let y = 0; y < ratio; y++) for (let x = 0; x < ratio; x++) sum += pixels[corner + y * stride + 3 * x] ?? 0;
+    row[i] = Math.round(sum / ratio ** 2);
+  }
+}
+
+function isConstant(values: Uint8Array): boolean {
+  return values.every((value) => value === values[0]);
+}
+
+function grayImage({ width, height }: RgbImage, plane: Uint8Array): RgbImage {
+  const data = new Uint8Array(3 * plane.length);
+  for (let i = 0; i < data.length; i++) data[i] = plane[Math.floor(i / 3)] ?? 0;
+  return { width, height, data };
 }
