@@ -64,7 +64,7 @@ function interleave(data: Uint8Array, alpha: Uint8Array): Uint8Array<ArrayBuffer
 }
 
 /** Source: https://www.w3.org/TR/png-3/#9Filter-types */
-function* filteredBands({ width, height, data: rgb, alpha }: RgbImage): Generator<Band> {
+function* filteredBands({ height, data: rgb, alpha }: RgbImage): Generator<Band> {
   const data = alpha === undefined ? rgb : interleave(rgb, alpha);
   const stride = data.length / height;
   const bandBytes = Math.min(BAND_BYTES.most, Math.max(BAND_BYTES.least, (stride * height) / BANDS_AT_ONCE));
