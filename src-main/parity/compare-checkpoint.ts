@@ -3,17 +3,16 @@ import { compileCheckpoint, compileVariant } from '#main/compiler/compile.ts';
 import type { StoredTensor } from '#main/compiler/safetensors/header.ts';
 import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts';
 import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.ts';
-import { patchify, unpatchify } from '#main/inference/patches.ts';
-import type { LoraInputs } from '#main/inference/pipelines/lora-inputs.ts';
-import { loadModels, type Models } from '#main/inference/pipelines/models.ts';
+import { loadModels } from '#main/inference/pipelines/models.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
-import type { CompiledCheckpoint, GraphTarget } from '#main/lib/compiled.ts';
+import type { GraphTarget } from '#main/lib/compiled.ts';
 import { createControlNetComparison } from './compare-controlnet.ts';
 import { createEditComparison } from './compare-edits.ts';
 import { createLoraComparison, type ParityLora } from './compare-loras.ts';
 import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
+import { denoiseOnce, type Goldens, latentsOf, promptOf } from './goldens.ts';
 
 export interface CompareRequest {
   path: string;
@@ -80,17 +79,6 @@ export async function* compareCheckpoint(request: CompareRequest): AsyncGenerato
   await models.release();
 }
 
-export interface Goldens {
-  tensors: ReadonlyMap<string, StoredTensor>;
-  prompts: readonly string[];
-  negativePrompts: readonly string[];
-  compiled: CompiledCheckpoint;
-  models: Models;
-  /** What one forward may differ by; null where the difference is only printed. */
-  tensorLimit: number | null;
-  imageLimitDb: number;
-}
-
 /** Null for tensors that are inputs of others. */
 async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparison | null> {
   const { name } = golden;
@@ -147,45 +135,8 @@ async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparis
   throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);
 }
 
-function promptOf({ prompts }: Goldens, index: string | undefined): string {
-  const prompt = prompts[Number(index)];
-  if (prompt === undefined) throw new Error(`the goldens name prompt ${index} and hold ${prompts.length}`);
-  return prompt;
-}
-
 function countDifferent(actual: readonly number[], expected: BigInt64Array): number {
   let different = Math.abs(actual.length - expected.length);
   for (const [i, id] of actual.entries()) if (i < expected.length && BigInt(id) !== expected[i]) different++;
   return different;
-}
-
-interface Latents {
-  values: Float32Array;
-  width: number;
-  height: number;
-}
-
-/** The golden latents [1, channels, height, width] of an image size. */
-async function latentsOf({ tensors }: Goldens, size: string): Promise<Latents> {
-  const stored = tensors.get(`dit.${size}.latents`);
-  const [, , height, width] = stored?.shape ?? [];
-  if (!stored || height === undefined || width === undefined) throw new Error(`the goldens hold no dit.${size}.latents`);
-  return { values: await readFloats(stored), width, height };
-}
-
-/** The transformer's output [channels, height, width] for the golden latents. */
-export async function denoiseOnce(
-  goldens: Goldens,
-  size: string,
-  time: number,
-  prompt: string,
-  more?: Pick<LoraInputs, 'captionRefiner' | 'denoiser'>,
-): Promise<Float32Array> {
-  const { compiled, models } = goldens;
-  const { patchSize, latentChannels } = compiled;
-  const { values, width, height } = await latentsOf(goldens, size);
-  const caption = await models.denoiser.refine(await models.encode(models.tokenizer.encodePrompt(prompt).ids), undefined, more?.captionRefiner);
-  const run = models.denoiser.prepare(height / patchSize, width / patchSize, caption, more?.denoiser);
-  const output = await run.forward(patchify(values, latentChannels, height, width, patchSize), time);
-  return unpatchify(output, latentChannels, height, width, patchSize);
 }

@@ -7,8 +7,8 @@ import { createTextToImage, type PipelineInputs } from '#main/inference/pipeline
 import type { OrtTensor } from '#main/inference/session.ts';
 import type { DenoiserVariant } from '#main/lib/compiled.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
-import { denoiseOnce, type Goldens } from './compare-checkpoint.ts';
 import { type Comparison, psnr, relativeDifference } from './comparison.ts';
+import { denoiseOnce, type Goldens } from './goldens.ts';
 
 const IMAGE = /^image\.(\d+)x(\d+)\.prompt(\d+)(?:\.negative(\d+))?\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/;
 

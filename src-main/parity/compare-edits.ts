@@ -6,8 +6,8 @@ import { createTextToImage, type PipelineInputs } from '#main/inference/pipeline
 import { torchRandn } from '#main/inference/rng.ts';
 import { firstForward, sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
-import type { Goldens } from './compare-checkpoint.ts';
 import { type Comparison, largestDifference, psnr, relativeDifference } from './comparison.ts';
+import type { Goldens } from './goldens.ts';
 
 const CASE =
   /^(img2img|inpaint|text)\.(\d+)x(\d+)\.prompt(\d+)(?:\.negative(\d+))?\.seed(\d+)\.steps(\d+)(?:\.strength([\d.]+?))?(?:\.(rectangle|soft))?\.guidance(\d+\.\d+)\.(.+)$/;

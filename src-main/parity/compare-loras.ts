@@ -5,8 +5,8 @@ import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.t
 import { createLoraInputs, type WeightedLora } from '#main/inference/pipelines/lora-inputs.ts';
 import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import type { DenoiserVariant } from '#main/lib/compiled.ts';
-import { denoiseOnce, type Goldens } from './compare-checkpoint.ts';
 import { type Comparison, psnr, relativeDifference } from './comparison.ts';
+import { denoiseOnce, type Goldens } from './goldens.ts';
 
 /** A LoRA to compare with; null takes every weight that the goldens have. */
 export interface ParityLora {
