@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import type { CompileReport } from '#main/compiler/compile-job.ts';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 
 export const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
 
@@ -40,20 +41,16 @@ export async function compile(argv: readonly string[]): Promise<void> {
 
 function printReport({ files, graphs, milliseconds }: CompileReport): void {
   console.log('read');
-  for (const { path, bytes, tensors } of files) console.log(`  ${path}: ${megabytes(bytes)}, ${tensors} tensors`);
+  for (const { path, bytes, tensors } of files) console.log(`  ${path}: ${formatBytes(bytes)}, ${tensors} tensors`);
   for (const { name, nodes, onnxBytes, inPlaceBytes, unpacked } of graphs) {
     const written = unpacked.reduce((sum, { bytes }) => sum + bytes, 0);
-    console.log(`\n${name}: ${nodes} nodes in ${megabytes(onnxBytes)}, ${megabytes(inPlaceBytes)} of weights in place, ${megabytes(written)} unpacked`);
+    console.log(`\n${name}: ${nodes} nodes in ${formatBytes(onnxBytes)}, ${formatBytes(inPlaceBytes)} of weights in place, ${formatBytes(written)} unpacked`);
     for (const reason of new Set(unpacked.map((tensor) => tensor.reason))) {
       const tensors = unpacked.filter((tensor) => tensor.reason === reason);
       console.log(
-        `  ${tensors.length} x ${reason} (${megabytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}; first: ${basename(tensors[0]?.tensor ?? '')})`,
+        `  ${tensors.length} x ${reason} (${formatBytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}; first: ${basename(tensors[0]?.tensor ?? '')})`,
       );
     }
   }
   console.log(`\ncompiled in ${(milliseconds / 1000).toFixed(2)} s`);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(2)} MB`;
 }

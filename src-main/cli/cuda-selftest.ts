@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Config } from '#main/config/config.ts';
-import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import { createDeviceProbes } from '#main/engine/probe-devices.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir } from '#main/lib/program-files.ts';
 import { engineEnvironment, withLibraries } from '#main/studio/engine-environment.ts';
 import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
-import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Gpu } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { followInstallation } from './follow-installation.ts';
 
 const run = promisify(execFile);
 /** What ONNX Runtime says when all of its libraries were found and the driver answers that there is no card. */
@@ -35,14 +35,12 @@ export async function selfTest(config: Config, hasAccepted: boolean): Promise<vo
   const startedAt = performance.now();
   const step = (text: string): void => console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${text}`);
   try {
-    await settled(pack, await pack.act('install', { accept_licences: hasAccepted }));
-    const installed = await pack.entry();
+    const installed = await followInstallation('CUDA pack', await pack.act('install', { accept_licences: hasAccepted }), pack.watch);
     if (installed.state !== 'installed' || installed.path === null) throw failed(`the pack is ${installed.state}: ${installed.error?.message ?? ''}`);
     step(
-      `installed ${installed.version} from ${installed.source}: ${megabytes(installed.bytes_total)} fetched, ${megabytes(installed.installed_bytes)} on the disk`,
+      `installed ${installed.version} from ${installed.source}: ${formatBytes(installed.bytes_total)} fetched, ${formatBytes(installed.installed_bytes)} on the disk`,
     );
-    await settled(pack, await pack.act('verify', { accept_licences: false }));
-    const verified = await pack.entry();
+    const verified = await followInstallation('CUDA pack', await pack.act('verify', { accept_licences: false }), pack.watch);
     if (verified.state !== 'installed') throw failed(`the files are not what was installed: ${verified.error?.message ?? ''}`);
     step('every file has the hash that it was installed with, and the provider names our version of ONNX Runtime');
 
@@ -90,22 +88,6 @@ async function probeWithStandIn(dataDir: string, folder: string): Promise<string
   return devices.find(({ provider }) => provider === 'cuda')?.reason ?? 'nothing';
 }
 
-function settled(pack: CudaPack, begun: CudaPackEntry): Promise<void> {
-  return new Promise((resolve) => {
-    const unwatch = pack.watch(see);
-    see(begun);
-    function see({ state }: CudaPackEntry): void {
-      if (state === 'downloading' || state === 'unpacking' || state === 'verifying') return;
-      unwatch();
-      resolve();
-    }
-  });
-}
-
 function failed(what: string, cause?: unknown): AppError {
   return new AppError('cuda_pack_damaged', `The self-test of the CUDA pack failed: ${what}.`, { file: '' }, { cause });
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
 }

@@ -5,10 +5,12 @@ import { pathOption, readCommandOptions, readCommandWords } from '#main/config/c
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import { detectNvidia, unsupportedReason } from '#main/engine/nvidia.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { selfTest } from './cuda-selftest.ts';
+import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
 
@@ -43,10 +45,7 @@ export async function cuda(argv: readonly string[]): Promise<void> {
   // a list changes nothing and may be asked for beside a running server
   const unlock = command === 'list' ? () => {} : await lockDataFolder(config.dataDir);
   const pack = localCudaPack({ config, bytesPerSecond: () => null, isInUse: () => false, log: { warn: () => {} } });
-  process.once('SIGINT', () => {
-    process.stderr.write('\nstopped; the same command goes on from here\n');
-    process.exit(130);
-  });
+  stopOnInterrupt();
   try {
     if (command === 'list') await printList(await pack.entry());
     else await run(pack, command, options['accept-licences'], version);
@@ -58,33 +57,10 @@ export async function cuda(argv: readonly string[]): Promise<void> {
 
 async function run(pack: CudaPack, command: 'install' | 'verify' | 'remove', accept_licences: boolean, version: string | undefined): Promise<void> {
   const begun = await pack.act(command, { accept_licences, ...(version === undefined ? {} : { version }) });
-  const { state, error, path } = await ended(pack, begun);
-  process.stderr.write('\n');
+  const { state, error, path } = await followInstallation('CUDA pack', begun, pack.watch);
   if (error !== null) console.error(error.message);
   console.log(`CUDA pack: ${state}${path === null ? '' : ` in ${path}`}`);
   if (command !== 'remove' && state !== 'installed') process.exitCode = 1;
-}
-
-/** Resolves when nothing is done to the pack any more; shows how far it is meanwhile. */
-async function ended(pack: CudaPack, begun: CudaPackEntry): Promise<CudaPackEntry> {
-  return new Promise((resolve) => {
-    const unwatch = pack.watch(see);
-    see(begun);
-    function see(entry: CudaPackEntry): void {
-      if (entry.state === 'downloading' || entry.state === 'unpacking' || entry.state === 'verifying') {
-        showProgress(entry);
-      } else {
-        unwatch();
-        resolve(entry);
-      }
-    }
-  });
-}
-
-function showProgress({ state, bytes_done, bytes_total, bytes_per_second }: CudaPackEntry): void {
-  const share = bytes_total === 0 ? 0 : Math.floor((100 * bytes_done) / bytes_total);
-  const line = `${state} ${share} % of ${megabytes(bytes_total)}${bytes_per_second === null ? '' : `, ${megabytes(bytes_per_second)}/s`}`;
-  process.stderr.write(process.stderr.isTTY ? `\r${line.padEnd(60)}` : `${line}\n`);
 }
 
 async function printList(entry: CudaPackEntry): Promise<void> {
@@ -98,12 +74,9 @@ async function printList(entry: CudaPackEntry): Promise<void> {
   }
   console.log(`\nCUDA pack ${version} for ONNX Runtime ${onnxruntime}: ${state}${path === null ? '' : ` in ${path}`}`);
   if (error !== null) console.log(`  ${error.message}`);
-  if (state !== 'unsupported') console.log(`  ${megabytes(bytes_total)} or a little more to fetch from ${source}, ${megabytes(installed_bytes)} on the disk`);
-  for (const other of others) console.log(`  also here: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${megabytes(other.size_bytes)}`);
+  if (state !== 'unsupported')
+    console.log(`  ${formatBytes(bytes_total)} or a little more to fetch from ${source}, ${formatBytes(installed_bytes)} on the disk`);
+  for (const other of others) console.log(`  also here: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${formatBytes(other.size_bytes)}`);
   console.log('\nlicences that --accept-licences agrees to');
   for (const { name, covers, url } of licences) console.log(`  ${name}, for ${covers}\n    ${url}`);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

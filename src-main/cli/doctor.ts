@@ -11,6 +11,7 @@ import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
 import { bindingInUse } from '#main/inference/ort.ts';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { diskSpaceOf } from '#main/lib/write-file.ts';
@@ -34,7 +35,7 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const log = { warn: (_: object, message: string) => console.error(message) };
   console.log(`Z-Image-Turbo Studio ${programVersion()}, Node.js ${process.version}`);
   console.log(`${platform()} ${release()} ${arch()}; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads`);
-  console.log(`memory: ${gigabytes(freemem())} of ${gigabytes(totalmem())} free`);
+  console.log(`memory: ${formatBytes(freemem())} of ${formatBytes(totalmem())} free`);
   console.log(`data folder: ${dataDir}, ${await freeOf(dataDir)}`);
   console.log(`downloads: ${hub.cacheDir}, ${await freeOf(hub.cacheDir)}; from ${hub.endpoint}${hub.token === null ? '' : ', with a token'}`);
 
@@ -60,7 +61,7 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   console.log('\nmodels');
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs: [], cacheDir: hub.cacheDir, log });
   for (const { name, modelType, fingerprint, sizeBytes } of await registry.list()) {
-    console.log(`  ${name}: ${modelType}, ${gigabytes(sizeBytes)}, ${fingerprint.slice(0, 12)}`);
+    console.log(`  ${name}: ${modelType}, ${formatBytes(sizeBytes)}, ${fingerprint.slice(0, 12)}`);
     for (const engine of chosen) {
       const compiled = await findCompiledCheckpoint(join(dataDir, 'compiled'), fingerprint, graphTarget(engine, engine.accuracy));
       const sentence =
@@ -76,14 +77,14 @@ const PLANNED_SIDE_PX = 1024;
 async function memorySentence(compiled: CompiledCheckpoint, { device, memory }: EngineConfig): Promise<string> {
   const needs = memoryNeeds(compiled, { width: PLANNED_SIDE_PX, height: PLANNED_SIDE_PX });
   const { plan, needBytes, freeBytes } = planMemory(needs, await freeMemory(device), device !== 'cpu', memory);
-  const free = freeBytes === null ? 'what is free is not told' : `${gigabytes(freeBytes)} free`;
-  return `${PLANNED_SIDE_PX} x ${PLANNED_SIDE_PX} on ${device}: memory plan ${plan}, ${gigabytes(needBytes)} at most, ${free}`;
+  const free = freeBytes === null ? 'what is free is not told' : `${formatBytes(freeBytes)} free`;
+  return `${PLANNED_SIDE_PX} x ${PLANNED_SIDE_PX} on ${device}: memory plan ${plan}, ${formatBytes(needBytes)} at most, ${free}`;
 }
 
 function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): void {
   console.log(`\nNVIDIA cards${gpus.length === 0 ? ': none that answers' : ''}`);
   for (const { name, driver, compute_capability, total_bytes, free_bytes } of gpus) {
-    const memory = total_bytes === null || free_bytes === null ? '' : `, ${gigabytes(free_bytes)} of ${gigabytes(total_bytes)} free`;
+    const memory = total_bytes === null || free_bytes === null ? '' : `, ${formatBytes(free_bytes)} of ${formatBytes(total_bytes)} free`;
     console.log(`  ${name}: driver ${driver}, compute capability ${compute_capability ?? 'unknown'}${memory}`);
   }
   console.log(`\ndevices (ONNX Runtime ${onnxruntime}, --device ${chosen})`);
@@ -99,13 +100,9 @@ function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): 
 async function freeOf(dir: string): Promise<string> {
   try {
     const space = await diskSpaceOf(dir);
-    return space === null ? 'free space unknown' : `${gigabytes(space.freeBytes)} free`;
+    return space === null ? 'free space unknown' : `${formatBytes(space.freeBytes)} free`;
   } catch {
     const above = join(dir, '..');
     return above === dir ? 'missing' : freeOf(above);
   }
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -6,12 +6,14 @@ import { findCompilation } from '#main/compiler/find-compilation.ts';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
 import { createHubClient } from '#main/models/hub/hub-client.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 
@@ -53,10 +55,7 @@ export async function models(argv: readonly string[]): Promise<void> {
     assertCanRun: assertCanCompile,
     log: { warn: (_, message) => console.error(message) },
   });
-  process.once('SIGINT', () => {
-    process.stderr.write('\nstopped; the same command goes on from here\n');
-    process.exit(130);
-  });
+  stopOnInterrupt();
   try {
     if (isList || known === undefined) printList(await library.entries());
     else await run(library, known, name);
@@ -71,10 +70,9 @@ async function run(library: ModelLibrary, command: (typeof commands)[number], na
   let entry: ModelEntry;
   if (command === 'add') entry = await library.add(newModel({ dir: name }));
   else if (command === 'install') entry = await installed(library, name);
-  else if (command === 'verify') entry = await ended(library, await library.act(name, command));
+  else if (command === 'verify') entry = await followed(library, await library.act(name, command));
   else entry = await library.act(name, command);
   const { state, error, source } = entry;
-  process.stderr.write('\n');
   if (error !== null) console.error(error.message);
   console.log(`${entry.name}: ${state}${source.path === null ? '' : ` in ${source.path}`}`);
   const wanted = command === 'remove' ? 'absent' : 'installed';
@@ -84,45 +82,28 @@ async function run(library: ModelLibrary, command: (typeof commands)[number], na
 async function installed(library: ModelLibrary, name: string): Promise<ModelEntry> {
   const isKnown = (await library.entries()).some((entry) => entry.name === name);
   library.start();
-  return ended(library, isKnown ? await library.act(name, 'install') : await library.add(newModel({ repository: name })));
+  return followed(library, isKnown ? await library.act(name, 'install') : await library.add(newModel({ repository: name })));
 }
 
-/** Resolves when nothing is done to the model any more; shows how far it is meanwhile. */
-async function ended(library: ModelLibrary, begun: ModelEntry): Promise<ModelEntry> {
-  return new Promise((resolve) => {
-    const unwatch = library.watch(see);
-    see(begun);
-    function see(entry: ModelEntry): void {
-      if (entry.name !== begun.name) return;
-      if (entry.state === 'queued' || entry.state === 'downloading' || entry.state === 'verifying') {
-        showProgress(entry);
-      } else {
-        unwatch();
-        resolve(entry);
-      }
-    }
-  });
-}
-
-function showProgress({ name, state, bytes_done, bytes_total, bytes_per_second, seconds_left }: ModelEntry): void {
-  const share = bytes_total === 0 ? 0 : Math.floor((100 * bytes_done) / bytes_total);
-  const speed = bytes_per_second === null ? '' : `, ${(bytes_per_second / 1e6).toFixed(1)} MB/s`;
-  const left = seconds_left === null ? '' : `, ${clock(seconds_left)} left`;
-  const line = `${name}: ${state} ${share} % of ${gigabytes(bytes_total)}${speed}${left}`;
-  process.stderr.write(process.stderr.isTTY ? `\r${line.padEnd(100)}` : `${line}\n`);
+function followed(library: ModelLibrary, begun: ModelEntry): Promise<ModelEntry> {
+  const watch = (listener: (entry: ModelEntry) => void) =>
+    library.watch((entry) => {
+      if (entry.name === begun.name) listener(entry);
+    });
+  return followInstallation(begun.name, begun, watch);
 }
 
 function printList(models: readonly ModelEntry[]): void {
   for (const { name, kind, state, active, license, bytes_total, bytes_done, source, identity, error, compilation } of models) {
-    const whole = gigabytes(bytes_total);
+    const whole = formatBytes(bytes_total);
     // what was never asked for has the catalog's estimate
-    const size = state === 'installed' ? whole : state === 'absent' ? `about ${whole}` : `${gigabytes(bytes_done)} of ${whole}`;
+    const size = state === 'installed' ? whole : state === 'absent' ? `about ${whole}` : `${formatBytes(bytes_done)} of ${whole}`;
     console.log(`${name}${active ? '  (in use)' : ''}\n  ${kind}, ${state}, ${size}, ${license}`);
     if (source.path !== null) console.log(`  ${source.path}`);
     if (identity !== null) console.log(`  identity ${identity}`);
     if (compilation !== null) {
       const unpacked = compilation.graphs.reduce((sum, { unpacked_bytes }) => sum + unpacked_bytes, 0);
-      console.log(`  compiled in ${(compilation.milliseconds / 1000).toFixed(1)} s, ${gigabytes(unpacked)} written`);
+      console.log(`  compiled in ${(compilation.milliseconds / 1000).toFixed(1)} s, ${formatBytes(unpacked)} written`);
     }
     if (error !== null) console.log(`  ${error.message}`);
   }
@@ -132,13 +113,4 @@ function newModel(model: { dir: string } | { repository: string }): z.infer<type
   const parsed = newModelSchema.safeParse(model);
   if (parsed.success) return parsed.data;
   throw new AppError('bad_option', `${Object.values(model).join('')}: ${parsed.error.issues[0]?.message}.\n\n${usage}`, { option: '' });
-}
-
-function gigabytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function clock(seconds: number): string {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return `${hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}` : minutes}:${String(seconds % 60).padStart(2, '0')}`;
 }

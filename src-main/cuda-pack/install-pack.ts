@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FetchOptions, fetchFile } from '#main/downloads/fetch-file.ts';
 import { unreachable } from '#main/downloads/http-client.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { freeBytesOf, renameDurably, replaceFile } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { findWheel } from './find-wheel.ts';
@@ -136,10 +137,6 @@ async function assertRoom({ plan, packsDir, progress: { unpacked }, freeBytes = 
   const neededBytes = plan.installedBytes - present.reduce((sum, { size_bytes }) => sum + size_bytes, 0) + Math.max(0, ...missing);
   const free = await freeBytes(draft);
   if (free >= neededBytes) return;
-  const message = `The CUDA pack needs ${megabytes(neededBytes)} on the disk of ${packsDir}, but only ${megabytes(free)} are free. Free ${megabytes(neededBytes - free)} and install again.`;
+  const message = `The CUDA pack needs ${formatBytes(neededBytes)} on the disk of ${packsDir}, but only ${formatBytes(free)} are free. Free ${formatBytes(neededBytes - free)} and install again.`;
   throw new AppError('disk_full', message, { neededBytes, freeBytes: free });
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6)} MB`;
 }

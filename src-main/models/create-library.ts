@@ -1,11 +1,12 @@
 import { type FetchCounts, noFetchCounts } from '#main/downloads/fetch-file.ts';
 import { createKeyedMutex } from '#main/downloads/keyed-mutex.ts';
 import { createThrottle, type Pause } from '#main/downloads/throttle.ts';
+import { exists } from '#main/lib/exists.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
 import type { ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, catalog } from './catalog.ts';
-import { describeCheckpoint, exists, nameOf } from './describe-checkpoint.ts';
+import { describeCheckpoint, nameOf } from './describe-checkpoint.ts';
 import type { HubClient } from './hub/hub-client.ts';
 import type { AssertCanRun } from './install-model.ts';
 import type { ModelLibrary } from './library.ts';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { exists } from '#main/lib/exists.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
@@ -97,13 +98,6 @@ async function licenseOf(dir: string): Promise<string> {
 export function nameOf(dir: string): string {
   const [, repository] = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(dir) ?? [];
   return repository === undefined ? basename(dir) : repository.replaceAll('--', '/');
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return unlessMissing(
-    access(path).then(() => true),
-    false,
-  );
 }
 
 function unsupported(path: string, what: string): AppError<'checkpoint_unsupported'> {

@@ -3,6 +3,7 @@ import { readFile, rename, rm } from 'node:fs/promises';
 import { type FetchOptions, fetchFile, type RemoteFile } from '#main/downloads/fetch-file.ts';
 import { unreachable } from '#main/downloads/http-client.ts';
 import { readText } from '#main/downloads/read-text.ts';
+import { formatBytes } from '#main/lib/format-bytes.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { diskError, freeBytesOf } from '#main/lib/write-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -112,13 +113,9 @@ async function assertRoom(source: PinnedSource, cache: HubCache): Promise<void> 
   const freeBytes = await freeBytesOf(cache.dir);
   const neededBytes = missingBytes + RESERVE_BYTES;
   if (neededBytes <= freeBytes) return;
-  const [needed, free, missing] = [neededBytes, freeBytes, neededBytes - freeBytes].map(gigabytes);
+  const [needed, free, missing] = [neededBytes, freeBytes, neededBytes - freeBytes].map(formatBytes);
   const message = `${source.repository} needs ${needed} on the disk of ${cache.dir}, but only ${free} are free. Free ${missing}, or choose another folder with HF_HOME.`;
   throw new AppError('disk_full', message, { neededBytes, freeBytes });
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 async function fetchBlob({ repository, commit }: PinnedSource, file: RemoteFile, options: InstallModelOptions, onBytes: (done: number) => void): Promise<void> {

@@ -1,10 +1,11 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { exists } from '#main/lib/exists.ts';
 import type { JsonFileLog } from '#main/lib/json-file.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
-import { describeCheckpoint, exists, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
+import { describeCheckpoint, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
 import { type FileHashes, openFileHashes } from './file-hashes.ts';
 import { createHubCache, type HubCache } from './hub/hub-cache.ts';
 import { type ModelRecord, type ModelRecords, openModelRecords } from './records.ts';

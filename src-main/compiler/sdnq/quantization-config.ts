@@ -1,6 +1,6 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { exists } from '#main/lib/exists.ts';
 import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
@@ -197,13 +197,6 @@ function matchesName(name: string, pattern: string): boolean {
     from = at + piece.length;
   }
   return true;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function damaged(path: string, what: string): AppError<'checkpoint_damaged'> {

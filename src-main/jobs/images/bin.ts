@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isEnd } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { Clock, JobsLog } from '../jobs.ts';
@@ -31,6 +32,7 @@ export class Bin {
   readonly #listeners: ((filenames: string[]) => void)[] = [];
   /** The newest operation of each job. */
   readonly #running = new Map<string, Promise<unknown>>();
+  #lastCommit: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -46,12 +48,7 @@ export class Bin {
     return this.#inTurn([jobId], async () => {
       const job = this.#known(jobId);
       if (job.deletedAtMs !== null) return job;
-      if (!isEnd(job.state)) {
-        const { status } = job.state;
-        throw new AppError('job_not_ended', `Job ${jobId} is ${status}; only a completed, failed or cancelled job can be deleted. Cancel it first.`, {
-          status,
-        });
-      }
+      if (!isEnd(job.state)) throw notEnded(jobId, job.state.status);
       const { folders, ageClock, clock, store } = this.#parts;
       try {
         await folders.moveToBin(job.filename);
@@ -143,18 +140,23 @@ export class Bin {
   /** In small steps, as each blocks the event loop. */
   async #shrink(): Promise<void> {
     try {
-      while (this.#parts.store.shrink()) await new Promise(setImmediate);
+      while (this.#parts.store.shrink()) await nextTurn();
     } catch (thrown) {
       this.#parts.log.warn({ err: thrown }, 'the database could not be made smaller after a deletion; that happens at the next one');
     }
   }
 
+  /** Each in a turn of the event loop of its own, which it blocks until the change is on the disk: hundreds of images may be moved at once. */
   #commit(change: () => StoredJob): Promise<StoredJob> {
-    return this.#parts.unitOfWork.commitSoon((events) => {
-      const job = change();
-      events.push({ type: 'bin_changed', job });
-      return job;
-    });
+    const committed = this.#lastCommit.then(nextTurn).then(() =>
+      this.#parts.unitOfWork.commitSoon((events) => {
+        const job = change();
+        events.push({ type: 'bin_changed', job });
+        return job;
+      }),
+    );
+    this.#lastCommit = committed.catch(() => {}); // reported to its own caller; the next one is independent
+    return committed;
   }
 
   /** The first error is the one to report, so this one is only logged; the next start moves the files where the database says. */
