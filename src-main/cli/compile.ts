@@ -9,9 +9,9 @@ import { formatBytes } from '#main/lib/format-bytes.ts';
 
 export const usage = `Usage: npm run compile -- --checkpoint DIR [--accuracy exact|fast] [--out DIR]
 
-Compiles a checkpoint in Hugging Face layout to ONNX graphs and tells what was read, what is used in place,
-what had to be unpacked and why. DIR may also be an upscaler's safetensors file. Without --out the graphs are
-made, measured and thrown away.`;
+Compiles a checkpoint in Hugging Face layout to ONNX graphs and prints which files were read, which weights are
+used in place, and which had to be unpacked and why. DIR may also be an upscaler's safetensors file. Without
+--out the graphs are deleted afterwards.`;
 
 export const optionsSchema = z.object({
   checkpoint: pathOption,

@@ -16,17 +16,17 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { followInstallation } from './follow-installation.ts';
 
 const run = promisify(execFile);
-/** What ONNX Runtime says when all of its libraries were found and the driver answers that there is no card. */
+/** ONNX Runtime's error when all of its libraries were found and the driver reports no card. */
 const LAST_LINK = /CUDA failure 100/;
 const silent = { warn: () => {} };
 
-/** A card as the driver would tell it, so that the probe goes on to ONNX Runtime. */
+/** A card as the driver would report it, so that the probe reaches ONNX Runtime. */
 const pretended: Gpu = { name: 'a card that is only pretended', driver: '580.65.06', compute_capability: '8.9', total_bytes: null, free_bytes: null };
 
 /**
- * Installs the pack into a new folder, hashes it, and starts an engine with it on a stand-in for the driver that says "no card" (`tests/fakes/libcuda.c`): what
- * ONNX Runtime answers then shows that every library between was found and loaded. Without the stand-in the doctor must name the missing GPU, and a picture
- * must still come from the CPU. Prints each step; throws at the first that fails.
+ * Installs the pack into a new folder, verifies it, and starts an engine with it on a fake driver that reports no card (`tests/fakes/libcuda.c`): the error
+ * of ONNX Runtime then shows that every library in between was found and loaded. Without the fake driver the doctor must report the missing GPU, and the CPU
+ * must still generate an image. Prints each step; throws at the first that fails.
  */
 export async function selfTest(config: Config, hasAccepted: boolean): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'cuda-selftest-'));
@@ -49,15 +49,15 @@ export async function selfTest(config: Config, hasAccepted: boolean): Promise<vo
     step(`an engine with the pack and a driver without a card: ${answer}`);
 
     const { stdout: report } = await run(process.execPath, [entryFile('cli/main.ts'), 'doctor', '--data-dir', dataDir]);
-    const told = /There is no NVIDIA GPU[^\n]*/.exec(report)?.[0];
-    if (told === undefined) throw failed(`the doctor does not say that there is no NVIDIA GPU:\n${report}`);
-    step(`the doctor: ${told}`);
+    const line = /There is no NVIDIA GPU[^\n]*/.exec(report)?.[0];
+    if (line === undefined) throw failed(`the doctor does not say that there is no NVIDIA GPU:\n${report}`);
+    step(`the doctor: ${line}`);
 
-    const picture = join(folder, 'picture.png');
+    const image = join(folder, 'image.png');
     await mkdir(join(folder, 'outputs'));
-    const options = ['--prompt', 'a small house', '--width', '256', '--height', '256', '--steps', '2', '--no-upscale', '--out', picture, '--data-dir', dataDir];
+    const options = ['--prompt', 'a small house', '--width', '256', '--height', '256', '--steps', '2', '--no-upscale', '--out', image, '--data-dir', dataDir];
     await run(process.execPath, [entryFile('cli/main.ts'), 'generate', ...options]);
-    step(`a picture was still made on the CPU, ${(await stat(picture)).size} bytes`);
+    step(`the CPU still generated an image of ${(await stat(image)).size} bytes`);
   } finally {
     await pack.close();
     await rm(folder, { recursive: true, force: true });

@@ -14,14 +14,14 @@ import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
 
-  list                the NVIDIA cards, the pack for them and the packs that are here, with the licences
-  install             fetch ONNX Runtime's CUDA libraries and NVIDIA's, or go on with that
+  list                NVIDIA cards, the CUDA pack and its licences
+  install             download and unpack the CUDA libraries of ONNX Runtime and NVIDIA, or resume that
   verify              hash all files of the pack again
-  remove [VERSION]    delete the pack, or one of another version
-  selftest            install into a new folder and start an engine with it as far as a machine without a card can
+  remove [VERSION]    delete the pack, or another version of it
+  selftest            install into a new folder and start an engine with it as far as possible without a card
 
---index URL is a Python package index whose wheels are taken, without it the files come from ONNX Runtime's and NVIDIA's
-own sites. --accept-licences says that you have read the licences that the list names and agree to them.`;
+--index URL is a Python package index to download wheels from; without it the files come from the sites of ONNX
+Runtime and NVIDIA. --accept-licences confirms that you have read and accept the licences in the list.`;
 
 export const optionsSchema = z.object({
   index: z.string().min(1).optional(),
@@ -30,7 +30,7 @@ export const optionsSchema = z.object({
 });
 const commands = ['list', 'install', 'verify', 'remove', 'selftest'] as const;
 
-/** Results go to standard output, progress to standard error. Exits with 1 where the pack is not as it should be in the end. */
+/** Results go to standard output, progress to standard error. Exits with 1 if the pack does not reach the wanted state. */
 export async function cuda(argv: readonly string[]): Promise<void> {
   const { words, options: optionArguments } = readCommandWords(argv);
   const options = readCommandOptions(optionsSchema, usage, optionArguments);
@@ -42,7 +42,7 @@ export async function cuda(argv: readonly string[]): Promise<void> {
   if (command === 'selftest') return selfTest(config, options['accept-licences']);
 
   await mkdir(config.dataDir, { recursive: true });
-  // a list changes nothing and may be asked for beside a running server
+  // a list changes nothing, so it works beside a running server
   const unlock = command === 'list' ? () => {} : await lockDataFolder(config.dataDir);
   const pack = localCudaPack({ config, bytesPerSecond: () => null, isInUse: () => false, log: { warn: () => {} } });
   stopOnInterrupt();
@@ -66,17 +66,17 @@ async function run(pack: CudaPack, command: 'install' | 'verify' | 'remove', acc
 async function printList(entry: CudaPackEntry): Promise<void> {
   const { state, version, onnxruntime, source, path, bytes_total, installed_bytes, error, licences, others } = entry;
   const gpus = await detectNvidia();
-  console.log(`NVIDIA cards${gpus.length === 0 ? ': no NVIDIA GPU answers' : ''}`);
+  console.log(`NVIDIA cards${gpus.length === 0 ? ': none found' : ''}`);
   for (const gpu of gpus) {
     console.log(`  ${gpu.name}: driver ${gpu.driver}, compute capability ${gpu.compute_capability ?? 'unknown'}`);
-    const obstacle = unsupportedReason(gpu);
-    if (obstacle !== null) console.log(`    ${obstacle}`);
+    const reason = unsupportedReason(gpu);
+    if (reason !== null) console.log(`    ${reason}`);
   }
   console.log(`\nCUDA pack ${version} for ONNX Runtime ${onnxruntime}: ${state}${path === null ? '' : ` in ${path}`}`);
   if (error !== null) console.log(`  ${error.message}`);
   if (state !== 'unsupported')
-    console.log(`  ${formatBytes(bytes_total)} or a little more to fetch from ${source}, ${formatBytes(installed_bytes)} on the disk`);
-  for (const other of others) console.log(`  also here: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${formatBytes(other.size_bytes)}`);
-  console.log('\nlicences that --accept-licences agrees to');
+    console.log(`  ${formatBytes(bytes_total)} or a little more to download from ${source}, ${formatBytes(installed_bytes)} on disk`);
+  for (const other of others) console.log(`  also installed: ${other.version} for ONNX Runtime ${other.onnxruntime}, ${formatBytes(other.size_bytes)}`);
+  console.log('\nlicences that --accept-licences accepts');
   for (const { name, covers, url } of licences) console.log(`  ${name}, for ${covers}\n    ${url}`);
 }

@@ -24,8 +24,8 @@ import { AppError } from '#shared/protocol/errors.ts';
 
 export const usage = `Usage: npm run doctor -- [--data-dir DIR] [--again]
 
-Tells what this machine can run pictures on and why not on the rest, ready to be pasted into a report.
-Devices are tried in a process of their own; --again forgets what earlier trials have shown.`;
+Prints which devices of this machine can run models and why the others cannot, for bug reports.
+Each device is probed in its own process; --again repeats earlier probes.`;
 
 export const optionsSchema = z.object({ 'data-dir': pathOption.optional(), again: z.boolean().default(false) });
 
@@ -55,7 +55,7 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   printDevices({ ...found, devices: found.devices.map((one) => ({ ...one, active: inUse.has(one.provider) })) }, device);
   const { binding: called, reason } = await bindingInUse(binding);
   console.log(`\nONNX Runtime ${found.onnxruntime} is called by ${called === 'c-api' ? 'its C API' : 'onnxruntime-node'}: ${reason}`);
-  console.log(refusal === null ? '\nPictures are made on:' : `\n${refusal.message}`);
+  console.log(refusal === null ? '\nImages are generated on:' : `\n${refusal.message}`);
   for (const { device: name, deviceReason, gpuPrecision } of chosen) console.log(`  ${name}${gpuPrecision ? ` in ${gpuPrecision}` : ''}: ${deviceReason}`);
 
   console.log('\nmodels');
@@ -73,16 +73,16 @@ export async function doctor(argv: readonly string[]): Promise<void> {
 
 const PLANNED_SIDE_PX = 1024;
 
-/** What a picture of the usual size would go by now. */
+/** The memory plan of an image of the usual size. */
 async function memorySentence(compiled: CompiledCheckpoint, { device, memory }: EngineConfig): Promise<string> {
   const needs = memoryNeeds(compiled, { width: PLANNED_SIDE_PX, height: PLANNED_SIDE_PX });
   const { plan, needBytes, freeBytes } = planMemory(needs, await freeMemory(device), device !== 'cpu', memory);
-  const free = freeBytes === null ? 'what is free is not told' : `${formatBytes(freeBytes)} free`;
+  const free = freeBytes === null ? 'free memory unknown' : `${formatBytes(freeBytes)} free`;
   return `${PLANNED_SIDE_PX} x ${PLANNED_SIDE_PX} on ${device}: memory plan ${plan}, ${formatBytes(needBytes)} at most, ${free}`;
 }
 
 function printDevices({ gpus, devices, onnxruntime }: Devices, chosen: string): void {
-  console.log(`\nNVIDIA cards${gpus.length === 0 ? ': none that answers' : ''}`);
+  console.log(`\nNVIDIA cards${gpus.length === 0 ? ': none found' : ''}`);
   for (const { name, driver, compute_capability, total_bytes, free_bytes } of gpus) {
     const memory = total_bytes === null || free_bytes === null ? '' : `, ${formatBytes(free_bytes)} of ${formatBytes(total_bytes)} free`;
     console.log(`  ${name}: driver ${driver}, compute capability ${compute_capability ?? 'unknown'}${memory}`);

@@ -20,7 +20,10 @@ export async function followInstallation<T extends Installation>(label: string, 
     const unwatch = watch(see);
     see(begun);
     function see(entry: T): void {
-      if (RUNNING.has(entry.state)) return showProgress(label, entry);
+      if (RUNNING.has(entry.state)) {
+        showProgress(label, entry);
+        return;
+      }
       unwatch();
       process.stderr.write('\n');
       resolve(entry);

@@ -17,20 +17,20 @@ import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 
-  list              what is installed and what can be
-  install NAME      download it, or go on with its download; NAME as in the list, or OWNER/NAME of a repository
+  list              installed and available models
+  install NAME      download it, or resume its download; NAME as in the list, or OWNER/NAME of a repository
   add DIR           use a checkpoint folder of this machine in place
-  use NAME          make it the one that runs for its kind
+  use NAME          make it the active model of its kind
   verify NAME       hash all its files again
-  remove NAME       delete what was downloaded; a folder of your own is only forgotten
+  remove NAME       delete what was downloaded; your own folders are kept on the disk
 
-HF_ENDPOINT names a mirror, HF_TOKEN a token for gated repositories, HF_HOME the folder that downloads go to,
-HTTPS_PROXY a proxy. A download that was broken off, by Ctrl+C too, goes on where it was.`;
+HF_ENDPOINT sets a mirror, HF_TOKEN a token for gated repositories, HF_HOME the folder for downloads and
+HTTPS_PROXY a proxy. An interrupted download (Ctrl+C) is resumed by the same command.`;
 
 export const optionsSchema = z.object({ 'data-dir': pathOption.optional() });
 const commands = ['install', 'add', 'use', 'verify', 'remove'] as const;
 
-/** The list goes to standard output, progress to standard error. Exits with 1 where a model is not as it should be in the end. */
+/** The list goes to standard output, progress to standard error. Exits with 1 if the model does not reach the wanted state. */
 export async function models(argv: readonly string[]): Promise<void> {
   const { words, options } = readCommandWords(argv);
   const { 'data-dir': dir } = readCommandOptions(optionsSchema, usage, options);
@@ -42,7 +42,7 @@ export async function models(argv: readonly string[]): Promise<void> {
 
   const { dataDir } = config;
   await mkdir(dataDir, { recursive: true });
-  // a list changes nothing and may be asked for beside a running server
+  // a list changes nothing, so it works beside a running server
   const unlock = isList ? () => {} : await lockDataFolder(dataDir);
   const hub = createHubClient(config.hub);
   const library = createModelLibrary({
@@ -96,7 +96,7 @@ function followed(library: ModelLibrary, begun: ModelEntry): Promise<ModelEntry>
 function printList(models: readonly ModelEntry[]): void {
   for (const { name, kind, state, active, license, bytes_total, bytes_done, source, identity, error, compilation } of models) {
     const whole = formatBytes(bytes_total);
-    // what was never asked for has the catalog's estimate
+    // before its file list was fetched, a model has the catalog's estimate
     const size = state === 'installed' ? whole : state === 'absent' ? `about ${whole}` : `${formatBytes(bytes_done)} of ${whole}`;
     console.log(`${name}${active ? '  (in use)' : ''}\n  ${kind}, ${state}, ${size}, ${license}`);
     if (source.path !== null) console.log(`  ${source.path}`);

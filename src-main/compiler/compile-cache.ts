@@ -30,7 +30,7 @@ export interface CompileKey {
   target: GraphTarget;
   /** Where the weights are, links resolved. */
   source: string;
-  /** Tells apart what is compiled for one target in several ways. */
+  /** Distinguishes several compilations for one target. */
   variant: string;
 }
 

@@ -128,7 +128,7 @@ async function askSize({ http, signal }: InstallPackOptions, url: URL): Promise<
   throw new AppError('download_failed', `${url.host} refuses ${url.pathname.split('/').at(-1)} (HTTP ${response.status}). ${advice.refused}.`, {});
 }
 
-/** The most space is needed when all files are unpacked but those of the largest archive, which is still there. Throws `disk_full`. */
+/** Most space is needed while the largest archive is unpacked and everything else already is. Throws `disk_full`. */
 async function assertRoom({ plan, packsDir, progress: { unpacked }, freeBytes = freeBytesOf }: InstallPackOptions): Promise<void> {
   const draft = draftDirOf(packsDir, plan.version);
   const left = plan.archives.filter(({ sha256 }) => !(sha256 in unpacked));

@@ -51,7 +51,7 @@ export class Supervisor implements QueueDevice<EngineTask> {
   #task: EngineTask | null = null;
   /** How to cancel what was sent to the process and is not answered: the task on the device, and those whose image is encoded and written. */
   readonly #sent = new Map<EngineTask, () => void>();
-  /** Id of the task whose model work runs in the process, also when it was given up and nobody waits for it. */
+  /** Id of the task whose model work runs in the process, also after the task was given up. */
   #onDevice: number | null = null;
   /** Why the process has to be replaced once finished images are written. */
   #replaceFor: ProcessFault | 'planned' | null = null;

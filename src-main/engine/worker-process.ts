@@ -24,7 +24,7 @@ export interface WorkerListener {
   onBinding(binding: BindingInUse): void;
   /** The length of one tick: `heartbeatTimeoutMs / 4`. Counting ticks, not time, forgives a pause of this very process. */
   onTick(tickMs: number): void;
-  /** Called exactly once. `planned` is nobody's fault. */
+  /** Called exactly once. `planned` is not a fault. */
   onEnd(why: ProcessFault | 'planned', exit: ProcessExit, lastLines: readonly string[]): void;
 }
 

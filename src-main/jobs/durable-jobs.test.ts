@@ -606,7 +606,7 @@ describe('who hears what', () => {
     await client.create('x', 'r1');
     await client.until('completed');
     expect(client.story()).toEqual(['pending r1', 'processing r1', 'generated r1', 'completed r1']);
-    expect(new Set(room.errors)).toEqual(new Set(['a change was committed, but not everybody could be told']));
+    expect(new Set(room.errors)).toEqual(new Set(['a change was committed, but not every listener could be notified']));
   });
 
   test('previews go to those who asked for them', async () => {

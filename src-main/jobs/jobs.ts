@@ -80,7 +80,7 @@ export interface JobsConnection {
   /** Sends the job's status as this caller sees it. Throws `unknown_job`. */
   getStatus(jobId: string, requestId: RequestId): void;
   /**
-   * Ends this caller's subscription; the run stops when nobody else has one. Sends `cancelled`.
+   * Ends this caller's subscription; the run stops when no other client has one. Sends `cancelled`.
    * Throws `unknown_job`, `not_cancellable` (another state), `job_of_others` (only others subscribed), `job_of_other_version`; rejects with `database_busy`.
    */
   cancel(jobId: string, requestId: RequestId): Promise<void>;

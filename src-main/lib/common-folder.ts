@@ -1,6 +1,6 @@
 import { dirname, sep } from 'node:path';
 
-/** The deepest folder that all these absolute file paths lie in, or null where there is none (two drives on Windows). */
+/** The deepest folder that contains all these absolute paths, or null (two drives on Windows). */
 export function commonFolder(paths: readonly string[]): string | null {
   const [first, ...rest] = paths;
   if (first === undefined) return null;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { floatTypes } from './widen-floats.ts';
 
-/** What the compiler writes and inference loads: the only thing that the two rooms share. */
+/** What the compiler writes and inference loads: all that the two rooms share. */
 
 /** Prompts are cut to this many tokens, chat template included; graphs and memory plans are made for it. */
 export const MAX_PROMPT_TOKENS = 512;
@@ -17,7 +17,7 @@ export type GraphTarget = 'cpu-exact' | 'cpu-fast' | 'gpu-fp32' | 'gpu-bf16' | '
 const graphMemorySchema = z.object({
   /** Of its weights once loaded, in the type that they are computed in. */
   loadedBytes: z.number(),
-  /** Of all that is alive at the fullest moment of a run: a line in the tokens of the picture or prompt, or in the pixels that go into a VAE or upscaler. */
+  /** The peak of all values during a run: linear in the tokens of the image or prompt, or in the input pixels of a VAE or upscaler. */
   runningBytes: z.object({ fixed: z.number(), perUnit: z.number() }),
 });
 export type GraphMemory = z.infer<typeof graphMemorySchema>;
@@ -48,9 +48,9 @@ const convolution = z.object({
   /** [outChannels, inChannels, 3, 3]; the image stays as large as it is. */
   weight: storedFloats,
   bias: storedFloats,
-  /** By what values below zero are multiplied, one for all channels or one each. */
+  /** Factor for values below zero: one for all channels, or one per channel. */
   slope: z.union([z.number(), storedFloats]),
-  /** By what the result is multiplied, and what is added then: at most two images, of which the second one's scale is 1. */
+  /** Factor for the result, and the images that are then added: at most two, the second with scale 1. */
   scale: z.number(),
   added: z.array(z.object({ image: z.number(), scale: z.number() })),
 });
@@ -61,7 +61,7 @@ const enlargement = z.object({ kind: z.literal('enlarge'), input: z.number(), ou
 /** A network of 3 x 3 convolutions, for kernels of our own on the CPU; its weights are read where they stand. */
 const convolutionNetwork = z.object({
   path: z.string(),
-  /** Channels of each image, and how often its sides are those of the first one, which goes in; a picture has RGB and a fourth channel of zeros. */
+  /** Channels of each image, and its scale relative to the first one, which is the input: RGB and a fourth channel of zeros. */
   images: z.array(z.object({ channels: z.number(), enlargement: z.number() })),
   layers: z.array(z.discriminatedUnion('kind', [convolution, enlargement])),
   /**
@@ -105,7 +105,7 @@ const axes = z.tuple([z.number(), z.number(), z.number()]);
 export const compiledCheckpointSchema = z.object({
   identity: z.string(),
   textEncoder: graph,
-  /** What of the transformer depends on the prompt alone. */
+  /** The part of the transformer that depends on the prompt only. */
   captionRefiner: graph,
   denoiser: graph,
   vaeDecoder: graph,
@@ -113,11 +113,11 @@ export const compiledCheckpointSchema = z.object({
   tokenizerDir: z.string(),
   schedulerDir: z.string(),
   latentChannels: z.number(),
-  /** Picture pixels a latent pixel, 8 or 16. */
+  /** Image pixels per latent pixel, 8 or 16. */
   vaeScale: z.number(),
   vaeScalingFactor: z.number(),
   vaeShiftFactor: z.number(),
-  /** Latent pixels a token a side, 2. */
+  /** Latent pixels per token and side, 2. */
   patchSize: z.number(),
   /** Width of the text embedding. */
   captionWidth: z.number(),
@@ -149,7 +149,7 @@ export const compiledUpscalerSchema = z.object({
   /** The same network for our own kernels, where the target is `cpu-fast`. */
   convolutions: convolutionNetwork.nullable(),
   scale: z.number(),
-  /** Overlap of tiles, in input pixels a side, that keeps seams invisible. */
+  /** Overlap of tiles in input pixels per side; less would leave visible seams. */
   overlapPx: z.number(),
 });
 export type CompiledUpscaler = z.infer<typeof compiledUpscalerSchema>;

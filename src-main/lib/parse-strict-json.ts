@@ -1,15 +1,15 @@
 /**
- * `JSON.parse` that also refuses an object with the same key twice, of which `JSON.parse` would silently keep the last.
+ * `JSON.parse` that also refuses an object with the same key twice, where `JSON.parse` silently keeps the last.
  * Throws `SyntaxError`.
  */
 export function parseStrictJson(json: string): unknown {
   const value: unknown = JSON.parse(json);
   const twice = findDuplicateKey(json);
-  if (twice !== null) throw new SyntaxError(`the key ${JSON.stringify(twice)} stands twice in one object`);
+  if (twice !== null) throw new SyntaxError(`the key ${JSON.stringify(twice)} appears twice in one object`);
   return value;
 }
 
-/** `json` must be valid JSON: the scan tells keys from values by their place alone. */
+/** `json` must be valid JSON: the scan recognizes keys by their position only. */
 function findDuplicateKey(json: string): string | null {
   const scopes: (Set<string> | 'array')[] = [];
   let keyIsNext = false;

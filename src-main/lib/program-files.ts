@@ -8,10 +8,10 @@ export const isBuilt = !import.meta.filename.endsWith('.ts');
 /** The folder that holds `package.json`: the repository's root, or `app.asar` in the packaged app. */
 export const programDir = nearestWithPackageJson(here);
 
-/** The folder of the packages that are installed beside the program; native libraries lie outside of an archive. */
+/** The folder of the packages that are installed beside the program; native libraries are outside of the archive. */
 export const packagesDir = join(programDir.endsWith('.asar') ? `${programDir}.unpacked` : programDir, 'node_modules');
 
-/** Icons, the bundled checkpoints and upscalers. They lie beside `app.asar`, never in it: ONNX Runtime maps them as plain files. */
+/** Icons, the bundled checkpoints and upscalers. They are beside `app.asar`, never in it: ONNX Runtime maps them as plain files. */
 export const resourcesDir = programDir.endsWith('.asar') ? join(dirname(programDir), 'app-resources') : join(programDir, 'resources');
 
 /**
@@ -23,7 +23,7 @@ export function entryFile(entry: string): string {
   return isBuilt ? join(programDir, 'out/main', entry.replace(/\.ts$/, '.js')) : join(programDir, 'src-main', entry);
 }
 
-// a built file may lie in out/main/chunks or in out/main, so the depth is not fixed
+// a built file is in out/main or out/main/chunks, so the depth varies
 function nearestWithPackageJson(start: string): string {
   for (let folder = start; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) return folder;

@@ -100,12 +100,12 @@ export async function diskError(cause: unknown, path: string, neededBytes: numbe
   return new AppError('disk_failed', `Writing ${path} failed (${code}). Check the disk, then try again.`, {}, { cause });
 }
 
-/** Bytes that this user may still write to the disk that holds `folder`; `Infinity` where the file system does not say, as then only a write can tell. */
+/** Bytes that this user may still write to the disk that holds `folder`; `Infinity` if the file system does not report it. */
 export async function freeBytesOf(folder: string): Promise<number> {
   return (await diskSpaceOf(folder))?.freeBytes ?? Number.POSITIVE_INFINITY;
 }
 
-/** Size of the disk that holds `folder` and what this user may still write; null where the file system does not say: ramfs and some FUSE file systems answer 0 of 0. */
+/** Size of the disk that holds `folder` and what this user may still write; null if the file system does not report it: ramfs and some FUSE file systems answer 0 of 0. */
 export async function diskSpaceOf(folder: string): Promise<{ freeBytes: number; totalBytes: number } | null> {
   const found = await statfs(folder).catch((cause: unknown) => {
     if (['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(errnoCode(cause))) return null;

@@ -4,7 +4,7 @@ import { type LogLine, type LogPage, logLevelSchema } from '#shared/protocol/htt
 
 const LINES_KEPT = 2000;
 
-/** Which of the kept lines to tell: see `logQuerySchema`. */
+/** Which of the kept lines to return: see `logQuerySchema`. */
 export interface LogChoice {
   level?: LogLine['level'] | undefined;
   since?: number | undefined;

@@ -14,7 +14,7 @@ export type ServerAddress = z.infer<typeof addressSchema>;
 
 const fileOf = (dataDir: string): string => join(dataDir, 'server.json');
 
-/** Tells other starts on this data folder where the server is; only the one that holds the folder's lock writes it. */
+/** Lets other starts on this data folder find the server; only the holder of the folder's lock writes it. */
 export function writeServerAddress(dataDir: string, address: ServerAddress): void {
   writeFileSync(fileOf(dataDir), `${JSON.stringify(address)}\n`);
 }

@@ -41,7 +41,7 @@ async function named(device: DeviceName, machine: Machine): Promise<Chosen> {
   if (device === 'cpu') return { device, deviceReason: 'chosen by name' };
   const { state, reason, gpu } = await machine.check(device);
   if (state === 'works') return gpu === null ? { device, deviceReason: 'chosen by name', gpuPrecision: 'fp16' } : onCard(device, gpu);
-  throw new AppError('device_unavailable', `The device ${device} cannot be used: ${reason} Leave --device out or say cpu; npm run doctor tells more.`, {
+  throw new AppError('device_unavailable', `The device ${device} cannot be used: ${reason} Leave --device out or use cpu; npm run doctor prints the details.`, {
     device,
   });
 }

@@ -4,7 +4,7 @@ import { isBuilt, programDir } from '#main/lib/program-files.ts';
 
 /**
  * Notes that this process serves what is built in `out/`, so that nothing builds over it (`scripts/assert-not-served.mjs`). The note holds this process's
- * command line, which tells it from a later process with its number. Returns what removes the note.
+ * command line, since a later process may have the same pid. Returns the function that removes the note.
  */
 export function noteBuildInUse(): () => void {
   if (!isBuilt) return () => {};

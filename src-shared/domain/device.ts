@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a model can run on: an execution provider of ONNX Runtime. */
+/** An execution provider of ONNX Runtime. */
 export const providerNameSchema = z.enum(['cpu', 'cuda', 'webgpu', 'dml', 'coreml']);
 export type ProviderName = z.infer<typeof providerNameSchema>;
 
@@ -16,11 +16,11 @@ export function deviceParts(name: DeviceName): { provider: ProviderName; card: n
   return { provider: providerNameSchema.parse(provider), card: Number(card) };
 }
 
-/** How ONNX Runtime is called: by its C API, by the package `onnxruntime-node`, or by the first of the two that can be had. */
+/** How ONNX Runtime is called: through its C API or `onnxruntime-node`; `auto` uses the first that is available. */
 export const ortBindings = ['auto', 'c-api', 'node'] as const;
 export type OrtBinding = (typeof ortBindings)[number];
 
-/** The one that is called, and why that one. */
+/** The binding in use and the reason. */
 export const bindingInUseSchema = z.object({ binding: z.enum(['c-api', 'node']), reason: z.string() });
 export type BindingInUse = z.infer<typeof bindingInUseSchema>;
 
@@ -33,13 +33,13 @@ export const deviceStateSchema = z.enum(['works', 'absent', 'too_old', 'refused'
 export const deviceSchema = z.object({
   provider: providerNameSchema,
   state: deviceStateSchema,
-  /** One sentence: why it is in this state, and where that helps what would do. */
+  /** One sentence: why it is in this state, and what would help. */
   reason: z.string(),
-  /** Of the probe's convolution and matrix product, median of three; null where it did not get so far. */
+  /** Of the probe's convolution and matrix product, median of three; null if it did not get that far. */
   milliseconds: z.number().nullable(),
   /** When it was probed, Unix seconds; null where it was not. */
   probed_at: z.number().nullable(),
-  /** True for the one that pictures are made on now. */
+  /** Whether it is used for images now. */
   active: z.boolean(),
   needs: z.string(),
   known_faults: z.array(z.string()),
@@ -49,7 +49,7 @@ export type Device = z.infer<typeof deviceSchema>;
 export const gpuSchema = z.object({
   name: z.string(),
   driver: z.string(),
-  /** `8.6`, or null where the driver does not tell. */
+  /** `8.6`, or null if the driver does not report it. */
   compute_capability: z.string().nullable(),
   total_bytes: z.number().nullable(),
   free_bytes: z.number().nullable(),

@@ -41,10 +41,10 @@ export const jobQuerySchema = z.strictObject({
   /** Created at or after this moment, and before that one; Unix seconds. */
   from: z.number().optional(),
   to: z.number().optional(),
-  /** Exactly so wide or high, in pixels of the original picture. */
+  /** Exact size of the original image in pixels. */
   width: z.number().int().positive().optional(),
   height: z.number().int().positive().optional(),
-  /** At least so many pixels. */
+  /** Smallest number of pixels. */
   min_pixels: z.number().int().positive().optional(),
   /** True lists the bin instead. */
   deleted: z.boolean().optional(),
@@ -75,7 +75,7 @@ export const queueSummarySchema = z.object({
   /** Waiting jobs in the order in which they will start. */
   order: z.array(z.string()),
   limit: z.number().int(),
-  /** Times measured on this machine, newest first; empty before the first picture. */
+  /** Times measured on this machine, newest first; empty before the first image. */
   measured: z.array(
     z.object({
       checkpoint: z.string(),

@@ -17,7 +17,7 @@ export const filledParamsSchema = z.object({
 });
 export type TextToImageParams = z.infer<typeof filledParamsSchema>;
 
-/** Sentences about what did not go as chosen: another device, another accuracy. Absent where there is none. */
+/** One sentence for each fallback to another device or accuracy. */
 const setbacksSchema = z.array(z.string()).exactOptional();
 
 /** Names inside the outputs folder; `filename` is the original image. */

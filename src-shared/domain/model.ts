@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { modelTypeSchema } from './job.ts';
 
-/** A checkpoint's kind is the `model_type` that it answers to; an upscaler enlarges what any of them drew. */
+/** The kind of a checkpoint is its `model_type`. */
 export const modelKindSchema = z.enum([...modelTypeSchema.options, 'upscaler']);
 export type ModelKind = z.infer<typeof modelKindSchema>;
 
-/** `absent` can be installed; `damaged` was installed and its files are gone or not what they were; `failed` stopped on the way, with the error beside it. */
+/** `absent` can be installed; `damaged`: files are missing or have changed; `failed`: the download stopped with `error`. */
 const modelStateSchema = z.enum(['absent', 'queued', 'downloading', 'paused', 'verifying', 'installed', 'damaged', 'failed']);
 
-/** What the compiler made of a checkpoint on this machine. */
+/** The result of compiling a checkpoint on this machine. */
 export const modelCompilationSchema = z.object({
   milliseconds: z.number(),
   graphs: z.array(
@@ -31,7 +31,7 @@ export const modelEntrySchema = z.object({
   name: z.string(),
   kind: modelKindSchema,
   state: modelStateSchema,
-  /** True for the one that runs now for its kind. */
+  /** Whether it is the active model of its kind. */
   active: z.boolean(),
   license: z.string(),
   source: z.object({
@@ -43,10 +43,10 @@ export const modelEntrySchema = z.object({
     /** Where its files are on this machine, or null. */
     path: z.string().nullable(),
   }),
-  /** SHA-256 over the hashes of its files, once they are all there. */
+  /** SHA-256 over the hashes of its files, once it is complete. */
   identity: z.string().nullable(),
   bytes_done: z.number().int(),
-  /** Of an absent one as published when this version of the program was made. */
+  /** An estimate while the model is absent. */
   bytes_total: z.number().int(),
   /** While `downloading` or `verifying`. */
   bytes_per_second: z.number().nullable(),
@@ -58,8 +58,8 @@ export const modelEntrySchema = z.object({
 export type ModelEntry = z.infer<typeof modelEntrySchema>;
 
 /**
- * `install` downloads what is missing, `pause` and `resume` a download, `remove` deletes what was downloaded (a folder of the user's is only forgotten),
- * `verify` hashes every file again, `use` makes it the one that runs for its kind.
+ * `install` downloads what is missing, `pause` and `resume` a download, `remove` deletes what was downloaded (the user's own folder stays on the disk),
+ * `verify` hashes every file again, `use` makes it the active model of its kind.
  */
 export const modelActionSchema = z.enum(['install', 'pause', 'resume', 'remove', 'verify', 'use']);
 export type ModelAction = z.infer<typeof modelActionSchema>;
@@ -81,7 +81,7 @@ export const newModelSchema = z
 export type NewModel = z.infer<typeof newModelSchema>;
 
 export const modelLimitsSchema = z.strictObject({
-  /** Bytes a second that all downloads together may take; null is as fast as it goes. */
+  /** Bytes a second that all downloads together may take; null for no limit. */
   bytes_per_second: z.number().int().min(65_536).nullable(),
 });
 export type ModelLimits = z.infer<typeof modelLimitsSchema>;

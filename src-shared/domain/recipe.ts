@@ -6,10 +6,10 @@ export const RECIPE_KEYWORD = 'zimage-recipe';
 /** Keyword of the text that other tools read: prompt, then one line of settings. */
 export const PARAMETERS_KEYWORD = 'parameters';
 
-/** How a picture was made; stands in both of a job's files. Readers take what they know and ignore further keys. */
+/** How an image was generated; stored in both of a job's files. Readers ignore unknown keys. */
 export const recipeSchema = z.object({
   version: z.literal(1),
-  /** `original`, or its enlargement four times. */
+  /** `original`, or its 4x version. */
   role: z.enum(['original', 'upscaled']),
   job_id: z.string().regex(/^[0-9a-f]{64}$/),
   task_type: z.literal('text_to_image'),

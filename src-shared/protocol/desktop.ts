@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
-/** What the desktop window can do that a browser cannot: the page finds it as `window.studioDesktop`, in a browser that is undefined. */
+/** What the desktop window can do beyond a browser. The page finds it as `window.studioDesktop`, which is undefined in a browser. */
 
-/** Release trains: `beta` hears of pre-releases too. */
+/** `beta` includes pre-releases. */
 export const updateChannels = ['latest', 'beta'] as const;
 export type UpdateChannel = (typeof updateChannels)[number];
 
@@ -23,7 +23,7 @@ export const desktopSettingsSchema = z.strictObject({
 });
 export type DesktopSettings = z.infer<typeof desktopSettingsSchema>;
 
-/** Why an update was not taken. Whatever it is, the installed program stays as it was. */
+/** Why an update failed. The installed program is unchanged. */
 export const updateFailures = [
   'unreachable',
   'no_channel',
@@ -43,7 +43,7 @@ export const updateFailures = [
 ] as const;
 export type UpdateFailure = (typeof updateFailures)[number];
 
-/** What is offered. */
+/** A newer version. */
 export interface Release {
   version: string;
   /** As published: plain text or Markdown, or empty. */
@@ -52,18 +52,18 @@ export interface Release {
   sizeBytes: number;
 }
 
-/** How far an update is. */
+/** The progress of an update. */
 export type UpdateState =
-  /** `no_feed`: this build names no place to ask. `other_installer`: who installed this package updates it (an unpacked archive, a run from the sources). */
+  /** `no_feed`: this build has no update feed. `other_installer`: updated by another program (an unpacked archive, a run from the sources). */
   | { state: 'off'; reason: 'no_feed' | 'other_installer' }
   | { state: 'checking' }
   /** Nothing newer. `checkedAt` is ISO 8601, null before the first check. */
   | { state: 'none'; checkedAt: string | null }
   | ({ state: 'available' } & Release)
   | ({ state: 'downloading'; receivedBytes: number } & Release)
-  /** Lies verified on the disk. `atQuit`: is put in place when the program quits; `waitsForJobs`: was asked for and waits until no job is in work. */
+  /** Downloaded and verified. `atQuit`: installed when the program quits; `waitsForJobs`: installed when no job is running. */
   | ({ state: 'ready'; atQuit: boolean; waitsForJobs: boolean } & Release)
-  /** `detail` is the value met: a version, an address, a number of bytes. */
+  /** `detail` is the value found: a version, an address, a number of bytes. */
   | { state: 'failed'; reason: UpdateFailure; detail: string };
 
 /** Everything that the page may ask of the main process, with its arguments. */
@@ -85,7 +85,7 @@ export const desktopCallSchema = z.discriminatedUnion('call', [
 ]);
 export type DesktopCall = z.infer<typeof desktopCallSchema>;
 
-/** The calls that move an update on; each answers with the state that holds then. */
+/** The calls about updates; each answers with the new state. */
 export type UpdateCall = 'getUpdate' | 'checkForUpdate' | 'downloadUpdate' | 'cancelUpdate' | 'installUpdate';
 
 /** What each call answers. */
@@ -96,7 +96,7 @@ export interface DesktopAnswers extends Record<UpdateCall, UpdateState> {
   changeSettings: DesktopSettings;
 }
 
-/** What the main process asks of the page: a menu item, a link, a dropped file, a notification that was clicked. */
+/** What the main process asks of the page, by a menu item, a link, a dropped file or a clicked notification. */
 export type DesktopCommand =
   | { command: 'go'; screen: 'create' | 'gallery' | 'settings' }
   /** Fill the form from a `zimage://` link. Values are checked as the form checks what is typed. */
@@ -104,15 +104,15 @@ export type DesktopCommand =
   /** A PNG that was dropped on the icon or opened with the program; its recipe is to be read. */
   | { command: 'open_image'; name: string; png: Uint8Array }
   | { command: 'show_job'; jobId: string }
-  /** The update went on: the state that holds now. */
+  /** The new state of the update. */
   | { command: 'update'; update: UpdateState };
 
 /** Channel names between preload and main process. */
 export const desktopChannels = { call: 'desktop:call', command: 'desktop:command', ready: 'desktop:ready' } as const;
 
 export interface DesktopBridge {
-  /** Rejects with the main process's sentence. */
+  /** Rejects with the main process's error message. */
   ask<C extends DesktopCall>(call: C): Promise<DesktopAnswers[C['call']]>;
-  /** Commands that came before the first listener are kept for it. Returns the way to stop listening. */
+  /** Commands that came before the first listener are kept for it. Returns the function that removes the listener. */
   onCommand(listener: (command: DesktopCommand) => void): () => void;
 }

@@ -131,7 +131,7 @@ export const tokensRequestSchema = z.strictObject({ prompt: z.string().max(MAX_P
 export const tokensSchema = z.object({
   /** Tokens of the prompt in the checkpoint's chat template, before any cut. */
   count: z.number().int(),
-  /** So many of them the model reads; the rest is cut off at the end. */
+  /** The model reads this many; the rest is cut off at the end. */
   limit: z.number().int(),
   /** Index, in UTF-16 units, of the first character of the prompt that the model does not see whole; null where it sees all. */
   cut_at: z.number().int().nullable(),

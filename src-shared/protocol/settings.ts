@@ -12,7 +12,7 @@ export const settingsSchema = z.strictObject({
   disk_limit_gb: z.number().min(0.01).max(1_000_000).nullable(),
   /** Images in the bin are permanently deleted after this many days; null for never. */
   empty_bin_after_days: z.number().int().min(1).max(3650).nullable(),
-  /** Jobs of the program's own window start before those of other clients. */
+  /** Jobs of the program's own window start before jobs of other clients. */
   window_jobs_first: z.boolean(),
   /** The engine frees its memory this many minutes after its last image; the next image loads the model again. Null keeps it loaded. */
   unload_model_after_minutes: z.number().int().min(1).max(10_080).nullable(),

@@ -4,7 +4,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { elementCount } from '../graph/ir.ts';
 import { requireTensor, type TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 
-/** Collects the layers of a `ConvolutionNetwork` over the tensors of one file, which the table is named after. Images are told by their index; image 0 goes in. */
+/** Collects the layers of a `ConvolutionNetwork` over the tensors of one file, which the table is named after. Images have an index; image 0 is the input. */
 export class ConvolutionList {
   readonly images: ConvolutionNetwork['images'];
   readonly #layers: ConvolutionNetwork['layers'] = [];

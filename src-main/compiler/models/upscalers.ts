@@ -7,7 +7,7 @@ import type { Weights } from '../ops/weights.ts';
 import type { TensorTable } from '../safetensors/open-checkpoint-tensors.ts';
 
 /**
- * The two Real-ESRGAN networks, told apart by their tensors' names.
+ * The two Real-ESRGAN networks, distinguished by their tensor names.
  * References: xinntao/BasicSR `basicsr/archs/rrdbnet_arch.py`, xinntao/Real-ESRGAN `realesrgan/archs/srvgg_arch.py`.
  */
 export interface UpscalerNetwork {

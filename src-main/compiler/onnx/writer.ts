@@ -9,7 +9,7 @@ const OPSET = 21;
 const EXTERNAL = 1;
 
 /**
- * The ONNX file of a graph. Weights that stay in files are referred to by their path relative to `weightsDir`, which ONNX Runtime must be told;
+ * The ONNX file of a graph. Weights that stay in files are referred to by their path relative to `weightsDir`, which ONNX Runtime needs as an option;
  * it refuses files outside of that folder, and so does this (`graph_invalid`).
  */
 export function writeOnnx(graph: Graph, weightsDir: string, producerVersion: string): Uint8Array {

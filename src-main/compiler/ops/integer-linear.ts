@@ -14,7 +14,7 @@ const MIDDLE = 128;
 const SMALLEST_SCALE = 1e-30;
 
 /**
- * `x W^T` as one product of bytes: each row of x and each row of W has one scale, W's bytes are signed and those of x unsigned around 128. Twice as fast as
+ * `x W^T` as one product of bytes: each row of x and each row of W has one scale, W's bytes are signed, x's bytes are unsigned around 128. Twice as fast as
  * MatMulNBits with its scale a block (`bench -- block`), for an error about twice as large. Null where W is not stored as such rows and must not be copied.
  */
 export async function integerLinear(graph: GraphBuilder, weights: Weights, x: Value, linear: QuantizedLinear): Promise<Value | null> {

@@ -16,7 +16,7 @@ export interface Numerics {
   innerScale: number;
   /** `com.microsoft.MatMulNBits` `accuracy_level`: 0 computes in the type of its input, 4 quantizes activations to int8. */
   accuracyLevel: 0 | 4;
-  /** Whether layers that sdnq computes with int8 activations give its numbers, or those of full activations. */
+  /** Whether layers that sdnq computes with int8 activations match sdnq, or full-precision activations. */
   roundsActivations: boolean;
 }
 

@@ -99,7 +99,7 @@ const damagedFolders: [string, Record<string, Uint8Array | string>, string, stri
     'a tensor twice in the index',
     { ...good, 'model.safetensors.index.json': `{"weight_map":{"a":"${shard}","a":"${shard}"}}` },
     'checkpoint_damaged',
-    '"a" stands twice',
+    '"a" appears twice',
   ],
   ['a number as shard', { ...good, 'model.safetensors.index.json': indexOf({ a: 1 }) }, 'checkpoint_damaged', 'places tensor "a" in 1;'],
   ['null as shard', { ...good, 'model.safetensors.index.json': indexOf({ a: null }) }, 'checkpoint_damaged', 'places tensor "a" in null;'],

@@ -32,7 +32,7 @@ export function hadamardRotation(k: number, { largestGroup, usesFourByFour }: Ro
   if (group < SMALLEST_GROUP) return null;
   const isPowerOfFour = Number.isInteger(Math.log2(group) / 2);
   if (isPowerOfFour && usesFourByFour === null) {
-    throw new AppError('checkpoint_unsupported', `${path}: use_hadamard with groups of ${group} needs a sdnq_version, which tells two rotations apart.`, {
+    throw new AppError('checkpoint_unsupported', `${path}: use_hadamard with groups of ${group} needs a sdnq_version: two versions rotate differently.`, {
       path,
     });
   }

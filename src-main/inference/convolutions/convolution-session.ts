@@ -121,7 +121,7 @@ function grow(memory: WasmMemory, bytes: number): void {
   try {
     memory.grow(missing);
   } catch (cause) {
-    const sentence = `There is not enough memory for the convolutions: ${Math.round(bytes / 1e6)} MB are needed. Choose a smaller picture or close other programs.`;
+    const sentence = `There is not enough memory for the convolutions: ${Math.round(bytes / 1e6)} MB are needed. Choose a smaller image or close other programs.`;
     throw new AppError('engine_out_of_memory', sentence, {}, { cause });
   }
 }

@@ -67,7 +67,7 @@ export interface PictureLayout {
   end: number;
 }
 
-/** Up to this many bytes of panels, seven times the weights, are kept for all layers; else those of one layer are there at a time. */
+/** Up to this many bytes of panels, seven times the weights, are kept for all layers; otherwise the panels of one layer at a time. */
 const MOST_PANELS = 2 ** 26;
 
 /** Blocks of tiles of an image. */

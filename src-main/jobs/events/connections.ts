@@ -8,7 +8,7 @@ export interface Connection {
   /** Who takes turns with whom: `client:ID`, or `connection:UUID` without a client id. */
   readonly requester: string;
   readonly send: (message: ServerMessage) => void;
-  /** Subscriptions of a connection without a client id; the store has those of client ids. */
+  /** Subscriptions of a connection without a client id; the store has the subscriptions of client ids. */
   readonly subscriptions: Map<string, { requestId: RequestId; standing: Standing }>;
   /** Number of the newest message to a connection without a client id. */
   seq: number;

@@ -1,7 +1,7 @@
 const SLUG_CODE_POINTS = 30;
 
-/** What `imageFile` and a new scan of the outputs folder take for one of our pictures: date, slug, eight hex digits, role. */
-const pictureName = /^\d{8}-[\p{L}\p{Nd}]+(?:-[\p{L}\p{Nd}]+)*-[0-9a-f]{8}(-upscaled)?\.png$/u;
+/** The file name of an image of ours: date, slug, eight hex digits, role. */
+const imageName = /^\d{8}-[\p{L}\p{Nd}]+(?:-[\p{L}\p{Nd}]+)*-[0-9a-f]{8}(-upscaled)?\.png$/u;
 
 /** NFC, lower case, runs of anything but letters and digits become one `-`, at most 30 code points, no `-` at the ends; `image` when nothing is left. */
 export function slugOf(prompt: string, codePoints: number = SLUG_CODE_POINTS): string {
@@ -14,9 +14,8 @@ export function slugOf(prompt: string, codePoints: number = SLUG_CODE_POINTS): s
 }
 
 /**
- * Name of a job's original picture: `YYYYMMDD-<slug>-<first 8 of job_id>.png`, date local.
- * Two jobs of one day may share slug and digits; `isTaken` tells, and the later one gets `-2`, `-3` … at the end of its slug
- * (shortened so that it still fits its 30 characters): the name keeps its pattern and its digits.
+ * Name of a job's original image: `YYYYMMDD-<slug>-<first 8 of job_id>.png`, in local time. If the name is taken, the slug ends with `-2`, `-3` … and is
+ * shortened to 30 characters.
  */
 export function imageFileName(createdAtMs: number, prompt: string, jobId: string, isTaken: (name: string) => boolean): string {
   const date = localDate(createdAtMs);
@@ -32,9 +31,9 @@ export function upscaledFileName(filename: string): string {
   return filename.replace(/\.png$/, '-upscaled.png');
 }
 
-/** The original's name of either file, or null for anything that is not a name of ours. */
+/** The name of the original for either of a job's files; null for any other name. */
 export function originalFileName(filename: string): string | null {
-  const match = pictureName.exec(filename);
+  const match = imageName.exec(filename);
   if (match === null) return null;
   return match[1] === undefined ? filename : filename.replace(/-upscaled\.png$/, '.png');
 }

@@ -194,7 +194,7 @@ export class ImageFolders {
     }
   }
 
-  /** What a job's files take, in the bin or outside; null when none is found and a folder is away, so that nobody can know. */
+  /** What a job's files take, in the bin or outside; null if no file is found and a folder is missing, since the files may be there. */
   async sizeBytes(filename: string): Promise<number | null> {
     const paths = this.#dirs.flatMap((dir) => [join(dir, filename), join(dir, BIN, filename)]).flatMap((path) => [path, upscaledFileName(path)]);
     const sizes = await Promise.all(paths.map(async (path) => (await lstat(path).catch(() => null))?.size ?? 0)); // missing: it takes nothing

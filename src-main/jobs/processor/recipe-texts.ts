@@ -1,10 +1,10 @@
 import type { PngText } from '#main/engine/engine.ts';
 import { PARAMETERS_KEYWORD, RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
 
-/** What is particular to one picture's recipe. */
+/** What varies between recipes. */
 export type RecipeFacts = Omit<Recipe, 'version' | 'task_type' | 'program'> & { programVersion: string };
 
-/** The two text entries of a picture: our recipe and the settings line that stable-diffusion-webui began and many tools read. */
+/** The two texts of an image: our recipe, and the settings line of stable-diffusion-webui that many tools read. */
 export function recipeTexts({ role, job_id, params, checkpoint, upscaler, programVersion, created_at }: RecipeFacts): PngText[] {
   const recipe: Recipe = {
     version: 1,
@@ -42,7 +42,7 @@ function parametersText({ params, checkpoint, upscaler, program, role }: Recipe)
   return `${params.prompt.toWellFormed()}\n${settings.map(([key, value]) => `${key}: ${quoted(String(value))}`).join(', ')}`;
 }
 
-/** Values with a separator inside are written as JSON strings, as those readers expect. */
+/** Values that contain a separator become JSON strings, as other readers expect. */
 function quoted(value: string): string {
   return /[,:\n]/.test(value) ? JSON.stringify(value) : value;
 }

@@ -46,7 +46,7 @@ interface Request {
   noRoom: AppError | null;
 }
 
-/** Tells a client why its request was refused. */
+/** Sends a client the reason why its request was refused. */
 export type Refuse = (reason: unknown) => void;
 
 interface QueuedRequest {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 
-/** Everything that decides what a job's pictures look like. */
+/** Everything that determines a job's images. */
 export interface JobIdentity {
   taskType: 'text_to_image';
   params: TextToImageParams;

@@ -86,7 +86,7 @@ export class UnitOfWork {
     try {
       work();
     } catch (thrown) {
-      this.#log.error({ err: thrown }, 'a change was committed, but not everybody could be told');
+      this.#log.error({ err: thrown }, 'a change was committed, but not every listener could be notified');
     }
   }
 }

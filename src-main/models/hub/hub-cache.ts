@@ -29,7 +29,7 @@ export interface HubCache {
   pointAt(source: PinnedSource): Promise<void>;
   /** The snapshot of the `main` branch, or null. */
   mainSnapshot(repository: string): Promise<string | null>;
-  /** Deletes the snapshot, its parts, and its blobs except those of other snapshots. */
+  /** Deletes the snapshot, its parts, and its blobs that no other snapshot uses. */
   remove(source: HubSource): Promise<void>;
 }
 

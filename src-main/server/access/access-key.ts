@@ -12,7 +12,7 @@ export const KEY_COOKIE = 'zimage_key';
 export interface AccessKey {
   text(): string;
   matches(candidate: string): boolean;
-  /** What the browser's cookie holds: derived from the key, so that the cookie does not tell it. */
+  /** What the browser's cookie holds: derived from the key, which it does not reveal. */
   cookieValue(): string;
   matchesCookie(candidate: string): boolean;
 }

@@ -41,7 +41,7 @@ const queue: QueueSummary = {
 };
 
 const settings: SettingsAnswer = {
-  outputs_folder: '/srv/pictures',
+  outputs_folder: '/srv/images',
   disk_limit_gb: 20,
   empty_bin_after_days: 30,
   window_jobs_first: true,

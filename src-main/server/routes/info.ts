@@ -74,7 +74,7 @@ function memoryInfo({ choice, steppedDown, planned }: EngineStatus['memory']): I
 }
 
 async function diskOf(folder: string): Promise<Info['disk']> {
-  // a folder that is gone, or on a network that does not answer: whoever writes there reports the error
+  // a folder that is gone, or on a network that does not answer: the next write there reports the error
   const space = await diskSpaceOf(folder).catch(() => null);
   return space === null ? null : { total_bytes: space.totalBytes, free_bytes: space.freeBytes };
 }
