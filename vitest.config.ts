@@ -43,7 +43,8 @@ export default defineConfig({
           expect: patience,
           environment: 'node',
           pool: 'forks',
-          fileParallelism: false,
+          // each mostly waits: a browser or an app draws, a server answers
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },
