@@ -44,6 +44,7 @@ export default {
       [
         SHARED,
         '^THIRD-PARTY\\.md$',
+        '^docs/images/',
         '(^|/)node_modules/(?!electron/|electron-updater/|fastify/|@fastify/|onnxruntime-node/|koffi/|sharp/|ws/|pino/|@photostructure/)',
       ],
       {

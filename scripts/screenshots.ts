@@ -9,6 +9,7 @@ import { HeadlessServer } from '../bench/harness/headless-server.ts';
 import type { Translation } from '../src-renderer/i18n/en.ts';
 import { en } from '../src-renderer/i18n/en.ts';
 import { zh } from '../src-renderer/i18n/zh.ts';
+import { demoExamples } from '../src-renderer/store/demo-examples.ts';
 import { launchBrowser, noBrowser, prepareVisit } from '../tests/e2e/browser.ts';
 import { coloursShown } from '../tests/e2e/page-checks.ts';
 import { WindowStudio } from '../tests/e2e/window-studio.ts';
@@ -114,6 +115,7 @@ async function shootMake(page: Page, texts: Translation, long: string, shoot: Sh
   await page.locator('form').waitFor();
   await page.waitForLoadState('networkidle');
   await shoot('make-empty');
+  await page.getByText(texts.options.more, { exact: true }).click();
   await field(page, texts.options.steps).fill('99');
   await page.locator('button[type=submit]').click();
   await page.getByRole('button', { name: texts.field.about.replace('{{label}}', texts.options.steps) }).click();
@@ -130,7 +132,7 @@ async function shootMake(page: Page, texts: Translation, long: string, shoot: Sh
   await page.getByRole('button', { name: texts.queue.clear }).click();
   await page.getByText('256', { exact: true }).click();
   await field(page, texts.options.count).fill('1');
-  await make(page, texts.example.fox);
+  await make(page, texts.example.penguin);
   await isFinished(page, texts);
   await page.locator('figure').scrollIntoViewIfNeeded();
   await page.waitForLoadState('networkidle');
@@ -181,8 +183,10 @@ async function shootGallery(page: Page, texts: Translation, shoot: Shoot): Promi
 
 /** The settings are longer than any screen: one shot for each screenful. */
 async function shootSettings(page: Page, texts: Translation, shoot: Shoot): Promise<void> {
-  await nav(page, texts.nav.settings);
+  await nav(page, texts.nav.models);
   await page.getByText('RealESRGAN_x4plus').waitFor();
+  await shoot('models');
+  await nav(page, texts.nav.settings);
   const isAtEnd = () => page.locator('main').evaluate((main) => main.scrollTop + main.clientHeight >= main.scrollHeight - 1);
   await shoot('settings-1');
   for (let part = 2; !(await isAtEnd()); part++) {
@@ -196,18 +200,13 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
   const studio = new WindowStudio({ stepMs: 20, faults: ['oom@2', 'oom@2'] });
   await studio.start();
   try {
-    const { page: firstPage } = await studio.visit({ viewport, locale, reducedMotion: 'reduce', isFirstRun: true });
-    await firstPage.getByRole('dialog', { name: texts.welcome.title }).waitFor();
-    await firstPage.waitForLoadState('networkidle');
-    await shootOn(firstPage)('welcome');
-    await firstPage.context().close();
     const { page } = await studio.visit({ viewport, locale, reducedMotion: 'reduce' });
     const shoot = shootOn(page);
     await nav(page, texts.nav.gallery);
     await page.getByText(texts.gallery.empty).waitFor();
     await shoot('gallery-empty');
     await nav(page, texts.nav.make);
-    await make(page, texts.example.owl);
+    await make(page, texts.example.sailboat);
     await page.getByText(texts.stage.failed).waitFor();
     await page.getByText(texts.stage.failed).scrollIntoViewIfNeeded();
     await shoot('make-failed');
@@ -235,14 +234,7 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
 
 /** Six images of the bundled checkpoint side by side, for the README. */
 async function drawSamples(): Promise<void> {
-  const prompts = [
-    'an orange cat in a meadow at noon, digital art',
-    'a red car in a city at sunset, digital art',
-    'a penguin with a red scarf in the snow, digital art',
-    'a sailboat on a beach, watercolor painting',
-    'a yellow flower on a plain background, digital art',
-    'a rocket in space at night, digital art',
-  ];
+  const prompts = demoExamples.map((name) => en.example[name]);
   const tiles: Buffer[] = [];
   for (const [i, prompt] of prompts.entries()) tiles.push(await drawSample(prompt, 20 + i));
   await sharp({ create: { width: 256 * tiles.length, height: 256, channels: 3, background: 'white' } })
@@ -278,7 +270,7 @@ async function shootReadme(): Promise<void> {
       .toFile(join(folder, `${name}.png`));
   };
   await page.goto(server.url);
-  await make(page, en.example.owl);
+  await make(page, en.example.penguin);
   await isFinished(page, en);
   await page.mouse.move(0, 0);
   await page.locator('form textarea').blur();

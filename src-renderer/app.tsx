@@ -1,24 +1,27 @@
-import { ImageIcon, Settings2, WandSparkles } from 'lucide-react';
-import { useEffect } from 'react';
+import { Boxes, ImageIcon, Keyboard, Settings2, WandSparkles } from 'lucide-react';
+import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Announcer } from './components/announcer.tsx';
 import { ConnectionBanner } from './components/connection-banner.tsx';
 import { DropRecipe } from './components/drop-recipe.tsx';
 import { Notices } from './components/notices.tsx';
+import { ShortcutSheet } from './components/shortcut-sheet.tsx';
 import { useAddress } from './components/use-address.ts';
+import { useShortcuts } from './components/use-shortcuts.ts';
 import { useStudio } from './components/use-studio.ts';
+import { useTitle } from './components/use-title.ts';
 import { useUndoKey } from './components/use-undo-key.ts';
 import { GalleryScreen } from './screens/gallery-screen.tsx';
 import { MakeScreen } from './screens/make-screen.tsx';
+import { ModelsScreen } from './screens/models-screen.tsx';
 import { SettingsScreen } from './screens/settings-screen.tsx';
-import { WelcomeDialog } from './screens/welcome-dialog.tsx';
 import type { Screen } from './store/screen.ts';
 import { shownLanguage } from './store/settings.ts';
-import { isFirstRun } from './store/welcome-slice.ts';
 
 const screens = [
   { name: 'make', Icon: WandSparkles },
   { name: 'gallery', Icon: ImageIcon },
+  { name: 'models', Icon: Boxes },
   { name: 'settings', Icon: Settings2 },
 ] as const satisfies ReadonlyArray<{ name: Screen; Icon: unknown }>;
 
@@ -30,6 +33,10 @@ export function App({ onRetry }: { onRetry: () => void }) {
   useAppearance();
   useAddress();
   useUndoKey();
+  useTitle();
+  const [isHelpOpen, setHelpOpen] = useState(false);
+  const openHelp = useCallback(() => setHelpOpen(true), []);
+  useShortcuts(openHelp);
   return (
     <div className="flex h-full flex-col wide:flex-row">
       <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-40 focus:rounded-md focus:bg-surface focus:p-3">
@@ -52,6 +59,15 @@ export function App({ onRetry }: { onRetry: () => void }) {
             {t(`nav.${name}`)}
           </button>
         ))}
+        <button
+          type="button"
+          aria-label={t('shortcut.title')}
+          title={t('shortcut.title')}
+          className="mt-auto hidden min-h-11 items-center justify-center rounded-md text-muted hover:bg-hover hover:text-ink wide:flex"
+          onClick={openHelp}
+        >
+          <Keyboard size="1.125rem" aria-hidden />
+        </button>
       </nav>
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
         <ConnectionBanner onRetry={onRetry} />
@@ -59,26 +75,16 @@ export function App({ onRetry }: { onRetry: () => void }) {
           <h1 className="sr-only">{`${t(`nav.${screen}`)} – ${t('app.name')}`}</h1>
           {screen === 'make' && <MakeScreen />}
           {screen === 'gallery' && <GalleryScreen />}
+          {screen === 'models' && <ModelsScreen />}
           {screen === 'settings' && <SettingsScreen />}
         </main>
       </div>
       <Announcer />
       <Notices />
       <DropRecipe />
-      <Welcome />
+      {isHelpOpen && <ShortcutSheet onClose={() => setHelpOpen(false)} />}
     </div>
   );
-}
-
-/** Setup, which opens at the first run. */
-function Welcome() {
-  const isOpen = useStudio((state) => state.isWelcomeOpen);
-  const isFirst = useStudio(isFirstRun);
-  const open = useStudio((state) => state.openWelcome);
-  useEffect(() => {
-    if (isFirst) open();
-  }, [isFirst, open]);
-  return isOpen ? <WelcomeDialog /> : null;
 }
 
 /** Applies the language and theme from the settings. */

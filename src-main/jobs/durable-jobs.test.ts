@@ -690,7 +690,7 @@ describe('gallery', () => {
     const [a, b] = [new TestClient(jobs, 'a'), new TestClient(jobs, 'b')];
     const ids: string[] = [];
     for (const prompt of ['A red Fox', 'a blue fox', '红色的狐狸', 'ÉCOLE 100%_']) ids.push(await a.create(prompt));
-    ids.push(await b.create('b only', undefined, { model_type: 'int8' }));
+    ids.push(await b.create('b only', undefined, { model_type: 'int8', seed: 77 }));
     await b.until('completed');
     await a.until('completed', ids[3]);
     const found = (query: Parameters<typeof jobs.list>[0]) => jobs.list(query).jobs.map(({ job_id }) => ids.indexOf(job_id));
@@ -703,6 +703,17 @@ describe('gallery', () => {
     expect(found({ limit: 10, query: 'école 100%_' })).toEqual([3]);
     expect(found({ limit: 10, client: 'b' })).toEqual([4]);
     expect(found({ limit: 10, model: 'int8' })).toEqual([4]);
+    expect(found({ limit: 10, seed: 77 })).toEqual([4]);
+    expect(found({ limit: 10, seed: 7 })).toEqual([]);
+    expect(found({ limit: 10, phrases: 'RED FOX' })).toEqual([0]);
+    expect(found({ limit: 10, phrases: 'a\nfox' })).toEqual([1, 0]);
+    expect(found({ limit: 10, query: 'fox', without: 'red\n100%' })).toEqual([1]);
+    const { width, height } = jobs.get(ids[0] ?? '')?.params ?? { width: 0, height: 0 };
+    expect(found({ limit: 10, max_pixels: width * height })).toHaveLength(5);
+    expect(found({ limit: 10, max_pixels: width * height - 1 })).toEqual([]);
+    const oldest = jobs.list({ limit: 2, order: 'oldest' });
+    expect(oldest.jobs.map(({ job_id }) => ids.indexOf(job_id))).toEqual([0, 1]);
+    expect(found({ limit: 10, order: 'oldest', before: oldest.next ?? 0 })).toEqual([2, 3, 4]);
     b.connection.watch({ all: true });
     expect((await jobs.patch(ids[1] ?? '', { starred: true })).starred).toBe(true);
     expect(b.received.at(-1)).toEqual({ type: 'job_starred', job_id: ids[1], starred: true });

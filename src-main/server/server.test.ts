@@ -263,6 +263,36 @@ describe('jobs, queue, models and info', () => {
     expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
   });
 
+  test('many jobs at once: each is named as done or failed, and a wrong choice changes nothing', async () => {
+    const bulk = async (body: unknown) => (await sendJson('POST', '/api/jobs/bulk', body)).json();
+    const unknown = 'e'.repeat(64);
+    const failed = [{ job_id: unknown, code: 'unknown_job' }];
+    expect(await bulk({ ids: [JOB, unknown, JOB], action: 'star' })).toMatchObject({ done: [JOB], failed });
+    expect(server.jobs.get(JOB)).toMatchObject({ starred: true });
+    expect(await bulk({ query: { query: 'lighthouse' }, action: 'delete' })).toEqual({ done: [JOB], failed: [] });
+    expect(await bulk({ ids: [JOB], action: 'restore' })).toEqual({ done: [JOB], failed: [] });
+    for (const wrong of [{}, { ids: [] }, { ids: ['x'] }, { ids: [JOB], query: {} }, { query: { limit: 5 } }, { ids: [JOB], x: 1 }]) {
+      expect(await bulk({ ...wrong, action: 'delete' })).toMatchObject({ code: expect.stringMatching(/_param$/) });
+    }
+    expect(await bulk({ ids: [JOB], action: 'burn' })).toMatchObject({ code: 'bad_param', field: 'action' });
+    expect(server.jobs.get(JOB)).toMatchObject({ deleted: false });
+  });
+
+  test('the images of many jobs are a zip; jobs without an image are left out', async () => {
+    const zip = (body: unknown) => sendJson('POST', '/api/jobs/zip', body);
+    expect((await zip({ ids: [JOB] })).json()).toMatchObject({ code: 'unknown_image' });
+    const record = server.jobs.get(JOB);
+    if (record === null) throw new Error('the job is there');
+    server.jobs.records.set(JOB, { ...record, status: 'completed', result: { filename: NAME, path: `outputs/${NAME}`, upscaled_filename: CHINESE } });
+    const answer = await zip({ ids: [JOB, 'e'.repeat(64)], files: 'all' });
+    expect(answer.headers['content-type']).toBe('application/zip');
+    expect(answer.headers['content-disposition']).toMatch(/^attachment; filename="zimage-[\dT-]+\.zip"$/);
+    expect(answer.body.subarray(0, 4).toString('latin1')).toBe('PK\x03\x04');
+    expect(answer.body.indexOf(png)).toBeGreaterThan(0);
+    for (const name of [NAME, CHINESE]) expect(answer.body.includes(name)).toBe(true);
+    expect((await zip({ query: {}, files: 'original' })).body.includes(CHINESE)).toBe(false);
+  });
+
   test('the queue is paused and told', async () => {
     expect((await sendJson('POST', '/api/queue', { action: 'pause' })).json()).toMatchObject({ paused: true });
     expect((await get('/api/queue')).json()).toMatchObject({ paused: true });

@@ -20,6 +20,7 @@ import { registerJsonBody } from './json-body.ts';
 import { hideKeys, type Log } from './log.ts';
 import { maxOpenFiles, RESERVED_FILES } from './max-open-files.ts';
 import { registerRouteTable } from './route-table.ts';
+import { registerBulk } from './routes/bulk.ts';
 import { registerClients } from './routes/clients.ts';
 import { registerCudaPack } from './routes/cuda-pack.ts';
 import { type ListDevices, registerDevices } from './routes/devices.ts';
@@ -144,6 +145,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerInfo(app, { version, onnxruntimeVersion, open, jobs, registry: library, engineStatus });
   registerImage(app, jobs, thumbnails, rules);
   registerJobs(app, jobs);
+  registerBulk(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);
   registerDevices(app, listDevices);

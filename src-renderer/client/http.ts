@@ -3,6 +3,9 @@ import { type CudaPackAction, type CudaPackEntry, cudaPackSchema } from '#shared
 import { type Devices, devicesSchema } from '#shared/domain/device.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import {
+  type Bulk,
+  type BulkAnswer,
+  bulkAnswerSchema,
   type JobPage,
   type JobQuery,
   type JobRecord,
@@ -11,6 +14,7 @@ import {
   type QueueAction,
   type QueueSummary,
   queueSummarySchema,
+  type Zip,
 } from '#shared/domain/job-record.ts';
 import { type ModelAction, type ModelEntry, type ModelLimits, modelEntrySchema, modelLimitsSchema, type NewModel } from '#shared/domain/model.ts';
 import {
@@ -55,10 +59,10 @@ export interface StudioHttp {
   listJobs(query: Partial<JobQuery>): Promise<JobPage>;
   job(jobId: string): Promise<JobRecord>;
   star(jobId: string, starred: boolean): Promise<JobRecord>;
-  remove(jobId: string): Promise<JobRecord>;
-  restore(jobId: string): Promise<JobRecord>;
-  /** Deletes a job in the bin, with its files. */
-  removePermanently(jobId: string): Promise<{ removed: number }>;
+  /** Deletes, restores or stars many jobs; the answer says for each whether it was done. */
+  bulk(bulk: Bulk): Promise<BulkAnswer>;
+  /** The images of many jobs as a zip. */
+  zip(choice: Zip): Promise<Blob>;
   queue(action: QueueAction): Promise<QueueSummary>;
   info(): Promise<Info>;
   tokens(prompt: string, modelType: ModelType): Promise<Tokens>;
@@ -112,9 +116,8 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     listJobs: (query) => call(jobPageSchema, `/api/jobs?${queryString(query)}`),
     job: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`),
     star: (jobId, starred) => call(jobRecordSchema, `/api/jobs/${jobId}`, withBody('PATCH', { starred })),
-    remove: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}`, { method: 'DELETE' }),
-    restore: (jobId) => call(jobRecordSchema, `/api/jobs/${jobId}/restore`, withBody('POST', {})),
-    removePermanently: (jobId) => call(binSchema, `/api/bin/${jobId}`, { method: 'DELETE' }),
+    bulk: (bulk) => call(bulkAnswerSchema, '/api/jobs/bulk', withBody('POST', bulk)),
+    zip: async (choice) => (await ask('/api/jobs/zip', withBody('POST', choice))).blob(),
     queue: (action) => call(queueSummarySchema, '/api/queue', withBody('POST', action)),
     info: () => call(infoSchema, '/api/info'),
     tokens: (prompt, model_type) => call(tokensSchema, '/api/tokens', withBody('POST', { prompt, model_type })),

@@ -41,7 +41,7 @@ export function Field({ label, help, isHelpAtEnd = false, problem = null, childr
       }}
     >
       <div className="flex min-h-6 items-center gap-1">
-        <label htmlFor={id} className="text-sm font-medium">
+        <label htmlFor={id} className="truncate text-sm font-medium">
           {label}
         </label>
         {help !== undefined && (

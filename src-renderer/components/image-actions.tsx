@@ -1,4 +1,4 @@
-import { Copy, Download, FolderOpen, RotateCcw, ScrollText, Star, Trash2 } from 'lucide-react';
+import { Copy, Download, FolderOpen, RotateCcw, ScrollText, Shuffle, Star, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { TextToImageParams } from '#shared/domain/job.ts';
@@ -11,11 +11,12 @@ import { UPSCALE } from './image-view.tsx';
 import { Menu } from './menu.tsx';
 import { RecipeDialog } from './recipe-dialog.tsx';
 import { useCopy } from './use-copy.ts';
-import { useStudio } from './use-studio.ts';
+import { useStudio, useStudioStore } from './use-studio.ts';
 
 interface ImageActionsProps {
   job: Job;
   params: TextToImageParams;
+  /** Called when the form or the stage is the next to look at. */
   onReuse?: () => void;
   /** Called before the image moves to the bin. */
   onRemove?: () => void;
@@ -26,7 +27,7 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
   const { t } = useTranslation();
   const star = useStudio((state) => state.star);
   const remove = useStudio((state) => state.remove);
-  const reuse = useStudio((state) => state.reuse);
+  const { reuse, vary } = useStudioStore().getState();
   const isDesktop = useStudio((state) => state.isDesktop);
   const showInFolder = useStudio((state) => state.showInFolder);
   const key = useStudio(accessKeyOf);
@@ -49,6 +50,15 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
         ]),
     { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
   ];
+  const use = (change: Partial<TextToImageParams>) => () => {
+    reuse(change);
+    onReuse?.();
+  };
+  const uses = [
+    { label: t('view.usePrompt'), onChoose: use({ prompt: params.prompt }) },
+    { label: t('view.useSeed', { seed: params.seed }), onChoose: use({ seed: params.seed }) },
+    { label: t('view.reuse'), onChoose: use(params) },
+  ];
   const copies = [
     ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyImage(imageUrl(upscaledFilename ?? filename)) }] : []),
     { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
@@ -60,16 +70,26 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
   return (
     <div className="flex flex-wrap items-center gap-1">
       <Button
-        tone="quiet"
-        className="max-wide:gap-1.5 max-wide:px-1"
+        tone="primary"
+        title={t('view.variationHelp')}
         onClick={() => {
-          reuse(params);
+          vary(job.id);
           onReuse?.();
         }}
       >
-        <RotateCcw size="1rem" aria-hidden />
-        {t('view.reuse')}
+        <Shuffle size="1rem" aria-hidden />
+        {t('view.variation')}
       </Button>
+      <Menu
+        label={
+          <>
+            <RotateCcw size="1rem" aria-hidden />
+            <span className="sr-only wide:not-sr-only">{t('view.use')}</span>
+          </>
+        }
+        isAtStart
+        items={uses}
+      />
       <div className="ml-auto flex items-center gap-0.5 wide:gap-1">
         <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
           <Star size="1.125rem" aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />

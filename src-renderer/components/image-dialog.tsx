@@ -87,7 +87,13 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
           {job.filename === null ? null : job.isDeleted ? (
             <BinnedImage filename={job.filename} prompt={params.prompt} />
           ) : (
-            <ImageView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={params} prompt={params.prompt} />
+            <ImageView
+              filename={job.filename}
+              upscaledFilename={job.upscaledFilename}
+              shape={params}
+              prompt={params.prompt}
+              onSwipe={(step) => (step === 1 ? onNext : onPrevious)?.()}
+            />
           )}
         </div>
         {job.isDeleted ? (

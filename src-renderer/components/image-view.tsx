@@ -17,6 +17,8 @@ interface ImageViewProps {
   /** Of the original, in pixels. */
   shape: BoxSize;
   prompt: string;
+  /** A finger was drawn across the fitted image: 1 to the left, for the next image, or -1. */
+  onSwipe?: (step: 1 | -1) => void;
 }
 
 interface Point {
@@ -28,7 +30,7 @@ interface Point {
  * A finished image: the upscaled version, or both versions divided by a line while comparing. Zooms by wheel, pinch, keys and buttons, pans by dragging.
  * The line stays in place while the image moves under it.
  */
-export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageViewProps) {
+export function ImageView({ filename, upscaledFilename, shape, prompt, onSwipe }: ImageViewProps) {
   const { t } = useTranslation();
   const wantsCompare = useStudio((state) => state.isComparing);
   const setComparing = useStudio((state) => state.setComparing);
@@ -57,6 +59,7 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
   const zoom = (factor: number, at: Point = { x: 0, y: 0 }) => setView((before) => clampView(zoomAt(before, factor, at, maxScale), fit, box));
   const toggleFull = () => setView(view.scale > 1 ? centered : { ...centered, scale: fullScale });
   const pan = usePan((by) => setView((before) => clampView({ ...before, x: before.x + by.x, y: before.y + by.y }, fit, box)), zoom);
+  const swipe = useSwipe(view.scale > 1 ? undefined : onSwipe);
   useWheel(ref, view.scale > 1, zoom);
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -87,6 +90,14 @@ export function ImageView({ filename, upscaledFilename, shape, prompt }: ImageVi
         onDoubleClick={toggleFull}
         onPointerLeave={() => setPointer(null)}
         {...pan}
+        onPointerDown={(event) => {
+          pan.onPointerDown(event);
+          swipe.onPointerDown(event);
+        }}
+        onPointerUp={(event) => {
+          pan.onPointerUp(event);
+          swipe.onPointerUp(event);
+        }}
         onPointerMove={(event) => {
           pan.onPointerMove(event);
           if (isLensOn) setPointer(pointIn(event));
@@ -264,6 +275,25 @@ function usePan(onMove: (by: Point) => void, onZoom: (factor: number, at: Point)
     },
     onPointerUp: (event: PointerEvent) => void down.current.delete(event.pointerId),
     onPointerCancel: (event: PointerEvent) => void down.current.delete(event.pointerId),
+  };
+}
+
+const SWIPE_PX = 60;
+
+/** Calls `onSwipe` when one finger was drawn across, more sideways than down. */
+function useSwipe(onSwipe: ((step: 1 | -1) => void) | undefined) {
+  const start = useRef<Point | null>(null);
+  return {
+    onPointerDown(event: PointerEvent) {
+      start.current = event.pointerType === 'touch' && event.isPrimary ? pointIn(event) : null;
+    },
+    onPointerUp(event: PointerEvent) {
+      const from = start.current;
+      start.current = null;
+      if (from === null) return;
+      const [across, down] = [pointIn(event).x - from.x, pointIn(event).y - from.y];
+      if (Math.abs(across) > SWIPE_PX && Math.abs(across) > 2 * Math.abs(down)) onSwipe?.(across < 0 ? 1 : -1);
+    },
   };
 }
 

@@ -8,7 +8,7 @@ interface MarkedTextareaProps extends Omit<ComponentProps<'textarea'>, 'value' |
 }
 
 /** Shared by both layers, so the highlight lies under its text. */
-const layer = 'max-h-64 min-h-28 overflow-y-auto border px-3 py-2 whitespace-pre-wrap break-words [scrollbar-gutter:stable]';
+const layer = 'max-h-80 min-h-39 overflow-y-auto border px-3 py-2 whitespace-pre-wrap break-words [scrollbar-gutter:stable]';
 
 /** A text field that can highlight the end of its text, on a transparent copy of the text behind it. */
 export function MarkedTextarea({ value, ref, markFrom, className = '', ...rest }: MarkedTextareaProps) {

@@ -37,7 +37,7 @@ test('Chinese texts are Chinese', () => {
 
 /** Keys that the code builds from values; everything below them counts as used. */
 const builtKeys =
-  /^(error|problem|phase|status|announce|example|style|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|notice|connection|origin|update\.off|updateFailure)\./;
+  /^(error|problem|phase|status|announce|compare|shortcut|settingsPart|example|idea|demo|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|model\.quality|notice|connection|origin|update\.off|updateFailure)\./;
 
 // the compiler checks that every used key exists
 test('every key is used', () => {

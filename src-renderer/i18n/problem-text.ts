@@ -10,6 +10,8 @@ export function problemText(t: TFunction, problem: Problem | undefined): string 
       return t('problem.promptEmpty');
     case 'promptLong':
       return t('problem.promptLong', problem);
+    case 'tooManyImages':
+      return t('problem.tooManyImages', problem);
     case 'notWhole':
       return t('problem.notWhole', problem);
     case 'notNumber':

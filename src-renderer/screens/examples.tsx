@@ -1,24 +1,18 @@
+import { Dices } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
-import { useStudio } from '../components/use-studio.ts';
-import type { en } from '../i18n/en.ts';
-import { type Scene, SceneIcon } from './scene-icon.tsx';
+import samples from '../../docs/images/storybook.png';
+import { Button } from '../components/button.tsx';
+import { useStudioStore } from '../components/use-studio.ts';
+import { demoExamples } from '../store/demo-examples.ts';
+import { DemoWords, randomDemoPrompt, useDemoWords } from './demo-words.tsx';
+import { useChosenModel } from './use-chosen-model.ts';
 
-type ExampleName = keyof typeof en.example;
+const cardClass = 'overflow-hidden rounded-lg border border-line bg-surface text-left text-sm transition-colors hover:border-accent hover:bg-accent-soft';
 
-const examples: ReadonlyArray<{ name: ExampleName; scene: Scene }> = [
-  { name: 'fox', scene: { sky: '#f2b08a', ground: '#f4f7fb', light: '#ffe08a', subject: '#c8452c' } },
-  { name: 'sailboat', scene: { sky: '#8fd0f5', ground: '#f1dca7', light: '#fff3b0', subject: '#f5c334' } },
-  { name: 'rocket', scene: { sky: '#1c2148', ground: '#3a3f6b', light: '#f4efe2', subject: '#3f7fe0' } },
-  { name: 'house', scene: { sky: '#f0a987', ground: '#7d8ca3', light: '#ffd98a', subject: '#fbfaf6' } },
-  { name: 'owl', scene: { sky: '#22305c', ground: '#23513d', light: '#f2ead3', subject: '#8a5cc4' } },
-  { name: 'balloon', scene: { sky: '#9ad6f7', ground: '#e0b872', light: '#fff3b0', subject: '#ef7d2d' } },
-];
-
-/** Example prompts on the empty stage; a click fills in the prompt and makes the image. */
+/** Example prompts on the empty stage, for the chosen model; a click fills in the prompt and makes the image. */
 export function Examples() {
   const { t } = useTranslation();
-  const replaceDraft = useStudio((state) => state.replaceDraft);
-  const make = useStudio((state) => state.make);
+  const isDemo = useChosenModel()?.bundled ?? true;
   return (
     <div className="flex min-h-full flex-col items-center justify-center gap-6 py-4">
       <div className="text-center">
@@ -26,23 +20,75 @@ export function Examples() {
         <p className="mt-1 hidden text-muted wide:block">{t('examples.lead')}</p>
         <p className="mt-1 text-muted wide:hidden">{t('examples.leadNarrow')}</p>
       </div>
-      <ul className="grid w-full max-w-2xl gap-2 wide:grid-cols-[repeat(auto-fit,minmax(16rem,1fr))]">
-        {examples.map(({ name, scene }) => (
+      {isDemo ? <DemoExamples /> : <PhotoExamples />}
+    </div>
+  );
+}
+
+function useMakeOf(): (prompt: string) => void {
+  const { replaceDraft, make } = useStudioStore().getState();
+  return (prompt) => {
+    replaceDraft({ prompt, usesPatterns: false, usesLines: false });
+    make();
+  };
+}
+
+function DemoExamples() {
+  const { t } = useTranslation();
+  const makeOf = useMakeOf();
+  const words = useDemoWords();
+  return (
+    <>
+      <ul className="grid w-full max-w-2xl grid-cols-2 gap-3 wide:grid-cols-3">
+        {demoExamples.map((name, index) => (
           <li key={name}>
-            <button
-              type="button"
-              className="flex h-full w-full items-center gap-3 rounded-lg border border-line bg-surface p-2.5 text-left text-sm transition-colors hover:border-accent hover:bg-accent-soft"
-              onClick={() => {
-                replaceDraft({ prompt: t(`example.${name}`) });
-                make();
-              }}
-            >
-              <SceneIcon scene={scene} />
-              {t(`example.${name}`)}
+            <button type="button" className={`flex h-full w-full flex-col ${cardClass}`} onClick={() => makeOf(t(`example.${name}`))}>
+              <span
+                aria-hidden
+                className="block aspect-4/3 w-full bg-sunken"
+                style={{
+                  backgroundImage: `url("${samples}")`,
+                  backgroundSize: `${demoExamples.length * 100}% auto`,
+                  backgroundPosition: `${(index / (demoExamples.length - 1)) * 100}% 60%`,
+                }}
+              />
+              <span className="p-3">{t(`example.${name}`)}</span>
             </button>
           </li>
         ))}
       </ul>
-    </div>
+      <Button onClick={() => makeOf(randomDemoPrompt(words))}>
+        <Dices size="1.125rem" aria-hidden />
+        {t('examples.surprise')}
+      </Button>
+      <section aria-label={t('demo.title')} className="w-full max-w-2xl">
+        <h3 className="mb-2 text-sm font-medium">{t('demo.title')}</h3>
+        <DemoWords />
+      </section>
+    </>
+  );
+}
+
+/** Prompts for the full model, which knows the world. */
+function PhotoExamples() {
+  const { t } = useTranslation();
+  const makeOf = useMakeOf();
+  const ideas: string[] = Object.values(t('idea', { returnObjects: true }));
+  return (
+    <>
+      <ul className="grid w-full max-w-2xl gap-3 wide:grid-cols-2">
+        {ideas.slice(0, 6).map((idea) => (
+          <li key={idea}>
+            <button type="button" className={`h-full w-full p-4 ${cardClass}`} onClick={() => makeOf(idea)}>
+              {idea}
+            </button>
+          </li>
+        ))}
+      </ul>
+      <Button onClick={() => makeOf(ideas[Math.floor(Math.random() * ideas.length)] ?? '')}>
+        <Dices size="1.125rem" aria-hidden />
+        {t('examples.surprise')}
+      </Button>
+    </>
   );
 }

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { binImageUrl, imageUrl } from '../client/http.ts';
 import { useBoxSize } from '../components/box-size.ts';
 import { Button } from '../components/button.tsx';
+import { CompareDialog } from '../components/compare-dialog.tsx';
 import { DeletedAgo } from '../components/deleted-ago.tsx';
 import { ImageDialog } from '../components/image-dialog.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
@@ -12,8 +13,8 @@ import { noFilter } from '../store/gallery-filter.ts';
 import type { Job } from '../store/jobs.ts';
 import { GalleryToolbar } from './gallery-toolbar.tsx';
 import { createRowsAhead } from './rows-ahead.ts';
+import { TileMenu } from './tile-menu.tsx';
 
-const MIN_TILE_PX = 168;
 const GAP_PX = 8;
 const PADDING_PX = 16;
 /** Pause between pages that are loaded ahead. None is loaded during scrolling, because a longer list moves the scroll bar. */
@@ -39,6 +40,7 @@ export function GalleryScreen() {
     <section aria-label={t('gallery.label')} className="flex h-full flex-col">
       <GalleryToolbar />
       <Grid onOpen={openImage} />
+      <CompareDialog />
       {open !== undefined && <ImageDialog job={open} onClose={() => openImage(null)} onPrevious={goTo(openIndex - 1)} onNext={goTo(openIndex + 1)} />}
     </section>
   );
@@ -55,10 +57,13 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const [place] = useState(store.getState().galleryPlace);
   // by id: an index would mean another image as soon as one is added or removed
   const [focusedId, setFocusedId] = useState(place.focusedId);
+  const [menu, setMenu] = useState<{ job: Job; x: number; y: number } | null>(null);
+  const closeMenu = useCallback(() => setMenu(null), []);
   const [rowsAhead] = useState(createRowsAhead);
   const [shownBefore] = useState(() => new Set<string>());
+  const wantedPx = useStudio((studio) => studio.settings.tilePx);
   const width = box.width - 2 * PADDING_PX;
-  const columns = Math.max(2, Math.floor((width + GAP_PX) / (MIN_TILE_PX + GAP_PX)));
+  const columns = Math.max(2, Math.floor((width + GAP_PX) / (wantedPx + GAP_PX)));
   const tilePx = (width - GAP_PX * (columns - 1)) / columns;
   const rowCount = Math.ceil(gallery.length / columns);
   const rows = useVirtualizer({
@@ -109,6 +114,7 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
       <NewImages onShow={() => rows.scrollToOffset(0)} />
+      {menu !== null && <TileMenu job={menu.job} at={menu} onClose={closeMenu} />}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: arrow keys move between the images */}
       <div
         ref={ref}
@@ -129,7 +135,15 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
                     className="absolute contain-layout contain-size"
                     style={{ width: tilePx, height: tilePx, left: column * (tilePx + GAP_PX), top: row.start }}
                   >
-                    <Tile job={job} index={index} isReachable={index === reachable} shownBefore={shownBefore} onFocus={setFocusedId} onOpen={onOpen} />
+                    <Tile
+                      job={job}
+                      index={index}
+                      isReachable={index === reachable}
+                      shownBefore={shownBefore}
+                      onFocus={setFocusedId}
+                      onOpen={onOpen}
+                      onMenu={setMenu}
+                    />
                   </li>
                 );
               }),
@@ -171,6 +185,7 @@ interface TileProps {
   shownBefore: Set<string>;
   onFocus: (id: string) => void;
   onOpen: (id: string) => void;
+  onMenu: (menu: { job: Job; x: number; y: number }) => void;
 }
 
 /** Whether to render the whole tile: once it has stayed on the screen, or if it was shown before. */
@@ -200,7 +215,7 @@ function TileImage({ url, className }: { url: string; className: string }) {
 }
 
 /** Memoised: scrolling renders the grid, but not the tiles that stay. */
-const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen }: TileProps) {
+const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus, onOpen, onMenu }: TileProps) {
   const { t } = useTranslation();
   const isSelected = useStudio((state) => state.selection.has(job.id));
   const store = useStudioStore();
@@ -220,6 +235,17 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
         aria-label={t('gallery.open', { prompt })}
         className="size-full -outline-offset-2"
         onFocus={() => onFocus(job.id)}
+        onContextMenu={(event) => {
+          event.preventDefault();
+          // a long press on a touch screen selects
+          const { nativeEvent } = event;
+          if (nativeEvent instanceof PointerEvent && nativeEvent.pointerType === 'touch') toggle();
+          else {
+            const { left, bottom } = event.currentTarget.getBoundingClientRect();
+            const isByKey = event.clientX === 0 && event.clientY === 0;
+            onMenu({ job, x: isByKey ? left : event.clientX, y: isByKey ? bottom : event.clientY });
+          }
+        }}
         onClick={(event) => {
           if (event.shiftKey) selectTo(job.id);
           else if (event.ctrlKey || event.metaKey || store.getState().selection.size > 0) toggle();
@@ -275,7 +301,7 @@ function Empty() {
   const { show, filterGallery, refreshGallery } = useStudioStore().getState();
   if (state === 'loading') return <EmptyText title={t('gallery.loading')} />;
   if (state === 'failed') return <EmptyText title={t('gallery.failed')} action={<Button onClick={refreshGallery}>{t('gallery.again')}</Button>} />;
-  const { deleted, ...narrowing } = filter;
+  const { deleted, order: _order, ...narrowing } = filter;
   if (Object.values(narrowing).some((value) => value !== undefined)) {
     const showAll = () => filterGallery(noFilter);
     return (

@@ -1,4 +1,4 @@
-import { Search, SlidersHorizontal, Star, Trash2, Undo2 } from 'lucide-react';
+import { Columns2, Download, Search, SlidersHorizontal, Star, Trash2, Undo2 } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelTypeSchema } from '#shared/domain/job.ts';
@@ -38,6 +38,8 @@ function Filters() {
         <SizeFilter />
         <ClientFilter />
         <DateFilter />
+        <OrderChoice />
+        <TileSize />
       </div>
       {isBin && <EmptyBin />}
     </div>
@@ -63,13 +65,16 @@ function PromptSearch() {
     return () => clearTimeout(timer);
   }, [query, filterGallery]);
   return (
-    <label className="relative min-w-52 flex-1 wide:max-w-80">
+    <label className="relative min-w-52 flex-1 wide:max-w-80" title={t('gallery.searchHelp')}>
       <span className="sr-only">{t('gallery.search')}</span>
       <Search size="1rem" aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-muted" />
       <input
         type="search"
         value={query}
         placeholder={t('gallery.search')}
+        aria-description={t('gallery.searchHelp')}
+        maxLength={400}
+        data-shortcut="search"
         className="min-h-9 w-full rounded-md border border-control bg-surface pr-2 pl-8 text-sm hover:border-ink"
         onChange={(event) => setQuery(event.target.value)}
       />
@@ -195,6 +200,42 @@ function DateFilter() {
   );
 }
 
+function OrderChoice() {
+  const { t } = useTranslation();
+  const order = useStudio((state) => state.galleryFilter.order ?? 'newest');
+  const filterGallery = useStudio((state) => state.filterGallery);
+  return (
+    <Select
+      label={t('gallery.order')}
+      value={order}
+      options={[
+        { value: 'newest', label: t('gallery.newest') },
+        { value: 'oldest', label: t('gallery.oldest') },
+      ]}
+      onChange={(value) => filterGallery({ order: value === 'newest' ? undefined : value })}
+    />
+  );
+}
+
+function TileSize() {
+  const { t } = useTranslation();
+  const tilePx = useStudio((state) => state.settings.tilePx);
+  const changeSettings = useStudio((state) => state.changeSettings);
+  return (
+    <input
+      type="range"
+      aria-label={t('gallery.tileSize')}
+      title={t('gallery.tileSize')}
+      min={112}
+      max={400}
+      step={16}
+      value={tilePx}
+      className="h-9 w-28 accent-accent max-wide:w-full"
+      onChange={(event) => changeSettings({ tilePx: event.target.valueAsNumber })}
+    />
+  );
+}
+
 function EmptyBin() {
   const { t } = useTranslation();
   const hasImages = useStudio((state) => state.gallery.length > 0);
@@ -214,7 +255,7 @@ function SelectionBar() {
   const isBin = useStudio((state) => state.galleryFilter.deleted === true);
   // Ctrl+A selects what is loaded, which may be less than the gallery
   const isPartOfAll = useStudio((state) => state.galleryNext !== null && state.selection.size === state.gallery.length);
-  const { star, remove, restore, removePermanently, setSelection } = useStudioStore().getState();
+  const { remove, restore, removePermanently, setSelection, compareImages } = useStudioStore().getState();
   const ids = [...selection];
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-3">
@@ -238,7 +279,14 @@ function SelectionBar() {
         </>
       ) : (
         <>
-          <StarSelection ids={ids} onStar={star} />
+          {ids.length === 2 && (
+            <Button onClick={() => compareImages([ids[0] ?? '', ids[1] ?? ''])}>
+              <Columns2 size="1rem" aria-hidden />
+              {t('compare.open')}
+            </Button>
+          )}
+          <DownloadSelection ids={ids} />
+          <StarSelection ids={ids} />
           <Button tone="danger" onClick={() => remove(ids)}>
             <Trash2 size="1rem" aria-hidden />
             {t('view.remove')}
@@ -253,14 +301,39 @@ function SelectionBar() {
 }
 
 /** Stars the selected images, or unstars them if all have a star. */
-function StarSelection({ ids, onStar }: { ids: readonly string[]; onStar: (id: string, isStarred: boolean) => void }) {
+function StarSelection({ ids }: { ids: readonly string[] }) {
   const { t } = useTranslation();
-  const unstarred = useStudio((state) => state.gallery).filter((job) => ids.includes(job.id) && !job.isStarred);
+  const starMany = useStudio((state) => state.starMany);
+  const selection = useStudio((state) => state.selection);
+  const unstarred = useStudio((state) => state.gallery).filter((job) => selection.has(job.id) && !job.isStarred);
   const areAllStarred = unstarred.length === 0;
   const changed = areAllStarred ? ids : unstarred.map((job) => job.id);
   return (
-    <IconButton label={t(areAllStarred ? 'view.unstar' : 'view.star')} onClick={() => changed.forEach((id) => void onStar(id, !areAllStarred))}>
+    <IconButton label={t(areAllStarred ? 'view.unstar' : 'view.star')} onClick={() => void starMany(changed, !areAllStarred)}>
       <Star size="1.125rem" aria-hidden {...(areAllStarred ? { fill: 'currentColor' } : {})} />
     </IconButton>
+  );
+}
+
+/** Downloads the upscaled images, or the originals where there are none, as one zip. */
+function DownloadSelection({ ids }: { ids: string[] }) {
+  const { t } = useTranslation();
+  const isZipping = useStudio((state) => state.isZipping);
+  const downloadMany = useStudio((state) => state.downloadMany);
+  const download = async () => {
+    const zip = await downloadMany({ ids });
+    if (zip === null) return;
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(zip);
+    link.download = `zimage-${ids.length}.zip`;
+    link.click();
+    // the browser has the file by then
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
+  return (
+    <Button disabled={isZipping} onClick={() => void download()}>
+      <Download size="1rem" aria-hidden />
+      {t(isZipping ? 'gallery.zipping' : 'gallery.downloadZip')}
+    </Button>
   );
 }

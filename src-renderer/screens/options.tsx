@@ -1,9 +1,7 @@
 import { Dices, Lock, Undo2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { Info } from '#shared/protocol/http.ts';
 import { IconButton } from '../components/button.tsx';
-import { Bytes } from '../components/bytes.tsx';
 import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
@@ -11,33 +9,54 @@ import { useStudio } from '../components/use-studio.ts';
 import { problemText } from '../i18n/problem-text.ts';
 import { limits, numberOf } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/image-size.ts';
+import { ModelPicker } from './model-picker.tsx';
+import { useChosenModel } from './use-chosen-model.ts';
 
 const UPSCALE = 4;
 /** The size at which the bundled checkpoints draw best. */
 const CLEAREST_PX = 512;
 
-/** All settings of the image except the prompt. */
+/** All settings of the image except prompt and number. */
 export function Options() {
   const { t } = useTranslation();
   return (
     <section aria-label={t('options.label')} className="flex flex-col gap-4">
       <SizeOptions />
-      <div className="grid grid-cols-2 gap-3">
-        <DraftNumber field="steps" label={t('options.steps')} help={t('options.stepsHelp')} range={limits.steps} />
-        <DraftNumber field="count" label={t('options.count')} help={t('options.countHelp', { max: limits.count.max })} isHelpAtEnd range={limits.count} />
-      </div>
-      <SeedOption />
-      <ModelOption />
-      <details>
-        <summary>{t('options.more')}</summary>
-        <DraftNumber field="guidanceScale" label={t('options.guidance')} help={t('options.guidanceHelp')} range={limits.guidanceScale} step={0.5} isDecimal />
-      </details>
+      <ModelPicker />
+      <Advanced />
     </section>
   );
 }
 
+/** Open while one of its fields is invalid, so that the problem is visible. */
+function Advanced() {
+  const { t } = useTranslation();
+  const isWrong = useStudio(({ problems: { steps, seed, guidanceScale } }) => [steps, seed, guidanceScale].some((problem) => problem !== undefined));
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details open={isOpen || isWrong} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t('options.more')}</summary>
+      <div className="flex flex-col gap-4 pt-1">
+        <div className="grid grid-cols-2 gap-3">
+          <DraftNumber field="steps" label={t('options.steps')} help={t('options.stepsHelp')} range={limits.steps} />
+          <DraftNumber
+            field="guidanceScale"
+            label={t('options.guidance')}
+            help={t('options.guidanceHelp')}
+            isHelpAtEnd
+            range={limits.guidanceScale}
+            step={0.5}
+            isDecimal
+          />
+        </div>
+        <SeedOption />
+      </div>
+    </details>
+  );
+}
+
 interface DraftNumberProps {
-  field: 'width' | 'height' | 'steps' | 'count' | 'guidanceScale';
+  field: 'width' | 'height' | 'steps' | 'guidanceScale';
   label: string;
   help?: string;
   range: { min: number; max: number };
@@ -174,63 +193,4 @@ function SeedOption() {
       </div>
     </div>
   );
-}
-
-/** The checkpoint that would run; undefined if none of this type is installed or the server has not answered yet. */
-function useChosenModel(): Info['models'][number] | undefined {
-  return useStudio(({ info, draft }) => info?.models.find((one) => one.model_type === draft.modelType && one.active));
-}
-
-function ModelOption() {
-  const { t } = useTranslation();
-  const modelType = useStudio((state) => state.draft.modelType);
-  const info = useStudio((state) => state.info);
-  const editDraft = useStudio((state) => state.editDraft);
-  const show = useStudio((state) => state.show);
-  const model = useChosenModel();
-  return (
-    <div className="flex flex-col gap-1">
-      <Segmented
-        label={t('options.model')}
-        value={modelType}
-        options={[
-          { value: 'uint4', label: 'uint4' },
-          { value: 'int8', label: 'int8' },
-        ]}
-        onChange={(value) => editDraft({ modelType: value })}
-      />
-      {info !== null &&
-        (model === undefined ? (
-          <p className="text-xs font-medium text-danger">{t('error.model_not_installed')}</p>
-        ) : (
-          <p className="text-xs text-muted">
-            <span className="font-medium break-words text-ink">{model.name}</span>
-            {' · '}
-            <Bytes value={model.size_bytes} />
-            <MeasuredTime checkpoint={model.name} measured={info.queue.measured} />
-            {model.bundled && (
-              <>
-                {' · '}
-                <button type="button" className="underline underline-offset-2 hover:text-ink" onClick={() => show('settings')}>
-                  {t('options.otherModels')}
-                </button>
-              </>
-            )}
-          </p>
-        ))}
-      <p className="text-xs text-muted">{t('options.modelHelp')}</p>
-    </div>
-  );
-}
-
-/** Measured time for an image of this size, otherwise for the last one of another size. */
-function MeasuredTime({ checkpoint, measured }: { checkpoint: string; measured: Info['queue']['measured'] }) {
-  const { t, i18n } = useTranslation();
-  const draft = useStudio((state) => state.draft);
-  const ofModel = measured.filter((one) => one.checkpoint === checkpoint);
-  const sameSize = ofModel.filter((one) => one.width === numberOf(draft.width) && one.height === numberOf(draft.height));
-  const found = sameSize.find((one) => one.steps === numberOf(draft.steps)) ?? sameSize[0] ?? ofModel[0];
-  if (found === undefined) return null;
-  const seconds = new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 2 }).format((found.generate_ms + (found.upscale_ms ?? 0)) / 1000);
-  return <> · {t('model.measured', { seconds, width: found.width, height: found.height, steps: found.steps })}</>;
 }

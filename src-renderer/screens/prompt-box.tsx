@@ -1,30 +1,33 @@
-import { Bookmark, FileInput, Sparkles, X } from 'lucide-react';
+import { Bookmark, Eraser, FileInput, X } from 'lucide-react';
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Button, IconButton } from '../components/button.tsx';
+import { imageUrl } from '../client/http.ts';
+import { IconButton } from '../components/button.tsx';
 import { Field } from '../components/field.tsx';
 import { MarkedTextarea } from '../components/marked-textarea.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { usePromptUndo } from '../components/use-prompt-undo.ts';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { problemText } from '../i18n/problem-text.ts';
-import { numberOf } from '../store/draft.ts';
 import { cutOf } from '../store/prompt-cut.ts';
+import { DemoWords } from './demo-words.tsx';
+import { MakeBar } from './make-bar.tsx';
+import { PromptHistory } from './prompt-history.tsx';
+import { PromptModes } from './prompt-modes.tsx';
 import { StyleChips } from './style-chips.tsx';
+import { useChosenModel } from './use-chosen-model.ts';
 
 const COUNT_DELAY_MS = 150;
 
-/** The prompt and the Make button. */
+/** The prompt with what helps to write it, and the Make button. */
 export function PromptBox() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
-  const count = useStudio((state) => numberOf(state.draft.count));
   const problem = useStudio((state) => state.problems.prompt);
   const typePrompt = useStudio((state) => state.typePrompt);
   const checkOnLeave = useCheckOnLeave();
   const make = useStudio((state) => state.make);
-  const isConnected = useStudio((state) => state.connection.state === 'open');
-  const isSending = useStudio((state) => Object.keys(state.requests).length > 0);
+  const isDemo = useChosenModel()?.bundled === true;
   const recall = usePromptRecall();
   const box = useRef<HTMLTextAreaElement>(null);
   const tokensId = useId();
@@ -47,7 +50,7 @@ export function PromptBox() {
           <MarkedTextarea
             id={id}
             ref={box}
-            rows={4}
+            rows={6}
             value={prompt}
             markFrom={cutAt}
             placeholder={t('prompt.placeholder')}
@@ -69,13 +72,18 @@ export function PromptBox() {
         )}
       </Field>
       <TokenCount id={tokensId} cutAt={cutAt} />
+      <PromptModes />
       <StyleChips />
-      <Button type="submit" tone="primary" className="min-h-11 text-base">
-        <Sparkles size="1.125rem" aria-hidden />
-        {isSending && isConnected ? t('make.sending') : count > 1 ? t('make.many', { count }) : t('make.one')}
-      </Button>
+      {isDemo && (
+        <details className="-my-1">
+          <summary>{t('demo.title')}</summary>
+          <div className="pt-1 pb-2">
+            <DemoWords />
+          </div>
+        </details>
+      )}
+      <MakeBar />
       <Templates />
-      {isSending && !isConnected && <p className="text-center text-xs text-muted">{t('make.offline')}</p>}
     </form>
   );
 }
@@ -115,17 +123,18 @@ function TokenCount({ id, cutAt }: { id: string; cutAt: number | null }) {
   );
 }
 
-/** Saves the prompt as a template, or loads one from an image file. */
+/** Earlier prompts, a template of this one, the settings of an image file, and an empty box. */
 function PromptTools() {
   const { t } = useTranslation();
   const prompt = useStudio((state) => state.draft.prompt);
   const isSaved = useStudio((state) => state.templates.some((template) => template.prompt === state.draft.prompt));
-  const { saveTemplate, forgetTemplate, reuseFile } = useStudioStore().getState();
+  const { saveTemplate, forgetTemplate, reuseFile, replaceDraft } = useStudioStore().getState();
   const file = useRef<HTMLInputElement>(null);
   return (
     <div className="flex">
+      <PromptHistory />
       <IconButton
-        className="size-7"
+        className="size-7!"
         label={isSaved ? t('prompt.forget') : t('prompt.save')}
         isOn={isSaved}
         disabled={prompt.trim() === ''}
@@ -133,8 +142,11 @@ function PromptTools() {
       >
         <Bookmark size="1rem" aria-hidden {...(isSaved ? { fill: 'currentColor' } : {})} />
       </IconButton>
-      <IconButton className="size-7" label={t('prompt.fromFile')} onClick={() => file.current?.click()}>
+      <IconButton className="size-7!" label={t('prompt.fromFile')} onClick={() => file.current?.click()}>
         <FileInput size="1rem" aria-hidden />
+      </IconButton>
+      <IconButton className="size-7!" label={t('prompt.clear')} disabled={prompt === ''} onClick={() => replaceDraft({ prompt: '' })}>
+        <Eraser size="1rem" aria-hidden />
       </IconButton>
       <input
         ref={file}
@@ -163,7 +175,15 @@ function Templates() {
       <ul className="flex max-h-48 flex-col overflow-y-auto">
         {templates.map((template) => (
           <li key={template.prompt} className="flex items-center rounded-sm hover:bg-hover">
-            <button type="button" className="min-w-0 flex-1 px-2 py-1.5 text-left text-sm" onClick={() => replaceDraft(template)}>
+            {template.imageFilename !== null && <img src={imageUrl(template.imageFilename, 128)} alt="" className="ml-1 size-11 rounded-sm object-cover" />}
+            <button
+              type="button"
+              className="min-w-0 flex-1 px-2 py-1.5 text-left text-sm"
+              onClick={() => {
+                const { imageFilename: _shownOnly, ...draft } = template;
+                replaceDraft(draft);
+              }}
+            >
               <span className="line-clamp-2 break-words">{template.prompt}</span>
               <span className="block text-xs text-muted tabular-nums">
                 {template.width} × {template.height} · {t('detail.steps')} {template.steps} · {template.modelType}

@@ -1,4 +1,4 @@
-import { TriangleAlert, X } from 'lucide-react';
+import { LayoutGrid, TriangleAlert, X } from 'lucide-react';
 import { type ReactNode, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { fitInto, useBoxSize } from '../components/box-size.ts';
@@ -12,6 +12,7 @@ import { errorText } from '../i18n/error-text.ts';
 import { phaseText } from '../i18n/phase-text.ts';
 import { isCancellable, isOver, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
+import { BatchGrid } from './batch-grid.tsx';
 import { Examples } from './examples.tsx';
 
 /** The selected job, from its first preview to the upscaled image, always in the same frame. */
@@ -19,7 +20,9 @@ export function Stage() {
   const { t } = useTranslation();
   const job = useStudio((state) => (state.selectedId === null ? undefined : state.jobs[state.selectedId]));
   const isAsked = useStudio((state) => Object.keys(state.requests).length > 0);
+  const isBatchShown = useStudio((state) => state.isBatchShown && state.batch.length > 1);
   useArrowKeys();
+  if (isBatchShown) return <BatchGrid />;
   if (job === undefined && !isAsked) return <Examples />;
   return (
     <section aria-label={t('stage.label')} className="flex h-[min(130vw,80vh)] min-h-80 flex-col gap-3 wide:h-full wide:min-h-0">
@@ -28,6 +31,7 @@ export function Stage() {
       <div className={`flex min-h-32 flex-col justify-center gap-2 ${job !== undefined && !isOver(job) ? 'max-wide:order-first' : ''}`}>
         {job !== undefined && (
           <>
+            <ToBatch job={job} />
             <Caption job={job} />
             <Below job={job} />
           </>
@@ -93,6 +97,20 @@ function Forming({ job }: { job: Job }) {
         <img src={job.preview} alt="" className="absolute top-1/2 left-1/2 max-w-none -translate-1/2 animate-appear" style={fitInto(box, shape)} />
       )}
     </div>
+  );
+}
+
+/** Back to all images of the batch that this job belongs to. */
+function ToBatch({ job }: { job: Job }) {
+  const { t } = useTranslation();
+  const batch = useStudio((state) => state.batch);
+  const showBatch = useStudio((state) => state.showBatch);
+  if (batch.length < 2 || !batch.some(({ jobId }) => jobId === job.id)) return null;
+  return (
+    <Button tone="quiet" className="-ml-3 self-start" onClick={showBatch}>
+      <LayoutGrid size="1rem" aria-hidden />
+      {t('batch.back', { count: batch.length })}
+    </Button>
   );
 }
 

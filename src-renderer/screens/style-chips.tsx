@@ -5,7 +5,7 @@ import { useStudio } from '../components/use-studio.ts';
 import type { en } from '../i18n/en.ts';
 import { styleOf, withStyle } from '../store/prompt-style.ts';
 
-const names = ['digitalArt', 'watercolor', 'pixelArt', 'pencil'] as const satisfies ReadonlyArray<keyof typeof en.style>;
+const names = ['digitalArt', 'watercolor', 'pixelArt', 'pencil'] as const satisfies ReadonlyArray<keyof typeof en.demo.style>;
 
 const chipClass =
   'inline-flex min-h-7 items-center rounded-full border border-line text-xs text-muted transition-colors hover:border-control hover:text-ink has-aria-pressed:border-accent has-aria-pressed:bg-accent-soft has-aria-pressed:text-accent';
@@ -17,7 +17,7 @@ export function StyleChips() {
   const ownStyles = useStudio((state) => state.ownStyles);
   const editDraft = useStudio((state) => state.editDraft);
   const forgetStyle = useStudio((state) => state.forgetStyle);
-  const styles = [...names.map((name) => t(`style.${name}`)), ...ownStyles];
+  const styles = [...names.map((name) => t(`demo.style.${name}`)), ...ownStyles];
   const present = styleOf(prompt, styles);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot stand in the row

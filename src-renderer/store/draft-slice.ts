@@ -130,7 +130,9 @@ export function createDraftSlice({
         set({ problems: {}, lastSeed: firstSeed });
         rememberPrompt(draft.prompt);
         write({ seed: String(firstSeed) });
-        get().submit(seedsFrom(firstSeed, checked.count).map((seed) => ({ ...checked.params, seed })));
+        // every prompt gets the same seeds, so that only the words differ
+        const seeds = seedsFrom(firstSeed, checked.count);
+        get().submit(checked.prompts.flatMap((prompt) => seeds.map((seed) => ({ ...checked.params, prompt, seed }))));
         return true;
       },
     };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX, textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { expandPrompt, MAX_IMAGES } from './expand-prompt.ts';
 import { plainNumber } from './plain-number.ts';
 
 /** The contents of the form. Numbers are kept as typed, so an invalid one stays visible and can be explained. */
@@ -14,6 +15,9 @@ export const draftSchema = z.object({
   seedMode: z.enum(['random', 'fixed']),
   count: z.string(),
   modelType: modelTypeSchema,
+  /** Whether the prompt stands for several ones; see `expandPrompt`. */
+  usesPatterns: z.boolean().default(false),
+  usesLines: z.boolean().default(false),
 });
 export type Draft = z.infer<typeof draftSchema>;
 
@@ -28,6 +32,8 @@ export const firstDraft: Draft = {
   seedMode: 'random',
   count: '1',
   modelType: 'uint4',
+  usesPatterns: false,
+  usesLines: false,
 };
 
 export interface NumberRange {
@@ -60,6 +66,7 @@ export type DraftField = 'prompt' | 'width' | 'height' | 'steps' | 'guidanceScal
 export type Problem =
   | { kind: 'promptEmpty' }
   | { kind: 'promptLong'; max: number; length: number }
+  | { kind: 'tooManyImages'; max: number; count: number }
   | { kind: 'notWhole'; min: number; max: number }
   | { kind: 'notNumber'; min: number; max: number }
   | { kind: 'notMultiple'; unit: number; below: number; above: number }
@@ -68,7 +75,7 @@ export type Problem =
 export type Problems = Partial<Record<DraftField, Problem>>;
 
 /** The values to send, or the problem of each invalid field. */
-export type CheckedDraft = { ok: true; params: TextToImageParams; count: number } | { ok: false; problems: Problems };
+export type CheckedDraft = { ok: true; params: TextToImageParams; prompts: readonly string[]; count: number } | { ok: false; problems: Problems };
 
 export function checkDraft(draft: Draft): CheckedDraft {
   const problems: Problems = {};
@@ -77,13 +84,15 @@ export function checkDraft(draft: Draft): CheckedDraft {
   };
 
   if (draft.prompt.trim() === '') note('prompt', { kind: 'promptEmpty' });
-  else if (draft.prompt.length > limits.promptCharacters) {
-    note('prompt', { kind: 'promptLong', max: limits.promptCharacters, length: draft.prompt.length });
-  }
+  const { prompts, count: promptCount } = expandPrompt(draft.prompt, draft);
+  const longest = Math.max(...prompts.map(({ length }) => length));
+  if (longest > limits.promptCharacters) note('prompt', { kind: 'promptLong', max: limits.promptCharacters, length: longest });
   note('width', sideProblem(draft.width));
   note('height', sideProblem(draft.height));
   note('steps', wholeProblem(draft.steps, limits.steps));
   note('count', wholeProblem(draft.count, limits.count));
+  const count = promptCount * numberOf(draft.count);
+  if (count > MAX_IMAGES) note('prompt', { kind: 'tooManyImages', max: MAX_IMAGES, count });
   note('guidanceScale', decimalProblem(draft.guidanceScale, limits.guidanceScale));
   if (draft.seedMode === 'fixed') note('seed', wholeProblem(draft.seed, limits.seed));
 
@@ -101,7 +110,12 @@ export function checkDraft(draft: Draft): CheckedDraft {
     seed: draft.seedMode === 'fixed' ? numberOf(draft.seed) : 0,
     model_type: draft.modelType,
   };
-  return { ok: true, params, count: numberOf(draft.count) };
+  return { ok: true, params, prompts, count: numberOf(draft.count) };
+}
+
+/** How many images the form asks for. NaN while the number field is invalid. */
+export function imageCount(draft: Draft): number {
+  return expandPrompt(draft.prompt, draft).count * numberOf(draft.count);
 }
 
 /** NaN for anything but a plain decimal number. */
@@ -140,6 +154,8 @@ export function draftFromParams(params: Partial<TextToImageParams>): Partial<Dra
     ...(guidance_scale === undefined ? {} : { guidanceScale: String(guidance_scale) }),
     ...(seed === undefined ? {} : { seed: String(seed), seedMode: 'fixed' }),
     ...(model_type === undefined ? {} : { modelType: model_type }),
+    // words of an image are drawn as they stand
+    ...(prompt === undefined ? {} : { usesPatterns: false, usesLines: false }),
     count: '1',
   };
 }

@@ -1,10 +1,11 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { JobPage } from '#shared/domain/job-record.ts';
+import type { Bulk, JobPage, JobQuery } from '#shared/domain/job-record.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { anyDates, rangeOf } from './date-range.ts';
 import { galleryFilterSchema } from './gallery-filter.ts';
 import { createGallerySelection } from './gallery-selection.ts';
 import { type Job, jobFromRecord } from './jobs.ts';
+import { parseSearch } from './search-query.ts';
 import { createStarChanges } from './star-changes.ts';
 import type { GallerySlice, StudioDeps, StudioState } from './state.ts';
 
@@ -25,9 +26,15 @@ export function createGallerySlice({
   let latestQuestion = 0;
 
   return (set, get) => {
+    /** The conditions that the gallery shows, for the server. */
+    const conditions = (): Omit<JobQuery, 'limit' | 'before' | 'order'> => {
+      const { dates = anyDates, query = '', order: _order, ...filter } = get().galleryFilter;
+      return { ...parseSearch(query), ...definedOf(filter), ...definedOf(rangeOf(dates, now())), status: 'completed' };
+    };
+
     const list = (before: number | null, limit: number): Promise<JobPage> => {
-      const { dates = anyDates, ...query } = get().galleryFilter;
-      return http.listJobs({ ...query, ...rangeOf(dates, now()), status: 'completed', limit, ...(before === null ? {} : { before }) });
+      const { order = 'newest' } = get().galleryFilter;
+      return http.listJobs({ ...conditions(), order, limit, ...(before === null ? {} : { before }) });
     };
 
     /** Runs `work` as the latest question; its result is dropped if another one was asked meanwhile. */
@@ -77,11 +84,15 @@ export function createGallerySlice({
       };
     }
 
-    /** Changes one image wherever it is shown. */
-    function update(id: string, change: Partial<Job>): void {
-      const known = get().jobs[id];
-      set({ gallery: get().gallery.map((job) => (job.id === id ? { ...job, ...change } : job)) });
-      if (known !== undefined) set({ jobs: { ...get().jobs, [id]: { ...known, ...change } } });
+    /** Changes images wherever they are shown. */
+    function update(ids: readonly string[], change: Partial<Job>): void {
+      const changed = new Set(ids);
+      const { gallery, jobs } = get();
+      const known = ids.flatMap((id) => (jobs[id] === undefined ? [] : [[id, { ...jobs[id], ...change }] as const]));
+      set({
+        gallery: gallery.map((job) => (changed.has(job.id) ? { ...job, ...change } : job)),
+        ...(known.length === 0 ? {} : { jobs: { ...jobs, ...Object.fromEntries(known) } }),
+      });
     }
 
     /** Takes images out of the list and out of the selection. */
@@ -90,12 +101,17 @@ export function createGallerySlice({
       set({ ...selection.within(gallery), gallery, galleryArrivals: get().galleryArrivals.filter((job) => !ids.has(job.id)) });
     }
 
-    /** Calls the server for every id. Returns the ids that it accepted; one notice reports the rest. */
-    async function callForEach(ids: readonly string[], call: (id: string) => Promise<unknown>): Promise<string[]> {
-      const results = await Promise.allSettled(ids.map(call));
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed !== undefined) get().notifyFailure(failed.reason);
-      return ids.filter((_, index) => results[index]?.status === 'fulfilled');
+    /** Runs a bulk call. Returns the ids that the server has changed; one notice reports the rest. */
+    async function callForMany(ids: readonly string[], action: Bulk['action']): Promise<string[]> {
+      try {
+        const { done, failed } = await http.bulk({ ids: [...ids], action });
+        const [first] = failed;
+        if (first !== undefined) get().notify({ tone: 'error', code: first.code, message: first.message });
+        return done;
+      } catch (failure) {
+        get().notifyFailure(failure);
+        return [];
+      }
     }
 
     /** Puts new images at the top, or holds them back while the grid is scrolled down. */
@@ -109,7 +125,7 @@ export function createGallerySlice({
     const stars = createStarChanges({
       call: http.star,
       current: (id) => (get().gallery.find((job) => job.id === id) ?? get().jobs[id])?.isStarred ?? false,
-      show: (id, isStarred) => update(id, { isStarred }),
+      show: (id, isStarred) => update([id], { isStarred }),
       notifyFailure: (failure) => get().notifyFailure(failure),
     });
 
@@ -174,11 +190,32 @@ export function createGallerySlice({
       starred: (id, isStarred) => stars.confirmed(id, isStarred),
       star: (id, isStarred) => stars.change(id, isStarred),
 
+      async starMany(ids, isStarred) {
+        const done = await callForMany(ids, isStarred ? 'star' : 'unstar');
+        update(done, { isStarred });
+      },
+
+      async downloadMany(choice) {
+        set({ isZipping: true });
+        try {
+          return await http.zip(choice);
+        } catch (failure) {
+          get().notifyFailure(failure);
+          return null;
+        } finally {
+          set({ isZipping: false });
+        }
+      },
+
+      isZipping: false,
+      compared: null,
+      compareImages: (compared) => set({ compared }),
+
       async remove(ids) {
         set(selection.set([]));
-        const deleted = await callForEach(ids, http.remove);
+        const deleted = await callForMany(ids, 'delete');
         if (deleted.length === 0) return;
-        for (const id of deleted) update(id, { isDeleted: true });
+        update(deleted, { isDeleted: true });
         // the bin may have been opened in the meantime
         if (get().galleryFilter.deleted === true) get().refreshGallery();
         else takeOut(new Set(deleted));
@@ -186,15 +223,15 @@ export function createGallerySlice({
       },
 
       async restore(ids) {
-        const restored = await callForEach(ids, http.restore);
-        for (const id of restored) update(id, { isDeleted: false });
+        const restored = await callForMany(ids, 'restore');
+        update(restored, { isDeleted: false });
         get().dismissUndo('deleted');
         get().refreshGallery();
       },
 
       async removePermanently(ids) {
         set(selection.set([]));
-        const deleted = await callForEach(ids, http.removePermanently);
+        const deleted = await callForMany(ids, 'delete_permanently');
         if (deleted.length === 0) return;
         takeOut(new Set(deleted));
         get().notify({ tone: 'info', text: 'permanentlyDeleted', count: deleted.length });
@@ -224,4 +261,9 @@ export function createGallerySlice({
       },
     };
   };
+}
+
+/** Without the conditions that are not set. */
+function definedOf<T extends object>(conditions: T): T {
+  return Object.fromEntries(Object.entries(conditions).filter(([, value]) => value !== undefined)) as T;
 }

@@ -48,9 +48,19 @@ type Needs = JobsSlice &
     | 'receiveCudaPack'
   >;
 
-type Deps = Pick<StudioDeps, 'send' | 'withdraw' | 'now' | 'pause' | 'clientId' | 'windowId' | 'http' | 'windowStorage'>;
+type Deps = Pick<StudioDeps, 'send' | 'withdraw' | 'now' | 'pause' | 'clientId' | 'windowId' | 'http' | 'windowStorage' | 'randomSeed'>;
 
-export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId, http, windowStorage }: Deps): StateCreator<Needs, [], [], JobsSlice> {
+export function createJobsSlice({
+  send,
+  withdraw,
+  now,
+  pause,
+  clientId,
+  windowId,
+  http,
+  windowStorage,
+  randomSeed,
+}: Deps): StateCreator<Needs, [], [], JobsSlice> {
   let requestCount = 0;
   const nextRequestId = () => `${windowId}-${++requestCount}`;
   const isMine = (job: Job) => job.clients.includes(clientId);
@@ -83,6 +93,7 @@ export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId
       const known = jobs[message.job_id] ?? newJob(message.job_id, now());
       const job = { ...applyStatus(known, message, now()), params: known.params ?? asked ?? null };
       if (asked !== undefined) {
+        set({ batch: get().batch.map((one) => (one.requestId === requestId ? { ...one, jobId: job.id } : one)) });
         job.createdAtMs = now();
         if (!isMine(job)) job.clients = [...job.clients, clientId];
       }
@@ -98,7 +109,10 @@ export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId
     }
 
     function receiveError(message: ErrorMessage): void {
-      if (message.request_id !== undefined) set({ requests: withoutRequest(String(message.request_id)) });
+      if (message.request_id !== undefined) {
+        const refused = String(message.request_id);
+        set({ requests: withoutRequest(refused), batch: get().batch.filter(({ requestId, jobId }) => requestId !== refused || jobId !== null) });
+      }
       if (message.code === 'disk_full') set({ isDiskFull: true });
       else get().notify({ tone: 'error', code: message.code, message: message.message });
     }
@@ -144,19 +158,26 @@ export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId
       requests: {},
       selectedId: readStored(windowStorage, STAGE_KEY, z.string().nullable(), null),
       isFollowing: true,
+      batch: [],
+      isBatchShown: false,
+
+      showBatch() {
+        set({ isBatchShown: true });
+      },
 
       submit(paramsOfEach) {
-        set({ isFollowing: true, selectedId: null });
-        for (const params of paramsOfEach) {
-          const request_id = nextRequestId();
-          set({ requests: { ...get().requests, [request_id]: params } });
-          send({ type: 'create_job', task_type: 'text_to_image', request_id, params });
+        const asked = paramsOfEach.map((params) => ({ requestId: nextRequestId(), params }));
+        const batch = asked.map(({ requestId }) => ({ requestId, jobId: null }));
+        set({ isFollowing: true, selectedId: null, batch, isBatchShown: batch.length > 1 });
+        for (const { requestId, params } of asked) {
+          set({ requests: { ...get().requests, [requestId]: params } });
+          send({ type: 'create_job', task_type: 'text_to_image', request_id: requestId, params });
         }
       },
 
       withdrawRequest(requestId) {
         withdraw(requestId);
-        set({ requests: withoutRequest(requestId) });
+        set({ requests: withoutRequest(requestId), batch: get().batch.filter((one) => one.requestId !== requestId) });
       },
 
       receive(message) {
@@ -184,7 +205,7 @@ export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId
       },
 
       select(id) {
-        set({ selectedId: id, isFollowing: false });
+        set({ selectedId: id, isFollowing: false, isBatchShown: false });
       },
 
       openJob(id) {
@@ -204,6 +225,11 @@ export function createJobsSlice({ send, withdraw, now, pause, clientId, windowId
       cancelEverything() {
         // own jobs first, so that their undo knows them
         cancelAllOfMine().then(() => get().changeQueue({ action: 'clear' }), get().notifyFailure);
+      },
+
+      vary(id) {
+        const params = get().jobs[id]?.params;
+        if (params) get().submit([{ ...params, seed: randomSeed() }]);
       },
 
       retry(id) {

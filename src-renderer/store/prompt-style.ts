@@ -15,3 +15,21 @@ export function withStyle(prompt: string, style: string | null, styles: readonly
   if (bare === '') return style;
   return `${bare}${/\p{Script=Han}/u.test(style) ? '，' : ', '}${style}`;
 }
+
+/** The prompt with `word`, which replaces another one of its `group` and stands before a style at the end. A word that is there already is taken out. */
+export function withWord(prompt: string, word: string, group: readonly string[], styles: readonly string[]): string {
+  if (group === styles) return withStyle(prompt, styleOf(prompt, styles) === word ? null : word, styles);
+  const style = styleOf(prompt, styles);
+  const bare = withStyle(prompt, null, styles);
+  const present = group.find((one) => bare.includes(one));
+  const gap = /\p{Script=Han}/u.test(word) ? '，' : ' ';
+  const text =
+    present === undefined
+      ? `${bare}${bare === '' ? '' : gap}${word}`
+      : bare
+          .replace(present, present === word ? '' : word)
+          .replace(/\s{2,}/g, ' ')
+          .replace(/，{2,}/g, '，')
+          .replace(/^[\s，]+|[\s，]+$/g, '');
+  return style === null ? text : withStyle(text, style, styles);
+}

@@ -8,7 +8,7 @@ const TEMPLATES_KEY = 'zimage.templates';
 const STYLES_KEY = 'zimage.styles';
 export const savedKeys: ReadonlySet<string> = new Set([TEMPLATES_KEY, STYLES_KEY]);
 
-type Needs = SavedSlice & Pick<StudioState, 'draft'>;
+type Needs = SavedSlice & Pick<StudioState, 'draft' | 'jobs' | 'selectedId'>;
 
 export function createSavedSlice({ storage }: Pick<StudioDeps, 'storage'>): StateCreator<Needs, [], [], SavedSlice> {
   const stored = () => ({
@@ -31,9 +31,11 @@ export function createSavedSlice({ storage }: Pick<StudioDeps, 'storage'>): Stat
       ...stored(),
 
       saveTemplate() {
-        const { draft, templates } = get();
+        const { draft, templates, jobs, selectedId } = get();
         if (draft.prompt.trim() === '') return;
-        saveTemplates([templateSchema.parse(draft), ...templates.filter(({ prompt }) => prompt !== draft.prompt)]);
+        const onStage = selectedId === null ? undefined : jobs[selectedId];
+        const imageFilename = onStage?.params?.prompt === draft.prompt ? onStage.filename : null;
+        saveTemplates([templateSchema.parse({ ...draft, imageFilename }), ...templates.filter(({ prompt }) => prompt !== draft.prompt)]);
       },
 
       forgetTemplate(forgotten) {

@@ -3,10 +3,14 @@ import { z } from 'zod';
 export const settingsSchema = z.object({
   language: z.enum(['system', 'en', 'zh']),
   theme: z.enum(['system', 'light', 'dark']),
+  /** Smallest width of a tile in the gallery. */
+  tilePx: z.number().min(112).max(400).default(168),
+  /** Whether single letters are shortcuts. */
+  hasLetterKeys: z.boolean().default(true),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 
-export const firstSettings: Settings = { language: 'system', theme: 'system' };
+export const firstSettings: Settings = { language: 'system', theme: 'system', tilePx: 168, hasLetterKeys: true };
 
 /** The language to display. */
 export function shownLanguage(setting: Settings['language'], systemLanguages: readonly string[]): 'en' | 'zh' {

@@ -1,7 +1,7 @@
 import type { CudaPackAction, CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Devices } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
-import type { QueueAction } from '#shared/domain/job-record.ts';
+import type { QueueAction, Zip } from '#shared/domain/job-record.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { DesktopBridge, DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
 import type { Clients, Info, LogLine, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
@@ -15,7 +15,7 @@ import type { GalleryFilter } from './gallery-filter.ts';
 import type { Job, Jobs } from './jobs.ts';
 import type { NewNotice, Notice, UndoText } from './notice.ts';
 import type { CountedTokens } from './prompt-cut.ts';
-import type { Screen } from './screen.ts';
+import type { Screen, SettingsPart } from './screen.ts';
 import type { Settings } from './settings.ts';
 import type { Template } from './template.ts';
 
@@ -98,6 +98,13 @@ export interface JobsSlice {
   /** True while the stage follows the jobs of this window; selecting a job by hand ends it. */
   isFollowing: boolean;
   submit(paramsOfEach: TextToImageParams[]): void;
+  /** The jobs of the latest submission in the order of their requests; null for a request that has no job yet. */
+  batch: ReadonlyArray<{ requestId: string; jobId: string | null }>;
+  /** True while the stage shows all images of the batch instead of one job. */
+  isBatchShown: boolean;
+  showBatch(): void;
+  /** Makes the image of a job again with a new seed; the form stays as it is. */
+  vary(id: string): void;
   /** Takes back a request that has not reached the server. */
   withdrawRequest(requestId: string): void;
   receive(message: ServerMessage): void;
@@ -138,6 +145,9 @@ export interface GallerySlice {
   /** The image in the viewer; null while the viewer is closed. */
   openImageId: string | null;
   openImage(id: string | null): void;
+  /** The two images that are compared; null while the comparison is closed. */
+  compared: readonly [string, string] | null;
+  compareImages(ids: readonly [string, string] | null): void;
   /** Where the grid is scrolled to and which image has the focus; kept while another screen is shown. */
   galleryPlace: { scrollTopPx: number; focusedId: string | null };
   setGalleryPlace(change: Partial<GallerySlice['galleryPlace']>): void;
@@ -152,6 +162,11 @@ export interface GallerySlice {
   refreshGallery(): void;
   loadMoreGallery(): void;
   star(id: string, starred: boolean): void;
+  starMany(ids: readonly string[], starred: boolean): Promise<void>;
+  /** The images as a zip; null after reporting a failure. */
+  downloadMany(choice: Zip): Promise<Blob | null>;
+  /** True while a zip is made. */
+  isZipping: boolean;
   /** An image was starred or unstarred, here or by another client. */
   starred(id: string, starred: boolean): void;
   /** Moves images to the bin; a notice offers to restore them. */
@@ -187,6 +202,12 @@ export interface ViewSlice {
   isComparing: boolean;
   setComparing(isComparing: boolean): void;
   show(screen: Screen): void;
+  /** The section of the settings that was asked for; null for all of them from the top. */
+  settingsPart: SettingsPart | null;
+  showSettings(part: SettingsPart | null): void;
+  /** True once the banner about the demo model was closed in this browser. */
+  isDemoBannerClosed: boolean;
+  closeDemoBanner(): void;
   changeSettings(change: Partial<Settings>): void;
   /** Loads the settings that another window of this browser has saved. */
   reloadSettings(): void;
@@ -270,18 +291,6 @@ export interface ModelsSlice {
   actOnCudaPack(action: CudaPackAction): void;
 }
 
-export interface WelcomeSlice {
-  /** True once setup was completed or closed in this browser. */
-  isWelcomed: boolean;
-  isWelcomeOpen: boolean;
-  openWelcome(): void;
-  closeWelcome(): void;
-  /** Seed of the speed test's image; null before the first test. */
-  trialSeed: number | null;
-  /** Makes one small image, as an ordinary job. */
-  startTrial(prompt: string): void;
-}
-
 /** Everything that the window knows and can do. */
 export type StudioState = ConnectionSlice &
   DraftSlice &
@@ -294,5 +303,4 @@ export type StudioState = ConnectionSlice &
   ServerSlice &
   TokensSlice &
   SavedSlice &
-  ModelsSlice &
-  WelcomeSlice;
+  ModelsSlice;

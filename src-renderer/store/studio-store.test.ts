@@ -91,9 +91,14 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<string>, calls: str
       }),
     job: (id) => answer('job', () => one(id, {})),
     star: (id, starred) => answer('star', () => one(id, { starred }), id),
-    remove: (id) => answer('remove', () => one(id, { deleted: true }), id),
-    restore: (id) => answer('restore', () => one(id, { deleted: false }), id),
-    removePermanently: () => answer('removePermanently', () => ({ removed: 1 })),
+    bulk: ({ ids = [], action }) => {
+      calls.push(action);
+      if (refused.has(action)) return Promise.reject(new HttpFailure('internal', 'it broke'));
+      const failed = ids.filter((id) => refused.has(`${action} ${id}`));
+      const done = ids.filter((id) => !failed.includes(id));
+      return Promise.resolve({ done, failed: failed.map((job_id) => ({ job_id, code: 'internal', message: 'it broke' })) });
+    },
+    zip: () => answer('zip', () => new Blob()),
     queue: ({ action }) => {
       calls.push(`queue ${action}`);
       return Promise.reject(new HttpFailure('unreachable', 'not in this test'));
@@ -133,7 +138,7 @@ function setUp({
   desktop = null,
 }: {
   records?: JobRecord[];
-  /** Calls that fail, such as `remove`, or `remove ID` for one image. */
+  /** Calls that fail, such as `delete`, or `delete ID` for one image. */
   refused?: string[];
   desktop?: DesktopBridge | null;
 } = {}) {
@@ -191,6 +196,15 @@ test('several images get consecutive seeds, a fixed seed stays', () => {
   expect(sent.map((message) => message.type === 'create_job' && message.params.seed)).toEqual([7, 8, 9]);
 });
 
+test('a pattern makes one image for each prompt and seed, and an image that is reused is drawn word by word', () => {
+  const { sent, state } = makeOne({ prompt: 'a {red|blue} fox', usesPatterns: true, count: '2' });
+  const drawn = () => sent.map((message) => (message.type === 'create_job' ? `${message.params.prompt} ${message.params.seed}` : message.type));
+  expect(drawn()).toEqual(['a red fox 1000', 'a red fox 1001', 'a blue fox 1000', 'a blue fox 1001']);
+  state().reuse({ prompt: '{a|b}' });
+  state().make();
+  expect(drawn().slice(4)).toEqual(['{a|b} 1000']);
+});
+
 test('nothing is sent while a field is invalid, and the field is named', () => {
   const { state, sent } = setUp();
   state().editDraft({ prompt: '  ', width: '250', steps: '51' });
@@ -228,6 +242,32 @@ test('the stage stays on an image that was selected by hand', () => {
   state().select(null);
   state().receive(status(ID, 'processing'));
   expect(state().selectedId).toBeNull();
+});
+
+test('a batch knows its jobs in the order of the requests; a refused request and an opened job leave it', () => {
+  const { state } = setUp();
+  const { params } = record(ID);
+  state().submit([params, { ...params, seed: 2 }, { ...params, seed: 3 }]);
+  expect(state().isBatchShown).toBe(true);
+  state().receive(status(OTHER, 'pending', { request_id: 'w1-2' }));
+  state().receive(status(ID, 'pending', { request_id: 'w1-1' }));
+  expect(state().batch.map(({ jobId }) => jobId)).toEqual([ID, OTHER, null]);
+  state().receive({ type: 'error', code: 'queue_full', message: 'full', request_id: 'w1-3' } as ServerMessage);
+  expect(state().batch.map(({ jobId }) => jobId)).toEqual([ID, OTHER]);
+  state().select(OTHER);
+  expect(state().isBatchShown).toBe(false);
+  state().showBatch();
+  expect(state().isBatchShown).toBe(true);
+});
+
+test('a variation has the params of its image and a new seed, and leaves the form alone', () => {
+  const { state, sent } = setUp({ records: [record(ID)] });
+  state().mergeJobs([jobFromRecord(record(ID))]);
+  state().editDraft({ prompt: 'half a sentence' });
+  state().vary(ID);
+  expect(sent).toMatchObject([{ type: 'create_job', params: { ...record(ID).params, seed: 1000 } }]);
+  expect(state().draft.prompt).toBe('half a sentence');
+  expect(state().isBatchShown).toBe(false);
 });
 
 test('a failed job keeps its code; a retry starts without the old failure', () => {
@@ -409,7 +449,7 @@ test('a reload keeps the draft, settings and earlier prompts', () => {
   state().addStyle(' linocut ');
   const again = build().getState();
   expect(again.draft).toMatchObject({ prompt: 'a fox', height: '512' });
-  expect(again.settings).toEqual({ theme: 'dark', language: 'zh' });
+  expect(again.settings).toMatchObject({ theme: 'dark', language: 'zh' });
   expect(again.prompts).toEqual(['a fox']);
   expect(again.templates).toMatchObject([{ prompt: 'a fox', height: '512' }]);
   expect(again.ownStyles).toEqual(['linocut']);
@@ -456,7 +496,7 @@ test('a deleted image leaves the gallery and Undo restores it', async () => {
   expect(state().notices).toMatchObject([{ tone: 'undo', text: 'deleted', count: 1 }]);
   state().undoLast();
   await settled();
-  expect(calls).toEqual(['listJobs', 'remove', 'restore', 'listJobs']);
+  expect(calls).toEqual(['listJobs', 'delete', 'restore', 'listJobs']);
   expect(state().gallery).toHaveLength(1);
 });
 
@@ -465,7 +505,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => reco
 test('if one of many deletions fails, the others can be undone and the list keeps its length', async () => {
   const records = many(250);
   const ids = records.slice(0, 3).map(({ job_id }) => job_id);
-  const { state, calls } = setUp({ records, refused: [`remove ${ids[1]}`] });
+  const { state, calls } = setUp({ records, refused: [`delete ${ids[1]}`] });
   state().refreshGallery();
   await settled();
   state().loadMoreGallery();
@@ -480,7 +520,7 @@ test('if one of many deletions fails, the others can be undone and the list keep
   ]);
   state().undoLast();
   await settled();
-  expect(calls.filter((call) => call === 'restore')).toHaveLength(2);
+  expect(calls.filter((call) => call === 'restore')).toHaveLength(1);
   expect(state().gallery).toHaveLength(250);
 });
 
@@ -493,12 +533,12 @@ test('images whose deletion ends after the bin was opened stay in the bin', asyn
 });
 
 test('images in the bin are deleted permanently one by one, and a failure keeps the image in the list', async () => {
-  const { state, calls } = setUp({ records: [record(ID, { deleted: true })], refused: ['removePermanently'] });
+  const { state, calls } = setUp({ records: [record(ID, { deleted: true })], refused: ['delete_permanently'] });
   state().filterGallery({ deleted: true });
   await settled();
   state().removePermanently([ID]);
   await settled();
-  expect(calls).toContain('removePermanently');
+  expect(calls).toContain('delete_permanently');
   expect(state().gallery).toHaveLength(1);
   expect(state().notices).toMatchObject([{ tone: 'error' }]);
 });

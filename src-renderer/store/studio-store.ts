@@ -13,7 +13,6 @@ import { createServerSlice } from './server-slice.ts';
 import type { StudioDeps, StudioState } from './state.ts';
 import { createTokensSlice } from './tokens-slice.ts';
 import { createViewSlice } from './view-slice.ts';
-import { createWelcomeSlice } from './welcome-slice.ts';
 
 export type StudioStore = StoreApi<StudioState>;
 
@@ -32,7 +31,6 @@ export function createStudioStore(deps: StudioDeps): StudioStore {
     ...createTokensSlice(deps)(...api),
     ...createSavedSlice(deps)(...api),
     ...createModelsSlice(deps)(...api),
-    ...createWelcomeSlice(deps)(...api),
   }));
   store.subscribe(({ selectedId }, before) => {
     if (selectedId !== before.selectedId) writeStored(deps.windowStorage, STAGE_KEY, selectedId);

@@ -9,6 +9,7 @@ export const SETTINGS_KEY = 'zimage.settings';
 
 const SCREEN_KEY = 'zimage.screen';
 const COMPARING_KEY = 'zimage.comparing';
+const DEMO_BANNER_KEY = 'zimage.demo-banner-closed';
 
 type Needs = ViewSlice & Pick<StudioState, 'changeDesktopSettings'>;
 
@@ -22,9 +23,19 @@ export function createViewSlice({ storage, windowStorage }: Pick<StudioDeps, 'st
       set({ isComparing });
       writeStored(storage, COMPARING_KEY, isComparing);
     },
+    isDemoBannerClosed: readStored(storage, DEMO_BANNER_KEY, z.boolean(), false),
+    closeDemoBanner() {
+      set({ isDemoBannerClosed: true });
+      writeStored(storage, DEMO_BANNER_KEY, true);
+    },
     show(screen) {
       set({ screen });
       writeStored(windowStorage, SCREEN_KEY, screen);
+    },
+    settingsPart: null,
+    showSettings(settingsPart) {
+      set({ settingsPart });
+      get().show('settings');
     },
     changeSettings(change) {
       const settings = { ...get().settings, ...change };

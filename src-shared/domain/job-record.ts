@@ -33,6 +33,11 @@ export type JobRecord = z.infer<typeof jobRecordSchema>;
 export const jobQuerySchema = z.strictObject({
   /** Words to be found in the prompt, letter case ignored. */
   query: z.string().max(400).optional(),
+  /** Texts to be found in the prompt as they stand, one a line; letter case ignored. */
+  phrases: z.string().max(400).optional(),
+  /** Texts that must not be in the prompt, one a line. */
+  without: z.string().max(400).optional(),
+  seed: z.number().int().nonnegative().optional(),
   status: jobStatusNameSchema.optional(),
   model: modelTypeSchema.optional(),
   starred: z.boolean().optional(),
@@ -46,17 +51,51 @@ export const jobQuerySchema = z.strictObject({
   height: z.number().int().positive().optional(),
   /** Smallest number of pixels. */
   min_pixels: z.number().int().positive().optional(),
+  /** At most this many pixels. */
+  max_pixels: z.number().int().positive().optional(),
   /** True lists the bin instead. */
   deleted: z.boolean().optional(),
-  /** `next` of the page before. */
+  /** Newest first without it. */
+  order: z.enum(['newest', 'oldest']).optional(),
+  /** `next` of the page before, in the same order. */
   before: z.number().int().positive().optional(),
   limit: z.number().int().min(1).max(500).default(50),
 });
 export type JobQuery = z.infer<typeof jobQuerySchema>;
 
-/** Newest first. `next` goes into `before` for the following page; null on the last one. */
+/** In the order of the query. `next` goes into `before` for the following page; null on the last one. */
 export const jobPageSchema = z.object({ jobs: z.array(jobRecordSchema), next: z.number().int().nullable() });
 export type JobPage = z.infer<typeof jobPageSchema>;
+
+/** Jobs by their ids, or all jobs that match a query. */
+const jobChoiceSchema = z
+  .strictObject({
+    ids: z
+      .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be a job id'))
+      .min(1)
+      .max(10_000)
+      .optional(),
+    query: jobQuerySchema.omit({ before: true, limit: true, order: true }).optional(),
+  })
+  .refine(({ ids, query }) => (ids === undefined) !== (query === undefined), { path: ['ids'], message: 'must stand alone: ids or a query' });
+
+/** Body of `POST /api/jobs/bulk`. `delete` moves ended jobs to the bin, `delete_permanently` deletes jobs in the bin. */
+export const bulkSchema = jobChoiceSchema.safeExtend({ action: z.enum(['delete', 'restore', 'delete_permanently', 'star', 'unstar']) });
+export type Bulk = z.infer<typeof bulkSchema>;
+
+/** Every chosen job is in one of the lists. */
+export const bulkAnswerSchema = z.object({
+  done: z.array(z.string()),
+  failed: z.array(z.object({ job_id: z.string(), code: z.string(), message: z.string() })),
+});
+export type BulkAnswer = z.infer<typeof bulkAnswerSchema>;
+
+/** Body of `POST /api/jobs/zip`. */
+export const zipSchema = jobChoiceSchema.safeExtend({
+  /** `best` is the upscaled image of each job, or the original where there is none. */
+  files: z.enum(['best', 'original', 'all']).default('best'),
+});
+export type Zip = z.input<typeof zipSchema>;
 
 /** Body of `POST /api/queue`. `move` puts a waiting job before another waiting one, or last with null. */
 export const queueActionSchema = z.discriminatedUnion('action', [

@@ -5,7 +5,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { noBrowser } from './browser.ts';
 import { coloursShown, focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
-import { go } from './window-page.ts';
+import { go, openAdvanced } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 if (noBrowser !== null) console.log(`accessibility tests skipped: ${noBrowser}`);
@@ -59,6 +59,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     };
 
     await look('make, empty');
+    await openAdvanced(page);
     await page.getByLabel('Steps', { exact: true }).fill('99');
     await page.getByRole('button', { name: 'About: Steps' }).click();
     await page.getByRole('button', { name: 'Make image' }).click();
@@ -120,8 +121,11 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByText('No results.').waitFor();
     await look('gallery, nothing found');
 
-    await go(page, 'Settings');
+    await go(page, 'Models');
     await page.getByText('RealESRGAN_x4plus').waitFor();
+    await look('models');
+    await go(page, 'Settings');
+    await page.getByRole('log').waitFor();
     await look('settings');
     await studio.stop();
     await page.getByText('Can’t reach the server.').waitFor();
@@ -166,7 +170,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await through('image');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');
-    await page.getByText('RealESRGAN_x4plus').waitFor();
+    await page.getByRole('log').waitFor();
     await through('settings');
   });
 
@@ -265,7 +269,7 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await look('image');
     await page.keyboard.press('Escape');
     await go(page, 'Settings');
-    await page.getByText('RealESRGAN_x4plus').waitFor();
+    await page.getByRole('log').waitFor();
     await look('settings');
     expect(faults).toEqual([]);
   });

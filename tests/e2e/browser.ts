@@ -27,16 +27,9 @@ export interface Visit {
   faults: string[];
 }
 
-export interface VisitOptions extends BrowserContextOptions {
-  /** True to show the first run's questions. */
-  isFirstRun?: boolean;
-}
-
 /** A visitor of `origin` with separate storage and cache, before the page is opened. */
-export async function prepareVisit(browser: Browser, origin: string, { isFirstRun = false, ...options }: VisitOptions = {}): Promise<Visit> {
+export async function prepareVisit(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', colorScheme: 'light', ...options });
-  // the first run's questions cover everything else
-  if (!isFirstRun) await context.addInitScript(() => localStorage.setItem('zimage.welcomed', 'true'));
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('console', (message) => {

@@ -12,7 +12,7 @@ import WebSocket from 'ws';
 import { needsMount, SmallDisk } from '../support/small-disk.ts';
 import { noBrowser } from './browser.ts';
 import { openForeignDoor } from './foreign-door.ts';
-import { go, isFinished, make, prompt, queue, stage } from './window-page.ts';
+import { go, isFinished, make, prompt, queue, stage, useThese } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 const run = promisify(execFile);
@@ -227,8 +227,15 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
 
     await go(page, 'Gallery');
     const tiles = page.getByRole('button', { name: /^Open: / });
-    await page.getByPlaceholder('Search prompts').fill('crane');
+    const search = page.getByPlaceholder('Search prompts');
+    await search.fill('crane -"of a script" size:<512');
+    await expect.poll(() => tiles.count()).toBe(3);
+    await search.fill('crane');
     await expect.poll(() => tiles.count()).toBe(5);
+    expect(page.url()).toMatch(/#\/gallery\?q=crane$/);
+    await page.getByLabel('Order', { exact: true }).selectOption('oldest');
+    await expect.poll(() => tiles.first().getAttribute('aria-label')).toBe('Open: a crane of another size');
+    await page.getByLabel('Order', { exact: true }).selectOption('newest');
     await page.getByLabel('Size', { exact: true }).selectOption({ label: '512 × 512' });
     await expect.poll(() => tiles.count()).toBe(1);
     await page.getByLabel('Size', { exact: true }).selectOption({ label: 'Any size' });
@@ -244,6 +251,22 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await tiles.first().click({ modifiers: ['Control'] });
     await tiles.nth(2).click({ modifiers: ['Shift'] });
     await page.getByText('3 selected').waitFor();
+    const zip = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download', exact: true }).click();
+    expect((await readFile(await (await zip).path())).subarray(0, 4).toString('latin1')).toBe('PK\x03\x04');
+    await tiles.first().click({ modifiers: ['Control'] });
+    await page.getByRole('button', { name: 'Compare', exact: true }).click();
+    const comparison = page.getByRole('dialog', { name: 'Compare two images' });
+    await comparison.getByText('Difference').click();
+    expect(await comparison.locator('img').count()).toBe(2);
+    await page.keyboard.press('Escape');
+    await tiles.first().click({ button: 'right' });
+    await page.getByRole('menuitem', { name: 'Star', exact: true }).press('Enter');
+    await tiles.first().click({ button: 'right' });
+    await page.getByRole('menuitem', { name: 'Unstar' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('menuitem').first().waitFor({ state: 'detached' });
+    await page.getByText('2 selected').waitFor();
     await tiles.nth(2).focus();
     await page.keyboard.press('Control+a');
     await page.getByText('5 selected').waitFor();
@@ -263,7 +286,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await isFinished(page);
     const undo = page.getByRole('button', { name: 'Undo' });
     await prompt(page).fill('half a sentence');
-    await stage(page).getByRole('button', { name: 'Use these settings' }).click();
+    await useThese(page);
     expect(await prompt(page).inputValue()).toBe('a jay to be reused');
     await prompt(page).press('Control+z');
     expect(await prompt(page).inputValue()).toBe('half a sentence');
@@ -274,7 +297,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await prompt(page).press('Control+z');
     expect(await prompt(page).inputValue()).toBe('a jay to be reused');
     await prompt(page).fill('another half');
-    await stage(page).getByRole('button', { name: 'Use these settings' }).click();
+    await useThese(page);
     await undo.click();
     expect(await prompt(page).inputValue()).toBe('another half');
     await prompt(page).fill('');

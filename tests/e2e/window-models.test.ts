@@ -20,7 +20,7 @@ describe.skipIf(noBrowser !== null)('models in the window', () => {
 
   test('one is chosen, a folder is added, used and removed by keyboard alone, and a refused folder shows the reason', async () => {
     const { page, faults } = await studio.visit();
-    await go(page, 'Settings');
+    await go(page, 'Models');
     const row = (name: string) => page.getByRole('listitem', { name, exact: true });
     const inUse = (name: string) => row(name).getByText('in use');
     await inUse('realesr-general-x4v3').waitFor();

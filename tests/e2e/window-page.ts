@@ -4,6 +4,13 @@ import type { Locator, Page } from 'playwright-core';
 export const stage = (page: Page): Locator => page.getByRole('region', { name: 'Image', exact: true });
 export const queue = (page: Page): Locator => page.getByRole('region', { name: 'Queue' });
 export const prompt = (page: Page): Locator => page.getByLabel('Describe your image', { exact: true });
+/** The settings that are folded away under Make. */
+export const openAdvanced = (page: Page): Promise<void> => page.getByText('Advanced', { exact: true }).click();
+/** Fills the form with all settings of the image on the stage. */
+export async function useThese(page: Page): Promise<void> {
+  await stage(page).getByRole('button', { name: 'Use', exact: true }).click();
+  await stage(page).getByRole('button', { name: 'Use these settings' }).click();
+}
 export const go = (page: Page, screen: string): Promise<void> => page.getByRole('navigation').getByRole('button', { name: screen }).click();
 
 export async function make(page: Page, words: string, more: { count?: string; size?: string } = {}): Promise<void> {

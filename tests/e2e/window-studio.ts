@@ -1,13 +1,13 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { loadConfig } from '#main/config/config.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { createLog } from '#main/server/log.ts';
 import { type Studio, startStudio } from '#main/studio/start-studio.ts';
 import { type FakeEngineOptions, spawnFakeEngine } from '../fakes/fake-engine.ts';
-import { launchBrowser, prepareVisit, type Visit, type VisitOptions } from './browser.ts';
+import { launchBrowser, prepareVisit, type Visit } from './browser.ts';
 
 /** The page shows the log; nothing else needs it. */
 const unread = { write: () => {} };
@@ -52,7 +52,7 @@ export class WindowStudio {
   }
 
   /** A visitor with separate storage. @param address The address to open; the server's by default. */
-  async visit(options: VisitOptions = {}, address: string = this.url): Promise<Visit> {
+  async visit(options: BrowserContextOptions = {}, address: string = this.url): Promise<Visit> {
     this.#browser ??= await launchBrowser();
     const visit = await prepareVisit(this.#browser, new URL(address).origin, options);
     this.#visits.push(visit);

@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { noBrowser } from './browser.ts';
-import { go, isFinished, prompt, queue, shownImages, stage } from './window-page.ts';
+import { go, isFinished, openAdvanced, prompt, queue, shownImages, stage } from './window-page.ts';
 import { WindowStudio } from './window-studio.ts';
 
 const run = promisify(execFile);
@@ -31,7 +31,9 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
 
   test('a first-time visitor makes an image by one click and sees it form', async () => {
     const page = await visit();
-    await page.getByRole('button', { name: /^a yellow sailboat/ }).click();
+    await page.getByText(/^You are trying the small demo model\. Z-Image-Turbo \(6\.6 GB to download\)/).waitFor();
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    await page.getByRole('button', { name: /^a sailboat/ }).click();
     const bar = stage(page).getByRole('progressbar');
     await bar.waitFor();
     await expect.poll(() => bar.getAttribute('aria-valuetext'), { timeout: 30_000, interval: 10 }).toMatch(/Drawing, step \d of 9/);
@@ -43,7 +45,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await stage(page).getByRole('button', { name: 'Download' }).click();
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Upscaled, 2048 × 2048' }).click();
-    expect((await download).suggestedFilename()).toMatch(/^\d{8}-a-yellow-sailboat-.*-[0-9a-f]{8}-upscaled\.png$/);
+    expect((await download).suggestedFilename()).toMatch(/^\d{8}-a-sailboat-.*-[0-9a-f]{8}-upscaled\.png$/);
   });
 
   test('the line between original and upscaled image moves by keys and by dragging', async () => {
@@ -75,6 +77,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const frames: string[] = [];
     page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => frames.push(String(payload))));
     await page.reload();
+    await openAdvanced(page);
     await page.getByLabel('Steps', { exact: true }).fill('99');
     await page.getByRole('button', { name: 'Make image' }).click();
     await page.getByText('Enter a whole number from 1 to 50.').waitFor();
@@ -115,11 +118,26 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
   test('several images queue up; one is cancelled, the others are finished', async () => {
     const page = await visit();
     await page.getByLabel('Images', { exact: true }).fill('6');
+    await prompt(page).fill('{five|six} bears');
+    await page.getByLabel('Expand {red|blue}').check();
+    await page.getByRole('button', { name: 'Make 12 images' }).waitFor();
     await prompt(page).fill('six bears');
     await page.getByRole('button', { name: 'Make 6 images' }).click();
     await queue(page).getByText('Next').waitFor();
     await queue(page).getByRole('button', { name: 'Cancel: six bears' }).last().click();
     await expect.poll(() => queue(page).getByRole('button', { name: 'Show: six bears (Done)' }).count(), { timeout: 60_000 }).toBe(5);
+    const batch = page.getByRole('region', { name: 'Batch' });
+    await batch.getByText('6 of 6').waitFor();
+    expect(await batch.getByRole('button', { name: /^Image \d, seed \d+: Done$/ }).count()).toBe(5);
+    await batch.getByRole('button', { name: /^Image 2,/ }).click();
+    await isFinished(page);
+    await page.getByRole('button', { name: 'All 6 images' }).click();
+    await batch.waitFor();
+    await page.locator('body').press('?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('body').press('g');
+    await page.getByRole('heading', { name: /^Gallery/ }).waitFor({ state: 'attached' });
   });
 
   test("a script's job shows in the queue with its client's name", async () => {
@@ -190,6 +208,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await prompt(page).fill('something else');
     await page.locator('input[type=file]').setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: bytes });
     await expect.poll(() => prompt(page).inputValue()).toBe('a mushroom with a recipe');
+    await openAdvanced(page);
     expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe(seed);
     expect(await page.getByRole('button', { name: 'Keep this seed', exact: true }).getAttribute('aria-pressed')).toBe('true');
     const bare = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })

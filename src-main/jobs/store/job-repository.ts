@@ -160,10 +160,11 @@ export class JobRepository {
     this.#sql.run('DELETE FROM jobs WHERE job_id = ?', jobId);
   }
 
-  /** Newest first. One row more than `limit` shows that there is another page. */
+  /** In the order of the query. One row more than `limit` shows that there is another page. */
   list(query: JobQuery, limit: number): StoredJob[] {
     const filters: [string, string | number][] = [];
-    if (query.before !== undefined) filters.push(['number < ?', query.before]);
+    const isOldestFirst = query.order === 'oldest';
+    if (query.before !== undefined) filters.push([`number ${isOldestFirst ? '>' : '<'} ?`, query.before]);
     if (query.status !== undefined) filters.push(['status = ?', query.status]);
     if (query.model !== undefined) filters.push(['model_type = ?', query.model]);
     if (query.starred !== undefined) filters.push(['starred = ?', query.starred ? 1 : 0]);
@@ -173,11 +174,16 @@ export class JobRepository {
     if (query.width !== undefined) filters.push(['width = ?', query.width]);
     if (query.height !== undefined) filters.push(['height = ?', query.height]);
     if (query.min_pixels !== undefined) filters.push(['width * height >= ?', query.min_pixels]);
+    if (query.max_pixels !== undefined) filters.push(['width * height <= ?', query.max_pixels]);
+    // as JSON.stringify writes it, which is quicker to find than by parsing the params of every job
+    if (query.seed !== undefined) filters.push([`instr(replace(params, '}', ','), ?) > 0`, `"seed":${query.seed},`]);
+    for (const text of linesOf(query.phrases)) filters.push(['instr(search_text, ?) > 0', text]);
+    for (const text of linesOf(query.without)) filters.push(['instr(search_text, ?) = 0', text]);
     for (const word of searchText(query.query ?? '').split(/\s+/)) {
       if (word !== '') filters.push(['instr(search_text, ?) > 0', word]);
     }
     const where = [`deleted_at_ms IS ${query.deleted === true ? 'NOT ' : ''}NULL`, ...filters.map(([sql]) => sql)].join(' AND ');
-    const sql = `SELECT ${JOB_COLUMNS} FROM jobs WHERE ${where} ORDER BY number DESC LIMIT ?`;
+    const sql = `SELECT ${JOB_COLUMNS} FROM jobs WHERE ${where} ORDER BY number ${isOldestFirst ? 'ASC' : 'DESC'} LIMIT ?`;
     return this.#sql.allOnce(sql, ...filters.map(([, value]) => value), limit).map(parseJobRow);
   }
 
@@ -204,6 +210,12 @@ export class JobRepository {
   #sum(sql: string): number {
     return totalSchema.parse(this.#sql.get(sql)).total ?? 0;
   }
+}
+
+function linesOf(text = ''): string[] {
+  return searchText(text)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
 }
 
 function searchText(prompt: string): string {

@@ -1,6 +1,5 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
 import { ScrollBox } from '../../components/scroll-box.tsx';
 import { useStudio } from '../../components/use-studio.ts';
@@ -9,7 +8,6 @@ import { useStudio } from '../../components/use-studio.ts';
 export function AboutSection() {
   const { t } = useTranslation();
   const version = useStudio((state) => state.info?.version);
-  const openWelcome = useStudio((state) => state.openWelcome);
   const [notices, setNotices] = useState<string | null>(null);
   return (
     <Card title={t('settings.about')}>
@@ -19,9 +17,6 @@ export function AboutSection() {
         </p>
         <p className="text-muted">{t('settings.aboutText')}</p>
         <p className="text-muted">{t('settings.licences')}</p>
-        <Button className="self-start" onClick={openWelcome}>
-          {t('welcome.again')}
-        </Button>
         <p>
           {t('settings.api')}:{' '}
           <a className="text-accent underline underline-offset-2" href="/docs" target="_blank" rel="noreferrer">

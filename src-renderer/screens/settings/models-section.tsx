@@ -10,6 +10,7 @@ import { ProgressBar } from '../../components/progress-bar.tsx';
 import { Select } from '../../components/select.tsx';
 import { useStudio } from '../../components/use-studio.ts';
 import { errorText } from '../../i18n/error-text.ts';
+import { modelTitle } from '../model-picker.tsx';
 
 /** Installed and available models, and the settings for downloads and memory. */
 export function ModelsSection() {
@@ -74,13 +75,16 @@ export function ModelRow({ model }: { model: ModelEntry }) {
     <li aria-label={name} className="flex flex-col gap-1.5 py-3 text-sm first:pt-0 last:pb-0">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
         <div className="min-w-0 flex-1 basis-64">
-          <span className="font-medium break-all">{name}</span>{' '}
+          <span className="font-medium break-all">
+            {kind === 'upscaler' ? name : modelTitle(t, { name, model_type: kind, bundled: source.type === 'bundled' })}
+          </span>{' '}
           {active && <span className="rounded-full bg-accent-soft px-2 text-xs whitespace-nowrap text-accent">{t('model.active')}</span>}
           <p className="text-xs text-muted">
-            {kind === 'upscaler' ? t('model.upscaler') : kind} · {state === 'absent' && '≈ '}
+            {kind === 'upscaler' ? t('model.upscaler') : name} · {state === 'absent' && '≈ '}
             {bytes_total > 0 && <Bytes value={bytes_total} />} · {license} ·{' '}
             {source.type === 'bundled' && state === 'installed' ? t('model.bundled') : t(`modelState.${state}`)}
           </p>
+          <Fit model={model} />
         </div>
         <div className="flex flex-wrap gap-1">
           {isSure ? (
@@ -116,6 +120,20 @@ export function ModelRow({ model }: { model: ModelEntry }) {
       {source.path !== null && source.type !== 'bundled' && <p className="font-mono text-xs break-all text-muted">{source.path}</p>}
       <Details model={model} />
     </li>
+  );
+}
+
+/** Whether a model that can be installed fits into this computer's memory and disk. */
+function Fit({ model: { kind, source, state, bytes_total } }: { model: ModelEntry }) {
+  const { t } = useTranslation();
+  const info = useStudio((studio) => studio.info);
+  if (info === null || kind === 'upscaler' || source.type !== 'hub' || bytes_total === 0) return null;
+  const isDiskShort = state === 'absent' && info.disk !== null && info.disk.free_bytes < bytes_total;
+  const isMemoryShort = info.memory.total_bytes < bytes_total;
+  return (
+    <p className={`text-xs ${isDiskShort || isMemoryShort ? 'text-danger' : 'text-accent'}`}>
+      {t(isDiskShort ? 'models.diskShort' : isMemoryShort ? 'models.memoryShort' : 'models.fits')}
+    </p>
   );
 }
 
