@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programDir } from '#main/lib/program-files.ts';
+import { type BarGroup, barChart } from './bar-chart.ts';
 import { loadResults, type Measured } from './harness/results.ts';
 import { formatValue, limitText, type Row, ratioText, remarksOf, verdictOf } from './harness/row.ts';
 import { median } from './harness/statistics.ts';
@@ -19,6 +20,19 @@ export async function writeReport(): Promise<void> {
     const file = language === 'en' ? 'README.md' : 'README.zh-CN.md';
     for (const [name, text] of Object.entries(readme[language])) await report(name, file, (_name, _part, measured) => text(measured));
   }
+  await writeCharts();
+}
+
+/** The times of the images as bars, for README and `docs/performance.md`. */
+async function writeCharts(): Promise<void> {
+  const [measured] = Object.values(await loadResults('picture'));
+  if (measured === undefined) return;
+  const groups = measured.rows.flatMap(({ label, ours, peer }): BarGroup[] => {
+    if (!label.endsWith(': original') || peer === null) return [];
+    const bar = (name: string, series: readonly number[]) => ({ name, value: median(series), text: `${seconds(series)} s` });
+    return [{ label: label.replace(': original', '').replace('x', ' × '), bars: [bar('this app', ours), bar('diffusers with sdnq', peer.series)] }];
+  });
+  await writeFile(join(programDir, 'docs/images/time-per-image.svg'), barChart('Seconds for an image of the demo model, 9 steps', groups));
 }
 
 async function report(name: string, file: string, text: (name: string, part: string, measured: Measured) => string): Promise<void> {

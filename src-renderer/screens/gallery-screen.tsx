@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowUp, Check, Star } from 'lucide-react';
-import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { binImageUrl, imageUrl } from '../client/http.ts';
 import { useBoxSize } from '../components/box-size.ts';
@@ -12,10 +12,10 @@ import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { noFilter } from '../store/gallery-filter.ts';
 import type { Job } from '../store/jobs.ts';
 import { GalleryToolbar } from './gallery-toolbar.tsx';
+import { GAP_PX, justifiedRows, leftsOf, neighbourAcross, ratioOf, rowAt } from './justified-rows.ts';
 import { createRowsAhead } from './rows-ahead.ts';
 import { TileMenu } from './tile-menu.tsx';
 
-const GAP_PX = 8;
 const PADDING_PX = 16;
 /** Pause between pages that are loaded ahead. None is loaded during scrolling, because a longer list moves the scroll bar. */
 const LOAD_PAUSE_MS = 60;
@@ -63,20 +63,20 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const [shownBefore] = useState(() => new Set<string>());
   const wantedPx = useStudio((studio) => studio.settings.tilePx);
   const width = box.width - 2 * PADDING_PX;
-  const columns = Math.max(2, Math.floor((width + GAP_PX) / (wantedPx + GAP_PX)));
-  const tilePx = (width - GAP_PX * (columns - 1)) / columns;
-  const rowCount = Math.ceil(gallery.length / columns);
+  const shapes = useMemo(() => gallery.map(({ params }) => params), [gallery]);
+  // at least two squares in a row, also on a phone
+  const layout = useMemo(() => (width > 0 ? justifiedRows(shapes, width, Math.min(wantedPx, (width - GAP_PX) / 2)) : []), [shapes, width, wantedPx]);
   const rows = useVirtualizer({
-    count: rowCount,
+    count: layout.length,
     getScrollElement: () => ref.current,
-    estimateSize: () => tilePx + GAP_PX,
+    estimateSize: (row) => (layout[row]?.heightPx ?? 0) + GAP_PX,
     rangeExtractor: rowsAhead,
     paddingStart: PADDING_PX,
     paddingEnd: PADDING_PX,
     initialOffset: place.scrollTopPx,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a different tile size needs new row heights
-  useEffect(() => rows.measure(), [tilePx, rows]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another layout has other row heights
+  useEffect(() => rows.measure(), [layout, rows]);
   useEffect(() => () => setGalleryPlace({ focusedId }), [focusedId, setGalleryPlace]);
 
   const focused = Math.max(
@@ -85,9 +85,9 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   );
   const shownRows = rows.getVirtualItems();
   // if the focused tile is scrolled out of view, the first visible one is the Tab stop
-  const isFocusShown = shownRows.some((row) => row.index === Math.floor(focused / columns));
-  const reachable = isFocusShown ? focused : (rows.range?.startIndex ?? 0) * columns;
-  const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= rowCount - 6;
+  const isFocusShown = shownRows.some((row) => row.index === rowAt(layout, focused));
+  const reachable = isFocusShown ? focused : (layout[rows.range?.startIndex ?? 0]?.first ?? 0);
+  const isNearEnd = (shownRows.at(-1)?.index ?? 0) >= layout.length - 6;
   const isLoadingDue = state === 'idle' && (isNearEnd || !rows.isScrolling);
   useEffect(() => {
     if (!isLoadingDue) return;
@@ -95,19 +95,38 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
     return () => clearTimeout(timer);
   }, [isNearEnd, isLoadingDue, loadMoreGallery]);
 
+  /** Index of the image that a key goes to; null for other keys. */
+  const targetOf = (key: string): number | null => {
+    switch (key) {
+      case 'ArrowLeft':
+        return focused - 1;
+      case 'ArrowRight':
+        return focused + 1;
+      case 'ArrowUp':
+        return neighbourAcross(layout, shapes, focused, -1);
+      case 'ArrowDown':
+        return neighbourAcross(layout, shapes, focused, 1);
+      case 'Home':
+        return 0;
+      case 'End':
+        return gallery.length - 1;
+      default:
+        return null;
+    }
+  };
+
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'a' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       setSelection(gallery.map((job) => job.id));
     }
     if (event.key === 'Escape') setSelection([]);
-    const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -gallery.length, End: gallery.length };
-    const step = steps[event.key];
-    if (step === undefined) return;
+    const target = targetOf(event.key);
+    if (target === null) return;
     event.preventDefault();
-    const next = Math.min(gallery.length - 1, Math.max(0, focused + step));
+    const next = Math.min(gallery.length - 1, Math.max(0, target));
     setFocusedId(gallery[next]?.id ?? null);
-    rows.scrollToIndex(Math.floor(next / columns));
+    rows.scrollToIndex(rowAt(layout, next));
     requestAnimationFrame(() => ref.current?.querySelector<HTMLButtonElement>(`[data-index="${next}"]`)?.focus());
   };
 
@@ -126,14 +145,18 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
           <Empty />
         ) : (
           <ul aria-label={t('gallery.label')} className="relative" style={{ height: rows.getTotalSize() }}>
-            {shownRows.flatMap((row) =>
-              gallery.slice(row.index * columns, (row.index + 1) * columns).map((job, column) => {
-                const index = row.index * columns + column;
+            {shownRows.flatMap((shown) => {
+              const row = layout[shown.index];
+              if (row === undefined) return [];
+              const lefts = leftsOf(row, shapes);
+              return gallery.slice(row.first, row.first + row.count).map((job, column) => {
+                const index = row.first + column;
+                const width = ratioOf(job.params) * row.heightPx;
                 return (
                   <li
                     key={job.id}
                     className="absolute contain-layout contain-size"
-                    style={{ width: tilePx, height: tilePx, left: column * (tilePx + GAP_PX), top: row.start }}
+                    style={{ width, height: row.heightPx, left: lefts[column] ?? 0, top: shown.start }}
                   >
                     <Tile
                       job={job}
@@ -146,8 +169,8 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
                     />
                   </li>
                 );
-              }),
-            )}
+              });
+            })}
           </ul>
         )}
       </div>
