@@ -7,6 +7,7 @@ import { DropRecipe } from './components/drop-recipe.tsx';
 import { Notices } from './components/notices.tsx';
 import { ShortcutSheet } from './components/shortcut-sheet.tsx';
 import { useAddress } from './components/use-address.ts';
+import { useDoneNotification } from './components/use-done-notification.ts';
 import { useShortcuts } from './components/use-shortcuts.ts';
 import { useStudio } from './components/use-studio.ts';
 import { useTitle } from './components/use-title.ts';
@@ -34,6 +35,7 @@ export function App({ onRetry }: { onRetry: () => void }) {
   useAddress();
   useUndoKey();
   useTitle();
+  useDoneNotification();
   const [isHelpOpen, setHelpOpen] = useState(false);
   const openHelp = useCallback(() => setHelpOpen(true), []);
   useShortcuts(openHelp);

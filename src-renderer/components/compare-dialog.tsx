@@ -34,7 +34,7 @@ function Compare({ first, second }: { first: Job; second: Job }) {
     >
       <div className="flex h-full flex-col gap-3">
         <div className="flex items-center gap-3">
-          <Segmented
+          <Segmented<Mode>
             label={t('compare.mode')}
             isLabelHidden
             value={mode}

@@ -11,6 +11,7 @@ import { UPSCALE } from './image-view.tsx';
 import { Menu } from './menu.tsx';
 import { RecipeDialog } from './recipe-dialog.tsx';
 import { useCopy } from './use-copy.ts';
+import { useShare } from './use-share.ts';
 import { useStudio, useStudioStore } from './use-studio.ts';
 
 interface ImageActionsProps {
@@ -33,6 +34,7 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
   const key = useStudio(accessKeyOf);
   const [isRecipeOpen, setRecipeOpen] = useState(false);
   const { copyText, copyImage } = useCopy();
+  const shareImage = useShare();
   const { filename, upscaledFilename } = job;
   if (filename === null) return null;
 
@@ -48,6 +50,7 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
             download: upscaledFilename,
           },
         ]),
+    ...(window.isSecureContext && 'share' in navigator ? [{ label: t('view.share'), onChoose: () => shareImage(upscaledFilename ?? filename) }] : []),
     { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
   ];
   const use = (change: Partial<TextToImageParams>) => () => {

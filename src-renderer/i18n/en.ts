@@ -196,6 +196,7 @@ export const en = {
     close: 'Close',
     download: 'Download',
     downloadUpscaled: 'Upscaled, {{width}} × {{height}}',
+    share: 'Share…',
     downloadOriginal: 'Original, {{width}} × {{height}}',
     copy: 'Copy',
     copyImage: 'Image',
@@ -376,7 +377,9 @@ export const en = {
     upscaling: 'Upscaling',
     disk: 'Free disk space:',
   },
+  notification: { done_one: 'Your image is finished', done_other: 'Your {{count}} images are finished' },
   settings: {
+    notifyNeedsHttps: 'Browsers allow this only over https or on the computer that runs the server.',
     sections: 'Sections',
     label: 'Settings',
     appearance: 'Appearance',

@@ -113,7 +113,7 @@ export const zh: Translation = {
       flower: '花',
       mushroom: '蘑菇',
     },
-    wearing: { sunglasses: '戴墨镜', topHat: '戴礼帽', scarf: '戴围巾', crown: '戴皇冠', bowTie: '戴领结' },
+    wearing: { sunglasses: '戴墨镜', topHat: '戴礼帽', scarf: '戴围巾', crown: '戴王冠', bowTie: '戴领结' },
     place: {
       meadow: '草地上',
       beach: '海滩上',
@@ -182,6 +182,7 @@ export const zh: Translation = {
     close: '关闭',
     download: '下载',
     downloadUpscaled: '高清图，{{width}} × {{height}}',
+    share: '分享…',
     downloadOriginal: '原图，{{width}} × {{height}}',
     copy: '复制',
     copyImage: '图片',
@@ -349,7 +350,9 @@ export const zh: Translation = {
     about: '关于',
   },
   speed: { title: '速度', lead: '在这台电脑上实测的每张图片用时。', drawing: '绘制', upscaling: '高清放大', disk: '可用磁盘空间：' },
+  notification: { done_one: '图片已完成', done_other: '{{count}} 张图片已完成' },
   settings: {
+    notifyNeedsHttps: '浏览器只允许通过 https 或在运行服务器的电脑上使用此功能。',
     sections: '分区',
     label: '设置',
     appearance: '外观',
