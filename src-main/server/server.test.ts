@@ -251,18 +251,6 @@ describe('jobs, queue, models and info', () => {
     expect((await get(`/api/jobs/${JOB}`)).json()).toMatchObject({ job_id: JOB, params: { prompt: 'a lighthouse' } });
   });
 
-  test('star, bin, back, and empty the bin', async () => {
-    expect((await sendJson('PATCH', `/api/jobs/${JOB}`, { starred: true })).json()).toMatchObject({ starred: true });
-    expect((await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' })).json()).toMatchObject({ deleted: true });
-    expect((await ask(server.port, `/api/jobs/${JOB}/restore`, { method: 'POST' })).json()).toMatchObject({ deleted: false });
-    expect((await ask(server.port, '/api/bin', { method: 'DELETE' })).json()).toEqual({ removed: 0 });
-    const removal = () => ask(server.port, `/api/bin/${JOB}`, { method: 'DELETE' });
-    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
-    await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' });
-    expect((await removal()).json()).toEqual({ removed: 1 });
-    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
-  });
-
   test('many jobs at once: each is named as done or failed, and a wrong choice changes nothing', async () => {
     const bulk = async (body: unknown) => (await sendJson('POST', '/api/jobs/bulk', body)).json();
     const unknown = 'e'.repeat(64);
@@ -291,6 +279,18 @@ describe('jobs, queue, models and info', () => {
     expect(answer.body.indexOf(png)).toBeGreaterThan(0);
     for (const name of [NAME, CHINESE]) expect(answer.body.includes(name)).toBe(true);
     expect((await zip({ query: {}, files: 'original' })).body.includes(CHINESE)).toBe(false);
+  });
+
+  test('star, bin, back, and empty the bin', async () => {
+    expect((await sendJson('PATCH', `/api/jobs/${JOB}`, { starred: true })).json()).toMatchObject({ starred: true });
+    expect((await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' })).json()).toMatchObject({ deleted: true });
+    expect((await ask(server.port, `/api/jobs/${JOB}/restore`, { method: 'POST' })).json()).toMatchObject({ deleted: false });
+    expect((await ask(server.port, '/api/bin', { method: 'DELETE' })).json()).toEqual({ removed: 0 });
+    const removal = () => ask(server.port, `/api/bin/${JOB}`, { method: 'DELETE' });
+    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
+    await ask(server.port, `/api/jobs/${JOB}`, { method: 'DELETE' });
+    expect((await removal()).json()).toEqual({ removed: 1 });
+    expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
   });
 
   test('the queue is paused and told', async () => {
@@ -330,7 +330,7 @@ describe('jobs, queue, models and info', () => {
     ['GET', '/api/jobs?limit=1&limit=2', {}, 400, 'bad_param'],
     ['GET', '/api/jobs?starred=yes', {}, 400, 'bad_param'],
     ['GET', '/api/jobs?status=done', {}, 400, 'bad_param'],
-    ['GET', '/api/jobs?order=asc', {}, 400, 'unknown_param'],
+    ['GET', '/api/jobs?sort=asc', {}, 400, 'unknown_param'],
     ['GET', '/api/jobs?__proto__=1', {}, 400, 'unknown_param'],
     ['POST', '/api/models/storybook-uint4/remove', {}, 409, 'model_busy'],
     ['POST', '/api/models/OWNER%2FNAME/install', {}, 404, 'unknown_model'],
