@@ -61,6 +61,13 @@ export function useAddress(): void {
     if (parseAddress(window.location.hash) === null) window.history.replaceState(null, '', addressOf(store.getState()));
     else apply();
 
+    let isGoingBack = false;
+    const onPopState = () => {
+      if (!isGoingBack) return apply();
+      // going back takes a moment, in which the state may have moved on
+      isGoingBack = false;
+      window.history.replaceState(window.history.state, '', addressOf(store.getState()));
+    };
     const unsubscribe = store.subscribe((state, before) => {
       const address = addressOf(state);
       if (address === addressOf(before) || address === window.location.hash) return;
@@ -69,14 +76,16 @@ export function useAddress(): void {
       const isOpening = before.openImageId === null && state.openImageId !== null;
       const isFiltering = state.screen === before.screen && state.galleryFilter !== before.galleryFilter;
       // closing by a button is the same as Back, so that Back does not open the image again
-      if (isClosing && window.history.state === OPENED) window.history.back();
-      else if (isClosing || isTurning || isFiltering) window.history.replaceState(window.history.state, '', address);
+      if (isClosing && window.history.state === OPENED) {
+        isGoingBack = true;
+        window.history.back();
+      } else if (isClosing || isTurning || isFiltering) window.history.replaceState(window.history.state, '', address);
       else window.history.pushState(isOpening ? OPENED : null, '', address);
     });
-    window.addEventListener('popstate', apply);
+    window.addEventListener('popstate', onPopState);
     return () => {
       unsubscribe();
-      window.removeEventListener('popstate', apply);
+      window.removeEventListener('popstate', onPopState);
     };
   }, [store]);
 }

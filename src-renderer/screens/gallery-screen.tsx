@@ -322,7 +322,7 @@ function Empty() {
   const state = useStudio((studio) => studio.galleryState);
   const filter = useStudio((studio) => studio.galleryFilter);
   const { show, filterGallery, refreshGallery } = useStudioStore().getState();
-  if (state === 'loading') return <EmptyText title={t('gallery.loading')} />;
+  if (state === 'loading') return <Skeleton />;
   if (state === 'failed') return <EmptyText title={t('gallery.failed')} action={<Button onClick={refreshGallery}>{t('gallery.again')}</Button>} />;
   const { deleted, order: _order, ...narrowing } = filter;
   if (Object.values(narrowing).some((value) => value !== undefined)) {
@@ -338,6 +338,20 @@ function Empty() {
     </Button>
   );
   return <EmptyText title={t('gallery.empty')} lead={t('gallery.emptyLead')} action={toMake} />;
+}
+
+/** Where the images will be. */
+function Skeleton() {
+  const { t } = useTranslation();
+  return (
+    <div role="status" className="grid grid-cols-[repeat(auto-fill,minmax(10rem,1fr))] gap-2 pt-4">
+      <span className="sr-only">{t('gallery.loading')}</span>
+      {Array.from({ length: 18 }, (_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same
+        <span key={index} aria-hidden className="aspect-square animate-pulse rounded-md bg-sunken" />
+      ))}
+    </div>
+  );
 }
 
 function EmptyText({ title, lead, action }: { title: string; lead?: string; action?: ReactNode }) {
