@@ -33,7 +33,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const page = await visit();
     await page.getByText(/^You are trying the small demo model\. Z-Image-Turbo \(6\.6 GB to download\)/).waitFor();
     expect(await page.getByRole('dialog').count()).toBe(0);
-    await page.getByRole('button', { name: /^a sailboat/ }).click();
+    await page.getByRole('button', { name: /^a sailboat on a beach/ }).click();
     const bar = stage(page).getByRole('progressbar');
     await bar.waitFor();
     await expect.poll(() => bar.getAttribute('aria-valuetext'), { timeout: 30_000, interval: 10 }).toMatch(/Drawing, step \d of 9/);
@@ -309,7 +309,7 @@ describe.skipIf(noBrowser !== null)('the window of a busy or broken server', () 
     try {
       const { page } = await studio.visit();
       const box = page.locator('textarea');
-      await page.getByRole('button', { name: /^a red fox/ }).click();
+      await page.getByRole('button', { name: /^a red car/ }).click();
       await page.getByRole('button', { name: /^Compare/, disabled: false }).waitFor();
       await studio.stop();
       await page.getByText('Can’t reach the server.').waitFor();
