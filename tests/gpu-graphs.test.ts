@@ -53,7 +53,8 @@ describe('every graph of a checkpoint', () => {
 
   test('in float16: ONNX Runtime loads it, on the CPU with its own casts', async () => {
     const { textEncoder, captionRefiner, denoiser, vaeDecoder, vaeEncoder } = await compile('gpu-fp16');
-    for (const graph of [textEncoder, captionRefiner, denoiser, vaeDecoder, vaeEncoder]) await (await createSession(graph, { threads: 1 })).release();
+    for (const graph of [textEncoder, captionRefiner, denoiser, vaeDecoder, vaeEncoder ?? expect.fail('there is no encoder')])
+      await (await createSession(graph, { threads: 1 })).release();
   });
 });
 

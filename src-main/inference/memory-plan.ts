@@ -56,6 +56,8 @@ const CARD_RESERVE = 0.8e9;
 /** A plan that is to help after another one failed needs at most this share of it. */
 const CLEARLY_LESS = 0.9;
 
+const NOTHING: PartNeed = { loadedBytes: 0, runningBytes: 0 };
+
 /** What an image of this size takes of each part; sizes in pixels. The VAE's encoder takes nothing where no image `isEncoded`. */
 export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }, isEncoded = false): MemoryNeeds {
   const latentPixels = Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
@@ -67,13 +69,15 @@ export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { w
     vaeDecoder: latentPixels,
   };
   const need = (part: Part): PartNeed => {
-    const { loadedBytes, runningBytes } = compiled[part].memory;
+    const graph = compiled[part];
+    if (graph === null) return NOTHING;
+    const { loadedBytes, runningBytes } = graph.memory;
     return { loadedBytes, runningBytes: RUNNING_FACTOR * (runningBytes.fixed + runningBytes.perUnit * units[part]) };
   };
   return {
     textEncoder: need('textEncoder'),
     captionRefiner: need('captionRefiner'),
-    vaeEncoder: isEncoded ? need('vaeEncoder') : { loadedBytes: 0, runningBytes: 0 },
+    vaeEncoder: isEncoded ? need('vaeEncoder') : NOTHING,
     denoiser: need('denoiser'),
     vaeDecoder: need('vaeDecoder'),
   };

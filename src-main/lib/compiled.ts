@@ -109,7 +109,8 @@ export const compiledCheckpointSchema = z.object({
   captionRefiner: graph,
   denoiser: graph,
   vaeDecoder: graph,
-  vaeEncoder: graph,
+  /** Null where the checkpoint's VAE has none; no image can start from another then. */
+  vaeEncoder: graph.nullable(),
   tokenizerDir: z.string(),
   schedulerDir: z.string(),
   latentChannels: z.number(),

@@ -46,12 +46,13 @@ export async function compileZImage(root: string, job: CompileJob): Promise<Omit
   const textWeights = await job.openModel(join(root, 'text_encoder'), 'model');
   const transformerWeights = await job.openModel(join(root, 'transformer'), 'diffusion_pytorch_model');
   const vaeWeights = await job.openModel(join(root, 'vae'), 'diffusion_pytorch_model');
+  const hasEncoder = vaeWeights.table.tensors.has('encoder.conv_in.weight');
   const graphs = {
     textEncoder: await job.graph('text_encoder', textWeights, (graph, weights) => buildTextEncoder(graph, text, weights)),
     captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),
     denoiser: await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights)),
     vaeDecoder: await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights)),
-    vaeEncoder: await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)),
+    vaeEncoder: hasEncoder ? await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)) : null,
   };
   const lastTextLayer = `layers.${text.layers - 1}.`;
   job.assertAllUsed(textWeights, (name) => name.startsWith('layers.') && !name.startsWith(lastTextLayer));

@@ -1,5 +1,7 @@
+import { dirname } from 'node:path';
 import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import type { CancelSignal } from '../cancel.ts';
 import { createSession as createOrtSession } from '../ort.ts';
 import { loadSchedulerConfig } from '../schedulers/flow-match-euler.ts';
@@ -49,6 +51,11 @@ export interface Models {
   release(): Promise<void>;
 }
 
+function withoutEncoder({ tokenizerDir }: CompiledCheckpoint): AppError {
+  const path = dirname(tokenizerDir);
+  return new AppError('checkpoint_unsupported', `The VAE of ${path} has no encoder, so no image can start from another. Use another checkpoint.`, { path });
+}
+
 /** Runs of a smaller graph need little memory, and allocating it again would be a noticeable part of their time. */
 const SMALL_GRAPH_BYTES = 1e8;
 
@@ -62,6 +69,7 @@ export async function loadModels(compiled: CompiledCheckpoint, options: LoadOpti
     const onCpu = place === 'cpu' && options.compiledForCpu;
     const replaced = variant && (onCpu && variant.forCpu ? await variant.forCpu() : variant.graphs);
     const graph = { ...(onCpu ? await onCpu() : compiled), ...replaced }[part];
+    if (graph === null) throw withoutEncoder(compiled);
     const runsSeldom = part !== 'denoiser' && graph.memory.loadedBytes > SMALL_GRAPH_BYTES;
     return createSession(graph, onCpu ? { threads: options.threads, runsSeldom } : { ...options, runsSeldom });
   }, plan);
