@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { ImageInputs } from '#main/lib/image-inputs.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import { ModelHost } from './model-host.ts';
 import type { GenerateRequest, UpscaleRequest, WorkerConfig } from './protocol.ts';
 
@@ -131,4 +134,86 @@ test('a card is asked for its free memory once a minute, however many images are
   nowMs = 60_000;
   await upscale();
   expect(asked).toBe(2);
+});
+
+describe('a job with LoRAs or a ControlNet', () => {
+  const graph = { onnxPath: '', weightsDir: '', memory: { loadedBytes: 1, runningBytes: { fixed: 0, perUnit: 1 } } };
+  const compiled: CompiledCheckpoint = {
+    ...{ identity: 'c', textEncoder: graph, captionRefiner: graph, denoiser: graph, vaeDecoder: graph, vaeEncoder: graph },
+    ...{ tokenizerDir: '', schedulerDir: '', latentChannels: 16, vaeScale: 8, vaeScalingFactor: 1, vaeShiftFactor: 0, patchSize: 2, captionWidth: 64 },
+    rope: { theta: 256, axes: [8, 12, 12], lengths: [64, 64, 64] },
+  };
+  const lora = (name: string, weight: number) => ({ file: `/${name}.safetensors`, identity: name, name, weight });
+  const control = { file: '/c.safetensors', identity: 'c', name: 'c', image: picture, scale: 1, start: 0, end: 1, preprocess: 'none' as const };
+
+  function recordingHost() {
+    const seen: string[] = [];
+    const host = new ModelHost(
+      {
+        compileCheckpoint: async () => compiled,
+        compileUpscaler: () => Promise.reject(new Error('there is no upscaler')),
+        compileVariant: async ({ takesLoras, controlNet }) => {
+          seen.push(`compile${takesLoras ? ' loras' : ''}${controlNet ? ` ${controlNet.identity}` : ''}`);
+          return { captionRefiner: graph, denoiser: graph, loraTargets: [], controlChannels: 0 };
+        },
+        loadLora: async (_path, identity) => {
+          seen.push(`read ${identity}`);
+          if (identity === 'wrong') throw new AppError('lora_unsupported', 'It is for another model.', { path: '/wrong.safetensors' });
+          return { identity, modules: new Map(), notices: identity === 'text' ? ['2 tensors were left out.'] : [], metadata: new Map() };
+        },
+        loadTextToImage: async (_compiled, { variant }) => {
+          seen.push(variant === null ? 'load' : 'load variant');
+          return {
+            follow: async (_plan, next) => {
+              seen.push(next === null ? 'plain' : 'variant');
+            },
+            generate: async (_params, _hooks, _signal, inputs) => {
+              seen.push(`image ${(inputs?.loras ?? []).map(({ lora: { identity }, weight }) => `${identity}:${weight}`).join(' ')}`.trimEnd());
+              return picture;
+            },
+          };
+        },
+        loadUpscaler: () => Promise.reject(new Error('there is no upscaler')),
+        freeMemory: async () => ({ cardBytes: null, ramBytes: 80e9 }),
+      },
+      { device: 'cpu', deviceReason: 'a test', threads: 1, cacheDir },
+    );
+    const generate = (inputs: ImageInputs = {}, onFallback: (sentence: string) => void = () => {}) => {
+      const files = { checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', texts: [] };
+      return host.generate({ id: 1, accuracy: 'fast', memory: 'auto', params, previews: false, inputs, ...files }, { ...hooks, onFallback }, signal);
+    };
+    return { seen, generate };
+  }
+
+  test('another weight compiles and reads nothing; a plain job uses the plain graphs again', async () => {
+    const { seen, generate } = recordingHost();
+    await generate({ loras: [lora('a', 1)] });
+    await generate({ loras: [lora('a', 0.5), lora('b', 1)] });
+    await generate();
+    await generate({ loras: [lora('a', 2)] });
+    expect(seen).toEqual([
+      ...['compile loras', 'read a', 'load variant', 'image a:1'],
+      ...['read b', 'variant', 'image a:0.5 b:1'],
+      ...['plain', 'image'],
+      ...['read a', 'variant', 'image a:2'],
+    ]);
+  });
+
+  test('a ControlNet has graphs of its own, with LoRAs or without', async () => {
+    const { seen, generate } = recordingHost();
+    await generate();
+    await generate({ control });
+    await generate({ control });
+    await generate({ control, loras: [lora('a', 1)] });
+    expect(seen.filter((entry) => entry.startsWith('compile'))).toEqual(['compile c', 'compile loras c']);
+  });
+
+  test('what is left out of a file is reported with the job, and a file that is refused leaves the next job alone', async () => {
+    const { generate } = recordingHost();
+    const sentences: string[] = [];
+    await generate({ loras: [lora('text', 1)] }, (sentence) => sentences.push(sentence));
+    expect(sentences).toEqual(['LoRA text: 2 tensors were left out.']);
+    await expect(generate({ loras: [lora('wrong', 1)] })).rejects.toMatchObject({ code: 'lora_unsupported' });
+    await expect(generate({ loras: [lora('text', 1)] })).resolves.toBe(picture);
+  });
 });

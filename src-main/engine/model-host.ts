@@ -99,6 +99,7 @@ export class ModelHost {
     const compiled = held?.compiled ?? (await this.#compileCheckpoint(request, this.#target(request), hooks, loadingHalf(hooks, 0)));
     assertNotCancelled(signal);
     const variant = await this.#variantFor(request, compiled, hooks);
+    const loras = await this.#lorasFor(request, variant, hooks);
     assertNotCancelled(signal);
     const decision = await this.#plan({ ...compiled, ...variant?.graphs }, request, hooks);
     let model = held?.model;
@@ -110,7 +111,6 @@ export class ModelHost {
       this.#textToImage = { key, compiled, model };
       this.#lastFree = null;
     } else await model.follow(decision.plan, variant);
-    const loras = await this.#lorasFor(request, variant, hooks);
     return model.generate(request.params, hooks, signal, { ...request.inputs, loras });
   }
 
