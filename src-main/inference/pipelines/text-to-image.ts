@@ -136,7 +136,8 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hasDecoded = true;
     const decoded = { ...generated, data: pixelsFromPlanes(planes, 127.5, 127.5) };
     const image = canvas ? canvas.finish(decoded) : cropped(decoded, params.width, params.height);
-    if (!canvas || !isFlat(canvas.image)) assertNotFlat(image);
+    // a flat source may stay one, and pixels of the source may hide that nothing was generated
+    if (!canvas || !isFlat(canvas.image)) assertNotFlat(decoded);
     hooks.onProgress('decoding', 1, 1);
     assertNotCancelled(signal);
     return image;
