@@ -6,13 +6,13 @@ const bytesSchema = z.custom<Uint8Array<ArrayBuffer>>((value) => value instanceo
 const side = z.number().int().positive();
 
 /** [height, width, 3]. */
-export const rgbImageSchema = z.object({ width: side, height: side, data: bytesSchema });
+const rgbImageSchema = z.object({ width: side, height: side, data: bytesSchema });
 /** [height, width]. */
 const grayImageSchema = z.object({ width: side, height: side, data: bytesSchema });
 export type GrayImage = z.infer<typeof grayImageSchema>;
 
 /** How the source takes the shape of the image: cut at two edges, with its edges' mean colour beside it, or distorted. */
-export const fitSchema = z.enum(['cover', 'contain', 'stretch']);
+const fitSchema = z.enum(['cover', 'contain', 'stretch']);
 export type Fit = z.infer<typeof fitSchema>;
 
 const sourceSchema = z.object({
