@@ -89,7 +89,7 @@ export default {
     ...room('app', '^src-main/app/', [SHARED, ...main('lib', 'config', 'studio/hosted-studio.ts'), ...packages('zod', 'electron', 'electron-updater')], NODE),
     // these two compose the rooms
     ...room('studio', '^src-main/studio/', [SHARED, ...main('(?!app|cli)[a-z-]+'), ...packages('zod', 'ws')], NODE),
-    ...room('cli', '^src-main/cli/', [SHARED, ...main('(?!app)[a-z-]+'), ...packages('zod', 'ws')], NODE),
+    ...room('cli', '^src-main/cli/', [SHARED, '^clients/js/', ...main('(?!app)[a-z-]+'), ...packages('zod', 'ws')], NODE),
 
     {
       name: 'only-app-imports-electron',

@@ -1,7 +1,7 @@
 import { catchEndSignals } from './end-signals.ts';
 import type { Command } from './run-command.ts';
 
-/** Every command by its name. Each is loaded only when it runs. */
+/** The commands with an engine or a data folder of their own. Each is loaded only when it runs. */
 export const commands = {
   serve: async () => {
     const signals = catchEndSignals();
@@ -9,7 +9,7 @@ export const commands = {
     return (argv: readonly string[]) => serve(argv, signals);
   },
   generate: async () => (await import('./generate.ts')).generate,
-  models: async () => (await import('./models.ts')).models,
+  'local-models': async () => (await import('./models.ts')).models,
   cuda: async () => (await import('./cuda.ts')).cuda,
   doctor: async () => (await import('./doctor.ts')).doctor,
   compile: async () => (await import('./compile.ts')).compile,

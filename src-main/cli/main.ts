@@ -1,16 +1,11 @@
 import { commandArguments } from '#main/config/launch-arguments.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { programDir } from '#main/lib/program-files.ts';
+import { programVersion } from '#main/lib/program-version.ts';
 import { commands } from './commands.ts';
-import { type Command, runCommand } from './run-command.ts';
+import { loadCommand } from './load-command.ts';
+import { runCommand } from './run-command.ts';
+import { startOwnServer } from './start-own-server.ts';
 
 const [name = '', ...argv] = commandArguments();
-await runCommand(() => load(name), argv);
-
-async function load(wanted: string): Promise<Command> {
-  const known = Object.entries(commands).find(([command]) => command === wanted);
-  if (known !== undefined) return known[1]();
-  const names = Object.keys(commands).join(', ');
-  throw new AppError('bad_option', `The command is ${JSON.stringify(wanted)}; it must be one of ${names}. Each explains its options with --help.`, {
-    option: wanted,
-  });
-}
+const starter = { checkoutDir: programDir, start: startOwnServer };
+await runCommand(() => loadCommand(name, { version: programVersion, starter, own: commands }), argv);

@@ -26,7 +26,7 @@ afterAll(() => {
 function models(...args: string[]): { status: number | null; stderr: string } {
   const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
   const env = { ...process.env, HOME: dataDir, HF_HUB_CACHE: join(dataDir, 'hub') };
-  const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'models', ...args, '--data-dir', dataDir], {
+  const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'local-models', ...args, '--data-dir', dataDir], {
     ...user,
     env,
     encoding: 'utf8',

@@ -1,5 +1,6 @@
 import { reportTo } from '#main/lib/report-to.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { StudioError } from '../../clients/js/zimage.js';
 
 /** Takes the arguments after the command's name. One that ran but did not succeed sets `process.exitCode`. */
 export type Command = (argv: readonly string[]) => Promise<void>;
@@ -14,7 +15,7 @@ export async function runCommand(load: () => Promise<Command>, argv: readonly st
     const command = await load();
     await command(argv);
   } catch (error) {
-    const isExpected = error instanceof AppError;
+    const isExpected = error instanceof AppError || error instanceof StudioError;
     const text = isExpected ? error.message : error instanceof Error ? error.stack : String(error);
     errors.write(`${text}\n`);
     process.exitCode = isExpected && error.code === 'bad_option' ? 2 : 1;

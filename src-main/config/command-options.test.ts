@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 test('--help of a command tells its usage and is no error', async () => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../cli/main.ts'), 'models', '--help']);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../cli/main.ts'), 'local-models', '--help']);
   expect(stdout).toMatch(/^Usage: npm run models -- COMMAND/);
   expect(stderr).toBe('');
 });

@@ -1,7 +1,8 @@
+import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { expandFolder } from './expand-folder.ts';
 import { commandArguments } from './launch-arguments.ts';
-import { readOptions } from './read-options.ts';
+import { optionKinds, readOptions } from './read-options.ts';
 
 /** A file or folder on the command line, made absolute. */
 export const pathOption = z
@@ -24,6 +25,19 @@ export function readCommandOptions<S extends z.ZodObject>(schema: S, usage: stri
     fromEnvironment: Object.keys(schema.shape).filter((name) => name === 'data-dir'),
     advice: `\n\n${usage}`,
   });
+}
+
+/** Options as above, and the words before, between and behind them: `PROMPT -o FILE`. */
+export function readCommandLine<S extends z.ZodObject>(schema: S, usage: string, argv: readonly string[]): { words: string[]; options: z.infer<S> } {
+  const { tokens } = parseArgs({ args: [...argv], options: optionKinds(schema), strict: false, tokens: true });
+  const words = tokens.filter((token) => token.kind === 'positional');
+  const others = new Set(tokens.filter(({ kind }) => kind !== 'option').map(({ index }) => index));
+  const options = readCommandOptions(
+    schema,
+    usage,
+    argv.filter((_, at) => !others.has(at)),
+  );
+  return { words: words.map(({ value }) => value), options };
 }
 
 /** The words before the first option, and the rest: `install NAME --data-dir DIR` is [`install`, `NAME`] and [`--data-dir`, `DIR`]. */

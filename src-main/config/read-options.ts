@@ -18,9 +18,7 @@ interface OptionSources {
  * repeatable option. Throws `bad_option`, which names the option or the variable that held the value.
  */
 export function readOptions<S extends z.ZodObject>(schema: S, { argv, env, fromEnvironment, advice }: OptionSources): z.infer<S> {
-  const kinds = Object.fromEntries(
-    Object.entries<z.core.$ZodType>(schema.shape).map(([name, type]) => [name, { ...kindOf(type), ...(name === 'help' ? { short: 'h' } : {}) }]),
-  );
+  const kinds = optionKinds(schema);
   const given = parseArguments(argv, kinds, advice);
   const inherited = Object.fromEntries(fromEnvironment.flatMap((name) => environmentValue(name, kinds[name], env)));
   const parsed = schema.safeParse({ ...inherited, ...given }, { reportInput: true });
@@ -39,6 +37,19 @@ export function environmentName(option: string): string {
 interface Kind {
   type: 'string' | 'boolean';
   multiple?: boolean;
+  short?: string;
+}
+
+const shortNames: Readonly<Record<string, string>> = { help: 'h', output: 'o', count: 'n' };
+
+/** The options of a schema as `parseArgs` wants them. */
+export function optionKinds(schema: z.ZodObject): Record<string, Kind> {
+  return Object.fromEntries(
+    Object.entries<z.core.$ZodType>(schema.shape).map(([name, type]) => {
+      const short = shortNames[name];
+      return [name, { ...kindOf(type), ...(short === undefined ? {} : { short }) }];
+    }),
+  );
 }
 
 function kindOf(type: z.core.$ZodType): Kind {

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { serverUrl } from './listen.ts';
 
 const addressSchema = z.object({
   /** The address that it listens on; `0.0.0.0` and `::` are every network. */
@@ -26,6 +27,11 @@ export function readServerAddress(dataDir: string): ServerAddress | null {
   } catch {
     return null;
   }
+}
+
+/** Where this machine reaches it. A server on every network listens on loopback too. */
+export function serverOrigin({ host, port }: ServerAddress): string {
+  return serverUrl(host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port);
 }
 
 /** Does nothing without a file. */

@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
 import { KEY_COOKIE, loadAccessKey } from '#main/server/access/access-key.ts';
-import { serverUrl } from '#main/server/listen.ts';
 import type { Log } from '#main/server/log.ts';
-import { readServerAddress } from '#main/server/server-address.ts';
+import { readServerAddress, serverOrigin } from '#main/server/server-address.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
 import { type JobRecord, jobPageSchema, type QueueAction, queueSummarySchema } from '#shared/domain/job-record.ts';
 import { infoSchema } from '#shared/protocol/http.ts';
@@ -27,8 +26,7 @@ const RECENT_IMAGES = 10;
 export async function attachStudio(dataDir: string, log: Log): Promise<HostedStudio | null> {
   const address = readServerAddress(dataDir);
   if (address === null) return null;
-  const isEveryNetwork = address.host === '0.0.0.0' || address.host === '::';
-  const origin = serverUrl(isEveryNetwork ? '127.0.0.1' : address.host, address.port);
+  const origin = serverOrigin(address);
 
   // with --require-key this machine needs it too; only the user who owns the folder can read it
   const key = loadAccessKey(dataDir);

@@ -231,6 +231,10 @@ export const errorTable = {
     meaning: 'An option on the command line or in the environment is unknown or has a wrong value. The exit status is 2.',
     advice: 'Correct it. `--help` lists the options.',
   }),
+  server_unreachable: row(502, none, {
+    meaning: 'A command found no running server.',
+    advice: 'Start one with `zimage serve` or the desktop app, or name its address with `--url` or `ZIMAGE_URL`.',
+  }),
   // Checkpoints
   checkpoint_missing: row(422, z.object({ path: z.string() }), {
     meaning: 'The folder or a file in it does not exist.',

@@ -1,0 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { clientTypes } from '../scripts/client-types.ts';
+
+test.each(Object.entries(clientTypes()))('%s is current; if not, run node scripts/client-types.ts', (path, text) => {
+  expect(readFileSync(join(import.meta.dirname, '..', path), 'utf8')).toBe(text);
+});
