@@ -81,15 +81,16 @@ export default {
       '^src-main/server/',
       [
         SHARED,
+        '^clients/js/',
         ...main('lib', 'config', 'jobs', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts', 'engine/engine.ts'),
-        ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws'),
+        ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws', '@modelcontextprotocol/server'),
       ],
       NODE,
     ),
     ...room('app', '^src-main/app/', [SHARED, ...main('lib', 'config', 'studio/hosted-studio.ts'), ...packages('zod', 'electron', 'electron-updater')], NODE),
     // these two compose the rooms
     ...room('studio', '^src-main/studio/', [SHARED, ...main('(?!app|cli)[a-z-]+'), ...packages('zod', 'ws')], NODE),
-    ...room('cli', '^src-main/cli/', [SHARED, '^clients/js/', ...main('(?!app)[a-z-]+'), ...packages('zod', 'ws')], NODE),
+    ...room('cli', '^src-main/cli/', [SHARED, '^clients/js/', ...main('(?!app)[a-z-]+'), ...packages('zod', 'ws', '@modelcontextprotocol/server')], NODE),
 
     {
       name: 'only-app-imports-electron',

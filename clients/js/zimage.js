@@ -26,6 +26,8 @@ export class Studio {
   #failures = 0;
   #seq;
   #requests = 0;
+  /** Several clients may share a client id; each gets the answers of all. */
+  #name = globalThis.crypto.randomUUID().slice(0, 8);
   #previews = false;
   /** Requests without an answer, by request id: jobs, and cancellations of jobs of others. */
   #pending = new Map();
@@ -110,7 +112,7 @@ export class Studio {
 
   #ask(message, waiter) {
     if (this.#isClosed) throw new StudioError({ code: 'closed', message: 'The client was closed.' });
-    const asked = { ...message, request_id: `${++this.#requests}` };
+    const asked = { ...message, request_id: `${this.#name}-${++this.#requests}` };
     this.#pending.set(asked.request_id, { ...waiter, asked });
     if (this.#isOpen()) this.#send(asked);
     else if (this.#socket === null && this.#timer === null) this.#connect();
@@ -238,8 +240,10 @@ export class Job {
   }
 
   /** The run stops when no other client wants it. */
-  cancel() {
-    if (this.id === undefined) throw new StudioError({ code: 'not_cancellable', message: 'The job has no id yet; wait for its first message.' });
+  async cancel() {
+    // the first message has the id
+    while (this.id === undefined && !this.#isEnded) await this.#changed;
+    if (this.id === undefined) throw this.#error;
     return this.#studio.cancel(this.id);
   }
 }

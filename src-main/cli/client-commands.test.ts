@@ -98,7 +98,7 @@ test.for([
   [['status', '--url', 'ftp://x'], '--url is "ftp://x"'],
 ] as const)('%j is a wrong option', async ([[name, ...args], words]) => {
   const start = () => Promise.reject(new Error('a wrong option must not start a server'));
-  const program = { version: () => '', starter: { checkoutDir: null, start }, own: {} };
+  const program = { starter: { version: () => '', checkoutDir: null, start }, own: {} };
   const run = async (): Promise<void> => (await loadCommand(name, program))(args);
   await expect(run()).rejects.toMatchObject({ code: 'bad_option', message: expect.stringContaining(words) });
 });

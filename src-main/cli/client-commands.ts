@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { type CompletedCommand, completion, optionsSchema as completionOptions, shells } from './completion.ts';
 import type { ServerStarter } from './connect.ts';
 import { cancel, optionsSchema as jobOptions, ps, queue } from './jobs.ts';
+import { mcp, optionsSchema as mcpOptions } from './mcp.ts';
 import { listModels, optionsSchema as modelOptions, pull, rm } from './model-commands.ts';
 import { run, optionsSchema as runOptions } from './run.ts';
 import type { Command } from './run-command.ts';
@@ -28,6 +29,7 @@ const clientCommands: Readonly<Record<string, ClientCommand>> = {
   pull: { summary: 'Download a model', command: pull, optionsSchema: modelOptions },
   rm: { summary: 'Delete a model', command: rm, optionsSchema: modelOptions },
   doctor: { summary: 'Show what this machine can make images on', command: serverReport, optionsSchema: statusOptions },
+  mcp: { summary: 'Serve the Model Context Protocol to a host', command: mcp, optionsSchema: mcpOptions },
   completion: {
     summary: 'Print completions for a shell',
     words: shells,

@@ -23,8 +23,9 @@ export interface StartedServer {
   stop(): Promise<void>;
 }
 
-/** How this program starts a server. */
+/** The program that a command belongs to, and how it starts a server. */
 export interface ServerStarter {
+  version: () => string;
   /** The folder of the repository; null in a package. */
   checkoutDir: string | null;
   start(dataDir: string | undefined): Promise<StartedServer>;

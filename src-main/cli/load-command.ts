@@ -4,16 +4,15 @@ import type { ServerStarter } from './connect.ts';
 import type { Command } from './run-command.ts';
 
 interface Program {
-  version: () => string;
   starter: ServerStarter;
   /** Commands that only this program has; they come before those of the same name that ask a server. */
   own: Readonly<Record<string, () => Promise<Command>>>;
 }
 
 /** The command for the first argument of `zimage`. Throws `bad_option`. */
-export async function loadCommand(name: string, { version, starter, own }: Program): Promise<Command> {
+export async function loadCommand(name: string, { starter, own }: Program): Promise<Command> {
   if (name === '' || name === '--help' || name === '-h' || name === 'help') return async () => void process.stdout.write(helpText);
-  if (name === '--version' || name === '-v') return async () => void process.stdout.write(`${version()}\n`);
+  if (name === '--version' || name === '-v') return async () => void process.stdout.write(`${starter.version()}\n`);
   const ours = Object.hasOwn(own, name) ? own[name] : undefined;
   if (ours !== undefined) return ours();
   const command = clientCommand(name, starter);

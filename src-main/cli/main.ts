@@ -7,5 +7,5 @@ import { runCommand } from './run-command.ts';
 import { startOwnServer } from './start-own-server.ts';
 
 const [name = '', ...argv] = commandArguments();
-const starter = { checkoutDir: programDir, start: startOwnServer };
-await runCommand(() => loadCommand(name, { version: programVersion, starter, own: commands }), argv);
+const starter = { version: programVersion, checkoutDir: programDir, start: startOwnServer };
+await runCommand(() => loadCommand(name, { starter, own: commands }), argv);

@@ -88,8 +88,8 @@ async function runJobs({ studio }: Connected, all: readonly Params[], outputs: r
     process.exitCode = 130;
     line.end();
     process.stderr.write('cancelling; Ctrl+C again ends this command at once\n');
-    // one that has ended, or has no id yet, needs no cancellation; closing the connection ends the wait for it
-    void Promise.allSettled(jobs.map((job) => (job.id === undefined ? null : job.cancel()))).then(() => studio.close());
+    // one that has ended needs no cancellation; closing the connection ends the wait for it
+    void Promise.allSettled(jobs.map((job) => job.cancel())).then(() => studio.close());
   };
   process.on('SIGINT', interrupt);
   const outcomes = await Promise.allSettled(

@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import { discardRest } from './body-limits.ts';
-import { httpErrorBody } from './error-reply.ts';
+import { errorAnswer } from './error-reply.ts';
 
 /** Answers what Node's parser could not read, after the answers to earlier requests of the same connection, and closes it. */
 export class BrokenRequests {
@@ -30,24 +30,29 @@ export class BrokenRequests {
     // the rest of a request that was answered early; a second answer would be taken for that of the next one
     if (isAnswered && !last.request.complete) socket.destroy();
     // without its body it is the broken one itself, and its handler will never answer
-    else if (last === undefined || !last.request.complete || isAnswered) answerNow(thrown, socket);
+    else if (last === undefined || !last.request.complete || isAnswered)
+      answerNow(thrown, socket, last?.request.complete === false ? last.request.url : undefined);
     else last.response.once('finish', () => answerNow(thrown, socket));
   };
 }
 
-function answerNow(thrown: NodeJS.ErrnoException, socket: Socket): void {
+/** @param url Of the request, where it was read. */
+function answerNow(thrown: NodeJS.ErrnoException, socket: Socket, url = ''): void {
   if (thrown.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  end(socket, brokenRequestError(thrown.code));
+  end(socket, brokenRequestError(thrown.code), url);
 }
 
-function end(socket: Socket, error: AppError): void {
-  const body = JSON.stringify(httpErrorBody(error));
-  const { status } = errorTable[error.code];
+function end(socket: Socket, error: AppError, url = ''): void {
+  const answer = errorAnswer(error, url.split('?')[0] ?? '');
+  const body = JSON.stringify(answer.body);
+  const headers = Object.entries(answer.headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
   socket.end(
-    `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${answer.status} ${error.code}\r\n${headers}Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 

@@ -4,10 +4,11 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError, appError, errorTable } from '#shared/protocol/errors.ts';
 import type { HttpError } from '#shared/protocol/http.ts';
 import { pagePaths } from './access/access-rules.ts';
+import { type DoorError, doorError } from './doors/error-body.ts';
 import { acceptsHtml, signInPage } from './plain-pages.ts';
 
 /** The body of an HTTP error: code and message as in a WebSocket `error`, and the code's data. */
-export function httpErrorBody(error: AppError): HttpError {
+function httpErrorBody(error: AppError): HttpError {
   return { ...error.data, code: error.code, message: error.message };
 }
 
@@ -19,9 +20,10 @@ export function replyWithError(thrown: unknown, request: FastifyRequest, reply: 
   if ('allowed' in error.data) reply.header('allow', error.data.allowed.join(', '));
   // RFC 9110, section 15.5.22, and RFC 6455, section 4.2.2
   if (error.code === 'upgrade_required') reply.headers({ upgrade: 'websocket', connection: 'upgrade, close', 'sec-websocket-version': '13' });
+  const path = request.url.split('?')[0] ?? '';
   if (error.code === 'access_key_required') {
     reply.header('www-authenticate', 'Bearer');
-    const isPage = pagePaths.includes(request.url.split('?')[0] ?? '') && acceptsHtml(request);
+    const isPage = pagePaths.includes(path) && acceptsHtml(request);
     if (isPage) return reply.code(401).type('text/html; charset=utf-8').header('cache-control', 'no-store').send(signInPage(request.url));
   }
   if (!request.raw.complete && !request.ws) {
@@ -29,11 +31,18 @@ export function replyWithError(thrown: unknown, request: FastifyRequest, reply: 
     reply.removeHeader('connection');
     reply.raw.shouldKeepAlive = true;
   }
-  return reply.code(errorTable[error.code].status).type('application/json; charset=utf-8').header('cache-control', 'no-store').send(httpErrorBody(error));
+  const { status, headers, body } = errorAnswer(error, path);
+  return reply.code(status).headers(headers).type('application/json; charset=utf-8').header('cache-control', 'no-store').send(body);
+}
+
+/** The error as the clients of this path read it. */
+export function errorAnswer(error: AppError, path: string): DoorError {
+  const body = httpErrorBody(error);
+  return doorError(error, path, body) ?? { status: errorTable[error.code].status, headers: {}, body };
 }
 
 /** Fastify and its plugins mark a client's error by a `statusCode` below 500. */
-function toAppError(thrown: unknown, request: FastifyRequest): AppError {
+export function toAppError(thrown: unknown, request: FastifyRequest): AppError {
   if (thrown instanceof AppError) return thrown;
   const { statusCode, code } = isRecord(thrown) ? thrown : {};
   const status = typeof statusCode === 'number' ? statusCode : 500;

@@ -9,11 +9,15 @@ import { createImages } from '#main/images/images.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
-import { registerAccess } from './access/access-hook.ts';
+import { limitedAddress, registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
 import { type BodyLimits, defaultBodyLimits, discardRest, registerBodyLimits } from './body-limits.ts';
 import { BrokenRequests } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
+import { registerA1111 } from './doors/a1111/a1111.ts';
+import { type DoorTiming, defaultDoorTiming } from './doors/delivery.ts';
+import { registerMcp } from './doors/mcp/mcp.ts';
+import { registerOpenAi } from './doors/openai/openai.ts';
 import { replyWithError } from './error-reply.ts';
 import type { App } from './fastify-app.ts';
 import { registerJsonBody } from './json-body.ts';
@@ -66,7 +70,16 @@ export interface ServerOptions {
   socketLimits?: Partial<SocketLimits>;
   bodyLimits?: Partial<BodyLimits>;
   uploadLimits?: Partial<UploadLimits>;
+  doorTiming?: Partial<DoorTiming>;
 }
+
+/** What the SDKs of other programs send from a page. */
+const doorRequestHeaders = [
+  ...['arch', 'lang', 'os', 'package-version', 'retry-count', 'runtime', 'runtime-version', 'timeout', 'helper-method', 'async'].map(
+    (name) => `x-stainless-${name}`,
+  ),
+  ...['mcp-protocol-version', 'mcp-session-id', 'mcp-method', 'mcp-name', 'last-event-id'],
+];
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
@@ -126,8 +139,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(cors, {
     origin: [...allowOrigins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'range', 'if-none-match', 'if-modified-since'],
-    exposedHeaders: ['etag', 'content-range', 'content-disposition', 'retry-after'],
+    allowedHeaders: ['authorization', 'content-type', 'range', 'if-none-match', 'if-modified-since', ...doorRequestHeaders],
+    exposedHeaders: ['etag', 'content-range', 'content-disposition', 'retry-after', 'x-request-id', 'x-zimage-ignored', 'mcp-session-id'],
     maxAge: 600,
     strictPreflight: false,
     hideOptionsRoute: true,
@@ -155,8 +168,13 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerNetwork(app, rules, accessKey, access);
   registerClients(app, jobs);
   registerLog(app, log.recent);
-  await registerUploads(app, images, createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits }));
+  const gate = createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits });
+  await registerUploads(app, images, gate);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
+  const doors = { jobs, library, images, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
+  await registerOpenAi(app, doors);
+  registerA1111(app, { ...doors, mayChangeModel: (request) => limitedAddress(request) === null || access.hasKey(request) });
+  registerMcp(app, { version, accessKey });
   registerDocs(app, version);
   registerWindow(app, rendererDir);
   await app.ready();

@@ -1,4 +1,7 @@
 import { totalmem } from 'node:os';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { appError } from '#shared/protocol/errors.ts';
+import { limitedAddress } from './access/access-hook.ts';
 
 export interface UploadLimits {
   /** Bytes of all uploads together, which are in memory until they are decoded. */
@@ -39,5 +42,17 @@ export function createUploadGate({ totalBytes, perAddress }: UploadLimits): Uplo
         else fromAddress.set(address, left);
       };
     },
+  };
+}
+
+const RETRY_AFTER_MS = 2000;
+
+/** The hook of a route with large bodies: each takes its place before it is received. Throws `too_many_uploads`. */
+export function uploadPlace(gate: UploadGate, maxBytes: number) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const sizeBytes = Math.min(Number(request.headers['content-length'] ?? maxBytes), maxBytes);
+    const leave = gate.enter(limitedAddress(request), sizeBytes);
+    if (leave === null) throw appError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
+    reply.raw.once('close', leave);
   };
 }

@@ -112,6 +112,10 @@ export const errorTable = {
     advice: 'Use one of `allowed`.',
     message: ({ allowed }) => `This address takes ${allowed.join(', ')}.`,
   }),
+  not_supported: row(400, none, {
+    meaning: "Another program's API has this call or option, and this server does not.",
+    advice: 'The message says what is supported.',
+  }),
   unsupported_media_type: row(415, none, {
     meaning: 'The content type or the content encoding of the body is not supported here.',
     advice: 'Send `application/json`, or `image/*` to `/api/uploads`, without compression.',

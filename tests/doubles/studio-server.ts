@@ -41,13 +41,17 @@ export async function startStudioServer(settings: Settings & { host?: string; pr
   };
 }
 
-interface Settings extends Partial<ServerOptions['config']>, Pick<ServerOptions, 'socketLimits' | 'bodyLimits' | 'uploadLimits'> {
+interface Settings extends Partial<ServerOptions['config']>, Pick<ServerOptions, 'socketLimits' | 'bodyLimits' | 'uploadLimits' | 'doorTiming'> {
   logLevel?: string;
 }
 
 type Prepare = (folder: string) => Promise<void>;
 
-async function build(folder: string, prepare: Prepare | undefined, { socketLimits, bodyLimits, uploadLimits, logLevel = 'info', ...config }: Settings) {
+async function build(
+  folder: string,
+  prepare: Prepare | undefined,
+  { socketLimits, bodyLimits, uploadLimits, doorTiming, logLevel = 'info', ...config }: Settings,
+) {
   const [dataDir, outputsDir] = [join(folder, 'data'), join(folder, 'outputs')];
   await mkdir(outputsDir);
   await prepare?.(folder);
@@ -81,6 +85,7 @@ async function build(folder: string, prepare: Prepare | undefined, { socketLimit
     ...(socketLimits === undefined ? {} : { socketLimits }),
     ...(bodyLimits === undefined ? {} : { bodyLimits }),
     ...(uploadLimits === undefined ? {} : { uploadLimits }),
+    ...(doorTiming === undefined ? {} : { doorTiming }),
   });
   return { app, jobs, accessKey, dataDir, logLines };
 }

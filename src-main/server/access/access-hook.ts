@@ -9,6 +9,7 @@ import {
   type AccessRules,
   addressGroup,
   assertOneHost,
+  authorizationKeys,
   checkHost,
   checkKey,
   checkSite,
@@ -25,6 +26,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Another machine needs the key here even where `--open` lifts it: settings, downloads, deletes. */
     insistsOnKey?: boolean;
+    /** An unguessable address is the right to open it: no key is asked for, and pages of other sites may show it. */
+    opensByLink?: boolean;
   }
 }
 
@@ -64,7 +67,8 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
     if (retryAfterMs > 0) throw appError('rate_limited', { retryAfterMs });
     if (request.raw.httpVersionMajor !== 1) throw new AppError('bad_message', `HTTP/${request.raw.httpVersion} was sent; it must be HTTP/1.1 or 1.0.`, {});
     assertOneHost(seen);
-    checkHost(seen, rules);
+    // a page whose name was made to resolve to this machine cannot know the key
+    if (!authorizationKeys(seen).some((candidate) => key.matches(candidate))) checkHost(seen, rules);
     warnOfProxy(seen);
     // the form that proxies get: it names a host of its own, past the rule above
     if (!seen.path.startsWith('/') && seen.path !== '*') throw new AppError('bad_message', 'The address must be a path; this server is not a proxy.', {});
@@ -73,6 +77,7 @@ export function registerAccess(app: FastifyInstance, rules: AccessRules, key: Ac
       if (path !== null) return reply.redirect(path + request.url.slice(seen.path.length), 307);
       throw routes.notFound(seen.path);
     }
+    if (request.routeOptions.config.opensByLink === true) return;
     checkSite(seen, rules);
     // a preflight brings no key and does nothing; the cors plugin answers it
     if (seen.method === 'OPTIONS') return;

@@ -128,14 +128,21 @@ export interface PresentedKeys {
 
 /** The keys and cookies that a request presents. `token` is the query's. */
 export function presentedKeys(request: AccessRequest, token: unknown, cookieName: string): PresentedKeys {
-  const bearer = /^bearer +([^\s]+)$/i.exec(single(request, 'authorization') ?? '')?.[1];
-  const keys = [bearer, typeof token === 'string' ? token : undefined].filter((key) => key !== undefined);
+  const keys = [...authorizationKeys(request), ...(typeof token === 'string' ? [token] : [])];
   const cookies = (request.headers['cookie'] ?? [])
     .flatMap((line) => line.split(';'))
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${cookieName}=`))
     .map((pair) => pair.slice(cookieName.length + 1));
   return { keys, cookies };
+}
+
+/** The key of `Authorization`: `Bearer KEY`, or Basic with any user and the key as its password. */
+export function authorizationKeys(request: AccessRequest): string[] {
+  const [, scheme = '', credentials = ''] = /^(bearer|basic) +([^\s]+)$/i.exec(single(request, 'authorization') ?? '') ?? [];
+  if (scheme.toLowerCase() === 'bearer') return [credentials];
+  const [, password] = /^[^:]*:(.+)$/s.exec(Buffer.from(credentials, 'base64').toString('utf8')) ?? [];
+  return password === undefined ? [] : [password];
 }
 
 function isAllowedOrigin(origin: string, request: AccessRequest, rules: AccessRules): boolean {

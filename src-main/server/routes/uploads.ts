@@ -1,16 +1,11 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Images } from '#main/images/images.ts';
 import type { PngText } from '#main/lib/png.ts';
 import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
-import { appError } from '#shared/protocol/errors.ts';
 import { uploadSchema } from '#shared/protocol/http.ts';
-import { limitedAddress } from '../access/access-hook.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
-import { MAX_UPLOAD_BYTES, type UploadGate } from '../upload-gate.ts';
-
-const RETRY_AFTER_MS = 2000;
+import { MAX_UPLOAD_BYTES, type UploadGate, uploadPlace } from '../upload-gate.ts';
 
 /** Takes an image and answers its size, its texts and our recipe if it has one. The file is not kept. */
 export async function registerUploads(app: App, images: Images, gate: UploadGate): Promise<void> {
@@ -18,12 +13,6 @@ export async function registerUploads(app: App, images: Images, gate: UploadGate
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(/^image\/[a-z0-9.+-]+(;|$)/i, { parseAs: 'buffer', bodyLimit: MAX_UPLOAD_BYTES }, (_request, body, done) => done(null, body));
-    const onRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      const sizeBytes = Math.min(Number(request.headers['content-length'] ?? MAX_UPLOAD_BYTES), MAX_UPLOAD_BYTES);
-      const leave = gate.enter(limitedAddress(request), sizeBytes);
-      if (leave === null) throw appError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
-      reply.raw.once('close', leave);
-    };
     const schema = {
       tags: ['pictures'],
       summary: 'Read the recipe of an image; the body is the file, its content type image/*',
@@ -31,10 +20,12 @@ export async function registerUploads(app: App, images: Images, gate: UploadGate
       body: z.instanceof(Buffer),
       response: { 200: uploadSchema, ...errorAnswers },
     };
-    scope.withTypeProvider<ZodTypeProvider>().put('/api/uploads', { schema, bodyLimit: MAX_UPLOAD_BYTES, onRequest }, async (request) => {
-      const { format, width, height, notices, texts } = await images.describe(request.body);
-      return { format, width, height, notices, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
-    });
+    scope
+      .withTypeProvider<ZodTypeProvider>()
+      .put('/api/uploads', { schema, bodyLimit: MAX_UPLOAD_BYTES, onRequest: uploadPlace(gate, MAX_UPLOAD_BYTES) }, async (request) => {
+        const { format, width, height, notices, texts } = await images.describe(request.body);
+        return { format, width, height, notices, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
+      });
   });
 }
 

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { createMcpHandler } from '@modelcontextprotocol/server';
+import type { FastifyRequest } from 'fastify';
+import { WebSocket } from 'ws';
+import { Studio } from '../../../../clients/js/zimage.js';
+import type { AccessKey } from '../../access/access-key.ts';
+import type { App } from '../../fastify-app.ts';
+import { serverOrigin } from '../../server-address.ts';
+import { onDisconnect } from '../disconnect.ts';
+import { originOf } from '../image-links.ts';
+import { createMcpServer } from './tools.ts';
+
+const MAX_CALLERS = 100;
+
+/** The Model Context Protocol over Streamable HTTP, in both of its eras. Source: https://modelcontextprotocol.io/specification */
+export function registerMcp(app: App, { version, accessKey }: { version: string; accessKey: AccessKey }): void {
+  // kept between requests, so that a cancellation still reaches a job whose request is gone
+  const clients = new Map<string, Studio>();
+  const clientOf = (caller: string): Studio => {
+    const known = clients.get(caller);
+    if (known !== undefined) return known;
+    const [oldest] = clients.size < MAX_CALLERS ? [] : clients.keys();
+    if (oldest !== undefined) clients.get(oldest)?.close();
+    clients.delete(oldest ?? '');
+    // a client like any other; that the caller may call was checked at its request
+    const studio = new Studio({ url: ownOrigin(app), key: accessKey.text(), clientId: `mcp-${caller}`, WebSocket });
+    clients.set(caller, studio);
+    return studio;
+  };
+
+  const handler = createMcpHandler(
+    ({ era, requestInfo, authInfo }) =>
+      createMcpServer({
+        studio: clientOf(authInfo?.clientId ?? ''),
+        version,
+        url: new URL(requestInfo?.url ?? ownOrigin(app)).origin,
+        outputsFolder: null,
+        cancelsOnAbort: era === 'modern',
+      }),
+    { onerror: (error) => app.log.info({ err: error }, 'an MCP request failed') },
+  );
+  app.addHook('preClose', async () => {
+    for (const studio of clients.values()) studio.close();
+    await handler.close();
+  });
+
+  for (const method of ['GET', 'POST', 'DELETE'] as const)
+    app.route({
+      method,
+      url: '/mcp',
+      schema: { tags: ['mcp'], summary: 'The Model Context Protocol over Streamable HTTP' },
+      handler: async (request, reply) => {
+        const gone = new AbortController();
+        onDisconnect(request, reply, () => gone.abort());
+        const headers = Object.entries(request.headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)] as [string, string]]));
+        const asked = new Request(`${originOf(request)}/mcp`, {
+          method,
+          headers,
+          signal: gone.signal,
+          ...(method === 'POST' ? { body: JSON.stringify(request.body) } : {}),
+        });
+        return reply.send(await handler.fetch(asked, { parsedBody: request.body, authInfo: { token: '', scopes: [], clientId: callerOf(request) } }));
+      },
+    });
+}
+
+function ownOrigin(app: App): string {
+  const address = app.server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
+  return serverOrigin({ host: address.address, port: address.port, pid: process.pid });
+}
+
+/** The same for all requests of one caller, so that it can cancel the jobs that it asked for. */
+function callerOf(request: FastifyRequest): string {
+  return createHash('sha256')
+    .update(request.headers.authorization || request.ip)
+    .digest('hex')
+    .slice(0, 16);
+}
