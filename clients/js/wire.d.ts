@@ -7,21 +7,19 @@ export type TextToImageParams = {
   steps?: number | undefined;
   guidance_scale?: number | undefined;
   seed?: number | undefined;
-  model_type?: 'uint4' | 'int8' | undefined;
+  model_type?: "uint4" | "int8" | undefined;
 };
 
 export type JobStatus = {
-  type: 'job_status';
+  type: "job_status";
   job_id: string;
-  status: 'pending' | 'processing' | 'generated' | 'completed' | 'failed' | 'cancelled';
-  result?:
-    | {
-        filename: string;
-        local_path?: string | undefined;
-        path?: string | undefined;
-        upscaled_filename?: string | undefined;
-      }
-    | undefined;
+  status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+  result?: {
+    filename: string;
+    local_path?: string | undefined;
+    path?: string | undefined;
+    upscaled_filename?: string | undefined;
+  } | undefined;
   error?: string | undefined;
   request_id?: string | number | undefined;
   code?: string | undefined;
@@ -36,27 +34,27 @@ export type JobStatus = {
 };
 
 export type JobProgress = {
-  type: 'job_progress';
+  type: "job_progress";
   job_id: string;
   progress: {
-    stage: 'loading' | 'encoding' | 'generating' | 'decoding' | 'upscaling' | 'saving';
+    stage: "loading" | "encoding" | "generating" | "decoding" | "upscaling" | "saving";
     percentage: number;
     current_step: number;
     total_steps: number;
     elapsed: string;
     remaining: string;
     speed: string;
-    type: 'progress';
+    type: "progress";
     stage_fraction?: number | undefined;
   };
   seq?: number | undefined;
 };
 
 export type JobPreview = {
-  type: 'job_preview';
+  type: "job_preview";
   job_id: string;
   step: number;
-  media_type: 'image/jpeg' | 'image/png';
+  media_type: "image/jpeg" | "image/png";
   width: number;
   height: number;
   data: string;
@@ -64,15 +62,15 @@ export type JobPreview = {
 };
 
 export type ModelProgress = {
-  type: 'model_progress';
+  type: "model_progress";
   model: {
     name: string;
-    kind: 'uint4' | 'int8' | 'upscaler';
-    state: 'absent' | 'queued' | 'downloading' | 'paused' | 'verifying' | 'installed' | 'damaged' | 'failed';
+    kind: "uint4" | "int8" | "upscaler";
+    state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
     active: boolean;
     license: string;
     source: {
-      type: 'bundled' | 'hub' | 'folder';
+      type: "bundled" | "hub" | "folder";
       repository: string | null;
       revision: string | null;
       path: string | null;
@@ -100,9 +98,9 @@ export type ModelProgress = {
 };
 
 export type CudaPackProgress = {
-  type: 'cuda_pack_progress';
+  type: "cuda_pack_progress";
   pack: {
-    state: 'unsupported' | 'absent' | 'downloading' | 'unpacking' | 'paused' | 'failed' | 'installed' | 'verifying' | 'damaged';
+    state: "unsupported" | "absent" | "downloading" | "unpacking" | "paused" | "failed" | "installed" | "verifying" | "damaged";
     version: string;
     onnxruntime: string;
     source: string;
@@ -131,11 +129,11 @@ export type CudaPackProgress = {
 };
 
 export type ClientJobs = {
-  type: 'client_jobs';
+  type: "client_jobs";
   jobs: Array<{
     job_id: string;
-    task_type: 'text_to_image';
-    status: 'pending' | 'processing' | 'generated' | 'completed' | 'failed' | 'cancelled';
+    task_type: "text_to_image";
+    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
     created_at: number;
     result: {
       filename: string;
@@ -149,24 +147,24 @@ export type ClientJobs = {
 };
 
 export type Watching = {
-  type: 'watching';
+  type: "watching";
   seq: number;
   request_id?: string | number | undefined;
 };
 
 export type JobStarred = {
-  type: 'job_starred';
+  type: "job_starred";
   job_id: string;
   starred: boolean;
 };
 
 export type SettingsChanged = {
-  type: 'settings_changed';
-  names: Array<'outputs_folder' | 'disk_limit_gb' | 'empty_bin_after_days' | 'window_jobs_first' | 'unload_model_after_minutes' | 'device'>;
+  type: "settings_changed";
+  names: Array<"outputs_folder" | "disk_limit_gb" | "empty_bin_after_days" | "window_jobs_first" | "unload_model_after_minutes" | "device">;
 };
 
 export type Error = {
-  type: 'error';
+  type: "error";
   message: string;
   request_id?: string | number | undefined;
   code: string;
@@ -176,8 +174,8 @@ export type Error = {
 
 export type JobRecord = {
   job_id: string;
-  task_type: 'text_to_image';
-  status: 'pending' | 'processing' | 'generated' | 'completed' | 'failed' | 'cancelled';
+  task_type: "text_to_image";
+  status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
   params: {
     prompt: string;
     width: number;
@@ -185,7 +183,7 @@ export type JobRecord = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: 'uint4' | 'int8';
+    model_type: "uint4" | "int8";
   };
   result: {
     filename: string;
@@ -209,8 +207,8 @@ export type JobRecord = {
 export type JobPage = {
   jobs: Array<{
     job_id: string;
-    task_type: 'text_to_image';
-    status: 'pending' | 'processing' | 'generated' | 'completed' | 'failed' | 'cancelled';
+    task_type: "text_to_image";
+    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
     params: {
       prompt: string;
       width: number;
@@ -218,7 +216,7 @@ export type JobPage = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: 'uint4' | 'int8';
+      model_type: "uint4" | "int8";
     };
     result: {
       filename: string;
@@ -262,7 +260,7 @@ export type Info = {
   version: string;
   models: Array<{
     name: string;
-    model_type: 'uint4' | 'int8';
+    model_type: "uint4" | "int8";
     bundled: boolean;
     identity: string;
     size_bytes: number;
@@ -275,22 +273,22 @@ export type Info = {
     license: string;
   } | null;
   engine: {
-    state: 'stopped' | 'starting' | 'ready' | 'unavailable';
+    state: "stopped" | "starting" | "ready" | "unavailable";
     device: string;
     device_reason: string;
-    accuracy: 'exact' | 'fast';
+    accuracy: "exact" | "fast";
     memory: {
-      choice: 'auto' | 'resident' | 'text_freed' | 'text_on_cpu' | 'in_turn' | 'denoiser_alone';
+      choice: "auto" | "resident" | "text_freed" | "text_on_cpu" | "in_turn" | "denoiser_alone";
       stepped_down: boolean;
       planned: {
-        plan: 'resident' | 'text_freed' | 'text_on_cpu' | 'in_turn' | 'denoiser_alone';
+        plan: "resident" | "text_freed" | "text_on_cpu" | "in_turn" | "denoiser_alone";
         need_bytes: number;
         free_bytes: number | null;
       } | null;
     };
     onnxruntime: {
       version: string;
-      binding: 'c-api' | 'node' | null;
+      binding: "c-api" | "node" | null;
       binding_reason: string | null;
     };
     resident_bytes: number;
@@ -298,7 +296,7 @@ export type Info = {
     devices: Array<{
       device: string;
       device_reason: string;
-      state: 'stopped' | 'starting' | 'ready' | 'unavailable';
+      state: "stopped" | "starting" | "ready" | "unavailable";
       resident_bytes: number;
     }>;
   };
@@ -342,12 +340,12 @@ export type Info = {
 
 export type ModelEntry = {
   name: string;
-  kind: 'uint4' | 'int8' | 'upscaler';
-  state: 'absent' | 'queued' | 'downloading' | 'paused' | 'verifying' | 'installed' | 'damaged' | 'failed';
+  kind: "uint4" | "int8" | "upscaler";
+  state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
   active: boolean;
   license: string;
   source: {
-    type: 'bundled' | 'hub' | 'folder';
+    type: "bundled" | "hub" | "folder";
     repository: string | null;
     revision: string | null;
     path: string | null;
@@ -376,12 +374,12 @@ export type ModelEntry = {
 export type Models = {
   models: Array<{
     name: string;
-    kind: 'uint4' | 'int8' | 'upscaler';
-    state: 'absent' | 'queued' | 'downloading' | 'paused' | 'verifying' | 'installed' | 'damaged' | 'failed';
+    kind: "uint4" | "int8" | "upscaler";
+    state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
     active: boolean;
     license: string;
     source: {
-      type: 'bundled' | 'hub' | 'folder';
+      type: "bundled" | "hub" | "folder";
       repository: string | null;
       revision: string | null;
       path: string | null;
@@ -414,9 +412,9 @@ export type Models = {
 
 export type Recipe = {
   version: 1;
-  role: 'original' | 'upscaled';
+  role: "original" | "upscaled";
   job_id: string;
-  task_type: 'text_to_image';
+  task_type: "text_to_image";
   params: {
     prompt: string;
     width: number;
@@ -424,7 +422,7 @@ export type Recipe = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: 'uint4' | 'int8';
+    model_type: "uint4" | "int8";
   };
   checkpoint: {
     name: string;
@@ -445,16 +443,16 @@ export type Upload = {
   format: string;
   width: number;
   height: number;
-  notices: Array<'first_frame_only' | 'converted_from_cmyk' | 'reduced_to_8_bits'>;
+  notices: Array<"first_frame_only" | "converted_from_cmyk" | "reduced_to_8_bits">;
   texts: Array<{
     keyword: string;
     text: string;
   }>;
   recipe: {
     version: 1;
-    role: 'original' | 'upscaled';
+    role: "original" | "upscaled";
     job_id: string;
-    task_type: 'text_to_image';
+    task_type: "text_to_image";
     params: {
       prompt: string;
       width: number;
@@ -462,7 +460,7 @@ export type Upload = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: 'uint4' | 'int8';
+      model_type: "uint4" | "int8";
     };
     checkpoint: {
       name: string;

@@ -23,7 +23,11 @@ export const generationFields = {
   guidance_scale: { schema: z.number().min(0).max(20), ours: 'guidance_scale', rule: '0 if absent.' },
   cfg_scale: { schema: z.number().min(0).max(20), ours: 'guidance_scale', rule: 'Another name of `guidance_scale`.' },
   upscale: { schema: z.boolean(), ours: 'result', rule: 'True answers the 4x version. An extension of this server.' },
-  response_format: { schema: z.enum(['b64_json', 'url']), ours: 'answer', rule: '`b64_json` if absent. A `url` opens without a key for an hour; it is the PNG as the model made it, not cropped.' },
+  response_format: {
+    schema: z.enum(['b64_json', 'url']),
+    ours: 'answer',
+    rule: '`b64_json` if absent. A `url` opens without a key for an hour; it is the PNG as the model made it, not cropped.',
+  },
   output_format: { schema: z.enum(['png', 'jpeg', 'webp']), ours: 'answer', rule: 'png if absent. A `url` is always a PNG.' },
   output_compression: { schema: whole(0, 100), ours: 'answer', rule: 'Quality of JPEG and WebP; 100 if absent.' },
   background: { schema: z.enum(['auto', 'opaque']), ours: 'answer', rule: 'The images are opaque; `transparent` is refused.' },
