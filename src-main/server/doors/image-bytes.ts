@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { DecodedImage } from '#main/images/decode-image.ts';
 import type { Images } from '#main/images/images.ts';
+
+type DecodedImage = Awaited<ReturnType<Images['decode']>>;
 
 /** How a client wants an image. */
 export interface Delivery {
