@@ -60,7 +60,7 @@ function typescript(schema: JsonSchema, indent = ''): string {
 
 /** The class for an object, which Python cannot write in place, goes into `classes` before its use. */
 function python(schema: JsonSchema, name: string, classes: string[]): string {
-  const literal = (value: unknown): string => (value === null ? 'None' : JSON.stringify(value));
+  const literal = (value: unknown): string => (value === null ? 'None' : typeof value === 'boolean' ? (value ? 'True' : 'False') : JSON.stringify(value));
   if (schema.const !== undefined) return `Literal[${literal(schema.const)}]`;
   if (schema.enum !== undefined) return `Literal[${schema.enum.map(literal).join(', ')}]`;
   if (children(schema).length > 0) return `Union[${[...new Set(children(schema).map((one, at) => python(one, `${name}${at + 1}`, classes)))].join(', ')}]`;

@@ -1,5 +1,6 @@
 // The checks with clients for Node.js: node node-clients.mjs URL CLI
 import { execFileSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { DallEAPIWrapper } from '@langchain/openai';
 import { Client as McpClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -26,7 +27,7 @@ async function checkMcp(client, transport) {
   let progress = 0;
   const onprogress = () => progress++;
   const answer = await client.callTool(
-    { name: 'generate_image', arguments: { ...mcpArguments, seed: Math.floor(Math.random() * 1e9) } },
+    { name: 'generate_image', arguments: { ...mcpArguments, seed: randomInt(2 ** 32) } },
     ...(client instanceof McpClientV1 ? [undefined, { onprogress }] : [{ onprogress }]),
   );
   assert(
@@ -130,7 +131,7 @@ await runChecks([
     'create, iterate, result',
     async () => {
       const studio = new Studio({ url });
-      const job = studio.create({ prompt: 'a red fox', width: 256, height: 256, steps: 4 });
+      const job = studio.create({ prompt: 'a red fox', width: 256, height: 256, steps: 4, seed: randomInt(2 ** 32) });
       const types = new Set();
       for await (const { type } of job) types.add(type);
       assert(types.has('job_progress'), 'progress arrived');

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import random
 import sys
 import urllib.request
 from pathlib import Path
@@ -83,7 +84,7 @@ def own_sync():
     from zimage_client import Studio, StudioError
 
     with Studio(URL) as studio:
-        job = studio.create("a red fox", width=256, height=256, steps=4)
+        job = studio.create("a red fox", width=256, height=256, steps=4, seed=random.randrange(2**32))
         assert {message["type"] for message in job} >= {"job_status", "job_progress"}
         assert studio.image(job.result()["result"]["filename"]).startswith(PNG)
         try:

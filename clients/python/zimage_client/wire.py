@@ -172,7 +172,7 @@ ClientJobsJobsItem = TypedDict("ClientJobsJobsItem", {
 ClientJobs = TypedDict("ClientJobs", {
     "type": Literal["client_jobs"],
     "jobs": List[ClientJobsJobsItem],
-    "more": NotRequired[Literal[true]],
+    "more": NotRequired[Literal[True]],
     "request_id": NotRequired[Union[str, float]],
 })
 
