@@ -10,6 +10,7 @@ import { upscaledFileName } from './file-name.ts';
 import type { ImageFolders } from './image-folders.ts';
 
 const DELETED_AT_ONCE = 20;
+const COMMITTED_AT_ONCE = 20;
 
 interface Parts {
   store: Store;
@@ -18,6 +19,12 @@ interface Parts {
   ageClock: AgeClock;
   clock: Clock;
   log: JobsLog;
+}
+
+interface Change {
+  change: () => StoredJob | AppError;
+  resolve(job: StoredJob): void;
+  reject(reason: unknown): void;
 }
 
 /** A job that could not be deleted, and why. */
@@ -32,7 +39,8 @@ export class Bin {
   readonly #listeners: ((filenames: string[]) => void)[] = [];
   /** The newest operation of each job. */
   readonly #running = new Map<string, Promise<unknown>>();
-  #lastCommit: Promise<unknown> = Promise.resolve();
+  #uncommitted: Change[] = [];
+  #isCommitting = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -54,7 +62,7 @@ export class Bin {
         await folders.moveToBin(job.filename);
         return await this.#commit(() => {
           // asked for again while its files were moved
-          if (store.jobs.byId(jobId)?.state.status !== job.state.status) throw notEnded(jobId, 'pending');
+          if (store.jobs.byId(jobId)?.state.status !== job.state.status) return notEnded(jobId, 'pending');
           return store.jobs.moveToBin(jobId, clock.now(), ageClock.now());
         });
       } catch (thrown) {
@@ -146,17 +154,37 @@ export class Bin {
     }
   }
 
-  /** Each in a turn of the event loop of its own, which it blocks until the change is on the disk: hundreds of images may be moved at once. */
-  #commit(change: () => StoredJob): Promise<StoredJob> {
-    const committed = this.#lastCommit.then(nextTurn).then(() =>
-      this.#parts.unitOfWork.commitSoon((events) => {
-        const job = change();
-        events.push({ type: 'bin_changed', job });
-        return job;
-      }),
-    );
-    this.#lastCommit = committed.catch(() => {}); // reported to its own caller; the next one is independent
-    return committed;
+  /** @param change Runs in a transaction; an error that it returns rejects this change alone. */
+  #commit(change: () => StoredJob | AppError): Promise<StoredJob> {
+    return new Promise((resolve, reject) => {
+      this.#uncommitted.push({ change, resolve, reject });
+      if (!this.#isCommitting) void this.#commitAll();
+    });
+  }
+
+  /** In small groups: a commit blocks the event loop until it is on the disk, and hundreds of images may be moved at once. Never rejects. */
+  async #commitAll(): Promise<void> {
+    this.#isCommitting = true;
+    while (this.#uncommitted.length > 0) {
+      await nextTurn();
+      const group = this.#uncommitted.splice(0, COMMITTED_AT_ONCE);
+      try {
+        const results = await this.#parts.unitOfWork.commitSoon((events) =>
+          group.map(({ change }) => {
+            const result = change();
+            if (!(result instanceof AppError)) events.push({ type: 'bin_changed', job: result });
+            return result;
+          }),
+        );
+        for (const [i, result] of results.entries()) {
+          if (result instanceof AppError) group[i]?.reject(result);
+          else group[i]?.resolve(result);
+        }
+      } catch (thrown) {
+        for (const { reject } of group) reject(thrown);
+      }
+    }
+    this.#isCommitting = false;
   }
 
   /** The first error is the one to report, so this one is only logged; the next start moves the files where the database says. */
