@@ -9,7 +9,6 @@ import { formatBytes } from '#main/lib/format-bytes.ts';
 import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { selfTest } from './cuda-selftest.ts';
 import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-licences] [--data-dir DIR]
@@ -18,7 +17,6 @@ export const usage = `Usage: npm run cuda -- COMMAND [--index URL] [--accept-lic
   install             download and unpack the CUDA libraries of ONNX Runtime and NVIDIA, or resume that
   verify              hash all files of the pack again
   remove [VERSION]    delete the pack, or another version of it
-  selftest            install into a new folder and start an engine with it as far as possible without a card
 
 --index URL is a Python package index to download wheels from; without it the files come from the sites of ONNX
 Runtime and NVIDIA. --accept-licences confirms that you have read and accept the licences in the list.`;
@@ -28,7 +26,7 @@ export const optionsSchema = z.object({
   'accept-licences': z.boolean().default(false),
   'data-dir': pathOption.optional(),
 });
-const commands = ['list', 'install', 'verify', 'remove', 'selftest'] as const;
+const commands = ['list', 'install', 'verify', 'remove'] as const;
 
 /** Results go to standard output, progress to standard error. Exits with 1 if the pack does not reach the wanted state. */
 export async function cuda(argv: readonly string[]): Promise<void> {
@@ -39,7 +37,6 @@ export async function cuda(argv: readonly string[]): Promise<void> {
   const takesVersion = command === 'remove';
   if (command === undefined || more.length > 0 || (version !== undefined && !takesVersion)) throw new AppError('bad_option', usage, { option: word });
   const config = loadCommandConfig({ 'data-dir': options['data-dir'], 'wheel-index': options.index }, []);
-  if (command === 'selftest') return selfTest(config, options['accept-licences']);
 
   await mkdir(config.dataDir, { recursive: true });
   // a list changes nothing, so it works beside a running server

@@ -12,6 +12,7 @@ import { memoryNeeds, planMemory } from '#main/inference/memory-plan.ts';
 import { bindingInUse } from '#main/inference/ort.ts';
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
 import { formatBytes } from '#main/lib/format-bytes.ts';
+import { orAppError } from '#main/lib/or-app-error.ts';
 import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { diskSpaceOf } from '#main/lib/write-file.ts';
@@ -42,20 +43,13 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
   const probes = deviceProbes({ spawn, dataDir, binding, active: () => [], log });
   const found = await probes.list(again);
-  let chosen: EngineConfig[] = [];
-  const refusal = await chooseEngines({ device, accuracy, memory, binding, priority: null, dataDir }, probes).then(
-    (engines) => {
-      chosen = engines;
-      return null;
-    },
-    (thrown: unknown) => thrown,
-  );
-  if (refusal !== null && !(refusal instanceof AppError)) throw refusal;
+  const engines = await orAppError(chooseEngines({ device, accuracy, memory, binding, priority: null, dataDir }, probes));
+  const chosen: EngineConfig[] = engines instanceof AppError ? [] : engines;
   const inUse = new Set(chosen.map((engine) => deviceParts(engine.device).provider));
   printDevices({ ...found, devices: found.devices.map((one) => ({ ...one, active: inUse.has(one.provider) })) }, device);
   const { binding: called, reason } = await bindingInUse(binding);
   console.log(`\nONNX Runtime ${found.onnxruntime} is called by ${called === 'c-api' ? 'its C API' : 'onnxruntime-node'}: ${reason}`);
-  console.log(refusal === null ? '\nImages are generated on:' : `\n${refusal.message}`);
+  console.log(engines instanceof AppError ? `\n${engines.message}` : '\nImages are generated on:');
   for (const { device: name, deviceReason, gpuPrecision } of chosen) console.log(`  ${name}${gpuPrecision ? ` in ${gpuPrecision}` : ''}: ${deviceReason}`);
 
   console.log('\nmodels');

@@ -1,8 +1,8 @@
+import { type MonotonicClock, systemClock } from '#main/lib/clock.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import { DeviceQueue } from './device-queue.ts';
 import type { EngineConfig } from './device-state.ts';
 import type { Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, UpscaleTask } from './engine.ts';
-import { type EngineClock, systemClock } from './engine-clock.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import { EngineTask, type EngineWork } from './engine-task.ts';
 import { type EngineLimits, Supervisor } from './supervisor.ts';
@@ -14,7 +14,7 @@ export interface EngineOptions {
   devices: readonly [EngineConfig, ...EngineConfig[]];
   log: EngineLog;
   limits?: Partial<EngineLimits>;
-  clock?: EngineClock;
+  clock?: MonotonicClock;
 }
 
 export interface SupervisedEngine extends Engine {

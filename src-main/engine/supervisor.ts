@@ -1,9 +1,9 @@
+import type { MonotonicClock } from '#main/lib/clock.ts';
 import type { RpcAnswer } from '#main/lib/rpc.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { QueueDevice } from './device-queue.ts';
 import { DeviceState, type EngineConfig } from './device-state.ts';
 import type { DeviceStatus } from './engine.ts';
-import type { EngineClock } from './engine-clock.ts';
 import type { SpawnEngine } from './engine-process.ts';
 import type { EngineTask } from './engine-task.ts';
 import { type EngineRequest, LoadedModels } from './loaded-models.ts';
@@ -27,7 +27,7 @@ export interface SupervisorOptions {
   config: EngineConfig;
   log: EngineLog;
   limits: EngineLimits;
-  clock: EngineClock;
+  clock: MonotonicClock;
   /** Puts a task back into the queue, before those that have not run yet. */
   requeue: (task: EngineTask) => void;
   /** What `availability` or `status` answer has changed. */

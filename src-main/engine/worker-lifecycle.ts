@@ -1,7 +1,7 @@
+import type { MonotonicClock } from '#main/lib/clock.ts';
 import { type BindingInUse, deviceParts } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { EngineStatus } from './engine.ts';
-import type { EngineClock } from './engine-clock.ts';
 import type { ProcessExit, SpawnEngine } from './engine-process.ts';
 import type { WorkerConfig } from './protocol.ts';
 import { RestartBudget, type RestartLimits } from './restart-budget.ts';
@@ -16,7 +16,7 @@ export interface EngineLog {
 export interface LifecycleOptions {
   spawn: SpawnEngine;
   limits: RestartLimits & WorkerLimits;
-  clock: EngineClock;
+  clock: MonotonicClock;
   log: EngineLog;
   /** Read at each start. */
   config: () => WorkerConfig;

@@ -1,7 +1,7 @@
+import type { MonotonicClock } from '#main/lib/clock.ts';
 import { createRpcClient, type RpcClient } from '#main/lib/rpc.ts';
 import type { BindingInUse } from '#shared/domain/device.ts';
 import { AppError, type WireError } from '#shared/protocol/errors.ts';
-import type { EngineClock } from './engine-clock.ts';
 import type { EngineProcess, ProcessExit } from './engine-process.ts';
 import { engineProtocol, type WorkerConfig } from './protocol.ts';
 
@@ -46,7 +46,7 @@ export class WorkerProcess {
   isReady = false;
   residentBytes = 0;
 
-  constructor(process: EngineProcess, config: WorkerConfig, limits: WorkerLimits, clock: EngineClock, listener: WorkerListener) {
+  constructor(process: EngineProcess, config: WorkerConfig, limits: WorkerLimits, clock: MonotonicClock, listener: WorkerListener) {
     this.#process = process;
     this.#limits = limits;
     this.#listener = listener;
@@ -92,7 +92,7 @@ export class WorkerProcess {
     this.#process.kill();
   }
 
-  #startTicks(clock: EngineClock): () => void {
+  #startTicks(clock: MonotonicClock): () => void {
     const tick = () => {
       cancel = clock.schedule(tick, this.#tickMs);
       this.#tick();

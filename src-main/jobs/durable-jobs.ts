@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { Engine } from '#main/engine/engine.ts';
+import { type Clock, systemClock } from '#main/lib/clock.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
 import { takesEffect } from '#main/settings/takes-effect.ts';
@@ -21,7 +21,7 @@ import { ImageFolders } from './images/image-folders.ts';
 import { indexImages, reconcileBin, recover } from './images/recovery.ts';
 import { Retention } from './images/retention.ts';
 import { createRecords } from './job-records.ts';
-import type { Caller, Clock, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
+import type { Caller, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { JobProcessor } from './processor/job-processor.ts';
 import { Admission } from './queue/admission.ts';
 import { openDatabase } from './store/database.ts';
@@ -39,15 +39,6 @@ const CLIENTS_SHOWN = 1000;
 const IDLE_CLIENTS_KEPT = 10_000;
 
 const defaultLimits: JobsLimits = { running: 4, waiting: 1000, reserveBytes: 256 * 1024 * 1024, replayedStatuses: 1000 };
-
-const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  schedule(task, delayMs) {
-    const timer = setTimeout(task, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 /**
  * Opens the data folder, repairs what an interrupted process left, and lets the queue run.

@@ -1,20 +1,11 @@
 import type { Engine } from '#main/engine/engine.ts';
+import type { Clock } from '#main/lib/clock.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import type { LockedFolder } from './store/open-data-folder.ts';
-
-/** Time; tests pass their own. */
-export interface Clock {
-  /** Unix time in milliseconds. */
-  now(): number;
-  /** Milliseconds that never decrease, for durations. */
-  monotonicMs(): number;
-  /** Calls `task` once after `delayMs`; the returned function cancels it. */
-  schedule(task: () => void, delayMs: number): () => void;
-}
 
 /** Pino's logger fits. */
 export interface JobsLog {

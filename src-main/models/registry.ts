@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { exists } from '#main/lib/exists.ts';
 import type { JsonFileLog } from '#main/lib/json-file.ts';
+import { orAppError } from '#main/lib/or-app-error.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
@@ -22,9 +23,7 @@ export interface ModelRegistryOptions {
   log: JsonFileLog;
 }
 
-interface RegistryParts {
-  resourcesDir: string;
-  checkpointDirs: readonly string[];
+interface RegistryParts extends Pick<ModelRegistryOptions, 'resourcesDir' | 'checkpointDirs'> {
   hashes: FileHashes;
   records: ModelRecords;
   cache: HubCache;
@@ -99,15 +98,11 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
 
   /** A broken folder counts as what it was before; it must not stop the other kind. */
   async function kindOf(namedDir: string): Promise<ModelType> {
-    try {
-      const kind = await modelTypeOf(namedDir);
-      lastKinds.set(namedDir, kind);
-      return kind;
-    } catch (thrown) {
-      const last = lastKinds.get(namedDir);
-      if (last === undefined || !(thrown instanceof AppError)) throw thrown;
-      return last;
-    }
+    const found = await orAppError(modelTypeOf(namedDir));
+    if (!(found instanceof AppError)) lastKinds.set(namedDir, found);
+    const kind = lastKinds.get(namedDir);
+    if (kind === undefined) throw found;
+    return kind;
   }
 
   async function choiceFor(modelType: ModelType): Promise<Choice | null> {
@@ -145,12 +140,8 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
       for (const name of bundledUpscalers) {
         const path = upscalerPath(name);
         if (!(await exists(path))) continue;
-        present.push(
-          await upscalerAt(name, path).catch((error: unknown) => {
-            if (error instanceof AppError) return { name, path, error };
-            throw error;
-          }),
-        );
+        const found = await orAppError(upscalerAt(name, path));
+        present.push(found instanceof AppError ? { name, path, error: found } : found);
       }
       return present;
     },
@@ -170,8 +161,13 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
 
     async list() {
       const choices = [...namedDirs.map(named), ...installed().map(recorded), ...modelTypeSchema.options.map(bundled)];
-      const all = await andSaveHashes(Promise.all(choices.map((choice) => describe(choice).catch(ifBroken))));
-      return all.filter((checkpoint) => checkpoint !== null);
+      const all = await andSaveHashes(Promise.all(choices.map((choice) => orAppError(describe(choice)))));
+      return all.flatMap((found) => {
+        if (!(found instanceof AppError)) return [found];
+        // without free file descriptors nothing is known about the checkpoint
+        if (found.code === 'too_many_open_files') throw found;
+        return [];
+      });
     },
 
     async assertNamedFolders() {
@@ -181,12 +177,6 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
       }
     },
   };
-}
-
-/** Null for a checkpoint that cannot run. A machine without free file descriptors says nothing about the checkpoint. */
-function ifBroken(thrown: unknown): null {
-  if (thrown instanceof AppError && thrown.code !== 'too_many_open_files') return null;
-  throw thrown;
 }
 
 /** A download runs only as its repository has it; the user may edit a folder of their own. */

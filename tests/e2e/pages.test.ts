@@ -64,7 +64,7 @@ const runnable = [...new Set([...shellLines.filter(canRun).map(({ line }) => lin
 function isOwnCommand(line: string): boolean {
   const [, name = ''] = /^npm run (\w+)/.exec(line) ?? [];
   return (
-    isCommand(name) && !hasPlaceholder(line) && !/ (install|auto|selftest)\b/.test(line) && name !== 'parity' && (line.includes(' -- ') || name === 'doctor')
+    isCommand(name) && !hasPlaceholder(line) && !/ (install|auto)\b/.test(line) && name !== 'parity' && (line.includes(' -- ') || name === 'doctor')
   );
 }
 

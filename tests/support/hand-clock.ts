@@ -1,4 +1,4 @@
-import type { Clock } from '#main/jobs/jobs.ts';
+import type { Clock } from '#main/lib/clock.ts';
 
 /** A clock that stands still until a test advances it. */
 export class HandClock implements Clock {

@@ -1,4 +1,5 @@
-import type { ClientPlace, Clock, JobsLog } from '../jobs.ts';
+import type { Clock } from '#main/lib/clock.ts';
+import type { ClientPlace, JobsLog } from '../jobs.ts';
 import type { ClientRepository, ClientSighting } from '../store/client-repository.ts';
 
 const WRITTEN_AFTER_MS = 10_000;

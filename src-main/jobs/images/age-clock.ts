@@ -1,4 +1,4 @@
-import type { Clock } from '../jobs.ts';
+import type { Clock } from '#main/lib/clock.ts';
 import type { ProgramState } from '../store/program-state.ts';
 
 /** At most this much of the time between two runs of the program counts, as only the wall clock knows it. */

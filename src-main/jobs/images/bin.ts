@@ -1,7 +1,8 @@
+import type { Clock } from '#main/lib/clock.ts';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isEnd } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
-import type { Clock, JobsLog } from '../jobs.ts';
+import type { JobsLog } from '../jobs.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredJob } from '../store/stored-job.ts';
 import type { UnitOfWork } from '../store/unit-of-work.ts';

@@ -1,8 +1,9 @@
+import type { Clock } from '#main/lib/clock.ts';
 import { type JobEvent, transition } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { DomainEvent } from '../events/domain-event.ts';
 import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
-import type { Clock, JobsLog } from '../jobs.ts';
+import type { JobsLog } from '../jobs.ts';
 import type { Store } from './store.ts';
 import type { StoredJob } from './stored-job.ts';
 

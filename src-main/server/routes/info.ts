@@ -1,6 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import type { EngineStatus } from '#main/engine/engine.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
+import { orAppError } from '#main/lib/or-app-error.ts';
 import { diskSpaceOf } from '#main/lib/write-file.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -59,13 +60,8 @@ export function registerInfo(app: App, { version, onnxruntimeVersion, open, jobs
 
 /** Null if none can run; each job that needs it says why. */
 async function upscalerOf(registry: ModelRegistry): Promise<Info['upscaler']> {
-  try {
-    const { name, license } = await registry.upscaler();
-    return { name, license };
-  } catch (thrown) {
-    if (thrown instanceof AppError) return null;
-    throw thrown;
-  }
+  const found = await orAppError(registry.upscaler());
+  return found instanceof AppError ? null : { name: found.name, license: found.license };
 }
 
 function memoryInfo({ choice, steppedDown, planned }: EngineStatus['memory']): Info['engine']['memory'] {

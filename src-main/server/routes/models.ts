@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { orAppError } from '#main/lib/or-app-error.ts';
 import type { Checkpoint, ModelRegistry } from '#main/models/checkpoint.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
@@ -45,14 +46,9 @@ export async function listCheckpoints(registry: ModelRegistry): Promise<Model[]>
 }
 
 async function activeDirs(registry: ModelRegistry): Promise<Set<string>> {
-  const dirs = await Promise.all(modelTypeSchema.options.map((type) => registry.checkpointFor(type).then(({ dir }) => dir, noneCanRun)));
-  return new Set(dirs.filter((dir) => dir !== null));
-}
-
-/** `GET /api/models` and the jobs that need it say why. */
-function noneCanRun(thrown: unknown): null {
-  if (thrown instanceof AppError) return null;
-  throw thrown;
+  // `GET /api/models` and the jobs that need a checkpoint report why it cannot run
+  const found = await Promise.all(modelTypeSchema.options.map((type) => orAppError(registry.checkpointFor(type))));
+  return new Set(found.flatMap((checkpoint) => (checkpoint instanceof AppError ? [] : [checkpoint.dir])));
 }
 
 function describe({ name, modelType, bundled, fingerprint, sizeBytes, license, sizeUnitPx }: Checkpoint, active: boolean): Model {

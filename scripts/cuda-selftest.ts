@@ -1,9 +1,11 @@
+// Tests the real CUDA pack on a machine without a card: npm run cuda-selftest -- --accept-licences [--index URL]
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { Config } from '#main/config/config.ts';
+import { parseArgs, promisify } from 'node:util';
+import { followInstallation } from '#main/cli/follow-installation.ts';
+import { loadCommandConfig } from '#main/config/command-config.ts';
 import { createDeviceProbes } from '#main/engine/probe-devices.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { formatBytes } from '#main/lib/format-bytes.ts';
@@ -12,8 +14,6 @@ import { entryFile, programDir } from '#main/lib/program-files.ts';
 import { engineEnvironment, withLibraries } from '#main/studio/engine-environment.ts';
 import { localCudaPack } from '#main/studio/local-cuda-pack.ts';
 import type { Gpu } from '#shared/domain/device.ts';
-import { AppError } from '#shared/protocol/errors.ts';
-import { followInstallation } from './follow-installation.ts';
 
 const run = promisify(execFile);
 /** ONNX Runtime's error when all of its libraries were found and the driver reports no card. */
@@ -28,7 +28,8 @@ const pretended: Gpu = { name: 'a card that is only pretended', driver: '580.65.
  * of ONNX Runtime then shows that every library in between was found and loaded. Without the fake driver the doctor must report the missing GPU, and the CPU
  * must still generate an image. Prints each step; throws at the first that fails.
  */
-export async function selfTest(config: Config, hasAccepted: boolean): Promise<void> {
+async function selfTest(index: string | undefined, hasAccepted: boolean): Promise<void> {
+  const config = loadCommandConfig({ 'wheel-index': index }, []);
   const folder = await mkdtemp(join(tmpdir(), 'cuda-selftest-'));
   const dataDir = join(folder, 'data');
   const pack = localCudaPack({ config: { ...config, dataDir }, bytesPerSecond: () => null, isInUse: () => false, log: silent });
@@ -88,6 +89,9 @@ async function probeWithStandIn(dataDir: string, folder: string): Promise<string
   return devices.find(({ provider }) => provider === 'cuda')?.reason ?? 'nothing';
 }
 
-function failed(what: string, cause?: unknown): AppError {
-  return new AppError('cuda_pack_damaged', `The self-test of the CUDA pack failed: ${what}.`, { file: '' }, { cause });
+function failed(what: string, cause?: unknown): Error {
+  return new Error(`The self-test of the CUDA pack failed: ${what}.`, { cause });
 }
+
+const { values } = parseArgs({ options: { index: { type: 'string' }, 'accept-licences': { type: 'boolean', default: false } } });
+await selfTest(values.index, values['accept-licences']);
