@@ -70,3 +70,9 @@ test('only config and the entries that call it read the command line and the env
     .filter((file) => /process\s*\.\s*(?:env|argv)\b/.test(read(file)));
   expect(readers).toEqual([]);
 });
+
+test('comments, texts and docs keep to plain English', () => {
+  const phrases = /\b(?:anew|(?:is|are) none|so many|those of|lies? in|whoever|nobody(?!@)|as it stands|gone by)\b/g;
+  const isOurs = (hit: string): boolean => /^(?!THIRD-PARTY|tests\/repo\.test)[^:]+\.(?:tsx?|mjs|md|sh|py): /.test(hit);
+  expect(found(phrases).filter(isOurs)).toEqual([]);
+});

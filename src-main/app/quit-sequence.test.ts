@@ -44,7 +44,7 @@ test('a user who says no goes on, and is asked again at the next time', async ()
   expect(done.at(-1)).toBe('quit');
 });
 
-test('a signal asks nobody and installs nothing, also while a user is being asked', async () => {
+test('a signal asks no question and installs nothing, also while a question is open', async () => {
   const { sequence, done, settle } = world({ confirm: never });
   sequence.byUser();
   sequence.bySignal();

@@ -1,5 +1,5 @@
 export interface QuitSequenceOptions {
-  /** Asks about unfinished jobs; resolves with true to quit. Resolves at once if there are none. */
+  /** Asks about unfinished jobs; resolves with true to quit. Resolves at once without any. */
   confirm(): Promise<boolean>;
   /** Lets the window close. Called once, when the way out is certain. */
   begin(): void;

@@ -1,6 +1,6 @@
 import type { BrowserWindowConstructorOptions, Rectangle, WebPreferences } from 'electron';
 
-/** The page's rights by Electron's security checklist: those of a web page. */
+/** The page has the rights of a web page, by Electron's security checklist. */
 function webPreferences(preloadPath: string): WebPreferences {
   return {
     preload: preloadPath,

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { resourcesDir } from '#main/lib/program-files.ts';
 
-/** `nobody`, for tests that run as root, who may read everything. */
-const NOBODY = 65_534;
+/** An unprivileged user, for tests that run as root, who may read everything. */
+const UNPRIVILEGED = 65_534;
 const isRoot = process.getuid?.() === 0;
 let folder: string;
 let dataDir: string;
@@ -16,7 +16,7 @@ beforeAll(() => {
   chmodSync(folder, 0o755);
   dataDir = join(folder, 'data');
   mkdirSync(dataDir);
-  if (isRoot) chownSync(dataDir, NOBODY, NOBODY);
+  if (isRoot) chownSync(dataDir, UNPRIVILEGED, UNPRIVILEGED);
 });
 afterAll(() => {
   chmodSync(join(folder, 'checkpoint'), 0o755);
@@ -24,7 +24,7 @@ afterAll(() => {
 });
 
 function models(...args: string[]): { status: number | null; stderr: string } {
-  const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const user = isRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
   const env = { ...process.env, HOME: dataDir, HF_HUB_CACHE: join(dataDir, 'hub') };
   const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'local-models', ...args, '--data-dir', dataDir], {
     ...user,
@@ -34,8 +34,8 @@ function models(...args: string[]): { status: number | null; stderr: string } {
   return { status, stderr: stderr.trim() };
 }
 
-test.skipIf(process.platform === 'win32')('a folder without rights is told as such, with what to do', (context) => {
-  context.skip(models('list').status !== 0, 'the user nobody may not read this clone, and root may read everything');
+test.skipIf(process.platform === 'win32')('a folder without rights is reported as such, with what to do', (context) => {
+  context.skip(models('list').status !== 0, 'an unprivileged user may not read this clone, and root may read everything');
   const checkpoint = join(folder, 'checkpoint');
   cpSync(join(resourcesDir, 'models/storybook-uint4'), checkpoint, { recursive: true });
   chmodSync(join(checkpoint, 'vae'), 0);

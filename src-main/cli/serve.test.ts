@@ -56,7 +56,7 @@ function dataDir(): string {
 
 const sentence = (text: string): string => text.trim().replace(/\n/g, '⏎');
 
-test('--help tells the options and ends', async () => {
+test('--help prints the options and exits', async () => {
   expect(await new Program(['--help']).end()).toEqual(help);
 });
 
@@ -119,7 +119,7 @@ test('it serves, keeps a second instance out, and says goodbye to its sockets at
   expect((await ended).status).toBe(0);
 });
 
-test('variables of other programs and of single features do not stop the start; SIGHUP is a clean end, whoever reads the log', async () => {
+test('variables of other programs and of single features do not stop the start; SIGHUP is a clean end', async () => {
   const program = new Program(['--host', '127.0.0.1', '--port', '0', '--data-dir', `${dataDir()}`], {
     ZIMAGE_PORT: 'tcp://10.0.0.1:8004',
     ZIMAGE_LOG_LEVEL: 'info\r',

@@ -95,7 +95,7 @@ export async function compiledOnce<S extends z.ZodType>(
 }
 
 /**
- * The result of an earlier compilation for `target`, for any target if `target` is null; null if there is none with all its files. Checks the sizes of
+ * The result of an earlier compilation for `target`, for any target if `target` is null; null without one that has all its files. Checks the sizes of
  * files, not their content.
  */
 export async function findCompiled<S extends z.ZodType>(

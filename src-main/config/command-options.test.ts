@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-test('--help of a command tells its usage and is no error', async () => {
+test('--help of a command prints its usage and is not an error', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../cli/main.ts'), 'local-models', '--help']);
   expect(stdout).toMatch(/^Usage: npm run models -- COMMAND/);
   expect(stderr).toBe('');

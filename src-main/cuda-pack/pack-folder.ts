@@ -49,7 +49,7 @@ export function draftDirOf(packsDir: string, version: string): string {
   return join(packsDir, `${version}${PART}`);
 }
 
-/** The pack in `dir`, or null if there is none. Throws `cuda_pack_damaged` if a file is missing, has another size, or failed verification, and `too_many_open_files`. */
+/** The pack in `dir`, or null. Throws `cuda_pack_damaged` if a file is missing, has another size, or failed verification, and `too_many_open_files`. */
 export function readPack(dir: string): PackManifest | null {
   const damage = readJson(join(dir, DAMAGE));
   if (damage !== null) {

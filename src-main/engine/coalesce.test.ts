@@ -20,7 +20,7 @@ test('every step passes; other stages pass ten times a second, with their first 
   ]);
 });
 
-test('four previews a second, and none where nobody looks', () => {
+test('four previews a second, and none without viewers', () => {
   let now = 0;
   const steps: number[] = [];
   const hooks = coalesceHooks({ onProgress: () => {}, onPreview: (step) => steps.push(step) }, () => now);

@@ -56,7 +56,7 @@ const right = { type: 'probed', result: { milliseconds: 1.5, error: 0 } };
 const stateOf = async (options: DeviceProbesOptions, provider: Device['provider']) =>
   (await createDeviceProbes(options).list()).devices.find((device) => device.provider === provider);
 
-test('the real process: the CPU computes right; a card that is not there is absent, and WebGPU tells itself whether it can', async () => {
+test('the real process: the CPU works; a missing card is absent, and WebGPU reports whether it works', async () => {
   const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: () => process.env });
   const { devices } = await createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [] })).list();
   expect(devices.map(({ provider }) => provider)).toEqual(['cuda', 'webgpu', 'cpu']);
@@ -164,7 +164,7 @@ describe('NVIDIA cards', () => {
   });
 });
 
-test('one device alone: each card has its own probe, remembered, and a card or a system that is not there is told', async () => {
+test('one device: each card has its own probe, remembered, and a missing card or system is reported', async () => {
   const { spawn, spawned } = scripted((process) => process.say(right));
   const ada: Gpu = { ...turing, name: 'RTX 4090', compute_capability: '8.9' };
   const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [turing, ada] }));

@@ -16,7 +16,7 @@ function entry(name: string, source: string): string {
   return path;
 }
 
-test('telemetry is off, bytes and messages pass both ways, lines are heard, the exit is told', async () => {
+test('telemetry is off, bytes and messages pass both ways, lines and the exit are reported', async () => {
   const source = `
     process.on('message', (order) => {
       console.error('first line\\nlast words');

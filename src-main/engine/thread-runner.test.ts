@@ -33,7 +33,7 @@ test('a picture, with its progress; the second one loads nothing', async () => {
   expect(heard.slice(5)).toEqual(steps);
 });
 
-test('before parts are loaded, and before each further picture, the plan of memory is told', async () => {
+test('the memory plan is reported before parts are loaded and before each image', async () => {
   const runner = createRunner();
   const plans: unknown[] = [];
   const hooks = { onProgress: () => {}, onPlanned: (decision: object) => plans.push(decision) };
@@ -101,7 +101,7 @@ test('another checkpoint in the same process is refused, never run wrong', async
   });
 });
 
-test('the death of the thread is told', async () => {
+test('the death of the thread is reported', async () => {
   const error = await new Promise<WireError>((resolve) => {
     const runner = createRunner(resolve);
     void runner.generate(order('exit'), { onProgress: () => {} }, never);

@@ -83,7 +83,7 @@ const png = await flat(3).png().toBuffer();
 test.for([
   ['a text of 10 MiB', withChunk(png, 'tEXt', Buffer.concat([Buffer.from('workflow\0'), Buffer.alloc(10 * 1024 * 1024, 65)]))],
   ['a wrong CRC in a text', withChunk(png, 'tEXt', Buffer.from('a\0b'), 1)],
-  ['a wrong CRC in a chunk that nobody needs', withChunk(png, 'prIv', Buffer.from('abc'), 1)],
+  ['a wrong CRC in a chunk that is not needed', withChunk(png, 'prIv', Buffer.from('abc'), 1)],
   ['a damaged colour profile', withChunk(png, 'iCCP', Buffer.from('x\0\0garbage'))],
   ['65 texts', Array.from({ length: 65 }).reduce<Buffer>((bytes) => withChunk(bytes, 'tEXt', Buffer.from('a\0b')), png)],
 ] as const)('a PNG with %s is a good PNG', async ([, bytes]) => {

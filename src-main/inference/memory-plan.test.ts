@@ -61,7 +61,7 @@ test.for<[free: number, side: number, plan: MemoryPlan, next: MemoryPlan | null]
   expect(planMemory(needsOf(side), { ramBytes: free * 1e9, cardBytes: null }, false)).toMatchObject({ plan, next });
 });
 
-test('a card that does not tell its memory begins with everything loaded', () => {
+test('a card that does not report its memory begins with everything loaded', () => {
   expect(planMemory(needsOf(1024), { ramBytes: 16e9, cardBytes: null }, true)).toMatchObject({ plan: 'resident', freeBytes: null, next: 'text_freed' });
 });
 

@@ -39,7 +39,7 @@ test('where the C API cannot be loaded auto falls back and says why, once; the C
   await expect(create(graph, { threads, binding: 'c-api' })).rejects.toThrow('no c-api here');
 });
 
-test('the binding that is taken is told with why, and auto really loads the C API', async () => {
+test('the chosen binding is reported with its reason, and auto really loads the C API', async () => {
   const broken = () => Promise.reject(new Error('no koffi'));
   expect(await bindingInUse('auto')).toEqual({ binding: 'c-api', reason: 'it can be called here' });
   expect(await bindingInUse('auto', broken)).toEqual({ binding: 'node', reason: 'the C API cannot be called here: no koffi' });

@@ -27,7 +27,7 @@ test('the thread measures as the tokenizer does, many prompts at a time, and thi
   await meter.close();
 });
 
-test('a tokenizer that is not there is told by its code, and the next one is measured', async () => {
+test('a missing tokenizer is reported by its code, and the next one is measured', async () => {
   const meter = createPromptMeter(entry);
   await expect(meter.measure({ dir: folder, fingerprint: 'none' }, 'a cat')).rejects.toMatchObject({ code: 'checkpoint_missing' });
   expect(await meter.measure(bundled, 'a cat')).toMatchObject({ cutAt: null });

@@ -3,7 +3,7 @@ import { readGoldens } from '../../tests/support/read-goldens.ts';
 import { needsSharedFolder, sharedCheckpoints, sharedPath } from '../../tests/support/shared-folder.ts';
 import { torchRandn } from './rng.ts';
 
-test('the values are those of torch.randn, for all goldens', async (context) => {
+test('the values equal the values of torch.randn, for all goldens', async (context) => {
   needsSharedFolder(context);
   let compared = 0;
   for (const checkpoint of sharedCheckpoints) {

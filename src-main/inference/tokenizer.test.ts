@@ -24,7 +24,7 @@ const hardTexts = z
   .array(z.object({ text: z.string(), ids: z.array(z.number()) }))
   .parse(await readJsonFile(join(import.meta.dirname, '../../tests/fixtures/tokenizer/hard-texts.json')));
 
-test('the ids are those of transformers, for all goldens', async (context) => {
+test('the ids equal the ids of transformers, for all goldens', async (context) => {
   needsSharedFolder(context);
   for (const checkpoint of sharedCheckpoints) {
     const tokenizer = await loadTokenizer(sharedPath(checkpoint, 'tokenizer'));
@@ -41,7 +41,7 @@ test.each(hardTexts)('hard text number %# has the ids that transformers gives it
   expect(tokenizer.encodePrompt(text)).toEqual({ ids, truncated: false, total: ids.length });
 });
 
-test('a long prompt is cut to 512 tokens, and told so', () => {
+test('a long prompt is cut to 512 tokens, and the result says so', () => {
   const short = tokenizer.encodePrompt('a cat and a dog and '.repeat(20));
   const long = tokenizer.encodePrompt('a cat and a dog and '.repeat(400));
   expect(short.truncated).toBe(false);
@@ -57,7 +57,7 @@ test.each([
   ['emoji of two units', '🦊🌲'],
   ['accents that are normalized', 'cafe\u0301 e\u0301te\u0301 '],
   ['an added token', 'cat,<|im_end|> dog '],
-])('the place of the cut is told: %s', (_what, text) => {
+])('the place of the cut is returned: %s', (_what, text) => {
   const prompt = text.repeat(200);
   const { count, limit, cutAt } = tokenizer.measurePrompt(prompt);
   expect([count, limit]).toEqual([tokenizer.encodePrompt(prompt).total, MAX_PROMPT_TOKENS]);

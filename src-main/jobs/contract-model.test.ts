@@ -7,7 +7,7 @@ import { createTestRoom, TestClient, type TestRoom, turns } from '../../tests/su
 import type { Jobs } from './jobs.ts';
 
 /**
- * The contract, as small as it can be said: a job has a state and, for each client, whether it is live, gave up or is over; whoever is live is told of each
+ * The contract as a small model: a job has a state and, for each client, whether it is live, gave up or is over; a live client hears of each
  * step, also of those that came while it was away. Every command is done to the model and to the real thing; what the clients hear and see must be the same
  * after each, over restarts too.
  */
@@ -38,7 +38,7 @@ type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 class Model {
   readonly jobs = new Map<string, ModelJob>();
   readonly waiting: string[] = [];
-  /** What each client was told and has not been asked about. */
+  /** What each client received and has not been checked yet. */
   readonly told = new Map<string, string[]>(CLIENTS.map((each) => [each, []]));
 
   create(clientId: string, wish: string): void {
@@ -201,7 +201,7 @@ class Stage {
     for (const clientId of there) this.comeBack(clientId);
   }
 
-  /** What the client was told since the last call; it remembers the number of the last of it. */
+  /** What the client received since the last call; it remembers the last number. */
   hear(clientId: string): string[] {
     const statuses = this.#clients.get(clientId)?.statuses() ?? [];
     const last = this.#lastSeq.get(clientId) ?? 0;
@@ -305,7 +305,7 @@ async function play(commands: Command[]): Promise<void> {
 const { FC_SEED: seed, FC_PATH: path } = process.env;
 const replay = seed === undefined ? {} : { seed: Number(seed), ...(path === undefined ? {} : { path }) };
 
-test('whatever clients ask and cancel, come and go, while the engine finishes and dies and the program starts anew, each hears and sees what the rules say', async () => {
+test('random requests, cancellations, reconnects, engine deaths and restarts: each client receives what the rules say', async () => {
   await fc.assert(fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), play), {
     numRuns: 25,
     interruptAfterTimeLimit: 60_000,

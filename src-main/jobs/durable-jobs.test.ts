@@ -74,7 +74,7 @@ describe('a job from request to both pictures', () => {
     expect(jobId).toBe(createHash('sha256').update(json).digest('hex'));
   });
 
-  test('a failure tells code and sentence, keeps the original when there is one, and the queue goes on', async () => {
+  test('a failure has code and message, keeps an existing original, and the queue continues', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);
@@ -94,7 +94,7 @@ describe('a job from request to both pictures', () => {
 });
 
 describe('the same params again', () => {
-  test('under way: joined and told the present state, one run', async () => {
+  test('running: a second request joins and receives the current state, one run', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);
@@ -111,7 +111,7 @@ describe('the same params again', () => {
     expect(engine.tasks).toHaveLength(2);
   });
 
-  test('completed: answered at once from the files, marked as cached, to nobody else', async () => {
+  test('completed: answered at once from the files, marked as cached, to that client only', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine({ runsAlone: true });
     const jobs = await room.open(engine);
@@ -139,7 +139,7 @@ describe('the same params again', () => {
     expect([filename, upscaled_filename].map((name) => existsSync(join(room.outputsDir, name)))).toEqual([true, true]);
   });
 
-  test('failed: it runs again, and who was told of the failure is not disturbed', async () => {
+  test('failed: it runs again, and clients that know of the failure get no message', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);
@@ -239,7 +239,7 @@ describe('cancelling', () => {
     expect(a.received.at(-1)).toMatchObject({ type: 'client_jobs', request_id: 'l', jobs: [{ job_id: jobId, status: 'cancelled', result: null }] });
   });
 
-  test('without interest of its own a client cancels only what nobody wants', async () => {
+  test('without a subscription a client cancels only jobs without subscribers', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);
@@ -347,7 +347,7 @@ describe('the queue', () => {
     expect(engine.tasks).toHaveLength(3);
   });
 
-  test('what went otherwise than chosen is told once with the picture, and kept', async () => {
+  test('fallbacks are sent once with the image, and kept', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);
@@ -389,7 +389,7 @@ describe('the queue', () => {
     expect(engine.tasks).toHaveLength(0);
     expect((await jobs.queue({ action: 'move', job_id: three, before: one })).order).toEqual([three, one, two]);
     expect((await jobs.queue({ action: 'move', job_id: three, before: null })).order).toEqual([one, two, three]);
-    await expect(jobs.queue({ action: 'move', job_id: 'nobody', before: null })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await expect(jobs.queue({ action: 'move', job_id: 'no-such-job', before: null })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
     await expect(jobs.queue({ action: 'move', job_id: one, before: one })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
     await jobs.queue({ action: 'move', job_id: two, before: one });
     await jobs.close('park');
@@ -593,12 +593,12 @@ describe('who hears what', () => {
     expect(watcher.progress()).toHaveLength(1);
   });
 
-  test('a listener that cannot be told spoils nothing for the others, nor for the job', async () => {
+  test('a listener that throws affects neither the others nor the job', async () => {
     const room = createTestRoom();
     const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
     let isBroken = false;
     const broken = jobs.connect({ clientId: null }, () => {
-      if (isBroken) throw new Error('cannot be told');
+      if (isBroken) throw new Error('the listener throws');
     });
     broken.watch({ all: true });
     isBroken = true;
@@ -720,10 +720,10 @@ describe('gallery', () => {
     expect(a.received.some(({ type }) => type === 'job_starred')).toBe(false);
     expect(found({ limit: 10, starred: true })).toEqual([1]);
     expect(found({ limit: 10, status: 'failed' })).toEqual([]);
-    await expect(jobs.patch('nobody', { starred: true })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
+    await expect(jobs.patch('no-such-job', { starred: true })).rejects.toThrow(expect.objectContaining({ code: 'unknown_job' }));
   });
 
-  test('bin: told to those who asked, not served, undone, asked for again, emptied', async () => {
+  test('bin: subscribers are notified; not served, restored, requested again, emptied', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine({ runsAlone: true });
     const jobs = await room.open(engine);
@@ -759,7 +759,7 @@ describe('gallery', () => {
     expect(engine.tasks).toHaveLength(4);
   });
 
-  test('back from the bin because another client asked for it: everybody who watches or asked is told', async () => {
+  test('restored from the bin by the request of another client: watchers and subscribers are notified', async () => {
     const room = createTestRoom();
     const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
     const [watcher, first, second] = [new TestClient(jobs, 'window'), new TestClient(jobs, 'first'), new TestClient(jobs, 'second')];

@@ -8,7 +8,7 @@ import { createStore } from './store/store.ts';
 
 const runsAlone = () => new SteppedEngine({ runsAlone: true });
 
-test('a change is on the disk for its owner alone, holds after a restart, and watchers of all jobs are told its name', async () => {
+test('a change is on the disk for its owner alone, holds after a restart, and watchers of all jobs receive its name', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());
   const [watching, other] = [new TestClient(jobs, 'w'), new TestClient(jobs, 'o')];
@@ -25,7 +25,7 @@ test('a change is on the disk for its owner alone, holds after a restart, and wa
   expect(again.settings()).toMatchObject({ disk_limit_gb: 5, empty_bin_after_days: 30, window_jobs_first: true, outputs_folder: room.outputsDir });
 });
 
-test('how long the engine keeps its model is told to it at the start and at each change', async () => {
+test('the engine receives the time to keep its model at the start and at each change', async () => {
   const room = createTestRoom();
   const engine = new SteppedEngine();
   const jobs = await room.open(engine);
@@ -36,7 +36,7 @@ test('how long the engine keeps its model is told to it at the start and at each
   expect(engine.idleMs).toBeNull();
 });
 
-test('the device holds from the next start on; one of the command line is told in its place', async () => {
+test('the device holds from the next start on; the answer shows one from the command line instead', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());
   expect(await jobs.changeSettings({ device: 'cuda:1' })).toMatchObject({ device: 'cuda:1', takes_effect: { device: 'next_start' } });
@@ -182,7 +182,7 @@ test('clients are remembered over restarts with their jobs; of those that never 
   expect(again.clients().clients).toMatchObject([{ client_id: 'a', first_seen: startS, connections: 0, jobs: 1 }]);
 });
 
-test('the history is filtered by day, size and client, and tells which sizes there are', async () => {
+test('the history is filtered by day, size and client, and lists all sizes', async () => {
   const room = createTestRoom();
   const jobs = await room.open(new SteppedEngine());
   const [a, b] = [new TestClient(jobs, 'a'), new TestClient(jobs, 'b')];

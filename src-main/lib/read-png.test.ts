@@ -57,7 +57,7 @@ test("another encoder's filters are undone", async () => {
   expect(await decodePng(file('filters.png', bytes))).toEqual(image);
 });
 
-/** Each filter type by itself, told by the plain formulas of the specification. */
+/** Each filter type, by the plain formulas of the specification. */
 test.for([0, 1, 2, 3, 4])('filter type %i', async (type) => {
   const [width, height] = [7, 5];
   const pixels = paint(width, height, 3);

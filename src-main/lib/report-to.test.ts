@@ -51,7 +51,7 @@ test.skipIf(!existsSync('/dev/full'))('a full disk behind the redirection', asyn
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
 test.skipIf(!hasScript)('a terminal that is stopped', async () => {
-  // script copies from its terminal to its own output, which nobody reads here
+  // script copies from its terminal to its own output, which is not read here
   const command = `${process.execPath} ${args.slice(0, 1).join(' ')} --eval "$CODE"`;
   const child = spawn('script', ['--quiet', '--return', '--command', `${command}; echo status $? >&3`, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore', 'pipe'],

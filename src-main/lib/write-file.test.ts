@@ -32,7 +32,7 @@ test('a folder in the place of the file is a failure of the disk', async () => {
 });
 
 // /dev/full answers every write with ENOSPC
-test.skipIf(!existsSync('/dev/full'))('a full disk is told with what is needed and what is free', async () => {
+test.skipIf(!existsSync('/dev/full'))('a full disk is reported with the needed and the free bytes', async () => {
   await expect(writeFileDurably('/dev/full', Buffer.alloc(100))).rejects.toMatchObject({
     code: 'disk_full',
     data: { neededBytes: 100, freeBytes: expect.any(Number) },

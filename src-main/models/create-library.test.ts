@@ -341,7 +341,7 @@ describe('a repository that is not to be taken', () => {
     },
   );
 
-  test('names two files that some systems cannot tell apart', async () => {
+  test('names two files whose names some systems cannot distinguish', async () => {
     server.api.tree = withPath('vae/CONFIG.json');
     expect(await failure()).toMatchObject({ code: 'download_refused', message: expect.stringContaining('vae/CONFIG.json twice') });
   });

@@ -60,7 +60,7 @@ test('a prompt is measured, an unknown checkpoint refused', async () => {
 });
 
 describe('network', () => {
-  test('on this machine alone nobody else is told an address', async () => {
+  test('a server for this machine alone returns no addresses', async () => {
     const network = networkSchema.parse((await ask(server.port, '/api/network')).json());
     expect(network).toEqual({ host: '127.0.0.1', port: server.port, reachable_from_network: false, key_required: true, key_included: false, addresses: [] });
   });
@@ -97,7 +97,7 @@ test('clients are listed with where they come from', async () => {
 });
 
 describe('the log', () => {
-  test('lines are told by level and number, escaped and without keys', async () => {
+  test('lines are filtered by level and number, escaped and without keys', async () => {
     const { newest } = logSchema.parse((await ask(server.port, '/api/log')).json());
     server.app.log.info({ url: '/?token=SECRET', name: 'a\u202e\n' }, 'one');
     server.app.log.warn('two');

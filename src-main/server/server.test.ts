@@ -293,7 +293,7 @@ describe('jobs, queue, models and info', () => {
     expect((await removal()).json()).toMatchObject({ code: 'unknown_job' });
   });
 
-  test('the queue is paused and told', async () => {
+  test('the queue is paused, and the answer says so', async () => {
     expect((await sendJson('POST', '/api/queue', { action: 'pause' })).json()).toMatchObject({ paused: true });
     expect((await get('/api/queue')).json()).toMatchObject({ paused: true });
     expect((await sendJson('POST', '/api/queue', { action: 'resume' })).json()).toMatchObject({ paused: false });
@@ -304,7 +304,7 @@ describe('jobs, queue, models and info', () => {
     expect(models).toMatchObject({ models: [{ name: 'storybook-uint4', active: true }], limits: { bytes_per_second: null }, cache_dir: '/cache/hub' });
   });
 
-  test('the devices are told, and tried again when asked', async () => {
+  test('the devices are listed, and probed again on request', async () => {
     const devices = { gpus: [], devices: [], onnxruntime: '1.30.0' };
     expect((await get('/api/devices')).json()).toEqual(devices);
     expect((await ask(server.port, '/api/devices/probe', { method: 'POST' })).json()).toEqual(devices);
@@ -316,7 +316,7 @@ describe('jobs, queue, models and info', () => {
     expect((await sendJson('PUT', '/api/models/limits', { bytes_per_second: 1_000_000 })).json()).toEqual({ bytes_per_second: 1_000_000 });
   });
 
-  test('info tells version, device, limits and where the request came from', async () => {
+  test('info has version, device, limits and the origin of the request', async () => {
     const info = infoSchema.parse((await get('/api/info')).json());
     expect(info).toMatchObject({ version: '0.0.0-test', engine: { device: 'cpu', state: 'ready' }, access: { from_this_machine: true, open: false } });
     expect(info.limits.thumbnail_widths).toContain(256);
@@ -505,7 +505,7 @@ describe('the window', () => {
     expect((await get('/favicon.svg')).headers['cache-control']).toBe('no-cache');
   });
 
-  test('page and files stay those of one build when another one replaces them', async () => {
+  test('page and files stay from one build while another replaces them', async () => {
     let root = '';
     const write = async (build: string): Promise<void> => {
       await rm(join(root, 'renderer'), { recursive: true, force: true });
@@ -619,7 +619,7 @@ test.for<[part: string, begun: string]>([
   await impatient.close();
 });
 
-test('an error of the inside is not told outside, but logged once', async () => {
+test('an internal error is logged once, without details for the client', async () => {
   const broken = await startStudioServer();
   broken.jobs.list = () => {
     throw new Error('the inside of it');

@@ -187,7 +187,7 @@ describe('a bad frame', () => {
     [`{"type":"get_status","request_id":"r","job_id":"${ID}"}`, 'unknown_job', 'r'],
     [`{"type":"cancel_job","request_id":"r","job_id":"${ID}"}`, 'unknown_job', 'r'],
     ['{"type":"get_client_jobs","request_id":"r"}', 'client_id_required', 'r'],
-  ])('%j is told, and the connection goes on', async ([frame, code, requestId]) => {
+  ])('%j is answered with an error, and the connection stays open', async ([frame, code, requestId]) => {
     const { socket, send, next } = await connect();
     socket.send(frame);
     const error = await next();
@@ -331,7 +331,7 @@ describe('the limits of a socket', () => {
     await small.close();
   });
 
-  test('another machine that sends too much is told how long to wait, and goes on then', async () => {
+  test('another machine that sends too much gets retry_after_ms, and is served after that time', async () => {
     const headers = { 'x-forwarded-for': '10.0.0.9', authorization: `Bearer ${server.accessKey.text()}` };
     const socket = new WebSocket(`ws://127.0.0.1:${server.port}/api/ws`, { headers });
     const answers: ServerMessage[] = [];

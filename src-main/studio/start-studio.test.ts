@@ -37,7 +37,7 @@ function snapshot(): string[] {
 
 test('a second start on one data folder is refused and writes nothing, not even over damaged files', async () => {
   const first = await start();
-  // what a start would move aside, repair or write anew
+  // what a start would move aside, repair or rewrite
   for (const name of ['models.json', 'devices.json', 'settings.json']) writeFileSync(join(dataDir, name), 'damaged');
   const before = snapshot();
   await expect(start()).rejects.toMatchObject({ code: 'data_folder_in_use' });

@@ -21,7 +21,7 @@ export function memoryStorage(): KeyValueStorage {
   return { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value) };
 }
 
-/** The stored value; `fallback` if there is none, if an older version wrote it, or if the browser denies access. */
+/** The stored value; `fallback` without one, if an older version wrote it, or if the browser denies access. */
 export function readStored<T>(storage: KeyValueStorage, key: string, schema: z.ZodType<T>, fallback: T): T {
   try {
     const text = storage.getItem(key);

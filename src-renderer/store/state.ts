@@ -68,7 +68,7 @@ export interface DraftSlice {
   typePrompt(prompt: string): void;
   /** Replaces fields in one step. What was typed goes into the history, and `undoDraft` or a notice brings it back. */
   replaceDraft(change: Partial<Draft>): void;
-  /** Undoes the latest change of the prompt, with the other fields that changed in the same step. False if there is none. */
+  /** Undoes the latest change of the prompt, with the other fields that changed in the same step. False without one. */
   undoDraft(): boolean;
   redoDraft(): boolean;
   /** Checks all fields, so an invalid value is reported at its field before anything is sent. */
@@ -191,7 +191,7 @@ export interface NoticesSlice {
   dismiss(id: number): void;
   /** Closes the undo notices of an action that was undone in another way. */
   dismissUndo(text: UndoText): void;
-  /** Runs the undo of the newest notice that has one. False if there is none. */
+  /** Runs the undo of the newest notice that has one. False without one. */
   undoLast(): boolean;
 }
 

@@ -3,7 +3,7 @@ import { getPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { lowerPriority } from '#main/engine/lower-priority.ts';
 
-/** A model thread that lowers its priority and tells what the threads of its process have then. */
+/** A model thread that lowers its priority and reports the priorities of the threads of its process. */
 
 await lowerPriority();
 const threads = readdirSync('/proc/self/task').map((id) => ({

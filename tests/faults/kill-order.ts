@@ -19,7 +19,7 @@ export const serverPoints = [
 /** Moments between the start of the server's process and its line `ready`, while it repairs what the previous kill left. */
 export const startPoints = ['start:temporary-removed', 'start:before-commit', 'start:after-commit', 'start:before-listen'] as const;
 
-/** Moments in the engine's process. `compiling` is the report of its first progress; a file is `opened`, `half-written`, synced and told `done`. */
+/** Moments in the engine's process. `compiling` is the report of its first progress; a file is `opened`, `half-written`, synced and reported `done`. */
 export const enginePoints = [
   'engine:compiling',
   'engine:first-step',

@@ -141,7 +141,7 @@ export class Witness {
   }
 
   #number(seq: number | undefined): void {
-    if (seq === undefined || seq <= this.#lastSeq) this.#violate(`number ${seq} came after ${this.#lastSeq}: told twice or out of order`);
+    if (seq === undefined || seq <= this.#lastSeq) this.#violate(`number ${seq} came after ${this.#lastSeq}: sent twice or out of order`);
     this.#lastSeq = Math.max(this.#lastSeq, seq ?? 0);
   }
 
@@ -159,11 +159,11 @@ export class Witness {
       if (before !== undefined && RANK[status] < RANK[before.status] && !before.askedAgain)
         this.#violate(`${short(jobId)} fell from ${before.status} to ${status}`);
     } else if (before.askedAgain ? status !== 'pending' : !followers[before.status].includes(status)) {
-      this.#violate(`${short(jobId)} was ${before.status} and was then told ${status}`);
+      this.#violate(`${short(jobId)} was ${before.status} and was then reported as ${status}`);
     }
     const { filename = null, upscaled_filename: upscaledFilename = null } = message.result ?? {};
     if (before?.filename != null && filename !== null && filename !== before.filename && !before.askedAgain) {
-      this.#violate(`${short(jobId)} was told as ${before.filename}, then as ${filename}`);
+      this.#violate(`${short(jobId)} was reported as ${before.filename}, then as ${filename}`);
     }
     this.told.set(jobId, { status, filename, upscaledFilename, askedAgain: false });
   }
@@ -173,11 +173,11 @@ export class Witness {
     const listed = new Map(jobs.map((job) => [job.job_id, job]));
     for (const [jobId, { status, filename, askedAgain }] of this.told) {
       const job = listed.get(jobId);
-      if (job === undefined) this.#violate(`${short(jobId)}, told as ${status}, is lost`);
+      if (job === undefined) this.#violate(`${short(jobId)}, reported as ${status}, is lost`);
       else if (isEnd(status) ? job.status !== status && !askedAgain : RANK[job.status] < RANK[status]) {
-        this.#violate(`${short(jobId)}, told as ${status}, is listed as ${job.status}`);
+        this.#violate(`${short(jobId)}, reported as ${status}, is listed as ${job.status}`);
       } else if (filename !== null && job.status === status && job.result?.filename !== filename) {
-        this.#violate(`${short(jobId)}, told as ${filename}, is listed as ${job.result?.filename}`);
+        this.#violate(`${short(jobId)}, reported as ${filename}, is listed as ${job.result?.filename}`);
       }
     }
   }

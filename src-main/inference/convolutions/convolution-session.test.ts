@@ -206,7 +206,7 @@ test.skipIf(!here)('a cancelled run gives nothing, and the next one is whole', a
   await expect(run(session, picture)).rejects.toMatchObject({ code: 'engine_failed' });
 });
 
-test.skipIf(!here)('a file that is gone or cut is told by its name', async () => {
+test.skipIf(!here)('a missing or truncated file is reported by its name', async () => {
   const { network } = await smallNetwork('cut');
   await truncate(network.path, 100);
   await expect(loadConvolutions(network, 1)).rejects.toMatchObject({ code: 'checkpoint_damaged', message: expect.stringContaining(network.path) });

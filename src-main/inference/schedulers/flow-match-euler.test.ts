@@ -3,7 +3,7 @@ import { readGoldens } from '../../../tests/support/read-goldens.ts';
 import { needsSharedFolder, sharedCheckpoints, sharedPath } from '../../../tests/support/shared-folder.ts';
 import { eulerStep, firstForward, loadSchedulerConfig, parseSchedulerConfig, sigmasFor } from './flow-match-euler.ts';
 
-test('sigmas are those of diffusers, whose N steps are our N + 1', async (context) => {
+test('sigmas equal the sigmas of diffusers, whose N steps are our N + 1', async (context) => {
   needsSharedFolder(context);
   let compared = 0;
   for (const checkpoint of sharedCheckpoints) {

@@ -131,7 +131,7 @@ test.each([
   ['empty', (path: string) => truncateSync(path, 0)],
   ['of something else', (path: string) => writeFileSync(path, 'not a PNG')],
   ['absent', (path: string) => rmSync(path)],
-])('a file under the final name that is %s is made anew', async (_, spoil) => {
+])('a file under the final name that is %s is generated again', async (_, spoil) => {
   const { room, jobId, original } = await roomWithPicture();
   spoil(original);
   await setState(room, jobId, { status: 'processing' });
@@ -161,7 +161,7 @@ test("another job's picture under the name is not taken over", async () => {
   expect((await engine.task(0)).kind).toBe('generate');
 });
 
-test('unfinished files of this data folder are removed after a crash; those of another one with the same image folder are not', async () => {
+test('unfinished files of this data folder are removed after a crash; files of another data folder with the same image folder are not', async () => {
   const { room } = await roomWithPicture();
   const engine = new SteppedEngine();
   const cutShort = await room.open(engine);

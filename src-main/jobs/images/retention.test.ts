@@ -38,7 +38,7 @@ async function roomOfLargePictures() {
   return { room, jobs, client, make, kept: () => ids(false), binned: () => ids(true) };
 }
 
-test('over the limit the oldest go to the bin, told to who asked for them, and from there for good; starred ones stay', async () => {
+test('over the limit the oldest images go to the bin with a message to their subscribers, and are deleted from there; starred ones stay', async () => {
   const { jobs, client, make, kept, binned } = await roomOfLargePictures();
   const deleted: string[] = [];
   jobs.onImagesDeleted((filenames) => deleted.push(...filenames));

@@ -27,7 +27,7 @@ test('what a client asks for in a row is committed together and answered in that
   expect(story.indexOf('pending r1')).toBeLessThan(story.indexOf('processing r0'));
 });
 
-test('a slow look-up holds up nobody else', async () => {
+test('a slow look-up delays no other client', async () => {
   const room = createTestRoom();
   const jobs = await room.open(new SteppedEngine());
   const found = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@ test.each([
   [0x6969, 'NFS'],
   [-11317950, 'CIFS'], // 0xff534d42 as a signed number
   [0xef53, null], // ext4
-  [0x65735546, null], // FUSE: local or not, nobody knows
+  [0x65735546, null], // FUSE: local or not is unknown
 ])('statfs type %d is %s', async (type, name) => {
   expect(await networkFileSystemOf('/data', async () => type)).toBe(name);
 });

@@ -69,7 +69,7 @@ test('a pending job of another version is kept and not run, and the program star
   expect(jobs.get(pending)?.status).toBe('pending');
 });
 
-test('what lies in the bin and is not understood is not deleted; the rest is', async () => {
+test('jobs in the bin that are not understood are kept; the others are deleted', async () => {
   const { room, one, two, edit } = await closedRoom();
   await edit(`UPDATE jobs SET params = json_set(params, '$.model_type', 'fp8') WHERE job_id = '${one}'`);
   await edit('UPDATE jobs SET deleted_at_ms = 1, binned_age_ms = 0 WHERE finished_at_ms IS NOT NULL');

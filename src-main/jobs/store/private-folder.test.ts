@@ -42,7 +42,7 @@ test.skipIf(process.platform === 'win32')("somebody else's folder stays as open 
   }
 });
 
-test.skipIf(process.platform !== 'linux').each(['/proc/x/y', '/proc'])('%s, where nothing can be written, is told at once', async (dataDir) => {
+test.skipIf(process.platform !== 'linux').each(['/proc/x/y', '/proc'])('%s, where nothing can be written, is refused at once', async (dataDir) => {
   const room = createTestRoom();
   await expect(room.open(new SteppedEngine(), { dataDir })).rejects.toMatchObject({ code: 'folder_not_writable', data: { folder: dataDir } });
 });

@@ -304,7 +304,7 @@ describe('the access key', () => {
     expect(page.status).toBe(200);
   });
 
-  test('a link in a web mail: the page that sets the cookie goes on by itself, since a redirect would lose a strict cookie', async () => {
+  test('a link in a web mail: the page that sets the cookie forwards, since a redirect would lose a strict cookie', async () => {
     const browser = { ...elsewhere, accept: 'text/html,*/*' };
     for (const path of ['/', '/docs', '/docs/websocket']) {
       const answer = await ask(server.port, `${path}?token=${server.accessKey.text()}&lang=zh`, { headers: browser });
@@ -347,7 +347,7 @@ describe('the access key', () => {
     await strict.close();
   });
 
-  test('GET /api/network contains the key for a caller that presented it, and for nobody else', async () => {
+  test('GET /api/network contains the key only for a caller that presented it', async () => {
     const wide = await startStudioServer({ host: '0.0.0.0' });
     const key = wide.accessKey.text();
     const local = await ask(wide.port, '/api/network');
@@ -458,7 +458,7 @@ describe('the key on disk', () => {
   });
 });
 
-test('a rate: so many at once, then as time passes, each address for itself', () => {
+test('a rate limit: a burst, then a number per second, for each address', () => {
   let now = 0;
   const { take } = createRateLimit(10, 3, () => now);
   expect([take('a'), take('a'), take('a'), take('a')]).toEqual([0, 0, 0, 100]);

@@ -47,7 +47,7 @@ describe('AsyncAPI', () => {
     }
   });
 
-  test('ranges and defaults of the params are told', () => {
+  test('ranges and defaults of the params are shown', () => {
     const params = messages.find(({ name }) => name === 'create_job')?.payload.properties?.['params'];
     expect(params).toMatchObject({ additionalProperties: false, required: ['prompt'], properties: { steps: { minimum: 1, maximum: 50, default: 9 } } });
   });

@@ -25,7 +25,7 @@ const NUMBER_INPUTS = ['value', 'int', 'number', 'seed', 'noise_seed', 'steps', 
 /** Inputs that lead from a sampler's latents to the node that sets their size. */
 const LATENT_INPUTS = ['latent_image', 'samples', 'latent'];
 
-/** ComfyUI writes its graph in API form as `prompt`: the settings are those of the first sampler whose prompt can be found. */
+/** ComfyUI writes its graph in API form as `prompt`: the settings come from the first sampler whose prompt can be found. */
 export function readComfyUi(texts: Texts): ImageSettings | null {
   const graph = parseGraph(texts.get('prompt'));
   for (const node of graph.values()) {
