@@ -1,18 +1,9 @@
 import { createInterface } from 'node:readline';
 import { utilityProcess } from 'electron';
-
-/** A process of Electron in the form that the engine expects. */
-interface SpawnedProcess {
-  readonly pid: number | undefined;
-  send(message: unknown): void;
-  onMessage(listener: (message: unknown) => void): void;
-  onOutput(listener: (line: string) => void): void;
-  onExit(listener: (exit: { code: number | null; signal: null }) => void): void;
-  kill(): void;
-}
+import type { EngineProcess } from '#main/studio/hosted-studio.ts';
 
 /** Starts the engine as a `utilityProcess`: it has the app's name, ends with the app, and an installed app needs no Node.js for it. */
-export function spawnUtility(entry: string, env: NodeJS.ProcessEnv): SpawnedProcess {
+export function spawnUtility(entry: string, env: NodeJS.ProcessEnv): EngineProcess {
   // set before the library is loaded
   const child = utilityProcess.fork(entry, [], { env: { ...env, ORT_DISABLE_TELEMETRY: '1' }, stdio: 'pipe', serviceName: 'Z-Image-Turbo Studio Engine' });
   let isGone = false;

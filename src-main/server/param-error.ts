@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { describeValues } from './describe-values.ts';
 import { sourceOf } from './json-source.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -20,7 +21,7 @@ export function paramError(schema: z.ZodType, input: unknown, error: z.ZodError)
   const isMissing = ({ path }: z.core.$ZodIssue): boolean => path.length > 0 && valueAt(input, path) === undefined;
   const issue = findings.find((finding) => finding.code !== 'custom' && isMissing(finding)) ?? findings[0];
   const path = issue?.path ?? [];
-  const allowed = describe(schemasAt(root, path, input));
+  const allowed = describeValues(schemasAt(root, path, input));
   if (path.length === 0) return new AppError('bad_message', `${quoteInput(input)} was sent; it must be ${allowed}.`, {}, { cause: error });
   const field = fieldName(path);
   if (issue !== undefined && isMissing(issue)) return new AppError('missing_param', `${field} is missing; it must be ${allowed}.`, { field }, { cause: error });
@@ -97,44 +98,4 @@ function quoteInput(value: unknown, source?: string): string {
   if (typeof value === 'number' && source !== undefined && source.length <= 100) return source;
   if (typeof value === 'number' && !Number.isFinite(value)) return 'a number too large for JSON programs';
   return quoteValue(value);
-}
-
-function describe(schemas: readonly JsonSchema[]): string {
-  const sentences = new Set(schemas.map(describeOne));
-  return sentences.size === 0 ? 'something else' : [...sentences].join(' or ');
-}
-
-function describeOne(schema: JsonSchema): string {
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ');
-  if (Array.isArray(schema.type)) return schema.type.map((type) => describeOne({ ...schema, type })).join(' or ');
-  switch (schema.type) {
-    case 'integer':
-    case 'number':
-      return `${schema.type === 'integer' ? 'a whole number' : 'a number'}${range(schema)}${schema.multipleOf === undefined ? '' : ` that divides by ${schema.multipleOf}`}`;
-    case 'string':
-      return describeString(schema);
-    case 'boolean':
-      return 'true or false';
-    case 'array':
-      return 'a list';
-    case 'object':
-      return 'an object';
-    default:
-      return schema.type ?? 'something else';
-  }
-}
-
-function range({ minimum, maximum, exclusiveMinimum }: JsonSchema): string {
-  const low = minimum ?? exclusiveMinimum;
-  if (low === undefined) return maximum === undefined ? '' : ` up to ${maximum}`;
-  const from = minimum === undefined ? `above ${low}` : `from ${low}`;
-  if (maximum === undefined) return ` ${from}${minimum === undefined ? '' : ' on'}`;
-  return ` ${from} to ${maximum === Number.MAX_SAFE_INTEGER ? `2^53-1 (${maximum})` : maximum}`;
-}
-
-function describeString({ minLength, maxLength, pattern }: JsonSchema): string {
-  if (pattern !== undefined) return `a string that matches ${pattern}`;
-  if (maxLength === undefined) return minLength === undefined ? 'a string' : `a string of ${minLength} characters or more`;
-  return minLength === undefined ? `a string of at most ${maxLength} characters` : `a string of ${minLength} to ${maxLength} characters`;
 }

@@ -9,23 +9,17 @@ const NO_PACK = 'The CUDA pack for this version of ONNX Runtime is not installed
 
 /** The probes of this machine's devices, remembered in the data folder. */
 export function deviceProbes({
-  spawn,
   dataDir,
-  binding,
-  active,
-  log,
+  ...options
 }: Pick<DeviceProbesOptions, 'spawn' | 'binding' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
   const ortVersion = onnxruntimeVersion();
   return createDeviceProbes({
-    spawn,
-    memoryPath: join(dataDir, 'devices.json'),
+    ...options,
     ortVersion,
+    memoryPath: join(dataDir, 'devices.json'),
     missingFor: (provider) => (provider === 'cuda' && findPack(packsDirOf(dataDir), ortVersion) === null ? NO_PACK : null),
     detectGpus: detectNvidia,
     platform: process.platform,
     threads: availableParallelism(),
-    binding,
-    active,
-    log,
   });
 }

@@ -1,5 +1,7 @@
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 
+export type { EngineProcess } from '#main/engine/engine-process.ts';
+
 export interface RecentImage {
   jobId: string;
   prompt: string;

@@ -174,7 +174,7 @@ describe('the pages', () => {
   test('the page of messages shows each field with its range and its default', async () => {
     const html = (await ask(server.port, '/docs/websocket')).body.toString();
     for (const { name } of documentMessages()) expect(html).toContain(`<section id="${name}">`);
-    expect(html).toContain('<tr><td><code>params.width</code></td><td>integer</td><td>≥ 256, ≤ 2048, multiple of 16</td><td>default 1024</td></tr>');
+    expect(html).toContain('<tr><td><code>params.width</code></td><td>a whole number from 256 to 2048 that divides by 16</td><td>default 1024</td></tr>');
     expect(html).toContain('<code>jobs[].result.filename</code>');
   });
 });
