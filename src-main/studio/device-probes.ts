@@ -8,10 +8,7 @@ import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 const NO_PACK = 'The CUDA pack for this version of ONNX Runtime is not installed: npm run cuda -- install, or the button in the settings.';
 
 /** The probes of this machine's devices, remembered in the data folder. */
-export function deviceProbes({
-  dataDir,
-  ...options
-}: Pick<DeviceProbesOptions, 'spawn' | 'binding' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
+export function deviceProbes({ dataDir, ...options }: Pick<DeviceProbesOptions, 'spawn' | 'binding' | 'active' | 'log'> & { dataDir: string }): DeviceProbes {
   const ortVersion = onnxruntimeVersion();
   return createDeviceProbes({
     ...options,

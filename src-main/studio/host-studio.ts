@@ -51,7 +51,7 @@ async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment, log: 
     imageFile: (filename) => jobs.imageFile(filename),
     isPaused: () => jobs.summary().paused,
     setPaused: (isPaused) => {
-      jobs.queue({ action: isPaused ? 'pause' : 'resume' });
+      jobs.queue({ action: isPaused ? 'pause' : 'resume' }).catch((error: unknown) => log.error({ err: error }, 'the queue could not be paused or resumed'));
     },
     recentImages: (count) => jobs.list({ status: 'completed', limit: count }).jobs.map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt })),
     unfinishedJobs: () => unfinishedJobs(jobs),

@@ -63,9 +63,7 @@ const runnable = [...new Set([...shellLines.filter(canRun).map(({ line }) => lin
 /** A whole command of ours in the text that needs neither the network nor a card. */
 function isOwnCommand(line: string): boolean {
   const [, name = ''] = /^npm run (\w+)/.exec(line) ?? [];
-  return (
-    isCommand(name) && !hasPlaceholder(line) && !/ (install|auto)\b/.test(line) && name !== 'parity' && (line.includes(' -- ') || name === 'doctor')
-  );
+  return isCommand(name) && !hasPlaceholder(line) && !/ (install|auto)\b/.test(line) && name !== 'parity' && (line.includes(' -- ') || name === 'doctor');
 }
 
 test('the pages show something to run', () => {

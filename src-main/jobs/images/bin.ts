@@ -1,5 +1,5 @@
-import type { Clock } from '#main/lib/clock.ts';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '#main/lib/clock.ts';
 import { isEnd } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { JobsLog } from '../jobs.ts';
