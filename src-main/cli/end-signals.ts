@@ -4,8 +4,8 @@ export interface EndSignals {
 }
 
 /**
- * Catches the signals that ask this process to end, from the first moment on: as process 1 of a container it would not even notice them otherwise. Before
- * there is something to close the first one ends the process at once. The second one always does.
+ * Catches the signals that ask this process to end. Process 1 of a container ignores them without a handler. Until `closeWith` is called, the first
+ * signal ends the process immediately; a second one always does.
  */
 export function catchEndSignals(): EndSignals {
   let close: (signal: string) => Promise<void> = async () => {};

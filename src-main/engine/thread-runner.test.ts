@@ -20,7 +20,7 @@ function order(prompt: string, changes: Partial<GenerateRequest> = {}): Generate
 
 const never = new AbortController().signal;
 
-test('a picture, with its progress; the second one loads nothing', async () => {
+test('an image, with its progress; the second one loads nothing', async () => {
   const runner = createRunner();
   const heard: string[] = [];
   const onProgress = (stage: string, done: number, total: number) => heard.push(`${stage} ${done}/${total}`);
@@ -51,7 +51,7 @@ test('previews where they are asked for', async () => {
   expect(previews).toEqual([1]);
 });
 
-test('an enlarged picture', async () => {
+test('an upscaled image', async () => {
   const upscale: UpscaleRequest = {
     id: 1,
     accuracy: 'fast',

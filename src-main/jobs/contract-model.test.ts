@@ -14,7 +14,7 @@ import type { Jobs } from './jobs.ts';
 type Stand = 'live' | 'cancelled' | 'over';
 interface ModelJob {
   status: JobStatusName;
-  /** An earlier run has left its original picture, which a restart takes over since it is the same picture. */
+  /** An earlier run has left its original image, which a restart takes over since it is the same image. */
   hasOriginal: boolean;
   stands: Map<string, Stand>;
 }

@@ -8,7 +8,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 import { SteppedEngine } from '../../tests/fakes/stepped-engine.ts';
 import { createTestRoom, TestClient, turns } from '../../tests/support/jobs-room.ts';
 
-describe('a job from request to both pictures', () => {
+describe('a job from request to both images', () => {
   test('statuses, steps and results come in the order of the contract', async () => {
     const room = createTestRoom();
     const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
@@ -844,7 +844,7 @@ describe('gallery', () => {
     await expect(jobs.remove(jobId)).rejects.toThrow(expect.objectContaining({ code: 'job_not_ended', data: { status: 'processing' } }));
   });
 
-  test('only published pictures inside the folder are served', async () => {
+  test('only published images inside the folder are served', async () => {
     const room = createTestRoom();
     const engine = new SteppedEngine();
     const jobs = await room.open(engine);

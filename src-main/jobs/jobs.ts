@@ -103,7 +103,7 @@ export interface Jobs {
   removePermanently(jobId: string): Promise<void>;
   /** Deletes the jobs in the bin for good. Those that could not be deleted stay there. */
   emptyBin(): Promise<{ removed: number; failed: { jobId: string; reason: unknown }[] }>;
-  /** Called with the names of images, upscaled ones included, whose files were deleted for good. */
+  /** Called with the names of images, upscaled ones included, whose files were permanently deleted. */
   onImagesDeleted(listener: (filenames: string[]) => void): void;
   /** Rejects with `unknown_job` where `move` names a job that is not pending. */
   queue(action: QueueAction): Promise<QueueSummary>;

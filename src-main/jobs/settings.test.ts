@@ -46,7 +46,7 @@ test('the device holds from the next start on; the answer shows one from the com
   await expect(fixed.changeSettings({ device: 'auto' })).rejects.toThrow(/device is fixed by the command line/);
 });
 
-test('pictures go to another folder from then on; earlier ones are found, binned and brought back where they are', async () => {
+test('images go to another folder from then on; earlier ones are found, binned and brought back where they are', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());
   const client = new TestClient(jobs, 'a');
@@ -77,7 +77,7 @@ test('pictures go to another folder from then on; earlier ones are found, binned
   expect([existsSync(join(room.outputsDir, '.bin', early.name)), existsSync(join(elsewhere, '.bin', late.name))]).toEqual([false, false]);
 });
 
-test('a job under way keeps both of its pictures in the folder in which the first one came out', async () => {
+test('a job under way keeps both of its images in the folder in which the first one came out', async () => {
   const room = createTestRoom();
   const engine = new SteppedEngine();
   const jobs = await room.open(engine);
@@ -127,7 +127,7 @@ test('settings that cannot be read are the default ones, and the program starts'
   expect(jobs.settings()).toMatchObject({ disk_limit_gb: null });
 });
 
-test('without its folder for pictures the program starts and refuses jobs by name until the folder is back', async () => {
+test('without its folder for images the program starts, and refuses jobs with that reason until the folder is back', async () => {
   const room = createTestRoom();
   const jobs = await room.open(runsAlone());
   const disk = join(room.dataDir, 'disk');

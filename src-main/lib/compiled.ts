@@ -58,15 +58,15 @@ const convolution = z.object({
 /** Every pixel as 2 x 2. */
 const enlargement = z.object({ kind: z.literal('enlarge'), input: z.number(), output: z.number() });
 
-/** A network of 3 x 3 convolutions, for kernels of our own on the CPU; its weights are read where they stand. */
+/** A network of 3 x 3 convolutions, for our own kernels on the CPU; its weights are read from the original file. */
 const convolutionNetwork = z.object({
   path: z.string(),
   /** Channels of each image, and its scale relative to the first one, which is the input: RGB and a fourth channel of zeros. */
   images: z.array(z.object({ channels: z.number(), enlargement: z.number() })),
   layers: z.array(z.discriminatedUnion('kind', [convolution, enlargement])),
   /**
-   * The image that holds the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle), with those that went in under them
-   * where it `addsInput`.
+   * The image that contains the result: three channels, or three times `factor` squared, which become pixels (PixelShuffle). If it `addsInput`, the
+   * pixels of the input are added to them.
    */
   result: z.object({ image: z.number(), factor: z.number(), addsInput: z.boolean() }),
 });

@@ -53,7 +53,7 @@ test('health is exactly what the original says', async () => {
   expect([answer.status, answer.body.toString(), answer.headers['content-type']]).toEqual([200, '{"status":"ok"}', 'application/json; charset=utf-8']);
 });
 
-describe('pictures', () => {
+describe('images', () => {
   const path = `/api/image/${NAME}`;
 
   test('the bytes, their type, name and age', async () => {
@@ -155,7 +155,7 @@ describe('pictures', () => {
     expect(answer.headers['content-disposition']).toContain(`filename*=UTF-8''20260204-%E7%8C%AB`);
   });
 
-  test('?w= makes a smaller one, once', async () => {
+  test('?w= makes a thumbnail, once', async () => {
     const small = await get(`${path}?w=256`);
     expect([small.status, small.headers['content-type']]).toEqual([200, 'image/webp']);
     expect(await sharp(small.body).metadata()).toMatchObject({ format: 'webp', width: 256, height: 128 });
@@ -165,7 +165,7 @@ describe('pictures', () => {
     expect((await sharp(wide.body).metadata()).width).toBe(640);
   });
 
-  test('the smaller ones of a picture that was deleted for good go with it', async () => {
+  test('a permanently deleted image takes its thumbnails with it', async () => {
     const other = `/api/image/${encodeURIComponent(CHINESE)}`;
     for (const address of [`${path}?w=64`, `${path}?w=128`, `${other}?w=64`]) expect((await get(address)).status).toBe(200);
     const thumbnails = () => readdirSync(join(server.dataDir, 'thumbnails')).length;
@@ -183,7 +183,7 @@ describe('pictures', () => {
     },
   );
 
-  test('a picture that cannot be decoded has no smaller one', async () => {
+  test('an image that cannot be decoded has no thumbnail', async () => {
     const answer = await get('/api/image/20260204-broken-3f1c9ab2.png?w=64');
     expect([answer.status, answer.json()['code']]).toEqual([422, 'picture_damaged']);
   });
@@ -204,7 +204,7 @@ describe('pictures', () => {
     'CON.png',
     '%F0%9F%90%88.png',
     'x'.repeat(900),
-  ])('there is no picture %s', async (name) => {
+  ])('there is no image %s', async (name) => {
     const answer = await get(`/api/image/${name}`);
     expect([answer.status, answer.json()['code']]).toEqual([404, 'unknown_image']);
     expect(answer.body.toString()).not.toContain('secret\n');
@@ -406,7 +406,7 @@ describe('uploads', () => {
     expect((await put(jpeg, 'image/jpeg')).json()).toEqual({ format: 'jpeg', width: 640, height: 320, notices: [], texts: [], recipe: null });
   });
 
-  test('what is no picture is refused', async () => {
+  test('a file that is not an image is refused', async () => {
     expect((await put(Buffer.from('hello'), 'image/png')).json()['code']).toBe('picture_damaged');
     expect((await put(Buffer.from('{}'), 'application/json')).status).toBe(415);
     expect((await put(Buffer.from('a'), 'text/plain')).status).toBe(415);

@@ -103,7 +103,7 @@ export const imageQuerySchema = z.object({
 export const jobPatchSchema = z.strictObject({ starred: z.boolean() });
 
 export const binSchema = z.object({
-  /** How many jobs were deleted for good. */
+  /** How many jobs were permanently deleted. */
   removed: z.number().int(),
   /** The jobs that are still in the bin, and why; absent where all were deleted. */
   failed: z.array(z.object({ job_id: z.string(), code: z.string(), message: z.string() })).optional(),

@@ -44,7 +44,7 @@ test('a run is as large as what is alive at its fullest moment: views cost nothi
   expect(perUnit).toBeCloseTo(192, 6);
 });
 
-test('sides of a picture multiply, and a caption is as long as captions get', () => {
+test('sides of an image multiply, and a prompt is as long as prompts get', () => {
   const graph = new GraphBuilder('g');
   const image = graph.input('image', 'float32', ['image_tokens', 4]);
   const caption = graph.input('caption', 'float32', ['caption_tokens', 4]);

@@ -60,8 +60,8 @@ export interface HeaderPlace {
 const MAX_NAME_LENGTH = 512;
 
 /**
- * Reads the JSON of a safetensors header and holds it against every rule of the format: known types, byte counts that fit the shapes,
- * tensors that cover the data section from its first to its last byte without holes or overlaps.
+ * Reads the JSON of a safetensors header and checks it against every rule of the format: known types, byte counts that fit the shapes,
+ * tensors that cover the data section from its first to its last byte without gaps or overlaps.
  * Throws `checkpoint_damaged`, or `checkpoint_unsupported` for an unknown type.
  * Source: https://github.com/safetensors/safetensors#format
  */

@@ -81,9 +81,9 @@ async function smallNetwork(name: string): Promise<{ network: ConvolutionNetwork
 }
 
 /** The same in float64, value by value. */
-function reference({ network, file }: { network: ConvolutionNetwork; file: WeightFile }, picture: Image): Float64Array {
-  const images = network.images.map(({ channels, enlargement }) => blank(picture.width * enlargement, picture.height * enlargement, channels));
-  images[0] = picture;
+function reference({ network, file }: { network: ConvolutionNetwork; file: WeightFile }, image: Image): Float64Array {
+  const images = network.images.map(({ channels, enlargement }) => blank(image.width * enlargement, image.height * enlargement, channels));
+  images[0] = image;
   for (const layer of network.layers) {
     const [input, output] = [images[layer.input] as Image, images[layer.output] as Image];
     for (let y = 0; y < output.height; y++) {
@@ -136,15 +136,15 @@ function set(image: Image, y: number, x: number, channel: number, value: number)
   image.data[(y * image.width + x) * image.channels + channel] = value;
 }
 
-function randomPicture(width: number, height: number): Image {
-  const picture = blank(width, height, 4);
-  for (const [i, value] of randomValues(width * height, width * height * 4).entries()) if (i % 4 < 3) picture.data[i] = value;
-  return picture;
+function randomImage(width: number, height: number): Image {
+  const image = blank(width, height, 4);
+  for (const [i, value] of randomValues(width * height, width * height * 4).entries()) if (i % 4 < 3) image.data[i] = value;
+  return image;
 }
 
-async function run(session: ConvolutionSession, picture: Image, signal = { cancelled: false }): Promise<Float32Array> {
-  const fill = (row: Float32Array, y: number): void => row.set(picture.data.subarray(y * picture.width * 4, (y + 1) * picture.width * 4));
-  const { planes, pixels } = await session.run(picture.width, picture.height, fill, signal);
+async function run(session: ConvolutionSession, image: Image, signal = { cancelled: false }): Promise<Float32Array> {
+  const fill = (row: Float32Array, y: number): void => row.set(image.data.subarray(y * image.width * 4, (y + 1) * image.width * 4));
+  const { planes, pixels } = await session.run(image.width, image.height, fill, signal);
   const plane = planes.length / 3;
   const bytes = Uint8ClampedArray.from(planes, (_, i) => Math.fround((planes[(i % 3) * plane + Math.floor(i / 3)] ?? 0) * 255));
   expect(Buffer.from(bytes.buffer).equals(pixels)).toBe(true);
@@ -161,7 +161,7 @@ function largestDifference(planes: Float32Array, expected: Float64Array): number
 const here = hasConvolutionKernels();
 if (!here) console.log("our own convolutions are skipped: this runtime lacks WebAssembly's relaxed SIMD");
 
-test.skipIf(!here).each([1, 3])('%d threads: pictures of any size, one after the other, as computed value by value', async (threads) => {
+test.skipIf(!here).each([1, 3])('%d threads: images of any size, one after the other, as computed value by value', async (threads) => {
   const small = await smallNetwork(`sizes-${threads}`);
   const session = await loadConvolutions(small.network, threads);
   // growing and shrinking: margins must be zero again each time
@@ -173,8 +173,8 @@ test.skipIf(!here).each([1, 3])('%d threads: pictures of any size, one after the
     [49, 25],
     [7, 5],
   ] as const) {
-    const picture = randomPicture(width, height);
-    expect(largestDifference(await run(session, picture), reference(small, picture))).toBeLessThan(1e-5);
+    const image = randomImage(width, height);
+    expect(largestDifference(await run(session, image), reference(small, image))).toBeLessThan(1e-5);
   }
   await session.release();
 });
@@ -187,8 +187,8 @@ test.skipIf(!here)('half-precision weights are read as what they are', async () 
   await writeFile(path, new Uint8Array(words.buffer));
   const halved = JSON.parse(JSON.stringify({ ...network, path }), (key, value) => (key === 'offset' ? value / 2 : key === 'dtype' ? 'BF16' : value));
   const session = await loadConvolutions(halved, 2);
-  const picture = randomPicture(9, 9);
-  expect(largestDifference(await run(session, picture), reference({ network, file }, picture))).toBeLessThan(1e-5);
+  const image = randomImage(9, 9);
+  expect(largestDifference(await run(session, image), reference({ network, file }, image))).toBeLessThan(1e-5);
   await session.release();
 });
 
@@ -196,14 +196,14 @@ test.skipIf(!here)('a cancelled run gives nothing, and the next one is whole', a
   const small = await smallNetwork('cancel');
   const session = await loadConvolutions(small.network, 2);
   const signal = { cancelled: false };
-  const cut = run(session, randomPicture(600, 600), signal);
+  const cut = run(session, randomImage(600, 600), signal);
   signal.cancelled = true;
   await expect(cut).rejects.toMatchObject({ code: 'cancelled' });
-  const picture = randomPicture(20, 11);
-  expect(largestDifference(await run(session, picture), reference(small, picture))).toBeLessThan(1e-5);
-  await expect(run(session, picture, { cancelled: true })).rejects.toMatchObject({ code: 'cancelled' });
+  const image = randomImage(20, 11);
+  expect(largestDifference(await run(session, image), reference(small, image))).toBeLessThan(1e-5);
+  await expect(run(session, image, { cancelled: true })).rejects.toMatchObject({ code: 'cancelled' });
   await session.release();
-  await expect(run(session, picture)).rejects.toMatchObject({ code: 'engine_failed' });
+  await expect(run(session, image)).rejects.toMatchObject({ code: 'engine_failed' });
 });
 
 test.skipIf(!here)('a missing or truncated file is reported by its name', async () => {

@@ -9,7 +9,7 @@ import { readFully } from '#main/lib/read-fully.ts';
 import { float32From } from '#main/lib/widen-floats.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
-import { FLOAT, imageAt, layOutNetwork, layOutPicture, type NetworkLayout, type PictureLayout, type PlacedWeights, pictureBytes } from './layout.ts';
+import { FLOAT, imageAt, layOutNetwork, layOutSize, type NetworkLayout, type PlacedWeights, type SizedLayout, sizedBytes } from './layout.ts';
 import { type Phase, placedOf, planPanels, planPhases, writeRecords } from './phases.ts';
 import { type ConvolutionThreadData, counters, STOP } from './thread-data.ts';
 import { type WasmMemory, webAssembly } from './web-assembly.ts';
@@ -67,24 +67,24 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
   const panels = layout.keepsPanels ? planPanels(network, layout) : [];
   let panelsAreThere = false;
   let running = false;
-  let placed: { width: number; height: number; picture: PictureLayout; phases: Phase[] } | null = null;
+  let placed: { width: number; height: number; sized: SizedLayout; phases: Phase[] } | null = null;
   const place = (width: number, height: number): NonNullable<typeof placed> => {
     if (placed?.width === width && placed.height === height) return placed;
-    const picture = layOutPicture(network, layout.end, width, height);
-    grow(memory, picture.end);
-    writeRecords(memory.buffer, network, layout, picture);
-    placed = { width, height, picture, phases: planPhases(network, layout, picture) };
+    const sized = layOutSize(network, layout.end, width, height);
+    grow(memory, sized.end);
+    writeRecords(memory.buffer, network, layout, sized);
+    placed = { width, height, sized, phases: planPhases(network, layout, sized) };
     return placed;
   };
 
   return {
-    bytesFor: (width, height) => pictureBytes(network, width, height),
+    bytesFor: (width, height) => sizedBytes(network, width, height),
     run: async (width, height, fill, signal) => {
       assertNotCancelled(signal);
       if (running) throw new Error('The convolutions were asked for a second run in the middle of one.');
-      const { picture, phases: ofPicture } = place(width, height);
-      const phases = panelsAreThere ? ofPicture : [...panels, ...ofPicture];
-      const { base, row, channels } = imageAt(picture, 0);
+      const { sized, phases: phasesOfSize } = place(width, height);
+      const phases = panelsAreThere ? phasesOfSize : [...panels, ...phasesOfSize];
+      const { base, row, channels } = imageAt(sized, 0);
       for (let y = 0; y < height; y++) fill(new Float32Array(memory.buffer, base + y * row, channels * width), y);
       const counts = new Int32Array(memory.buffer, layout.control, counters(phases.length));
       counts.fill(0);
@@ -102,7 +102,7 @@ export async function loadConvolutions(network: ConvolutionNetwork, threads: num
       }
       assertNotCancelled(signal);
       panelsAreThere = true;
-      const { planes, pixels, length } = picture;
+      const { planes, pixels, length } = sized;
       return { planes: new Float32Array(memory.buffer, planes, length), pixels: new Uint8Array(memory.buffer, pixels, length) };
     },
     release: async () => {

@@ -43,7 +43,7 @@ export interface PlacedWeights {
   panels: number;
 }
 
-/** What does not depend on the image. */
+/** What does not depend on the size of the image. */
 export interface NetworkLayout {
   control: number;
   weights: ReadonlyMap<Convolution, PlacedWeights>;
@@ -55,10 +55,10 @@ export interface NetworkLayout {
   end: number;
 }
 
-/** What does. */
-export interface PictureLayout {
+/** What depends on the size of the image. */
+export interface SizedLayout {
   images: PlacedImage[];
-  /** Images that come to life before each layer; the ones of index -1 before all of them. */
+  /** Indexes of the images that are first needed at each layer; under -1 those needed before the first one. */
   born: ReadonlyMap<number, number[]>;
   /** The result: its number of values, as floats [3, height, width] and as bytes [height, width, 3]. */
   length: number;
@@ -81,8 +81,8 @@ function scaleOf({ images, result }: ConvolutionNetwork): number {
 }
 
 /** Bytes that an image takes beside the weights. */
-export function pictureBytes(network: ConvolutionNetwork, width: number, height: number): number {
-  return layOutPicture(network, 0, width, height).end;
+export function sizedBytes(network: ConvolutionNetwork, width: number, height: number): number {
+  return layOutSize(network, 0, width, height).end;
 }
 
 export function layOutNetwork(network: ConvolutionNetwork, threads: number): NetworkLayout {
@@ -115,7 +115,7 @@ function panelBytes({ inChannels, outChannels }: Convolution): number {
   return POINTS * roundUp(inChannels, 4) * roundUp(outChannels, 8) * FLOAT;
 }
 
-export function layOutPicture(network: ConvolutionNetwork, start: number, width: number, height: number): PictureLayout {
+export function layOutSize(network: ConvolutionNetwork, start: number, width: number, height: number): SizedLayout {
   const place = allocator(start);
   const length = 3 * width * height * scaleOf(network) ** 2;
   const planes = place(length * FLOAT);
@@ -139,7 +139,7 @@ export function layOutPicture(network: ConvolutionNetwork, start: number, width:
   return { images, born, length, planes, pixels, end: roundUp(end, LINE) };
 }
 
-export function imageAt({ images }: PictureLayout, index: number): PlacedImage {
+export function imageAt({ images }: SizedLayout, index: number): PlacedImage {
   const image = images[index];
   if (image === undefined) throw new RangeError(`image ${index} of ${images.length}`);
   return image;

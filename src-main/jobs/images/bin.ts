@@ -47,7 +47,7 @@ export class Bin {
     this.#parts = parts;
   }
 
-  /** Called with the names of images, upscaled ones included, whose files were deleted for good. */
+  /** Called with the names of images, upscaled ones included, whose files were permanently deleted. */
   onDeleted(listener: (filenames: string[]) => void): void {
     this.#listeners.push(listener);
   }
@@ -113,7 +113,7 @@ export class Bin {
     }
     if (deleted > 0) await this.#shrink();
     for (const [jobId, reason] of failed) {
-      if (!isForeign(reason)) this.#parts.log.warn({ err: reason, job_id: jobId }, 'a job could not be deleted for good and stays in the bin');
+      if (!isForeign(reason)) this.#parts.log.warn({ err: reason, job_id: jobId }, 'a job could not be permanently deleted and stays in the bin');
     }
     return { deleted, failed: [...failed].map(([jobId, reason]) => ({ jobId, reason })) };
   }

@@ -73,7 +73,7 @@ test('a generated job goes on at upscaling, with its counters full', async () =>
   await back.until('completed');
 });
 
-test('parking lets a picture past the model be written and stops the rest at the next step', async () => {
+test('parking lets an image past the model be written and stops the rest at the next step', async () => {
   const room = createTestRoom();
   const engine = new SteppedEngine();
   const jobs = await room.open(engine);
@@ -108,7 +108,7 @@ test('a second close does not wait for the first', async () => {
   await parked;
 });
 
-test('crash between rename and row: a whole picture of this job is taken over, nothing is made twice', async () => {
+test('crash between rename and row: a whole image of this job is taken over, nothing is made twice', async () => {
   const { room, jobId, filename, enlargement } = await roomWithPicture();
   await setState(room, jobId, { status: 'processing' });
   const engine = new SteppedEngine();
@@ -145,7 +145,7 @@ test.each([
   await back.until('generated');
 });
 
-test("another job's picture under the name is not taken over", async () => {
+test("another job's image under the name is not taken over", async () => {
   const { room, jobId, original, enlargement } = await roomWithPicture();
   await setState(room, jobId, { status: 'processing' });
   const other = await room.open(new SteppedEngine({ runsAlone: true }));
@@ -175,7 +175,7 @@ test('unfinished files of this data folder are removed after a crash; files of a
   expect(readdirSync(room.outputsDir)).not.toContain(basename(outputPath));
 });
 
-test('the original lost while it waits for its enlargement fails the job; asked for again it is made', async () => {
+test('a job fails if its original is lost before it is upscaled; the same request then generates it again', async () => {
   const { room, jobId, filename, original, enlargement } = await roomWithPicture();
   rmSync(original);
   rmSync(enlargement);
@@ -204,7 +204,7 @@ test('a deletion or an undo cut short ends where the row says', async () => {
   expect([existsSync(bin(filename)), existsSync(bin(upscaled)), binned.get(jobId)?.deleted]).toEqual([true, true, true]);
 });
 
-test('a damaged database is moved aside and the pictures are indexed again', async () => {
+test('a damaged database is moved aside and the images are indexed again', async () => {
   const { room, jobId, filename, enlargement } = await roomWithPicture();
   const second = await room.open(new SteppedEngine({ runsAlone: true }));
   const client = new TestClient(second, 'a');

@@ -58,7 +58,7 @@ test('over the limit the oldest images go to the bin with a message to their sub
   expect(jobs.get(second)).toBeNull();
 });
 
-test('where starred pictures take up the limit, a job is refused with what to do', async () => {
+test('where starred images take up the limit, a job is refused with what to do', async () => {
   const { jobs, client, make } = await roomOfLargePictures();
   await jobs.patch(await make('1'), { starred: true });
   await jobs.changeSettings({ disk_limit_gb: 0.011 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { SteppedEngine } from '../../../tests/fakes/stepped-engine.ts';
 import { createTestRoom, TestClient } from '../../../tests/support/jobs-room.ts';
 
-test('what was deleted for good is gone from every file of the database and from what is sent again, and the file shrinks', async () => {
+test('a permanently deleted job is gone from every file of the database and from what is sent again, and the file shrinks', async () => {
   const room = createTestRoom();
   const jobs = await room.open(new SteppedEngine({ runsAlone: true }));
   const client = new TestClient(jobs, 'a');

@@ -43,7 +43,7 @@ export class EventRepository {
     );
   }
 
-  /** A job was deleted for good: nothing of it is sent again. */
+  /** A job was permanently deleted: none of its messages is sent again. */
   deleteOf(jobId: string): void {
     this.#sql.run('DELETE FROM events WHERE job_id = ?', jobId);
   }

@@ -145,7 +145,7 @@ describe('the examples of HTTP', () => {
             ? {}
             : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(example) };
       expect(types.length === 0 || 'body' in body, `${method} ${path} has no example of its body`).toBe(true);
-      if (path === '/api/bin/{id}') server.jobs.remove(exampleJobId);
+      if (path === '/api/bin/{id}') await server.jobs.remove(exampleJobId);
       const met = await ask(server.port, `${address}?${query}`, { method: method.toUpperCase(), ...body });
       expect([method, path, met.status]).toEqual([method, path, 200]);
       const answer = operation.responses['200']?.content?.['application/json'];
