@@ -65,7 +65,7 @@ export async function compileCheckpoint(options: CompileOptions & { checkpointDi
 }
 
 /**
- * The transformer's graphs of a compiled checkpoint as a variant; its weights are those of the checkpoint and of `base`, so that only the graphs are written.
+ * The transformer's graphs of a compiled checkpoint as a variant; it uses the weights of the checkpoint and of `base`, so only the graphs are written.
  * Throws as `compileCheckpoint` does.
  */
 export async function compileVariant(

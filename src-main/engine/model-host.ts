@@ -147,7 +147,7 @@ export class ModelHost {
       for (const notice of lora.notices) hooks.onFallback?.(`LoRA ${name}: ${notice}`);
       loaded.set(identity, lora);
     }
-    // those of the last job only: they can be large
+    // only for the last job: they can be large
     this.#loras = loaded;
     return (inputs?.loras ?? []).flatMap(({ identity, weight }) => {
       const lora = loaded.get(identity);

@@ -138,7 +138,7 @@ export const denoiserVariantSchema = z.object({
   denoiser: graph,
   /** Empty where the graphs take no LoRAs. */
   loraTargets: z.array(loraTarget),
-  /** Channels of what the ControlNet sees: those of the latents, or 33 where it can repaint; 0 without one. */
+  /** Channels of the input of the ControlNet: as many as the latents, or 33 if it can repaint; 0 without one. */
   controlChannels: z.number(),
 });
 export type DenoiserVariant = z.infer<typeof denoiserVariantSchema>;

@@ -32,7 +32,7 @@ test('a source of the right size is taken as it is', () => {
   expect(canvas.mask).toBeNull();
 });
 
-test('a size that cannot be generated lies in the middle of one that can, its edges repeated, and is cut out again', () => {
+test('an image whose size cannot be generated is centred in a larger one, its edges repeated, and is cut out again', () => {
   const source = image(30, 32);
   const canvas = createCanvas({ image: source, strength: 1, fit: 'cover' }, undefined, { width: 30, height: 32 }, size);
   expect([0, 1, 2].map((x) => red(canvas.image, x, 5))).toEqual([red(source, 0, 5), red(source, 0, 5), red(source, 1, 5)]);
@@ -57,7 +57,7 @@ test('contain repaints its bars where there is a mask', () => {
   expect([canvas.mask?.data[16], canvas.mask?.data[16 * 32 + 16]]).toEqual([255, 0]);
 });
 
-test('pixels outside of the mask are those of the source, bit by bit, and those inside are the new ones', () => {
+test('pixels outside the mask equal the source exactly, and the others are new', () => {
   const source = image(32, 32);
   const canvas = createCanvas({ image: source, strength: 1, fit: 'cover' }, { ...repaint, mask: mask(32, 32, [8, 8, 24, 24]) }, size, size);
   const finished = canvas.finish(plain(32, 32, 255));

@@ -155,7 +155,7 @@ function paste(layer: Layer, part: Layer, { left, top }: Pick<Rectangle, 'left' 
   return { width: layer.width, height: layer.height, data };
 }
 
-/** More pixels on each side: `value`, or those of the nearest edge. */
+/** Adds pixels on each side: `value`, or the nearest edge repeated. */
 function grow(layer: Layer, channels: number, { left, top, right, bottom }: Expand, value?: number): Layer {
   if (left + top + right + bottom === 0) return layer;
   const [width, height] = [layer.width + left + right, layer.height + top + bottom];

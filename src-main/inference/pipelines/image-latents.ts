@@ -16,7 +16,7 @@ const REPAINTED = 128;
 export interface ImageLatents {
   /** Latents at the noise level `sigma`. */
   at(sigma: number): Float32Array;
-  /** `latents` at the noise level `sigma` where the mask repaints, those of the source elsewhere. */
+  /** `latents` at the noise level `sigma` where the mask repaints, the latents of the source elsewhere. */
   keepUnmasked(latents: Float32Array, sigma: number): Float32Array;
 }
 
