@@ -7,6 +7,8 @@ import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messa
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import type { LockedFolder } from './store/open-data-folder.ts';
 
+export type { Clock };
+
 /** Pino's logger fits. */
 export interface JobsLog {
   info(fields: Record<string, unknown>, text: string): void;
