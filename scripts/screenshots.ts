@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import type { Locator, Page } from 'playwright-core';
 import sharp from 'sharp';
+import { jobPageSchema } from '#shared/domain/job-record.ts';
 import { HeadlessServer } from '../bench/harness/headless-server.ts';
 import type { Translation } from '../src-renderer/i18n/en.ts';
 import { en } from '../src-renderer/i18n/en.ts';
@@ -16,7 +15,8 @@ import { WindowStudio } from '../tests/e2e/window-studio.ts';
 
 /**
  * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Images and progress come from the
- * program with its bundled checkpoint; failures and a stopped server come from one with a fake model. The README's images go into `docs/images`.
+ * program with its bundled checkpoint; failures and a stopped server come from one with a fake model. The README's images go into
+ * `docs/images`; `npm run screenshots -- readme` makes only these.
  */
 
 const languages = { en: { texts: en, locale: 'en-US' }, zh: { texts: zh, locale: 'zh-CN' } } as const;
@@ -50,7 +50,7 @@ try {
   );
   await drawSamples();
   await shootReadme();
-  await shootAll();
+  if (process.argv[2] !== 'readme') await shootAll();
 } finally {
   await browser.close();
   await server.stop();
@@ -232,33 +232,26 @@ async function shootTroubles(viewport: { width: number; height: number }, locale
   }
 }
 
-/** Six images of the bundled checkpoint side by side, for the README. */
+/** The window's six examples side by side, made by the bundled checkpoint at its clearest size. */
 async function drawSamples(): Promise<void> {
-  const prompts = demoExamples.map((name) => en.example[name]);
-  const tiles: Buffer[] = [];
-  for (const [i, prompt] of prompts.entries()) tiles.push(await drawSample(prompt, 20 + i));
-  await sharp({ create: { width: 256 * tiles.length, height: 256, channels: 3, background: 'white' } })
-    .composite(tiles.map((input, i) => ({ input, left: 256 * i, top: 0 })))
+  const settings = { width: 512, height: 512, steps: 9, guidance_scale: 0, model_type: 'uint4' as const };
+  const params = demoExamples.map(({ name, seed }) => ({ ...settings, prompt: en.example[name], seed }));
+  await server.make(params);
+  const { jobs } = jobPageSchema.parse(await (await fetch(`${server.url}/api/jobs?width=512&limit=100`)).json());
+  const tiles = params.map(async ({ prompt, seed }) => {
+    const made = jobs.find((job) => job.params.prompt === prompt && job.params.seed === seed);
+    const image = await fetch(`${server.url}/api/image/${made?.result?.filename}`);
+    return sharp(Buffer.from(await image.arrayBuffer()))
+      .resize(256)
+      .toBuffer();
+  });
+  await sharp({ create: { width: 256 * params.length, height: 256, channels: 3, background: 'white' } })
+    .composite((await Promise.all(tiles)).map((input, i) => ({ input, left: 256 * i, top: 0 })))
     .png({ palette: true, quality: 95, effort: 10 })
     .toFile(resolve(import.meta.dirname, '../docs/images/storybook.png'));
 }
 
-async function drawSample(prompt: string, seed: number): Promise<Buffer> {
-  const file = join(dataDir, `sample-${seed}.png`);
-  const size = ['--width', '512', '--height', '512', '--seed', String(seed)];
-  await promisify(execFile)(process.execPath, [
-    resolve(import.meta.dirname, '../src-main/cli/main.ts'),
-    'generate',
-    '--prompt',
-    prompt,
-    ...size,
-    '--out',
-    file,
-  ]);
-  return sharp(file).resize(256).toBuffer();
-}
-
-/** A finished image and the gallery, as the README shows them; palette PNGs, so that each stays small. */
+/** A batch and the gallery, as the README shows them; palette PNGs, so that each stays small. */
 async function shootReadme(): Promise<void> {
   const folder = resolve(import.meta.dirname, '../docs/images');
   const { page } = await prepareVisit(browser, server.url, { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
@@ -270,8 +263,9 @@ async function shootReadme(): Promise<void> {
       .toFile(join(folder, `${name}.png`));
   };
   await page.goto(server.url);
-  await make(page, en.example.penguin);
-  await isFinished(page, en);
+  await field(page, en.options.count).fill('4');
+  await make(page, en.example.cat);
+  await page.getByText(en.batch.done.replace('{{done}}', '4').replace('{{count}}', '4')).waitFor();
   await page.mouse.move(0, 0);
   await page.locator('form textarea').blur();
   await shoot('window-make');

@@ -24,7 +24,7 @@ const shortcuts = [
   ['help', '?'],
 ] as const;
 
-/** All keyboard shortcuts, and the switch for those of one letter. */
+/** All keyboard shortcuts, and the switch for single letters. */
 export function ShortcutSheet({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const hasLetterKeys = useStudio((state) => state.settings.hasLetterKeys);

@@ -40,7 +40,7 @@ function DemoExamples() {
   return (
     <>
       <ul className="grid w-full max-w-2xl grid-cols-2 gap-3 wide:grid-cols-3">
-        {demoExamples.map((name, index) => (
+        {demoExamples.map(({ name }, index) => (
           <li key={name}>
             <button type="button" className={`flex h-full w-full flex-col ${cardClass}`} onClick={() => makeOf(t(`example.${name}`))}>
               <span

@@ -315,7 +315,7 @@ function StarSelection({ ids }: { ids: readonly string[] }) {
   );
 }
 
-/** Downloads the upscaled images, or the originals where there are none, as one zip. */
+/** Downloads the upscaled images, or originals without an upscaled version, as one zip. */
 function DownloadSelection({ ids }: { ids: string[] }) {
   const { t } = useTranslation();
   const isZipping = useStudio((state) => state.isZipping);

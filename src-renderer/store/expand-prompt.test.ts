@@ -4,7 +4,7 @@ import { expandPrompt, modesOffered } from './expand-prompt.ts';
 const patterns = (text: string): string[] => expandPrompt(text, { usesPatterns: true, usesLines: false }).prompts;
 const lines = (text: string): string[] => expandPrompt(text, { usesPatterns: false, usesLines: true }).prompts;
 
-test('without a mode every text is one prompt as it stands', () => {
+test('without a mode every text is one prompt, unchanged', () => {
   const poem = 'a {red|blue} fox\n\nin \\{braces\\}\n';
   expect(expandPrompt(poem, { usesPatterns: false, usesLines: false })).toEqual({ prompts: [poem], count: 1 });
 });

@@ -15,7 +15,7 @@ export type ExpandedPrompt = { prompts: string[]; count: number };
 type Part = string | Part[][];
 
 /**
- * Prompts in the order in which they are made; the first pattern changes slowest. Without a mode the text is one prompt as it stands.
+ * Prompts in the order in which they are made; the first pattern changes slowest. Without a mode the text is one prompt, unchanged.
  * `\{`, `\|` and `\}` are plain characters; braces without `|` and braces that do not close are text. More than `limit` prompts are only counted.
  */
 export function expandPrompt(text: string, { usesPatterns, usesLines }: Modes, limit: number = MAX_IMAGES): ExpandedPrompt {

@@ -9,7 +9,7 @@ interface Wanted {
 
 /**
  * Expected milliseconds for one image, upscaling included, from times measured on this machine; null before the first image of this model.
- * Times of another size are scaled by pixels, those of other steps by steps.
+ * Times of another size are scaled by pixels, times with other steps by steps.
  */
 export function expectedMs({ checkpoint, width, height, steps }: Wanted, measured: QueueSummary['measured']): number | null {
   const pixels = width * height;

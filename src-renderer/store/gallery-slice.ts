@@ -13,6 +13,8 @@ const PAGE_SIZE = 200;
 const MAX_PAGE_SIZE = 500;
 /** A refresh reloads at most this many images; the rest of the list is kept. */
 const MAX_REFRESHED = 2000;
+/** Most ids in one bulk call. */
+const MAX_BULK = 10_000;
 const FILTER_KEY = 'zimage.gallery-filter';
 
 type Needs = GallerySlice & Pick<StudioState, 'jobs' | 'refreshClients' | 'notify' | 'dismissUndo' | 'notifyFailure'>;
@@ -101,17 +103,20 @@ export function createGallerySlice({
       set({ ...selection.within(gallery), gallery, galleryArrivals: get().galleryArrivals.filter((job) => !ids.has(job.id)) });
     }
 
-    /** Runs a bulk call. Returns the ids that the server has changed; one notice reports the rest. */
+    /** Runs a bulk call, in parts that the server accepts. Returns the ids that it has changed; one notice reports the rest. */
     async function callForMany(ids: readonly string[], action: Bulk['action']): Promise<string[]> {
+      const changed: string[] = [];
       try {
-        const { done, failed } = await http.bulk({ ids: [...ids], action });
-        const [first] = failed;
-        if (first !== undefined) get().notify({ tone: 'error', code: first.code, message: first.message });
-        return done;
+        for (let at = 0; at < ids.length; at += MAX_BULK) {
+          const { done, failed } = await http.bulk({ ids: ids.slice(at, at + MAX_BULK), action });
+          changed.push(...done);
+          const [first] = failed;
+          if (first !== undefined) get().notify({ tone: 'error', code: first.code, message: first.message });
+        }
       } catch (failure) {
         get().notifyFailure(failure);
-        return [];
       }
+      return changed;
     }
 
     /** Puts new images at the top, or holds them back while the grid is scrolled down. */

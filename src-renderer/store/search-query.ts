@@ -24,7 +24,7 @@ export function parseSearch(text: string): Searched {
   return found;
 }
 
-/** Adds the condition that a word such as `seed:42` stands for; false if it is none. */
+/** Adds the condition that a word such as `seed:42` stands for; false for any other word. */
 function readCondition(word: string, found: Searched): boolean {
   const [, name = '', value = ''] = /^([a-z]+):(.+)$/i.exec(word) ?? [];
   switch (name.toLowerCase()) {

@@ -524,6 +524,16 @@ test('if one of many deletions fails, the others can be undone and the list keep
   expect(state().gallery).toHaveLength(250);
 });
 
+test('more images than one call may name are deleted in parts', async () => {
+  const records = many(10_001);
+  const { state, calls } = setUp({ records });
+  state().remove(records.map(({ job_id }) => job_id));
+  await settled();
+  await settled();
+  expect(calls.filter((call) => call === 'delete')).toHaveLength(2);
+  expect(state().notices).toMatchObject([{ tone: 'undo', count: 10_001 }]);
+});
+
 test('images whose deletion ends after the bin was opened stay in the bin', async () => {
   const { state } = setUp({ records: [record(ID, { deleted: true })] });
   state().remove([ID]);

@@ -92,7 +92,7 @@ export type BulkAnswer = z.infer<typeof bulkAnswerSchema>;
 
 /** Body of `POST /api/jobs/zip`. */
 export const zipSchema = jobChoiceSchema.safeExtend({
-  /** `best` is the upscaled image of each job, or the original where there is none. */
+  /** `best` is the upscaled image of each job, or its original without one. */
   files: z.enum(['best', 'original', 'all']).default('best'),
 });
 export type Zip = z.input<typeof zipSchema>;

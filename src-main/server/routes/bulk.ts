@@ -9,6 +9,8 @@ import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 
 const PAGE_SIZE = 500;
+/** 10,000 ids have 670,000 bytes. */
+const MAX_BODY_BYTES = 1024 * 1024;
 /** How many jobs are changed at once: enough for shared commits, few enough for other requests to come in between. */
 const AT_ONCE = 32;
 
@@ -25,7 +27,7 @@ export function registerBulk(app: App, jobs: Jobs): void {
   };
 
   const bulk = { tags, summary: 'Delete, restore or star many jobs', body: bulkSchema, response: { 200: bulkAnswerSchema, ...errorAnswers } };
-  app.post('/api/jobs/bulk', { config: { insistsOnKey: true }, schema: bulk }, async (request): Promise<BulkAnswer> => {
+  app.post('/api/jobs/bulk', { bodyLimit: MAX_BODY_BYTES, config: { insistsOnKey: true }, schema: bulk }, async (request): Promise<BulkAnswer> => {
     const ids = await chosenIds(jobs, request.body);
     const answer: BulkAnswer = { done: [], failed: [] };
     for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -46,7 +48,7 @@ export function registerBulk(app: App, jobs: Jobs): void {
     body: zipSchema,
     response: { 200: { description: 'The zip', content: { 'application/zip': { schema: z.string() } } }, ...errorAnswers },
   };
-  app.post('/api/jobs/zip', { schema: zip }, async (request, reply) => {
+  app.post('/api/jobs/zip', { bodyLimit: MAX_BODY_BYTES, schema: zip }, async (request, reply) => {
     const files = await filesOf(jobs, await chosenIds(jobs, request.body), request.body.files);
     if (files.length === 0) throw new AppError('unknown_image', 'None of the chosen jobs has an image outside the bin.', {});
     return sendZip(reply, files);
