@@ -264,7 +264,7 @@ describe('jobs, queue, models and info', () => {
     }
     expect(await bulk({ ids: [JOB], action: 'burn' })).toMatchObject({ code: 'bad_param', field: 'action' });
     const most = Array.from({ length: 10_000 }, (_, index) => index.toString(16).padStart(64, '0'));
-    expect((await bulk({ ids: most, action: 'restore' })).failed).toHaveLength(10_000);
+    expect((await bulk({ ids: most, action: 'restore' }))['failed']).toHaveLength(10_000);
     expect(await bulk({ ids: [...most, JOB], action: 'delete' })).toMatchObject({ code: 'bad_param', field: 'ids' });
     expect(server.jobs.get(JOB)).toMatchObject({ deleted: false });
   });
