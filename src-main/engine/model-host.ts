@@ -77,7 +77,7 @@ export class ModelHost {
   readonly #config: WorkerConfig;
   #textToImage: Held<CompiledCheckpoint, TextToImage> | null = null;
   #upscale: Held<CompiledUpscaler, Upscale> | null = null;
-  /** Of the checkpoint that is loaded, for the last job that needed one. */
+  /** Graphs for the last job that needed some in place of the checkpoint's own. */
   #variant: (LoadedVariant & { key: string }) | null = null;
   #loras: ReadonlyMap<string, LoadedLora> = new Map();
   /** Before this process loaded any checkpoint: the budget of all its plans. */

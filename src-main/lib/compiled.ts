@@ -109,7 +109,7 @@ export const compiledCheckpointSchema = z.object({
   captionRefiner: graph,
   denoiser: graph,
   vaeDecoder: graph,
-  /** Null where the checkpoint's VAE has none; no image can start from another then. */
+  /** Null if the checkpoint's VAE has no encoder; then no image can start from another. */
   vaeEncoder: graph.nullable(),
   tokenizerDir: z.string(),
   schedulerDir: z.string(),

@@ -11,13 +11,13 @@ import { createLoraPlaces, isDoraName, isTextEncoderName, type LoraPart, type Lo
 
 /** Keys that a message lists. */
 const LISTED_KEYS = 3;
-/** Of what LoKr's Kronecker products come to; beyond it the added products would be as large as the model. */
+/** A LoKr's Kronecker product may have this rank at most; with more the added products would be as large as the model. */
 const LARGEST_RANK = 512;
 
 export interface LoadedLora extends Lora {
   /** What of the file is left out, a sentence each. */
   notices: string[];
-  /** Of the file's header. */
+  /** What the file says about itself, such as its trigger words. */
   metadata: ReadonlyMap<string, string>;
 }
 

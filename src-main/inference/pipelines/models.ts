@@ -18,7 +18,7 @@ export interface LoadOptions extends SessionOptions {
   compiledForCpu?: () => Promise<CompiledCheckpoint>;
   /** Graphs to use in place of the checkpoint's own. */
   variant?: LoadedVariant | null;
-  /** Of ONNX Runtime without it. */
+  /** Loads a graph; ONNX Runtime does without it. */
   createSession?: CreateSession;
 }
 

@@ -15,7 +15,7 @@ const LARGEST_TILE_BYTES = 2 ** 30;
 export interface UpscaleOptions {
   /** Input pixels that a tile keeps at most; `largestTilePixels` without it. */
   tilePixels?: number;
-  /** Of the sides; that of the network without it. Half of that is the mean of 2 x 2 pixels. */
+  /** How much larger the sides become: the network's own scale, which is the default, or half of it, the mean of 2 x 2 pixels. */
   scale?: number;
 }
 

@@ -66,7 +66,8 @@ export function sigmasFor(steps: number, shift: number): Float32Array {
 }
 
 /**
- * The forward that an image begins with whose source may change by `strength`, 0 to 1: the last share of the schedule runs. Throws `bad_param` where none is left.
+ * The first forward of an image that starts from another and may change it by `strength`, 0 to 1: only that last share of the schedule runs.
+ * Throws `bad_param` if no forward is left.
  * Source: https://github.com/huggingface/diffusers, `pipelines/z_image/pipeline_z_image_img2img.py`, `get_timesteps`.
  */
 export function firstForward(forwards: number, strength: number): number {
