@@ -23,7 +23,7 @@ const sourceSchema = z.object({
 });
 export type SourceImage = z.infer<typeof sourceSchema>;
 
-/** Pixels by which the source is enlarged on each side, before `fit`; the new pixels are repainted. */
+/** Pixels that are added to each side of the source before `fit`; they are repainted. */
 const expandSchema = z.object({ left: z.number().int(), top: z.number().int(), right: z.number().int(), bottom: z.number().int() });
 export type Expand = z.infer<typeof expandSchema>;
 

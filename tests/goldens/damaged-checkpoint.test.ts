@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
+import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
@@ -114,6 +115,20 @@ test.each<[string, () => Promise<void>, string, RegExp]>([
   const left = await readdir(cacheDir).catch(() => []);
   expect(left).toEqual([]);
   await expect(assertCanCompile(checkpointDir, 'all')).rejects.toMatchObject({ code, message: expect.stringMatching(sentence) });
+});
+
+test('a VAE without an encoder still generates, but no image can start from another', async () => {
+  const file = await readFile(weights('vae'), 'latin1');
+  await writeFile(weights('vae'), file.replaceAll('"encoder.', '"unknown.'), 'latin1');
+  const compiled = await compile();
+  expect(compiled.vaeEncoder).toBeNull();
+  const pipeline = await loadTextToImage(compiled, { threads: 1 }, () => {});
+  const params = { prompt: 'a fox', width: 64, height: 64, seed: 1, steps: 2, guidance_scale: 0, model_type: 'int8' as const };
+  const [hooks, signal] = [{ onProgress: () => {} }, { cancelled: false }];
+  const image = await pipeline.generate(params, hooks, signal);
+  const again = pipeline.generate(params, hooks, signal, { source: { image, strength: 1, fit: 'cover' } });
+  await expect(again).rejects.toMatchObject({ code: 'checkpoint_unsupported', message: expect.stringContaining('no encoder') });
+  await pipeline.release();
 });
 
 test('a checkpoint that can run passes the dry run, which writes nothing', async () => {
