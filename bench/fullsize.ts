@@ -167,7 +167,7 @@ async function makeImage(dir: string, kind: Kind, work: string, memory: MemoryPl
         checkpointDir: dir,
         checkpointIdentity: kind,
         outputPath: join(work, 'image.png'),
-        texts: [],
+        provenance: null,
       },
       { onModelDone: () => {}, onProgress: ({ stage, done }) => void (stage === 'generating' && done > 0 && stepsAt.push(performance.now())) },
       new AbortController().signal,

@@ -140,7 +140,7 @@ async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, librar
         checkpointDir,
         checkpointIdentity: createHash('sha256').update(checkpointDir).digest('hex'),
         outputPath: join(work, 'ours.png'),
-        texts: [],
+        provenance: null,
       };
       const startedAt = performance.now();
       const report = await engine.generate(task, { onProgress, onModelDone: () => {} }, new AbortController().signal);

@@ -41,6 +41,8 @@ const probes: Array<[file: string, imported: string, rules: string[]]> = [
   ['src-main/inference/b.test.ts', '#main/jobs/target.ts', ['inference-tests']],
   ['src-main/inference/c.ts', 'onnxruntime-node', ['only-the-bindings-import-onnxruntime']],
   ['src-main/inference/d.ts', 'koffi', ['only-ort-api-imports-koffi']],
+  ['src-main/provenance/a.ts', '#main/images/target.ts', ['provenance']],
+  ['src-main/provenance/b.test.ts', '#main/jobs/target.ts', ['provenance-tests']],
   ['src-main/engine/a.ts', '#main/jobs/target.ts', ['engine']],
   ['src-main/engine/b.test.ts', '#main/server/target.ts', ['engine-tests']],
   ['src-main/downloads/a.ts', '#main/models/target.ts', ['downloads']],

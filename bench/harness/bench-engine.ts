@@ -55,8 +55,8 @@ export async function withBenchEngine(work: (engine: BenchEngine) => Promise<voi
       pngPath,
       checkpointDir,
       generate: (image) =>
-        timed(engine.generate({ params: paramsOf(image), checkpointDir, checkpointIdentity, outputPath: pngPath, texts: [] }, hooks, signal)),
-      upscale: () => timed(engine.upscale({ inputPath: pngPath, upscalerPath, upscalerIdentity, outputPath: upscaledPath, texts: [] }, hooks, signal)),
+        timed(engine.generate({ params: paramsOf(image), checkpointDir, checkpointIdentity, outputPath: pngPath, provenance: null }, hooks, signal)),
+      upscale: () => timed(engine.upscale({ inputPath: pngPath, upscalerPath, upscalerIdentity, outputPath: upscaledPath, provenance: null }, hooks, signal)),
       pid: () => {
         const pid = engine.pid();
         if (pid === null) throw new Error('the engine has no process');

@@ -13,5 +13,6 @@ export const commands = {
   cuda: async () => (await import('./cuda.ts')).cuda,
   doctor: async () => (await import('./doctor.ts')).doctor,
   compile: async () => (await import('./compile.ts')).compile,
+  verify: async () => (await import('./verify.ts')).verify,
   parity: async () => (await import('./parity.ts')).parity,
 } satisfies Record<string, () => Promise<Command>>;

@@ -4,10 +4,9 @@ import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 import { createEngine } from '#main/engine/create-engine.ts';
-import type { EngineHooks, PngText, TaskReport } from '#main/engine/engine.ts';
+import type { EngineHooks, Provenance, TaskReport } from '#main/engine/engine.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
-import { recipeTexts } from '#main/jobs/processor/recipe-texts.ts';
 import { jobIdOf } from '#main/jobs/queue/job-id.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
@@ -17,6 +16,7 @@ import { chooseEngines } from '#main/studio/choose-engines.ts';
 import { deviceProbes } from '#main/studio/device-probes.ts';
 import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
+import { PROGRAM_NAME, type Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { assertWritable, saveResult } from './save-result.ts';
@@ -33,6 +33,7 @@ export const usage = `Usage: npm run generate -- --prompt TEXT [options]
                              NVIDIA card (cpu)
   --accuracy NAME            exact or fast (fast)
   --no-upscale               only the original image
+  --no-marks                 without the marks that say that AI made the image
   --out FILE                 file for the original; the 4x version is saved beside it
                              (a new file in outputs/)
   --data-dir DIR             folder for compiled graphs (data)`;
@@ -54,6 +55,7 @@ export const optionsSchema = z.object({
   device: z.string().default('cpu'),
   accuracy: z.enum(['exact', 'fast']).default('fast'),
   'no-upscale': z.boolean().default(false),
+  'no-marks': z.boolean().default(false),
   out: pathOption.optional(),
   'data-dir': pathOption.optional(),
 });
@@ -71,16 +73,15 @@ export async function generate(argv: readonly string[]): Promise<void> {
   const upscaler = await registry.upscaler();
   const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
   const createdAt = Date.now();
-  const texts = (role: 'original' | 'upscaled'): PngText[] =>
-    recipeTexts({
-      role,
-      job_id: jobId,
-      params,
+  const provenance = (role: Recipe['role']): Provenance => ({
+    recipe: {
+      ...{ role, job_id: jobId, task_type: 'text_to_image', params, created_at: createdAt / 1000 },
       checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
       upscaler: { name: upscaler.name, identity: upscaler.fingerprint },
-      programVersion: programVersion(),
-      created_at: createdAt / 1000,
-    });
+      program: { name: PROGRAM_NAME, version: programVersion() },
+    },
+    isMarked: !options['no-marks'],
+  });
   const fileName = imageFileName(createdAt, params.prompt, jobId, () => false);
   const original = options.out ?? join(outputsDir, fileName);
   const draft = join(dataDir, 'unsaved', `${process.pid}-${fileName}`);
@@ -105,12 +106,12 @@ export async function generate(argv: readonly string[]): Promise<void> {
   try {
     const { dir: checkpointDir, fingerprint: checkpointIdentity } = checkpoint;
     await produce(original, (hooks, signal) =>
-      engine.generate({ params, checkpointDir, checkpointIdentity, outputPath: draft, texts: texts('original') }, hooks, signal),
+      engine.generate({ params, checkpointDir, checkpointIdentity, outputPath: draft, provenance: provenance('original') }, hooks, signal),
     );
     if (options['no-upscale']) return;
     const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
     await produce(upscaledFileName(original), (hooks, signal) =>
-      engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: draft, texts: texts('upscaled') }, hooks, signal),
+      engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: draft, provenance: provenance('upscaled') }, hooks, signal),
     );
   } finally {
     await engine.close();

@@ -6,8 +6,8 @@ import type { GenerateTask, UpscaleTask } from './engine.ts';
 
 const report = { stagesMs: {}, device: 'cuda:0', deviceReason: 'a card', accuracy: 'fast', width: 256, height: 256 };
 const params = { prompt: 'a cat', width: 256, height: 256, steps: 4, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
-const task: GenerateTask = { params, checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', texts: [] };
-const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', texts: [] };
+const task: GenerateTask = { params, checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', provenance: null };
+const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', provenance: null };
 
 function twoCards() {
   const processes: ScriptedProcess[] = [];

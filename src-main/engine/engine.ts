@@ -2,8 +2,7 @@ import type { BindingInUse, DeviceName } from '#shared/domain/device.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import type { Accuracy, EnginePreview, EngineProgress, GenerateTask, UpscaleTask, WorkerReport } from './protocol.ts';
 
-export type { PngText } from '#main/lib/png.ts';
-export type { Accuracy, EnginePreview, EngineProgress, GenerateTask, UpscaleTask } from './protocol.ts';
+export type { Accuracy, EnginePreview, EngineProgress, GenerateTask, Provenance, UpscaleTask } from './protocol.ts';
 
 export interface EngineHooks {
   /** A device has been given to the task; called again when it has to run again. */

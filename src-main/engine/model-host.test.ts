@@ -53,7 +53,7 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
     },
     { ...config, deviceReason: 'a test', threads: 1, cacheDir },
   );
-  const files = { checkpointDir: join(resourcesDir, 'models/storybook-uint4'), checkpointIdentity: 'bundled', outputPath: '/a.png', texts: [] };
+  const files = { checkpointDir: join(resourcesDir, 'models/storybook-uint4'), checkpointIdentity: 'bundled', outputPath: '/a.png', provenance: null };
   const generate: GenerateRequest = { id: 1, accuracy, memory: 'auto', params, previews: false, ...files };
   const upscalerPath = join(resourcesDir, 'upscalers/realesr-general-x4v3.safetensors');
   const upscale: UpscaleRequest = {
@@ -64,7 +64,7 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
     onCpu,
     inputPath: '/a.png',
     outputPath: '/b.png',
-    texts: [],
+    provenance: null,
   };
   await host.generate(generate, hooks, signal);
   await host.upscale(upscale, picture, hooks, signal);
@@ -125,7 +125,7 @@ test('a card is asked for its free memory once a minute, however many images are
     { device: 'cuda', deviceReason: 'a test', threads: 1, cacheDir },
     () => nowMs,
   );
-  const files = { upscalerPath: '/u', upscalerIdentity: 'u', inputPath: '/a.png', outputPath: '/b.png', texts: [] };
+  const files = { upscalerPath: '/u', upscalerIdentity: 'u', inputPath: '/a.png', outputPath: '/b.png', provenance: null };
   const upscale = () => host.upscale({ id: 1, accuracy: 'fast', onCpu: false, ...files }, picture, hooks, signal);
   for (let image = 0; image < 3; image++) await upscale();
   nowMs = 59_999;

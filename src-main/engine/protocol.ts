@@ -4,6 +4,7 @@ import type { RpcContract, RpcListeners, RpcResult } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
+import { recipeFactsSchema } from '#shared/domain/recipe.ts';
 import { wireErrorSchema } from '#shared/protocol/errors.ts';
 import { progressStageSchema } from '#shared/protocol/messages.ts';
 
@@ -14,7 +15,15 @@ const accuracySchema = z.enum(['exact', 'fast']);
 export type Accuracy = z.infer<typeof accuracySchema>;
 
 const bytesSchema = z.custom<Uint8Array<ArrayBuffer>>((value) => value instanceof Uint8Array, 'bytes are needed');
-const pngTextSchema = z.object({ keyword: z.string(), text: z.string(), plain: z.boolean().exactOptional() });
+/** What is written into the file beside its pixels; null for nothing. */
+const provenanceSchema = z
+  .object({
+    recipe: recipeFactsSchema,
+    /** Whether the file gets the marks of an AI image. */
+    isMarked: z.boolean(),
+  })
+  .nullable();
+export type Provenance = z.infer<typeof provenanceSchema>;
 
 /** `low` lets every other program go first. */
 const prioritySchema = z.enum(['normal', 'low']);
@@ -50,7 +59,7 @@ const generateTaskSchema = z.object({
   outputPath: z.string(),
   /** Where the PNG goes instead if `outputPath` cannot be written; the task then still fails, and its error names this path. */
   sparePath: z.string().exactOptional(),
-  texts: z.array(pngTextSchema),
+  provenance: provenanceSchema,
 });
 export type GenerateTask = z.infer<typeof generateTaskSchema>;
 
@@ -66,7 +75,7 @@ const upscaleTaskSchema = z.object({
   upscalerIdentity: z.string(),
   outputPath: z.string(),
   sparePath: z.string().exactOptional(),
-  texts: z.array(pngTextSchema),
+  provenance: provenanceSchema,
 });
 export type UpscaleTask = z.infer<typeof upscaleTaskSchema>;
 
@@ -114,6 +123,8 @@ const taskReportSchema = z.object({
   accuracy: accuracySchema,
   width: z.number().int(),
   height: z.number().int(),
+  /** SHA-256 of the image's pixels, see `pixelHash`. */
+  pixelsSha256: z.string(),
 });
 export type WorkerReport = z.infer<typeof taskReportSchema>;
 

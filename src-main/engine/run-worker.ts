@@ -6,9 +6,12 @@ import { decodePng } from '#main/lib/read-png.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { createRpcServer, type RpcContext, type RpcParams } from '#main/lib/rpc.ts';
 import { keptElsewhere, writeFileDurably } from '#main/lib/write-file.ts';
+import { imageTexts } from '#main/provenance/image-texts.ts';
+import { pixelHash } from '#main/provenance/pixel-hash.ts';
 import { type BindingInUse, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
 import { appError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
+import { completeRecipe } from './complete-recipe.ts';
 import { toEngineFailure } from './engine-failure.ts';
 import type { ModelRunner } from './model-runner.ts';
 import type { ParentPort } from './parent-port.ts';
@@ -41,11 +44,11 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
       },
       generate(request, context) {
         const { config, runner } = assertStarted();
-        return runTask(request, config, context, ({ onProgress }) => {
+        return runTask(request, config, context, async ({ onProgress }) => {
           const onPreview = (step: number, { width, height, data }: RgbImage) => context.emit('preview', { step, width, height, rgb: data });
           const onFallback = context.emit.bind(null, 'fallback');
           const hooks = { onProgress, onPlanned: context.emit.bind(null, 'planned'), onFallback, ...(request.previews ? { onPreview } : {}) };
-          return runner.generate(request, hooks, context.signal);
+          return { image: await runner.generate(request, hooks, context.signal), originalSha256: null };
         });
       },
       upscale(request, context) {
@@ -54,7 +57,9 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
         return runTask(request, where, context, async ({ clock, onProgress }) => {
           const input = request.input === undefined ? await decodePng(request.inputPath) : rgbImage(request.input);
           clock.mark('loading');
-          return runner.upscale(request, input, { onProgress, onFallback: context.emit.bind(null, 'fallback') }, context.signal);
+          const originalSha256 = await pixelHash(input);
+          const image = await runner.upscale(request, input, { onProgress, onFallback: context.emit.bind(null, 'fallback') }, context.signal);
+          return { image, originalSha256 };
         });
       },
       probe,
@@ -92,19 +97,22 @@ function rgbImage({ width, height, channels, data }: RasterImage): RgbImage {
 }
 
 async function runTask(
-  { outputPath, sparePath, texts, accuracy }: GenerateRequest | UpscaleRequest,
+  { outputPath, sparePath, provenance, accuracy }: GenerateRequest | UpscaleRequest,
   { device, deviceReason }: Pick<WorkerConfig, 'device' | 'deviceReason'>,
   { emit, signal }: Pick<Context, 'signal'> & { emit: RpcContext<typeof engineProtocol, 'upscale'>['emit'] },
-  runModel: (parts: { clock: StageClock; onProgress: OnProgress }) => Promise<RgbImage>,
+  runModel: (parts: { clock: StageClock; onProgress: OnProgress }) => Promise<{ image: RgbImage; originalSha256: string | null }>,
 ): Promise<WorkerReport> {
   const clock = new StageClock();
   const onProgress: OnProgress = (stage, done, total) => {
     clock.mark(stage);
     emit('progress', { stage, done, total });
   };
-  const image = await runModel({ clock, onProgress });
+  const { image, originalSha256 } = await runModel({ clock, onProgress });
   emit('modelDone', null);
   assertNotAborted(signal);
+  const { width, height } = image;
+  const made = { device, deviceReason, accuracy, width, height, pixelsSha256: await pixelHash(image) };
+  const texts = provenance === null ? [] : imageTexts(completeRecipe(provenance.recipe, made, originalSha256), provenance.isMarked);
   const png = await encodePng(image, texts);
   assertNotAborted(signal);
   onProgress('saving', 1, 2);
@@ -112,7 +120,7 @@ async function runTask(
     throw sparePath === undefined ? error : await keptElsewhere(error, sparePath, (path) => writeFileDurably(path, png));
   });
   onProgress('saving', 2, 2);
-  return { stagesMs: clock.stagesMs, device, deviceReason, accuracy, width: image.width, height: image.height };
+  return { stagesMs: clock.stagesMs, ...made };
 }
 
 function assertNotAborted(signal: AbortSignal): void {

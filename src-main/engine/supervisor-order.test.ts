@@ -35,7 +35,7 @@ function create(
 
 function task(): GenerateTask {
   const params = { prompt: 'a cat', width: 256, height: 256, steps: 4, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
-  return { params, checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', texts: [] };
+  return { params, checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', provenance: null };
 }
 
 function at<T>(list: readonly T[], index: number): T {
@@ -420,7 +420,7 @@ describe('a GPU that fails before its first picture is given up for the CPU, onc
 });
 
 describe('an upscaler that fails on a GPU after a good picture runs on the CPU, once and with the reason, and the checkpoint stays where it is', () => {
-  const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', texts: [] };
+  const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', provenance: null };
   const upscaled = { ...report, device: 'cpu' as const };
   const upscaleOf = (life: ScriptedProcess) => life.orders.find((order) => order.type === 'upscale');
 

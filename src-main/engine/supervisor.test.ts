@@ -40,7 +40,7 @@ function create(fake: FakeEngineOptions, options: Pick<EngineOptions, 'limits' |
 
 function task(name = 'a.png', identity = 'fake'): GenerateTask {
   const params = { prompt: 'a cat', width: 256, height: 256, steps: 4, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
-  return { params, checkpointDir: '/fake', checkpointIdentity: identity, outputPath: join(folder, name), texts: [] };
+  return { params, checkpointDir: '/fake', checkpointIdentity: identity, outputPath: join(folder, name), provenance: null };
 }
 
 test.for([

@@ -14,7 +14,7 @@ function createRunner(onDeath: (error: WireError) => void = () => {}): ModelRunn
 
 function order(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
   const params = { prompt, width: 8, height: 4, steps: 3, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
-  const files = { checkpointDir: '/checkpoint', checkpointIdentity: 'id', outputPath: '/a.png', texts: [] };
+  const files = { checkpointDir: '/checkpoint', checkpointIdentity: 'id', outputPath: '/a.png', provenance: null };
   return { id: 1, accuracy: 'fast', memory: 'resident', params, previews: false, ...files, ...changes };
 }
 
@@ -60,7 +60,7 @@ test('an upscaled image', async () => {
     onCpu: false,
     inputPath: '/a.png',
     outputPath: '/b.png',
-    texts: [],
+    provenance: null,
   };
   const picture = await createRunner().upscale(upscale, { width: 2, height: 1, data: new Uint8Array(6).fill(9) }, { onProgress: () => {} }, never);
   expect([picture.width, picture.height, picture.data.length, picture.data[95]]).toEqual([8, 4, 96, 9]);

@@ -1,6 +1,8 @@
 import type { Metadata, Sharp } from 'sharp';
 import type { PngText } from '#main/lib/png.ts';
 import { readPngTexts } from '#main/lib/png-texts.ts';
+import { readRecipe } from '#main/provenance/read-recipe.ts';
+import { xmpPacket } from '#main/provenance/xmp-packet.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { ImageNotice } from '#shared/protocol/http.ts';
 import { type ImageFormat, imageFormat, unsupportedImage } from './image-format.ts';
@@ -8,6 +10,7 @@ import { loadSharp } from './load-sharp.ts';
 
 const MAX_IMAGE_BYTES = 256 * 1024 * 1024;
 const MAX_IMAGE_PIXELS = 8192 * 8192;
+const LARGEST_UNMARKED_PX = 512;
 /** libvips stops its work after this time; the pool ends a thread that does not. */
 const DECODE_TIMEOUT_S = 30;
 
@@ -77,14 +80,23 @@ async function openImage(bytes: Uint8Array): Promise<{ format: ImageFormat; imag
   return { format, image, metadata, notices };
 }
 
+export interface ThumbnailRequest {
+  path: string;
+  width: number;
+  /** Whether one that is wider than 512 pixels gets the marks of an AI image. */
+  isMarked: boolean;
+}
+
 /** Encodes a thumbnail of one of our own images: WebP, `width` pixels wide, or narrower if the image is. Throws `picture_damaged`. */
-export async function encodeThumbnail({ path, width }: { path: string; width: number }): Promise<Uint8Array> {
+export async function encodeThumbnail({ path, width, isMarked }: ThumbnailRequest): Promise<Uint8Array> {
   const image = sharp(path, { failOn: 'error', limitInputPixels: MAX_IMAGE_PIXELS, sequentialRead: true }).timeout({ seconds: DECODE_TIMEOUT_S });
+  const recipe = isMarked && width > LARGEST_UNMARKED_PX ? await readRecipe(path) : null;
+  if (recipe !== null) image.withXmp(xmpPacket(recipe));
   return decoding(image.resize({ width, withoutEnlargement: true }).webp({ quality: 80, effort: 2 }).toBuffer());
 }
 
 /** sharp's errors carry no code, and every one of them here means that the bytes cannot be decoded. */
-async function decoding<T>(work: Promise<T>): Promise<T> {
+export async function decoding<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {

@@ -1,9 +1,8 @@
 import { encodePng } from '#main/lib/png.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { ExportFormat } from '#shared/protocol/http.ts';
 import type { DecodedImage } from './decode-image.ts';
 import { loadSharp } from './load-sharp.ts';
-
-export type ExportFormat = 'png' | 'jpeg' | 'webp';
 
 export interface EncodeRequest {
   image: Pick<DecodedImage, 'width' | 'height' | 'channels' | 'data'>;
@@ -20,16 +19,20 @@ const sharp = loadSharp();
 /** Encodes pixels as a file without any metadata. JPEG has no transparency: it gets a white background. Throws `bad_param` `format` if a side is too long for it. */
 export async function encodeImage({ image, format, quality }: EncodeRequest): Promise<Uint8Array> {
   const { width, height, channels, data } = image;
-  const maxSide = maxSides[format];
-  if (Math.max(width, height) > maxSide) {
-    throw new AppError('bad_param', `format is ${format}, which holds at most ${maxSide} pixels a side; the image has ${width} x ${height}. Take png.`, {
-      field: 'format',
-    });
-  }
+  assertSidesFit(format, width, height);
   // three times as fast as libpng, and smaller
   if (format === 'png' && channels === 3) return encodePng({ width, height, data: new Uint8Array(data) }, []);
   const source = sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
   if (format === 'png') return source.png().toBuffer();
   if (format === 'webp') return source.webp({ quality }).toBuffer();
   return source.flatten({ background: 'white' }).jpeg({ quality, mozjpeg: true }).toBuffer();
+}
+
+/** Throws `bad_param` `format`. */
+export function assertSidesFit(format: ExportFormat, width: number, height: number): void {
+  const maxSide = maxSides[format];
+  if (Math.max(width, height) <= maxSide) return;
+  throw new AppError('bad_param', `format is ${format}, which holds at most ${maxSide} pixels a side; the image has ${width} x ${height}. Take png.`, {
+    field: 'format',
+  });
 }

@@ -24,7 +24,7 @@ const file = (name: string, bytes: Uint8Array): string => {
 
 test('a thumbnail is a WebP in the proportions of the image, and never wider than it', async () => {
   const path = file('a.png', png);
-  const [small, wide] = await Promise.all([images.thumbnail(path, 16), images.thumbnail(path, 1024)]);
+  const [small, wide] = await Promise.all([images.thumbnail({ path, width: 16, isMarked: true }), images.thumbnail({ path, width: 1024, isMarked: true })]);
   expect(await sharp(small).metadata()).toMatchObject({ format: 'webp', width: 16, height: 8 });
   expect(await sharp(wide).metadata()).toMatchObject({ format: 'webp', width: 64, height: 32 });
 });
@@ -34,8 +34,8 @@ test('an upload is described with its size and texts', async () => {
 });
 
 test('an error keeps its code on the way out of the thread, and the next task works', async () => {
-  await expect(images.thumbnail(file('b.png', png.subarray(0, 150)), 16)).rejects.toMatchObject({ code: 'picture_damaged' });
-  await expect(images.thumbnail(join(folder, 'missing.png'), 16)).rejects.toMatchObject({ code: 'picture_damaged' });
+  await expect(images.thumbnail({ path: file('b.png', png.subarray(0, 150)), width: 16, isMarked: false })).rejects.toMatchObject({ code: 'picture_damaged' });
+  await expect(images.thumbnail({ path: join(folder, 'missing.png'), width: 16, isMarked: false })).rejects.toMatchObject({ code: 'picture_damaged' });
   await expect(images.describe(png.slice(0, 150))).rejects.toMatchObject({ code: 'picture_damaged' });
   await expect(images.describe(png.slice())).resolves.toMatchObject({ width: 64 });
 });

@@ -1,7 +1,9 @@
 import { Tinypool } from 'tinypool';
+import type { ImageSource, InspectedImage } from '#main/provenance/verify-image.ts';
 import { AppError, fromWireError } from '#shared/protocol/errors.ts';
-import type { DecodedImage, ImageDescription } from './decode-image.ts';
+import type { DecodedImage, ImageDescription, ThumbnailRequest } from './decode-image.ts';
 import type { EncodeRequest } from './encode-image.ts';
+import type { ExportRequest } from './export-image.ts';
 import type { WorkerAnswer } from './image-worker.ts';
 
 /** Work on image files, in threads, so that the thread that answers requests stays free. */
@@ -10,8 +12,14 @@ export interface Images {
   describe(bytes: Uint8Array): Promise<ImageDescription>;
   /** Decodes a file from outside; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
   decode(bytes: Uint8Array): Promise<DecodedImage>;
-  /** WebP, `width` pixels wide (or narrower if the image is), of the image file at `path`. Rejects with `picture_damaged`. */
-  thumbnail(path: string, width: number): Promise<Uint8Array>;
+  /** WebP, `width` pixels wide (or narrower if the image is), of one of our images. Rejects with `picture_damaged`. */
+  thumbnail(request: ThumbnailRequest): Promise<Uint8Array>;
+  /** A copy of one of our images in a format and with the metadata of choice. Rejects as `exportImage`. */
+  export(request: ExportRequest): Promise<Uint8Array>;
+  /** What a file says about its origin, and the hash of its pixels. Rejects as `decodeImage`. */
+  inspect(source: ImageSource): Promise<InspectedImage>;
+  /** Null where the sizes differ. */
+  compare(one: ImageSource, other: ImageSource): Promise<{ maxLevels: number; psnrDb: number } | null>;
   /** A file without metadata. Rejects with `bad_param` if the format cannot hold the image. */
   encode(request: EncodeRequest): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -71,7 +79,10 @@ export function createImages(entry: string, timeoutMs = TASK_TIMEOUT_MS): Images
   return {
     describe: (bytes) => inThread('describe', bytes, movable(bytes)),
     decode: (bytes) => inThread('decode', bytes, movable(bytes)),
-    thumbnail: (path, width) => inThread('thumbnail', { path, width }),
+    thumbnail: (request) => inThread('thumbnail', request),
+    export: (request) => inThread('exported', request),
+    inspect: (source) => inThread('inspect', source),
+    compare: (one, other) => inThread('compare', [one, other]),
     encode: (request) => inThread('encode', request),
     close: () => pool.destroy(),
   };

@@ -245,9 +245,8 @@ class Stage {
 
 /** The job that a task belongs to, out of the recipe that it was given. */
 function jobOf(task: SteppedTask): string {
-  const recipe: unknown = JSON.parse(task.task.texts.find(({ keyword }) => keyword === 'zimage-recipe')?.text ?? 'null');
-  if (typeof recipe !== 'object' || recipe === null || !('job_id' in recipe) || typeof recipe.job_id !== 'string') throw new Error('a task without recipe');
-  return recipe.job_id;
+  if (task.task.provenance === null) throw new Error('a task without recipe');
+  return task.task.provenance.recipe.job_id;
 }
 
 /** Does the command to both. A client that is away can ask for nothing. */

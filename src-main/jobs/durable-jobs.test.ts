@@ -39,6 +39,7 @@ describe('a job from request to both images', () => {
     const client = new TestClient(jobs, null);
     const jobId = await client.create('a cat', undefined, { seed: 7, steps: 3 });
     await client.until('completed');
+    const greyHash = createHash('sha256').update(new Uint8Array(12).fill(128)).digest('hex');
     for (const [role, suffix] of [
       ['original', ''],
       ['upscaled', '-upscaled'],
@@ -46,7 +47,7 @@ describe('a job from request to both images', () => {
       const texts = readPngTexts(readFileSync(join(room.outputsDir, `20260204-a-cat-${jobId.slice(0, 8)}${suffix}.png`)));
       const recipe = recipeSchema.parse(JSON.parse(texts.find(({ keyword }) => keyword === 'zimage-recipe')?.text ?? ''));
       expect(recipe).toEqual({
-        version: 1,
+        version: 2,
         role,
         job_id: jobId,
         task_type: 'text_to_image',
@@ -55,6 +56,9 @@ describe('a job from request to both images', () => {
         upscaler: { name: 'general-x4v3', identity: 'identity-x4' },
         program: { name: 'Z-Image-Turbo Studio', version: '1.2.3' },
         created_at: room.clock.ms / 1000,
+        made_on: expect.objectContaining({ device: 'cpu', provider: 'cpu', accuracy: 'exact', onnxruntime: expect.stringMatching(/^1\./) }),
+        pixels: { width: 2, height: 2, sha256: greyHash },
+        original_sha256: role === 'upscaled' ? greyHash : null,
       });
       expect(texts.find(({ keyword }) => keyword === 'parameters')?.text).toMatch(
         /^a cat\nSteps: 3, Sampler: Euler, CFG scale: 0, Seed: 7, Size: 256x256, Model: storybook-uint4/,

@@ -3,9 +3,12 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { Engine } from '#main/engine/engine.ts';
 import { type Clock, systemClock } from '#main/lib/clock.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
+import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { MadeImage, RepeatedImage } from '#main/provenance/verify-image.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
 import { takesEffect } from '#main/settings/takes-effect.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
@@ -17,6 +20,7 @@ import { Subscriptions } from './events/subscriptions.ts';
 import { AgeClock } from './images/age-clock.ts';
 import { Bin } from './images/bin.ts';
 import { originalFileName } from './images/file-name.ts';
+import { findMadeImage } from './images/find-made-image.ts';
 import { ImageFolders } from './images/image-folders.ts';
 import { indexImages, reconcileBin, recover } from './images/recovery.ts';
 import { Retention } from './images/retention.ts';
@@ -24,6 +28,7 @@ import { createRecords } from './job-records.ts';
 import type { Caller, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { JobProcessor } from './processor/job-processor.ts';
 import { Admission } from './queue/admission.ts';
+import { missingModels, repeatImage } from './repeat-image.ts';
 import { openDatabase } from './store/database.ts';
 import { networkFileSystemOf } from './store/network-file-system.ts';
 import { openDataFolder } from './store/open-data-folder.ts';
@@ -61,7 +66,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
 }
 
 async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => void): Promise<Jobs> {
-  const { dataDir, engine, log } = options;
+  const { dataDir, engine, registry, log } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const clock = options.clock ?? systemClock;
   const settingsFile = new SettingsFile(options);
@@ -88,6 +93,7 @@ async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => voi
       runningLimit: limits.running,
       isOwnWindow: (requester) => requester.startsWith('client:') && options.isOwnWindow?.(requester.slice('client:'.length)) === true,
       windowsFirst: () => settings().window_jobs_first,
+      marksImages: () => settings().mark_images,
       onEnded: () => retention.look(),
     });
     await recover({ store, unitOfWork, folders, processor, log });
@@ -101,7 +107,7 @@ async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => voi
     const { fixedSettings = [], fixedDevice } = options;
     return new DurableJobs({
       ...{ store, subscriptions, clientsSeen, unitOfWork, folders, bin, retention, ageClock, processor, admission, settingsFile, fixedSettings, fixedDevice },
-      ...{ clock, limits, engine, log, unlock },
+      ...{ clock, limits, engine, registry, log, unlock },
     });
   } catch (thrown) {
     store.close();
@@ -126,6 +132,7 @@ interface Parts {
   clock: Clock;
   limits: JobsLimits;
   engine: Engine;
+  registry: ModelRegistry;
   log: JobsLog;
   unlock: () => void;
 }
@@ -281,6 +288,18 @@ class DurableJobs implements Jobs {
 
   binnedImageFile(filename: string): Promise<string | null> {
     return this.#imageFile(filename, true);
+  }
+
+  findMadeImage(pixelsSha256: string, jobId: string | null, hashOf: (path: string) => Promise<string>): Promise<MadeImage | null> {
+    return findMadeImage({ ...this.#parts, hashOf }, pixelsSha256, jobId);
+  }
+
+  missingModels(recipe: Recipe): Promise<string[]> {
+    return missingModels(recipe, this.#parts.registry);
+  }
+
+  repeat(recipe: Recipe, signal: AbortSignal): Promise<RepeatedImage> {
+    return repeatImage(recipe, { ...this.#parts, signal });
   }
 
   async #imageFile(filename: string, isBinned: boolean): Promise<string | null> {

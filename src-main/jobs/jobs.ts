@@ -1,7 +1,9 @@
 import type { Engine } from '#main/engine/engine.ts';
 import type { Clock } from '#main/lib/clock.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
+import type { MadeImage, RepeatedImage } from '#main/provenance/verify-image.ts';
 import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
@@ -126,6 +128,12 @@ export interface Jobs {
   imageFile(filename: string): Promise<string | null>;
   /** The same for an image in the bin. */
   binnedImageFile(filename: string): Promise<string | null>;
+  /** The image with these pixels, see `findMadeImage`; `hashOf` is called for files from before hashes were recorded. */
+  findMadeImage(pixelsSha256: string, jobId: string | null, hashOf: (path: string) => Promise<string>): Promise<MadeImage | null>;
+  /** Which models of a recipe are not here, a sentence each. */
+  missingModels(recipe: Recipe): Promise<string[]>;
+  /** See `repeatImage`. Waits for its turn on the device as every task does. */
+  repeat(recipe: Recipe, signal: AbortSignal): Promise<RepeatedImage>;
 
   /**
    * `park` waits until images whose model work is over are written, stops everything else at the next step and leaves it `processing` or `generated`

@@ -27,7 +27,8 @@ export async function encodePng(image: RgbImage, texts: readonly PngText[]): Pro
   return Buffer.concat([PNG_SIGNATURE, ...chunk('IHDR', header), ...chunks, ...pixels, ...chunk('IEND', Buffer.alloc(0))]);
 }
 
-function textChunk({ keyword, text, plain }: PngText): Uint8Array[] {
+/** The parts of a text's chunk in file order. Throws `RangeError` for a keyword that PNG does not allow. */
+export function textChunk({ keyword, text, plain }: PngText): Uint8Array[] {
   if (!/^[\x20-\x7e\xa1-\xff]{1,79}$/.test(keyword) || /^ | $| {2}/.test(keyword)) {
     throw new RangeError(`PNG keyword ${JSON.stringify(keyword)}: must be 1 to 79 printable Latin-1 characters without outer or double spaces.`);
   }

@@ -20,7 +20,7 @@ export async function decodePng(path: string): Promise<RgbImage> {
     return await decode(await readBounded(path));
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw damaged(cause instanceof Error ? cause.message : String(cause), cause);
+    throw damagedPng(cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 
@@ -30,10 +30,10 @@ async function decode(file: Buffer): Promise<RgbImage> {
   const packed = [...chunks].filter(({ type }) => type === 'IDAT').map(({ data }) => data);
   const stride = 1 + width * CHANNELS;
   const rows = await inflateAsync(Buffer.concat(packed), { maxOutputLength: height * stride + 1 }).catch((cause: NodeJS.ErrnoException) => {
-    throw cause.code === 'ERR_BUFFER_TOO_LARGE' ? damaged(`it unpacks to more than its ${height} rows`) : cause;
+    throw cause.code === 'ERR_BUFFER_TOO_LARGE' ? damagedPng(`it unpacks to more than its ${height} rows`) : cause;
   });
-  if (rows.length > height * stride) throw damaged(`it unpacks to more than its ${height} rows`);
-  if (rows.length < height * stride) throw damaged(`it has ${Math.floor(rows.length / stride)} of its ${height} rows`);
+  if (rows.length > height * stride) throw damagedPng(`it unpacks to more than its ${height} rows`);
+  if (rows.length < height * stride) throw damagedPng(`it has ${Math.floor(rows.length / stride)} of its ${height} rows`);
   const data = new Uint8Array(width * height * CHANNELS);
   let above = new Uint8Array(width * CHANNELS);
   for (let y = 0; y < height; y++) {
@@ -49,27 +49,28 @@ async function readBounded(path: string): Promise<Buffer> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
-    if (size > MAX_FILE_BYTES) throw damaged(`it has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
+    if (size > MAX_FILE_BYTES) throw damagedPng(`it has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
     return await file.readFile();
   } finally {
     await file.close();
   }
 }
 
-/** The chunks of a whole PNG from IHDR to IEND, each with its CRC checked when it is reached. Throws `picture_damaged`. */
-function* pngChunks(file: Buffer): Generator<{ type: string; data: Buffer }> {
-  if (!file.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) throw damaged('it does not start with the PNG signature');
+/** The chunks of a whole PNG from IHDR to IEND, each with its CRC checked when it is reached; `bytes` is all of a chunk. Throws `picture_damaged`. */
+export function* pngChunks(file: Buffer): Generator<{ type: string; data: Buffer; bytes: Buffer }> {
+  if (!file.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) throw damagedPng('it does not start with the PNG signature');
   let at = PNG_SIGNATURE.length;
   for (let count = 0; ; count++) {
-    if (at + 12 > file.length) throw damaged(`it ends at byte ${file.length} without an IEND chunk`);
+    if (at + 12 > file.length) throw damagedPng(`it ends at byte ${file.length} without an IEND chunk`);
     const length = file.readUInt32BE(at);
     const type = file.toString('latin1', at + 4, at + 8);
     const end = at + 12 + length;
-    if (end > file.length) throw damaged(`the ${JSON.stringify(type)} chunk at byte ${at} claims ${length} bytes, ${file.length - at - 12} are left`);
+    if (end > file.length) throw damagedPng(`the ${JSON.stringify(type)} chunk at byte ${at} claims ${length} bytes, ${file.length - at - 12} are left`);
     const data = file.subarray(at + 8, end - 4);
-    if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4)) throw damaged(`the ${JSON.stringify(type)} chunk at byte ${at} has a wrong CRC`);
-    if ((count === 0) !== (type === 'IHDR')) throw damaged(`chunk ${count} is ${JSON.stringify(type)}; IHDR must be the first, and only the first`);
-    yield { type, data };
+    if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4))
+      throw damagedPng(`the ${JSON.stringify(type)} chunk at byte ${at} has a wrong CRC`);
+    if ((count === 0) !== (type === 'IHDR')) throw damagedPng(`chunk ${count} is ${JSON.stringify(type)}; IHDR must be the first, and only the first`);
+    yield { type, data, bytes: file.subarray(at, end) };
     if (type === 'IEND') return;
     at = end;
   }
@@ -77,13 +78,13 @@ function* pngChunks(file: Buffer): Generator<{ type: string; data: Buffer }> {
 
 /** Source: https://www.w3.org/TR/png-3/#11IHDR */
 function parseHeader(header: Buffer | undefined): { width: number; height: number } {
-  if (header?.length !== 13) throw damaged(`its IHDR chunk has ${header?.length ?? 0} bytes, 13 are needed`);
+  if (header?.length !== 13) throw damagedPng(`its IHDR chunk has ${header?.length ?? 0} bytes, 13 are needed`);
   const width = header.readUInt32BE(0);
   const height = header.readUInt32BE(4);
   const [bitDepth, colourType, , , interlace] = header.subarray(8);
-  if (width === 0 || height === 0 || width * height > MAX_PIXELS) throw damaged(`it is ${width} x ${height} pixels, 1 to ${MAX_PIXELS} can be read`);
+  if (width === 0 || height === 0 || width * height > MAX_PIXELS) throw damagedPng(`it is ${width} x ${height} pixels, 1 to ${MAX_PIXELS} can be read`);
   if (colourType !== 2 || bitDepth !== 8 || interlace !== 0) {
-    throw damaged(`it has colour type ${colourType}, bit depth ${bitDepth} and interlace method ${interlace}; this program writes 2, 8 and 0`);
+    throw damagedPng(`it has colour type ${colourType}, bit depth ${bitDepth} and interlace method ${interlace}; this program writes 2, 8 and 0`);
   }
   return { width, height };
 }
@@ -91,7 +92,7 @@ function parseHeader(header: Buffer | undefined): { width: number; height: numbe
 /** Undoes a row's filter in place. Source: https://www.w3.org/TR/png-3/#9Filter-types */
 function unfilter(filter: number, row: Uint8Array, above: Uint8Array): void {
   if (filter === 0) return;
-  if (filter > 4) throw damaged(`a row has filter type ${filter}, allowed are 0 to 4`);
+  if (filter > 4) throw damagedPng(`a row has filter type ${filter}, allowed are 0 to 4`);
   // up: the filter of every row that this program writes
   if (filter === 2) {
     for (let i = 0; i < row.length; i++) row[i] = at(row, i) + at(above, i);
@@ -116,6 +117,6 @@ function paeth(left: number, up: number, upLeft: number): number {
   return toUp <= toUpLeft ? up : upLeft;
 }
 
-function damaged(what: string, cause?: unknown): AppError<'picture_damaged'> {
+export function damagedPng(what: string, cause?: unknown): AppError<'picture_damaged'> {
   return new AppError('picture_damaged', `The PNG cannot be read: ${what}. Use another copy of the image or generate it again.`, {}, { cause });
 }

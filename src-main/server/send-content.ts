@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { appError } from '#shared/protocol/errors.ts';
 
 /** First and last byte, both included. */
-interface ByteRange {
+export interface ByteRange {
   start: number;
   end: number;
 }

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePng } from '#main/lib/png.ts';
-import { RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
+import { RECIPE_KEYWORD } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { httpErrorSchema, infoSchema, modelsSchema } from '#shared/protocol/http.ts';
 import { exchange } from '../../tests/contract/raw-http.ts';
@@ -380,7 +380,7 @@ describe('jobs, queue, models and info', () => {
 
 describe('uploads', () => {
   const put = (body: Buffer, type: string): Promise<Answer> => ask(server.port, '/api/uploads', { method: 'PUT', headers: { 'content-type': type }, body });
-  const recipe: Recipe = {
+  const recipe = {
     version: 1,
     role: 'original',
     job_id: JOB,

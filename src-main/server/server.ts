@@ -149,14 +149,14 @@ export async function buildServer(options: ServerOptions): Promise<App> {
 
   const images = createImages(entryFile('images/image-worker.ts'));
   app.addHook('onClose', () => images.close());
-  const thumbnails = createThumbnails(config.dataDir, images, log);
+  const thumbnails = createThumbnails(config.dataDir, images, () => jobs.settings().mark_images, log);
   jobs.onImagesDeleted((filenames) => {
     thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted images could not be removed'));
   });
 
   registerHealth(app);
   registerInfo(app, { version, onnxruntimeVersion, open, jobs, registry: library, engineStatus });
-  registerImage(app, jobs, thumbnails, rules);
+  registerImage(app, { jobs, thumbnails, images, rules });
   registerJobs(app, jobs);
   registerBulk(app, jobs);
   registerQueue(app, jobs);
@@ -169,7 +169,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerClients(app, jobs);
   registerLog(app, log.recent);
   const gate = createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits });
-  await registerUploads(app, images, gate);
+  await registerUploads(app, jobs, images, gate);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
   const doors = { jobs, library, images, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
   await registerOpenAi(app, doors);

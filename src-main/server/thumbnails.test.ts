@@ -17,6 +17,9 @@ const images: Images = {
   describe: async () => Promise.reject(new Error('not asked for')),
   decode: async () => Promise.reject(new Error('not asked for')),
   encode: async () => Promise.reject(new Error('not asked for')),
+  export: async () => Promise.reject(new Error('not asked for')),
+  inspect: async () => Promise.reject(new Error('not asked for')),
+  compare: async () => Promise.reject(new Error('not asked for')),
   close: async () => {},
 };
 let warnings: string[];
@@ -32,7 +35,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a thumbnail is made once, also for requests at the same time, and again for another width or a new image of the same name', async () => {
-  const thumbnails = createThumbnails(folder, images, log);
+  const thumbnails = createThumbnails(folder, images, () => true, log);
   const [first, second] = await Promise.all([thumbnails.file(image, 256), thumbnails.file(image, 256)]);
   expect([first === second, readFileSync(first).equals(webp), made]).toEqual([true, true, 1]);
   await thumbnails.file(image, 256);
@@ -44,7 +47,7 @@ test('a thumbnail is made once, also for requests at the same time, and again fo
 });
 
 test.each([0, 12, 15])('a thumbnail of which a power failure left %i bytes is made again', async (bytes) => {
-  const thumbnails = createThumbnails(folder, images, log);
+  const thumbnails = createThumbnails(folder, images, () => true, log);
   const path = await thumbnails.file(image, 256);
   truncateSync(path, bytes);
   expect(await thumbnails.file(image, 256)).toBe(path);
@@ -53,13 +56,13 @@ test.each([0, 12, 15])('a thumbnail of which a power failure left %i bytes is ma
 
 test('where the file cannot be written the image itself is sent, with a warning', async () => {
   writeFileSync(join(folder, 'thumbnails'), 'a file in the place of the folder');
-  const thumbnails = createThumbnails(folder, images, log);
+  const thumbnails = createThumbnails(folder, images, () => true, log);
   expect(await thumbnails.file(image, 256)).toBe(image);
   expect(warnings.some((text) => text.includes('the image itself is sent'))).toBe(true);
 });
 
 test('thumbnails of deleted images go, others stay, and names without any do no harm', async () => {
-  const thumbnails = createThumbnails(folder, images, log);
+  const thumbnails = createThumbnails(folder, images, () => true, log);
   const other = join(folder, 'other.png');
   writeFileSync(other, 'pixels');
   const [gone, kept] = [await thumbnails.file(image, 256), await thumbnails.file(other, 256)];
@@ -70,6 +73,6 @@ test('thumbnails of deleted images go, others stay, and names without any do no 
 test('files of an older version are removed', async () => {
   mkdirSync(join(folder, 'thumbnails'));
   writeFileSync(join(folder, 'thumbnails', `${'ab'.repeat(32)}-1-2-256.jpg`), '');
-  createThumbnails(folder, images, log);
+  createThumbnails(folder, images, () => true, log);
   await expect.poll(() => readdirSync(join(folder, 'thumbnails'))).toEqual([]);
 });

@@ -18,15 +18,15 @@ const RIFF_HEADER_BYTES = 12;
 /** More at a time would fill the file system's threads, which every other request needs too. */
 const REMOVALS_AT_ONCE = 2;
 
-/** Small versions of images, a folder per image in `thumbnails/` of the data folder. That folder may be emptied at any time. */
-export function createThumbnails(dataDir: string, images: Images, log: Pick<FastifyBaseLogger, 'warn'>): Thumbnails {
+/** Small versions of images, a folder per image in `thumbnails/` of the data folder. That folder may be emptied at any time. `marksImages` may answer differently at any time. */
+export function createThumbnails(dataDir: string, images: Images, marksImages: () => boolean, log: Pick<FastifyBaseLogger, 'warn'>): Thumbnails {
   const dir = join(dataDir, 'thumbnails');
   const underWay = new Map<string, Promise<string>>();
   removeOldFiles(dir).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of an older version could not be removed'));
 
-  async function make(imagePath: string, width: number, path: string): Promise<string> {
+  async function make(imagePath: string, width: number, isMarked: boolean, path: string): Promise<string> {
     if (await isWholeWebp(path)) return path;
-    const bytes = await images.thumbnail(imagePath, width);
+    const bytes = await images.thumbnail({ path: imagePath, width, isMarked });
     const draft = join(dirname(path), `${randomUUID()}.part`);
     try {
       await mkdir(dirname(path), { recursive: true });
@@ -46,10 +46,11 @@ export function createThumbnails(dataDir: string, images: Images, log: Pick<Fast
     async file(imagePath, width) {
       const { mtimeMs, size } = await stat(imagePath);
       // an image that was generated again under its old name is another image
-      const path = join(dir, folderOf(basename(imagePath)), `${Math.round(mtimeMs)}-${size}-${width}.webp`);
+      const isMarked = marksImages();
+      const path = join(dir, folderOf(basename(imagePath)), `${Math.round(mtimeMs)}-${size}-${width}${isMarked ? '-marked' : ''}.webp`);
       const running = underWay.get(path);
       if (running) return running;
-      const made = make(imagePath, width, path).finally(() => underWay.delete(path));
+      const made = make(imagePath, width, isMarked, path).finally(() => underWay.delete(path));
       underWay.set(path, made);
       return made;
     },

@@ -12,6 +12,7 @@ const defaults: Omit<Settings, 'outputs_folder'> = {
   window_jobs_first: true,
   unload_model_after_minutes: 30,
   device: 'auto',
+  mark_images: true,
 };
 
 /** `settings.json` in the data folder. It holds the settings that were ever changed; the others have their defaults. */

@@ -8,4 +8,5 @@ export const takesEffect: SettingsAnswer['takes_effect'] = {
   window_jobs_first: 'now',
   unload_model_after_minutes: 'now',
   device: 'next_start',
+  mark_images: 'next_picture',
 };

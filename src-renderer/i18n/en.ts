@@ -414,6 +414,9 @@ export const en = {
     never: 'Never',
     windowFirst: 'Prioritise this app',
     windowFirstHelp: 'Images you make here start before API requests.',
+    marks: 'Mark images as made by AI',
+    marksHelp:
+      'Image files say in a machine-readable way that AI made them. The EU (AI Act, Article 50) and China (GB 45438) require such marks; check what applies to you before you switch them off. Pixels do not change.',
   },
   network: {
     title: 'Other devices',

@@ -387,6 +387,9 @@ export const zh: Translation = {
     never: '从不',
     windowFirst: '优先处理此页面的任务',
     windowFirstHelp: '先于通过 API 提交的任务开始。',
+    marks: '将图片标识为 AI 生成',
+    marksHelp:
+      '在图片文件的元数据中写入机器可读的 AI 生成标识。欧盟《人工智能法》第 50 条和中国国家标准 GB 45438 要求此类标识；关闭前请确认适用于您的规定。不改变像素。',
   },
   network: {
     title: '其他设备',

@@ -5,19 +5,58 @@ import { filledParamsSchema } from './job.ts';
 export const RECIPE_KEYWORD = 'zimage-recipe';
 /** Keyword of the text that other tools read: prompt, then one line of settings. */
 export const PARAMETERS_KEYWORD = 'parameters';
+/** The program in recipes and marks. */
+export const PROGRAM_NAME = 'Z-Image-Turbo Studio';
+/** Raised when a field of a recipe changes its meaning; new fields are nullable, so that older recipes stay readable. */
+export const RECIPE_VERSION = 2;
 
-/** How an image was generated; stored in both of a job's files. Readers ignore unknown keys. */
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+const modelNameSchema = z.object({ name: z.string(), identity: z.string() });
+
+/** How an image was made; written into both files of a job as canonical JSON. Readers take what they know and ignore further keys. */
 export const recipeSchema = z.object({
-  version: z.literal(1),
-  /** `original`, or its 4x version. */
+  version: z.union([z.literal(1), z.literal(RECIPE_VERSION)]),
+  /** `original`, or its 4× version. */
   role: z.enum(['original', 'upscaled']),
-  job_id: z.string().regex(/^[0-9a-f]{64}$/),
+  job_id: sha256Schema,
   task_type: z.literal('text_to_image'),
   params: filledParamsSchema,
-  checkpoint: z.object({ name: z.string(), identity: z.string() }),
-  upscaler: z.object({ name: z.string(), identity: z.string() }),
+  checkpoint: modelNameSchema,
+  upscaler: modelNameSchema,
   program: z.object({ name: z.string(), version: z.string() }),
   /** Unix seconds. */
   created_at: z.number(),
+  /** What computed the pixels; null before version 2. */
+  made_on: z
+    .object({
+      /** `cpu`, `cuda:0` … and its execution provider. */
+      device: z.string(),
+      provider: z.string(),
+      /** Model name of the processor. */
+      processor: z.string(),
+      accuracy: z.enum(['exact', 'fast']),
+      /** Version of the compiler that wrote the graphs. */
+      compiler: z.number().int(),
+      onnxruntime: z.string(),
+    })
+    .nullable()
+    .default(null),
+  /** Of this file, with the SHA-256 of its pixels: RGB, 8 bits a channel, row by row, then alpha where anything is transparent. Null before version 2. */
+  pixels: z.object({ width: z.number().int(), height: z.number().int(), sha256: sha256Schema }).nullable().default(null),
+  /** Of an upscaled image: the SHA-256 of the pixels that it was upscaled from. */
+  original_sha256: sha256Schema.nullable().default(null),
 });
 export type Recipe = z.infer<typeof recipeSchema>;
+
+/** What is known before the image is made. */
+export const recipeFactsSchema = recipeSchema.omit({ version: true, made_on: true, pixels: true, original_sha256: true });
+export type RecipeFacts = z.infer<typeof recipeFactsSchema>;
+
+/** Null for anything that is not a recipe of ours, or one of a later version. */
+export function parseRecipe(json: string): Recipe | null {
+  try {
+    return recipeSchema.safeParse(JSON.parse(json)).data ?? null;
+  } catch {
+    return null; // not JSON
+  }
+}

@@ -1,5 +1,6 @@
 import type { CudaPackEntry } from '../domain/cuda-pack.ts';
 import type { ModelEntry } from '../domain/model.ts';
+import { PROGRAM_NAME, RECIPE_VERSION, type Recipe } from '../domain/recipe.ts';
 
 /** Values that the examples of the API pages share. */
 
@@ -7,6 +8,22 @@ export const exampleJobId = '3f1c9ab27d5e40816cb2f04e9d8a7715c60b3e92f14d8a057be
 export const exampleFile = '20260204-a-lighthouse-at-dusk-3f1c9ab2';
 export const exampleResult = { filename: `${exampleFile}.png`, path: `outputs/${exampleFile}.png`, upscaled_filename: `${exampleFile}-upscaled.png` };
 export const exampleParams = { prompt: 'a lighthouse at dusk', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' as const };
+
+/** Of the upscaled image. */
+export const exampleRecipe: Recipe = {
+  version: RECIPE_VERSION,
+  role: 'upscaled',
+  job_id: exampleJobId,
+  task_type: 'text_to_image',
+  params: exampleParams,
+  checkpoint: { name: 'storybook-uint4', identity: '7be1c0a45d1f3e62' },
+  upscaler: { name: 'realesr-general-x4v3', identity: '09d2c1f04b7a5e31' },
+  program: { name: PROGRAM_NAME, version: '0.1.0' },
+  created_at: 1_770_163_200.25,
+  made_on: { device: 'cpu', provider: 'cpu', processor: 'AMD EPYC 9554', accuracy: 'fast', compiler: 10, onnxruntime: '1.30.0' },
+  pixels: { width: 4096, height: 4096, sha256: 'c0535e4be2b79ffd93291305436bf889314e4a3faec05ecffcbb7df31ad9e51a' },
+  original_sha256: '2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3',
+};
 
 /** During its installation. */
 export const exampleCudaPack: CudaPackEntry = {

@@ -95,10 +95,30 @@ export type Info = z.infer<typeof infoSchema>;
 /** Widths of the thumbnails of `GET /api/image/{filename}?w=`; a narrower image keeps its width. */
 export const THUMBNAIL_WIDTHS = [64, 128, 256, 384, 512, 768, 1024] as const;
 
+const exportFormatSchema = z.enum(['png', 'jpeg', 'webp']);
+export type ExportFormat = z.infer<typeof exportFormatSchema>;
+const exportMetadataSchema = z.enum(['all', 'marks', 'none']);
+export type ExportMetadata = z.infer<typeof exportMetadataSchema>;
+
 /** Pages put other params behind the address so that no cache answers; they are ignored, as the original ignores them. */
 export const imageQuerySchema = z.object({
   w: z.union(THUMBNAIL_WIDTHS.map((width) => z.literal(width))).optional(),
+  /** A copy in this format; without `w`. */
+  format: exportFormatSchema.optional(),
+  /** Of a JPEG or WebP copy, 1 to 100. */
+  quality: z.number().int().min(1).max(100).default(90),
+  /** `all`: recipe and marks. `marks`: only that AI made it, no prompt. `none`: pixels only. The name of a copy says so. */
+  metadata: exportMetadataSchema.default('all'),
 });
+
+/** How an image was made, read from its file. */
+export const receiptSchema = z.object({
+  filename: z.string(),
+  recipe: recipeSchema,
+  /** Of an upscaled image: the image that it was upscaled from, and whether its pixels are still those. */
+  original: z.object({ filename: z.string(), pixels_sha256: z.string().nullable(), is_unchanged: z.boolean().nullable() }).nullable(),
+});
+export type Receipt = z.infer<typeof receiptSchema>;
 
 export const jobPatchSchema = z.strictObject({ starred: z.boolean() });
 

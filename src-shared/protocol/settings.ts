@@ -18,6 +18,11 @@ export const settingsSchema = z.strictObject({
   unload_model_after_minutes: z.number().int().min(1).max(10_080).nullable(),
   /** The device that runs models from the next start on, or `auto`. A device that cannot be used then counts as `auto`, and the log says why. */
   device: z.union([z.literal('auto'), deviceNameSchema]),
+  /**
+   * New images, exports and larger thumbnails say in a machine-readable way that AI made them: an XMP packet with IPTC's digital source type and the `AIGC`
+   * label of GB 45438. The EU (AI Act, Article 50) and China ask providers for such marks.
+   */
+  mark_images: z.boolean(),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 export const settingNameSchema = settingsSchema.keyof();
@@ -41,6 +46,7 @@ export const settingsAnswerSchema = z.object({
     window_jobs_first: momentSchema,
     unload_model_after_minutes: momentSchema,
     device: momentSchema,
+    mark_images: momentSchema,
   } satisfies Record<SettingName, typeof momentSchema>),
 });
 export type SettingsAnswer = z.infer<typeof settingsAnswerSchema>;

@@ -24,6 +24,7 @@ export class JobsDouble implements Jobs {
     window_jobs_first: true,
     unload_model_after_minutes: 30,
     device: 'auto',
+    mark_images: true,
   };
   readonly #outputsDir: string;
   readonly #deletedListeners: ((filenames: string[]) => void)[] = [];
@@ -148,6 +149,18 @@ export class JobsDouble implements Jobs {
   async imageFile(filename: string): Promise<string | null> {
     const path = join(this.#outputsDir, filename);
     return /^[\p{L}\p{N}-]+\.png$/u.test(filename) && existsSync(path) ? realpath(path) : null;
+  }
+
+  async findMadeImage(): Promise<null> {
+    return null;
+  }
+
+  async missingModels(): Promise<string[]> {
+    return [];
+  }
+
+  async repeat(): Promise<never> {
+    throw new AppError('shutting_down', 'The double repeats nothing.', {});
   }
 
   async close(how: 'park' | 'now'): Promise<void> {

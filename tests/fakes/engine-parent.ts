@@ -14,7 +14,7 @@ await engine.generate(
     checkpointDir: '/fake',
     checkpointIdentity: 'fake',
     outputPath: '/nowhere/a.png',
-    texts: [],
+    provenance: null,
   },
   { onProgress: ({ stage }) => stage === 'generating' && console.log(engine.pid()), onModelDone: () => {} },
   new AbortController().signal,

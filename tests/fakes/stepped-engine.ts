@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises';
+import { completeRecipe } from '#main/engine/complete-recipe.ts';
 import { DeviceQueue, type QueueDevice, type QueuedTask } from '#main/engine/device-queue.ts';
 import type { Engine, EngineHooks, EngineStatus, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
+import { imageTexts } from '#main/provenance/image-texts.ts';
+import { pixelHash } from '#main/provenance/pixel-hash.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 const pixels = { width: 2, height: 2, data: new Uint8Array(12).fill(128) };
@@ -66,11 +69,15 @@ export class SteppedTask implements QueuedTask {
     this.report.finally(this.#onModelDone).catch(() => {}); // the task's caller gets its failure
   }
 
-  /** Writes a small PNG with the texts that it was given. */
+  /** Writes a small PNG with the recipe that it was given. */
   async finish(setbacks: string[] = []): Promise<void> {
     this.modelDone();
-    await writeFile(this.task.outputPath, await encodePng(pixels, this.task.texts));
-    this.#resolve({ stagesMs: {}, device: 'cpu', deviceReason: 'a test', accuracy: 'exact', setbacks, width: 2, height: 2 });
+    const { provenance, outputPath } = this.task;
+    const report = { device: 'cpu', deviceReason: 'a test', accuracy: 'exact', width: 2, height: 2, pixelsSha256: await pixelHash(pixels) } as const;
+    const original = this.kind === 'upscale' ? report.pixelsSha256 : null;
+    const texts = provenance === null ? [] : imageTexts(completeRecipe(provenance.recipe, report, original), provenance.isMarked);
+    await writeFile(outputPath, await encodePng(pixels, texts));
+    this.#resolve({ stagesMs: {}, setbacks, ...report });
   }
 
   fail(reason: unknown): void {

@@ -25,7 +25,7 @@ async function generate(): Promise<{ image: Uint8Array; fallbacks: string[] }> {
   const fallbacks: string[] = [];
   const request = {
     ...({ id: 1, accuracy: 'fast', memory: 'auto', previews: false, outputPath: '' } as const),
-    texts: [],
+    provenance: null,
     checkpointDir: join(resourcesDir, 'models/storybook-uint4'),
     checkpointIdentity: 'storybook',
     params: { prompt: 'a fox', width: 256, height: 256, seed: 1, steps: 2, guidance_scale: 0, model_type: 'uint4' as const },

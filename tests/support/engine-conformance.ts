@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,8 @@ import type { EngineOptions, SupervisedEngine } from '#main/engine/create-engine
 import type { EngineHooks, EnginePreview, EngineProgress, GenerateTask, TaskReport, UpscaleTask } from '#main/engine/engine.ts';
 import { readPngTexts } from '#main/lib/png-texts.ts';
 import { decodePng } from '#main/lib/read-png.ts';
+import { readRecipe } from '#main/provenance/read-recipe.ts';
+import type { RecipeFacts } from '#shared/domain/recipe.ts';
 import type { ErrorCode } from '#shared/protocol/errors.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
@@ -19,10 +22,11 @@ export interface EngineUnderTest {
   upscalerIdentity: string;
 }
 
-const RECIPE = [
-  { keyword: 'z-image-turbo-studio', text: '{"prompt":"一只猫 🐈"}' },
-  { keyword: 'parameters', text: 'a cat', plain: true },
-];
+const facts: RecipeFacts = {
+  ...{ role: 'original', job_id: 'a'.repeat(64), task_type: 'text_to_image', created_at: 1.5, program: { name: 'p', version: '1' } },
+  params: { prompt: '一只猫 🐈', width: 256, height: 320, steps: 4, guidance_scale: 0, seed: 1, model_type: 'uint4' },
+  ...{ checkpoint: { name: 'c', identity: 'i' }, upscaler: { name: 'u', identity: 'j' } },
+};
 const STEPS = 4;
 /** Enough steps that a kill at the second step always comes before the end. */
 const MANY_STEPS = 30;
@@ -103,9 +107,15 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       checkpointDir,
       checkpointIdentity,
       outputPath,
-      texts: RECIPE,
+      provenance: { recipe: facts, isMarked: true },
     });
-    const upscaleTask = (inputPath: string): UpscaleTask => ({ inputPath, upscalerPath, upscalerIdentity, outputPath: join(folder, 'b.png'), texts: RECIPE });
+    const upscaleTask = (inputPath: string): UpscaleTask => ({
+      inputPath,
+      upscalerPath,
+      upscalerIdentity,
+      outputPath: join(folder, 'b.png'),
+      provenance: { recipe: { ...facts, role: 'upscaled' }, isMarked: false },
+    });
 
     test('an image: stages in order, each step reported, the model done before the file, the file complete with its texts', async () => {
       const engine = create();
@@ -124,7 +134,10 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect([report.width, report.height, report.device]).toEqual([256, 320, 'cpu']);
       const image = await decodePng(join(folder, 'a.png'));
       expect([image.width, image.height]).toEqual([256, 320]);
-      expect(readPngTexts(readFileSync(join(folder, 'a.png')))).toEqual(RECIPE);
+      expect(readPngTexts(readFileSync(join(folder, 'a.png'))).map(({ keyword }) => keyword)).toEqual(['XML:com.adobe.xmp', 'parameters', 'zimage-recipe']);
+      const sha256 = createHash('sha256').update(image.data).digest('hex');
+      expect(await readRecipe(join(folder, 'a.png'))).toMatchObject({ ...facts, pixels: { width: 256, height: 320, sha256 }, original_sha256: null });
+      expect(report.pixelsSha256).toBe(sha256);
       expect(engine.status()).toMatchObject({ state: 'ready', restarts: 0 });
     });
 
@@ -164,7 +177,9 @@ export function describeEngine(name: string, underTest: EngineUnderTest): void {
       expect(heard.modelDone).toHaveLength(1);
       const image = await decodePng(join(folder, 'b.png'));
       expect([image.width, image.height]).toEqual([1024, 1280]);
-      expect(readPngTexts(readFileSync(join(folder, 'b.png')))).toEqual(RECIPE);
+      expect(readPngTexts(readFileSync(join(folder, 'b.png'))).map(({ keyword }) => keyword)).toEqual(['parameters', 'zimage-recipe']);
+      const original = await readRecipe(join(folder, 'a.png'));
+      expect(await readRecipe(join(folder, 'b.png'))).toMatchObject({ role: 'upscaled', original_sha256: original?.pixels?.sha256 });
     });
 
     test('the device runs one task at a time, in their order', async () => {

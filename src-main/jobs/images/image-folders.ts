@@ -6,11 +6,11 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
 import { waitForLock } from '#main/lib/wait-for-lock.ts';
 import { freeBytesOf, keptElsewhere, renameDurably } from '#main/lib/write-file.ts';
+import { readRecipe } from '#main/provenance/read-recipe.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobsLog } from '../jobs.ts';
 import { originalFileName, upscaledFileName } from './file-name.ts';
-import { readRecipe } from './read-recipe.ts';
 
 /** Also the mark of a folder that is really there: the mount point of a disk that is not mounted does not have it. */
 const BIN = '.bin';

@@ -11,7 +11,7 @@ import { JobQueue } from '../queue/job-queue.ts';
 import type { Store } from '../store/store.ts';
 import type { StoredJob } from '../store/stored-job.ts';
 import type { CommitListener, UnitOfWork } from '../store/unit-of-work.ts';
-import { JobRun } from './job-run.ts';
+import { type ImagePixels, JobRun } from './job-run.ts';
 import { ModelPaths } from './model-paths.ts';
 
 const TRY_AGAIN_MS = 5000;
@@ -31,6 +31,8 @@ export interface ProcessorParts {
   runningLimit: number;
   isOwnWindow: (requester: string) => boolean;
   windowsFirst: () => boolean;
+  /** Whether images get the marks of an AI image; may answer differently at any time. */
+  marksImages: () => boolean;
   /** A job no longer runs, for whatever reason. */
   onEnded: () => void;
 }
@@ -205,7 +207,7 @@ export class JobProcessor implements CommitListener {
       isCurrent: () => this.#running.get(job.jobId) === run,
       isClosing: () => this.#closing,
       inOrder: (prepare) => this.#inOrder(prepare),
-      save: (event) => this.#save(job.jobId, event),
+      save: (event, pixels) => this.#save(job.jobId, event, pixels),
       onMeasured: () => this.#estimate.forgetMeasured(),
     });
     this.#running.set(job.jobId, run);
@@ -236,11 +238,11 @@ export class JobProcessor implements CommitListener {
   }
 
   /** Saves the next state of a job whose image is on the disk: tried until the database takes it, so that the image is not lost for a lock. Null where the job was cancelled meanwhile. */
-  async #save(jobId: string, event: JobEvent): Promise<StoredJob | null> {
+  async #save(jobId: string, event: JobEvent, pixels: ImagePixels): Promise<StoredJob | null> {
     const { clock, log } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       try {
-        return this.#apply(jobId, event);
+        return this.#apply(jobId, event, pixels);
       } catch (thrown) {
         // the next start takes over the image
         if (this.#closing || !isDatabaseError(thrown)) throw thrown;
@@ -251,11 +253,13 @@ export class JobProcessor implements CommitListener {
     }
   }
 
-  #apply(jobId: string, event: JobEvent): StoredJob | null {
+  #apply(jobId: string, event: JobEvent, pixels?: ImagePixels): StoredJob | null {
     const { unitOfWork, store } = this.#parts;
     return unitOfWork.commit((events) => {
       const job = store.jobs.byId(jobId);
-      return job === null ? null : unitOfWork.apply(job, event, events);
+      const changed = job === null ? null : unitOfWork.apply(job, event, events);
+      if (changed !== null && pixels !== undefined) store.pixels.set(jobId, pixels.role, pixels.sha256);
+      return changed;
     });
   }
 

@@ -1,7 +1,7 @@
-import type { EngineHooks, EnginePreview, EngineProgress, TaskReport } from '#main/engine/engine.ts';
+import type { EngineHooks, EnginePreview, EngineProgress, Provenance, TaskReport } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
 import type { JobEvent } from '#shared/domain/job.ts';
-import type { Recipe } from '#shared/domain/recipe.ts';
+import { PROGRAM_NAME, type Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobPreviewMessage } from '#shared/protocol/messages.ts';
 import { Coalescer, type Progress, ProgressMeter } from '../events/progress.ts';
@@ -11,9 +11,14 @@ import type { StoredJob } from '../store/stored-job.ts';
 import { imageKindOf } from '../store/timing-repository.ts';
 import type { ProcessorParts } from './job-processor.ts';
 import type { ModelPaths } from './model-paths.ts';
-import { recipeTexts } from './recipe-texts.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
+
+/** The hash of a finished image's pixels. */
+export interface ImagePixels {
+  role: Recipe['role'];
+  sha256: string;
+}
 
 interface RunParts extends ProcessorParts {
   models: ModelPaths;
@@ -21,7 +26,7 @@ interface RunParts extends ProcessorParts {
   isCurrent: () => boolean;
   isClosing: () => boolean;
   inOrder: <T>(prepare: () => Promise<T>) => Promise<T>;
-  save: (event: JobEvent) => Promise<StoredJob | null>;
+  save: (event: JobEvent, pixels: ImagePixels) => Promise<StoredJob | null>;
   onMeasured: () => void;
 }
 
@@ -74,10 +79,10 @@ export class JobRun implements RunningJob {
         checkpointIdentity: job.checkpoint.identity,
         outputPath,
         sparePath: folders.sparePath(job.filename),
-        texts: this.#texts('original'),
+        provenance: this.#provenance('original'),
       };
-      const { modelMs, setbacks } = await this.#withModel((hooks) => engine.generate(task, hooks, this.controller.signal));
-      if (!(await this.#publish(outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }))) return false;
+      const { modelMs, setbacks, sha256 } = await this.#withModel((hooks) => engine.generate(task, hooks, this.controller.signal));
+      if (!(await this.#publish(outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }, { role: 'original', sha256 }))) return false;
       this.#measured(() => store.timings.addGenerateTime(imageKindOf(job), modelMs, clock.now()));
       return true;
     } catch (thrown) {
@@ -102,11 +107,12 @@ export class JobRun implements RunningJob {
         upscalerIdentity: job.upscaler.identity,
         outputPath,
         sparePath: folders.sparePath(upscaledFilename),
-        texts: this.#texts('upscaled'),
+        provenance: this.#provenance('upscaled'),
       };
-      const { modelMs, writeMs, setbacks } = await this.#withModel((hooks) => engine.upscale(task, hooks, this.controller.signal));
+      const { modelMs, writeMs, setbacks, sha256 } = await this.#withModel((hooks) => engine.upscale(task, hooks, this.controller.signal));
       if (!folders.has(job.filename)) throw originalGone(job);
-      const isSaved = await this.#publish(outputPath, upscaledFilename, { type: 'completed', result: { filename: job.filename, upscaledFilename, setbacks } });
+      const result = { filename: job.filename, upscaledFilename, setbacks };
+      const isSaved = await this.#publish(outputPath, upscaledFilename, { type: 'completed', result }, { role: 'upscaled', sha256 });
       if (isSaved) this.#measured(() => store.timings.addUpscaleTime(imageKindOf(job), modelMs, writeMs));
     } catch (thrown) {
       await folders.discard(outputPath);
@@ -115,7 +121,7 @@ export class JobRun implements RunningJob {
   }
 
   /** File first, then the row: the next start takes over an image that a crash left in between. False, and no file, where the job was cancelled meanwhile. */
-  async #publish(temporaryPath: string, filename: string, event: JobEvent): Promise<boolean> {
+  async #publish(temporaryPath: string, filename: string, event: JobEvent, pixels: ImagePixels): Promise<boolean> {
     const { folders, store, isCurrent, save } = this.#parts;
     const { jobId } = this.job;
     if (!isCurrent()) {
@@ -124,12 +130,12 @@ export class JobRun implements RunningJob {
     }
     await folders.publish(temporaryPath, filename);
     this.progress.drop();
-    const changed = isCurrent() ? await save(event) : null;
+    const changed = isCurrent() ? await save(event, pixels) : null;
     if (changed === null && store.jobs.byId(jobId)?.state.status === 'cancelled') await folders.discard(folders.path(filename));
     return changed !== null;
   }
 
-  async #withModel(work: (hooks: EngineHooks) => Promise<TaskReport>): Promise<{ modelMs: number; writeMs: number; setbacks: string[] }> {
+  async #withModel(work: (hooks: EngineHooks) => Promise<TaskReport>): Promise<{ modelMs: number; writeMs: number; setbacks: string[]; sha256: string }> {
     const { clock } = this.#parts;
     let sinceMs: number | null = null;
     let doneMs: number | null = null;
@@ -155,7 +161,7 @@ export class JobRun implements RunningJob {
     // loading happens once for many images and a sleep of the machine is no work
     const otherMs = (report.stagesMs.loading ?? 0) + (this.stage === 'generate' ? this.#meter.stalledMs : 0);
     const modelMs = Math.max(0, (doneMs ?? endMs) - (sinceMs ?? endMs) - otherMs);
-    return { modelMs, writeMs: endMs - (doneMs ?? endMs), setbacks: report.setbacks };
+    return { modelMs, writeMs: endMs - (doneMs ?? endMs), setbacks: report.setbacks, sha256: report.pixelsSha256 };
   }
 
   #report(engine: EngineProgress): void {
@@ -196,9 +202,14 @@ export class JobRun implements RunningJob {
     }
   }
 
-  #texts(role: Recipe['role']) {
-    const { jobId, params, checkpoint, upscaler, createdAtMs } = this.job;
-    return recipeTexts({ role, job_id: jobId, params, checkpoint, upscaler, programVersion: this.#parts.programVersion, created_at: createdAtMs / 1000 });
+  #provenance(role: Recipe['role']): Provenance {
+    const { programVersion, marksImages } = this.#parts;
+    const { jobId: job_id, params, checkpoint, upscaler, createdAtMs } = this.job;
+    const program = { name: PROGRAM_NAME, version: programVersion };
+    return {
+      recipe: { role, job_id, task_type: 'text_to_image', params, checkpoint, upscaler, program, created_at: createdAtMs / 1000 },
+      isMarked: marksImages(),
+    };
   }
 }
 

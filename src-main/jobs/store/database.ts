@@ -98,6 +98,15 @@ export const migrations: readonly string[] = [
 
   INSERT OR IGNORE INTO settings (name, value) SELECT 'indexed', 'true' WHERE EXISTS (SELECT 1 FROM jobs);
   `,
+  `
+  CREATE TABLE pixels (
+    job_id TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (job_id, role)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pixels_by_hash ON pixels (sha256);
+  `,
 ];
 
 export interface OpenedDatabase {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ClientRepository } from './client-repository.ts';
 import { EventRepository } from './event-repository.ts';
 import { JobRepository } from './job-repository.ts';
+import { PixelRepository } from './pixel-repository.ts';
 import { ProgramState } from './program-state.ts';
 import { SqlConnection } from './sql-connection.ts';
 import type { SqliteDatabase } from './sqlite.ts';
@@ -19,6 +20,7 @@ export interface Store {
   events: EventRepository;
   clients: ClientRepository;
   timings: TimingRepository;
+  pixels: PixelRepository;
   state: ProgramState;
   /** See `SqlConnection.transaction`. */
   transaction<T>(work: () => T): T;
@@ -36,6 +38,7 @@ export function createStore(database: SqliteDatabase): Store {
     events: new EventRepository(sql),
     clients: new ClientRepository(sql),
     timings: new TimingRepository(sql),
+    pixels: new PixelRepository(sql),
     state: new ProgramState(sql),
     transaction: (work) => sql.transaction(work),
     shrink() {

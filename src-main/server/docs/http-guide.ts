@@ -1,7 +1,8 @@
 import type { JobPage, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
-import { exampleCudaPack, exampleFile, exampleJobId, exampleParams, exampleResult } from '#shared/protocol/examples.ts';
-import type { Clients, LogPage, Network, Sizes, Tokens } from '#shared/protocol/http.ts';
+import type { Verification } from '#shared/domain/verification.ts';
+import { exampleCudaPack, exampleFile, exampleJobId, exampleParams, exampleRecipe, exampleResult } from '#shared/protocol/examples.ts';
+import type { Clients, LogPage, Network, Receipt, Sizes, Tokens } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
 /** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
@@ -47,6 +48,7 @@ const settings: SettingsAnswer = {
   window_jobs_first: true,
   unload_model_after_minutes: 30,
   device: 'auto',
+  mark_images: true,
   fixed: [],
   takes_effect: {
     outputs_folder: 'next_picture',
@@ -55,6 +57,7 @@ const settings: SettingsAnswer = {
     window_jobs_first: 'now',
     unload_model_after_minutes: 'now',
     device: 'next_start',
+    mark_images: 'next_picture',
   },
 };
 
@@ -85,6 +88,14 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'get /api/cuda-pack': { answer: exampleCudaPack },
   'post /api/cuda-pack/{action}': { params: { action: 'install' }, body: { accept_licences: true }, answer: exampleCudaPack },
   'get /api/image/{filename}': { params: { filename: `${exampleFile}.png` }, query: { w: 256 } },
+  'get /api/images/{filename}/receipt': {
+    params: { filename: exampleResult.upscaled_filename },
+    answer: {
+      filename: exampleResult.upscaled_filename,
+      recipe: exampleRecipe,
+      original: { filename: exampleResult.filename, pixels_sha256: exampleRecipe.original_sha256, is_unchanged: true },
+    } satisfies Receipt,
+  },
   'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
   'get /api/jobs/{id}': { ...ofJob, answer: job },
@@ -125,6 +136,14 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
       lines: [{ number: 17, time: '2026-02-04T00:00:00.000Z', level: 'warn', text: 'a reader that is too slow is cut', fields: { code: 'slow_reader' } }],
       newest: 17,
     } satisfies LogPage,
+  },
+  'put /api/verify': {
+    query: { repeat: true },
+    answer: {
+      ...{ format: 'png', width: 4096, height: 4096, pixels: 'intact', marked: true, obstacles: [], recipe: exampleRecipe },
+      made_here: { job_id: exampleJobId, filename: exampleResult.upscaled_filename },
+      repeat: { verdict: 'identical' },
+    } satisfies Verification,
   },
   'put /api/uploads': {
     answer: { format: 'png', width: 1024, height: 1024, notices: [], texts: [{ keyword: 'parameters', text: 'a lighthouse at dusk' }], recipe: null },

@@ -1,14 +1,17 @@
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Images } from '#main/images/images.ts';
+import type { Jobs } from '#main/jobs/jobs.ts';
 import type { PngText } from '#main/lib/png.ts';
-import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
+import { verifyImage } from '#main/provenance/verify-image.ts';
+import { parseRecipe, RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
+import { verificationSchema } from '#shared/domain/verification.ts';
 import { uploadSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 import { MAX_UPLOAD_BYTES, type UploadGate, uploadPlace } from '../upload-gate.ts';
 
-/** Takes an image and answers its size, its texts and our recipe if it has one. The file is not kept. */
-export async function registerUploads(app: App, images: Images, gate: UploadGate): Promise<void> {
+/** Calls that take an image file: its size, texts and recipe, and its verification. The file is not kept. */
+export async function registerUploads(app: App, jobs: Jobs, images: Images, gate: UploadGate): Promise<void> {
   // a scope of its own: no other route may take images as a body
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -26,16 +29,34 @@ export async function registerUploads(app: App, images: Images, gate: UploadGate
         const { format, width, height, notices, texts } = await images.describe(request.body);
         return { format, width, height, notices, texts: texts.map(({ keyword, text }) => ({ keyword, text })), recipe: recipeOf(texts) };
       });
+
+    const verifySchema = {
+      tags: ['pictures'],
+      summary: 'Say whether an image is whole, was made here and can be repeated; with ?repeat=true make it again and compare',
+      consumes: ['image/*'],
+      body: z.instanceof(Buffer),
+      querystring: z.object({ repeat: z.boolean().default(false) }),
+      response: { 200: verificationSchema, ...errorAnswers },
+    };
+    scope
+      .withTypeProvider<ZodTypeProvider>()
+      .put('/api/verify', { schema: verifySchema, bodyLimit: MAX_UPLOAD_BYTES, onRequest: uploadPlace(gate, MAX_UPLOAD_BYTES) }, async ({ body: bytes, query: { repeat } }, reply) => {
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const hashOf = async (path: string) => (await images.inspect({ path })).pixelsSha256;
+        return verifyImage(
+          { bytes },
+          {
+            ...{ inspect: images.inspect, compare: images.compare, missingModels: (recipe) => jobs.missingModels(recipe) },
+            findMade: (sha256, jobId) => jobs.findMadeImage(sha256, jobId, hashOf),
+            repeat: repeat ? (recipe) => jobs.repeat(recipe, gone.signal) : undefined,
+          },
+        );
+      });
   });
 }
 
-/** Null if there is no recipe, or one that is not as we write it. */
 function recipeOf(texts: readonly PngText[]): Recipe | null {
   const text = texts.find(({ keyword }) => keyword === RECIPE_KEYWORD)?.text;
-  if (text === undefined) return null;
-  try {
-    return recipeSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
+  return text === undefined ? null : parseRecipe(text);
 }

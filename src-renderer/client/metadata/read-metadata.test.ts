@@ -30,6 +30,7 @@ test('our own recipe comes before other metadata', () => {
     upscaler: { name: 'realesr-general-x4v3', identity: 'y' },
     program: { name: 'z-image-turbo-studio', version: '0.1.0' },
     created_at: 1,
+    ...{ made_on: null, pixels: null, original_sha256: null },
   };
   expect(readMetadata({ recipe, texts: [{ keyword: 'parameters', text: 'x\nSteps: 1, Sampler: Euler, Seed: 1, Size: 8x8' }] })).toEqual(params);
 });

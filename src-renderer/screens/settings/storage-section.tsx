@@ -48,6 +48,13 @@ export function StorageSection() {
             isDisabled={settings.fixed.includes('window_jobs_first')}
             onChange={(isOn) => void change({ window_jobs_first: isOn })}
           />
+          <Switch
+            label={t('storage.marks')}
+            help={t('storage.marksHelp')}
+            isOn={settings.mark_images}
+            isDisabled={settings.fixed.includes('mark_images')}
+            onChange={(isOn) => void change({ mark_images: isOn })}
+          />
         </>
       )}
     </Card>

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { readPngTexts } from '#main/lib/png-texts.ts';
-import { RECIPE_KEYWORD, type Recipe, recipeSchema } from '#shared/domain/recipe.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { parseRecipe, RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
 
 /** Our texts are right behind the PNG header: at most 4,000 characters of prompt, twice. */
 const HEAD_BYTES = 131_072;
@@ -38,12 +37,6 @@ function firstPixelChunk(head: Buffer): number | null {
 }
 
 function recipeIn(png: Buffer): Recipe | null {
-  try {
-    const entry = readPngTexts(png).find(({ keyword }) => keyword === RECIPE_KEYWORD);
-    return entry === undefined ? null : (recipeSchema.safeParse(JSON.parse(entry.text)).data ?? null);
-  } catch (thrown) {
-    // a damaged PNG, or a text that is not JSON
-    if (thrown instanceof AppError || thrown instanceof SyntaxError) return null;
-    throw thrown;
-  }
+  const entry = readPngTexts(png).find(({ keyword }) => keyword === RECIPE_KEYWORD);
+  return entry === undefined ? null : parseRecipe(entry.text);
 }

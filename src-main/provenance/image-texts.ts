@@ -1,25 +1,20 @@
-import type { PngText } from '#main/engine/engine.ts';
+import { canonicalJson } from '#main/lib/canonical-json.ts';
+import type { PngText } from '#main/lib/png.ts';
 import { PARAMETERS_KEYWORD, RECIPE_KEYWORD, type Recipe } from '#shared/domain/recipe.ts';
+import { xmpPacket } from './xmp-packet.ts';
 
-/** What varies between recipes. */
-export type RecipeFacts = Omit<Recipe, 'version' | 'task_type' | 'program'> & { programVersion: string };
+/** Keyword of an XMP packet in a PNG. Source: XMP specification, part 3, 1.1.5 */
+export const XMP_KEYWORD = 'XML:com.adobe.xmp';
 
-/** The two texts of an image: our recipe, and the settings line of stable-diffusion-webui that many tools read. */
-export function recipeTexts({ role, job_id, params, checkpoint, upscaler, programVersion, created_at }: RecipeFacts): PngText[] {
-  const recipe: Recipe = {
-    version: 1,
-    role,
-    job_id,
-    task_type: 'text_to_image',
-    params,
-    checkpoint: { name: checkpoint.name, identity: checkpoint.identity },
-    upscaler: { name: upscaler.name, identity: upscaler.identity },
-    program: { name: 'Z-Image-Turbo Studio', version: programVersion },
-    created_at,
-  };
+/**
+ * The texts of an image: the marks if it is to have them, our recipe, and the settings line that stable-diffusion-webui began and many tools read.
+ * The marks are text and not EXIF: exiftool skips EXIF behind a C2PA chunk.
+ */
+export function imageTexts(recipe: Recipe, isMarked: boolean): PngText[] {
   return [
+    ...(isMarked ? [{ keyword: XMP_KEYWORD, text: xmpPacket(recipe) }] : []),
     { keyword: PARAMETERS_KEYWORD, text: parametersText(recipe) },
-    { keyword: RECIPE_KEYWORD, text: JSON.stringify(recipe) },
+    { keyword: RECIPE_KEYWORD, text: canonicalJson(recipe) },
   ];
 }
 

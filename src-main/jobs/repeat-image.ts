@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Engine, EngineHooks } from '#main/engine/engine.ts';
+import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import { readRecipe } from '#main/provenance/read-recipe.ts';
+import type { RepeatedImage } from '#main/provenance/verify-image.ts';
+import type { Recipe, RecipeFacts } from '#shared/domain/recipe.ts';
+import { AppError } from '#shared/protocol/errors.ts';
+
+interface RepeatParts {
+  engine: Pick<Engine, 'generate' | 'upscale'>;
+  registry: ModelRegistry;
+  signal: AbortSignal;
+  onProgress?: EngineHooks['onProgress'];
+}
+
+/**
+ * Makes the image of a recipe once more, in a temporary folder: an upscaled one from a new original. Nothing is stored as a job.
+ * Rejects with `model_not_installed` and as the engine does.
+ */
+export async function repeatImage(recipe: Recipe, { engine, registry, signal, onProgress = () => {} }: RepeatParts): Promise<RepeatedImage> {
+  const { checkpoint, upscaler } = await modelsOf(recipe, registry);
+  if (checkpoint === null || upscaler === null) throw gone(recipe);
+  const folder = await mkdtemp(join(tmpdir(), 'zimage-repeat-'));
+  const discard = () => rm(folder, { recursive: true, force: true });
+  const [original, upscaled] = [join(folder, 'original.png'), join(folder, 'upscaled.png')];
+  const hooks = { onProgress, onModelDone: () => {} };
+  const { version: _, made_on: _made, pixels: _pixels, original_sha256: _original, ...facts } = recipe;
+  const provenance = (role: Recipe['role']): { recipe: RecipeFacts; isMarked: boolean } => ({ recipe: { ...facts, role }, isMarked: false });
+  try {
+    const { dir: checkpointDir, fingerprint: checkpointIdentity } = checkpoint;
+    const task = { params: recipe.params, checkpointDir, checkpointIdentity, outputPath: original, provenance: provenance('original') };
+    await engine.generate(task, hooks, signal);
+    if (recipe.role === 'upscaled') {
+      const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
+      await engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: upscaled, provenance: provenance('upscaled') }, hooks, signal);
+    }
+    const path = recipe.role === 'upscaled' ? upscaled : original;
+    const made = await readRecipe(path);
+    if (made === null) throw new Error(`The repeated image ${path} has no recipe.`);
+    return { path, recipe: made, discard };
+  } catch (thrown) {
+    await discard();
+    throw thrown;
+  }
+}
+
+/** Which models of a recipe are not here, a sentence each. */
+export async function missingModels(recipe: Recipe, registry: ModelRegistry): Promise<string[]> {
+  const { checkpoint, upscaler } = await modelsOf(recipe, registry);
+  const sentence = (kind: string, { name, identity }: Recipe['checkpoint']) => `The ${kind} ${name} (${identity.slice(0, 12)}) is not installed here.`;
+  return [
+    ...(checkpoint === null ? [sentence('checkpoint', recipe.checkpoint)] : []),
+    ...(recipe.role === 'upscaled' && upscaler === null ? [sentence('upscaler', recipe.upscaler)] : []),
+  ];
+}
+
+async function modelsOf(recipe: Recipe, registry: ModelRegistry): Promise<{ checkpoint: Checkpoint | null; upscaler: Upscaler | null }> {
+  const checkpoint = (await registry.list()).find(({ fingerprint }) => fingerprint === recipe.checkpoint.identity) ?? null;
+  const upscaler = await registry.upscaler();
+  return { checkpoint, upscaler: upscaler.fingerprint === recipe.upscaler.identity || recipe.role === 'original' ? upscaler : null };
+}
+
+function gone(recipe: Recipe): AppError<'model_not_installed'> {
+  const message = 'A model that this image was made with is not installed. Install it again to repeat the image.';
+  return new AppError('model_not_installed', message, { modelType: recipe.params.model_type });
+}
