@@ -17,6 +17,7 @@ import {
   type Zip,
 } from '#shared/domain/job-record.ts';
 import { type ModelAction, type ModelEntry, type ModelLimits, modelEntrySchema, modelLimitsSchema, type NewModel } from '#shared/domain/model.ts';
+import { type Verification, verificationSchema } from '#shared/domain/verification.ts';
 import {
   binSchema,
   type Clients,
@@ -88,6 +89,8 @@ export interface StudioHttp {
   image(filename: string): Promise<Blob>;
   /** Reads the metadata of an image file. */
   readImage(image: Blob): Promise<Upload>;
+  /** With `repeat` the image is made again and compared, which takes as long as a new one. */
+  verifyImage(image: Blob, repeat: boolean): Promise<Verification>;
 }
 
 export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
@@ -136,6 +139,8 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     addModel: (model) => call(modelEntrySchema, '/api/models', withBody('POST', model)),
     limitDownloads: (limits) => call(modelLimitsSchema, '/api/models/limits', withBody('PUT', limits)),
     image: async (filename) => (await ask(imageUrl(filename))).blob(),
+    verifyImage: (image, repeat) =>
+      call(verificationSchema, `/api/verify?repeat=${repeat}`, { method: 'PUT', headers: { 'content-type': image.type }, body: image }),
     readImage: (image) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': image.type }, body: image }),
   };
 }

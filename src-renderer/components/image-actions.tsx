@@ -52,6 +52,7 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
         ]),
     ...(window.isSecureContext && 'share' in navigator ? [{ label: t('view.share'), onChoose: () => shareImage(upscaledFilename ?? filename) }] : []),
     { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
+    ...copiesOf(upscaledFilename ?? filename).map(({ text, ...link }) => ({ label: t(text), ...link })),
   ];
   const use = (change: Partial<TextToImageParams>) => () => {
     reuse(change);
@@ -136,4 +137,14 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
       {isRecipeOpen && <RecipeDialog filename={filename} upscaledFilename={upscaledFilename} onClose={() => setRecipeOpen(false)} />}
     </div>
   );
+}
+
+/** Copies in another format or with less metadata; the server names them in the same way. */
+function copiesOf(filename: string) {
+  const base = filename.replace(/\.png$/, '');
+  return [
+    { text: 'view.downloadJpeg', href: `${imageUrl(filename)}?format=jpeg`, download: `${base}.jpg` },
+    { text: 'view.downloadMarks', href: `${imageUrl(filename)}?metadata=marks`, download: `${base}-no-prompt.png` },
+    { text: 'view.downloadBare', href: `${imageUrl(filename)}?metadata=none`, download: `${base}-no-metadata.png` },
+  ] as const;
 }

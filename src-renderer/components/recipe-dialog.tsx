@@ -1,7 +1,9 @@
+import type { TFunction } from 'i18next';
 import { X } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Recipe } from '#shared/domain/recipe.ts';
+import type { Verification } from '#shared/domain/verification.ts';
 import type { Upload } from '#shared/protocol/http.ts';
 import { Button, IconButton } from './button.tsx';
 import { Segmented } from './segmented.tsx';
@@ -65,13 +67,51 @@ export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDial
         {upload !== null && recipe === null && <p className="text-sm">{t('error.no_recipe')}</p>}
         {upload !== null && recipe !== null && <RecipeFacts recipe={recipe} width={upload.width} height={upload.height} />}
         {recipe !== null && (
-          <Button className="self-start" onClick={() => copyText(JSON.stringify(recipe, null, 2))}>
-            {t('recipe.copy')}
-          </Button>
+          <div className="flex flex-wrap gap-2">
+            <Button onClick={() => copyText(JSON.stringify(recipe, null, 2))}>{t('recipe.copy')}</Button>
+            <VerifyButtons key={shown} filename={shown} />
+          </div>
         )}
       </div>
     </dialog>
   );
+}
+
+/** Two checks of a file: whether it is whole, and whether it comes out the same when it is made again. */
+function VerifyButtons({ filename }: { filename: string }) {
+  const { t } = useTranslation();
+  const verifyFile = useStudio((state) => state.verifyFile);
+  const [isBusy, setBusy] = useState(false);
+  const [found, setFound] = useState<Verification | null>(null);
+  const start = (repeat: boolean) => {
+    setBusy(true);
+    // a failure is shown as a notice
+    void verifyFile(filename, repeat).then((verification) => {
+      setFound(verification);
+      setBusy(false);
+    });
+  };
+  return (
+    <>
+      <Button disabled={isBusy} onClick={() => start(false)}>
+        {t('verify.check')}
+      </Button>
+      <Button disabled={isBusy} onClick={() => start(true)}>
+        {t('verify.repeat')}
+      </Button>
+      <p role="status" className="w-full text-sm">
+        {isBusy ? t('verify.busy') : found === null ? '' : [t(`verify.pixels.${found.pixels}`), ...repeatTexts(found, t)].join(' ')}
+      </p>
+    </>
+  );
+}
+
+function repeatTexts({ obstacles, repeat }: Verification, t: TFunction): string[] {
+  if (repeat === null) return obstacles.length > 0 ? [t('verify.cannot'), ...obstacles] : [t('verify.can')];
+  if (repeat.verdict === 'identical') return [t('verify.identical')];
+  if (repeat.verdict === 'cannot') return [t('verify.cannot'), ...repeat.because];
+  const { max_levels: levels, psnr_db: psnr, because } = repeat;
+  return [levels === null || psnr === null ? t('verify.otherSize') : t('verify.differs', { levels, psnr: psnr.toFixed(1) }), ...because];
 }
 
 function RecipeFacts({ recipe, width, height }: { recipe: Recipe; width: number; height: number }) {

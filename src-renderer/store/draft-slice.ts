@@ -119,6 +119,15 @@ export function createDraftSlice({
         }
       },
 
+      async verifyFile(filename, repeat) {
+        try {
+          return await http.verifyImage(await http.image(filename), repeat);
+        } catch (failure) {
+          get().notifyFailure(failure);
+          return null;
+        }
+      },
+
       make() {
         const { draft } = get();
         const checked = checkDraft(draft);

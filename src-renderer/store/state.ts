@@ -3,6 +3,7 @@ import type { Devices } from '#shared/domain/device.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { QueueAction, Zip } from '#shared/domain/job-record.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
+import type { Verification } from '#shared/domain/verification.ts';
 import type { DesktopBridge, DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
 import type { Clients, Info, LogLine, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
@@ -83,6 +84,8 @@ export interface DraftSlice {
   reuseFile(image: Blob): void;
   /** Metadata of one of the server's image files; null after reporting a failure. */
   readFile(filename: string): Promise<Upload | null>;
+  /** Whether an image here is whole, known and repeatable; with `repeat` it is made again and compared. Null after a failure, which was shown. */
+  verifyFile(filename: string, repeat: boolean): Promise<Verification | null>;
   /** Sends the jobs of the form. False, with `problems` filled in, if a field is invalid. */
   make(): boolean;
 }

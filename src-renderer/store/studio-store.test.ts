@@ -120,6 +120,7 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<string>, calls: str
     addModel: () => Promise.reject(new HttpFailure('checkpoint_unsupported', 'this folder is a LlamaForCausalLM')),
     limitDownloads: (limits) => answer('limitDownloads', () => limits),
     image: () => answer('image', () => new Blob()),
+    verifyImage: () => Promise.reject(new Error('not asked for')),
     readImage: () =>
       answer('readImage', () => ({
         format: 'png',
