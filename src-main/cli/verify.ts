@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
@@ -11,6 +12,7 @@ import { ImageFolders } from '#main/jobs/images/image-folders.ts';
 import { missingModels, repeatImage } from '#main/jobs/repeat-image.ts';
 import { openSqlite } from '#main/jobs/store/sqlite.ts';
 import { createStore, type Store } from '#main/jobs/store/store.ts';
+import { errnoCode } from '#main/lib/errno-code.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { verifyImage } from '#main/provenance/verify-image.ts';
@@ -73,7 +75,7 @@ export async function verify(argv: readonly string[]): Promise<void> {
   try {
     for (const file of words) {
       try {
-        const verification = await verifyImage({ path: file }, parts);
+        const verification = await verifyImage({ bytes: await readFile(file) }, parts);
         console.log(options.json ? JSON.stringify({ file, ...verification }) : `${file}: ${describeVerification(verification).join(' ')}`);
         codes.push(exitCodeOf(verification));
       } catch (thrown) {
@@ -144,6 +146,7 @@ async function openStore(dataDir: string): Promise<Store | null> {
 }
 
 function unreadable(thrown: unknown, file: string): { code: string; message: string } {
-  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return { code: 'unknown_image', message: `There is no file ${file}.` };
-  return toWireError(thrown);
+  const code = errnoCode(thrown);
+  if (thrown instanceof AppError || !/^E[A-Z]+$/.test(code)) return toWireError(thrown);
+  return { code: 'unknown_image', message: code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be read (${code}).` };
 }
