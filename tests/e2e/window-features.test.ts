@@ -164,6 +164,10 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await dialog.getByText(/-upscaled\.png$/).waitFor();
     await dialog.getByRole('button', { name: 'Copy as JSON' }).click();
     await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('"role": "upscaled"');
+    await dialog.getByRole('button', { name: 'Verify' }).click();
+    await dialog.getByText('The pixels are those that were made. It can be made again here.').waitFor();
+    await dialog.getByRole('button', { name: 'Make again and compare' }).click();
+    await dialog.getByText('Made again: identical.').waitFor();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
   });
