@@ -7,14 +7,14 @@ import { afterAll, expect, test } from 'vitest';
 import { encodePng } from '#main/lib/png.ts';
 import { imageTexts } from '#main/provenance/image-texts.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
-import type { Verification } from '#shared/domain/verification.ts';
+import type { RepeatResult, Verification } from '#shared/domain/verification.ts';
 import { exitCodeOf } from './describe-verification.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'verify-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const differs = { verdict: 'differs', max_levels: 1, psnr_db: 60, because: [] } as const;
-const cannot = { verdict: 'cannot', because: ['It is gone.'] } as const;
+const differs: RepeatResult = { verdict: 'differs', max_levels: 1, psnr_db: 60, because: [] };
+const cannot: RepeatResult = { verdict: 'cannot', because: ['It is gone.'] };
 
 test.each<[Verification['pixels'], Verification['repeat'], number]>([
   ['intact', null, 0],
