@@ -160,7 +160,7 @@ export type JobStarred = {
 
 export type SettingsChanged = {
   type: "settings_changed";
-  names: Array<"outputs_folder" | "disk_limit_gb" | "empty_bin_after_days" | "window_jobs_first" | "unload_model_after_minutes" | "device">;
+  names: Array<"outputs_folder" | "disk_limit_gb" | "empty_bin_after_days" | "window_jobs_first" | "unload_model_after_minutes" | "device" | "mark_images">;
 };
 
 export type Error = {
@@ -411,7 +411,7 @@ export type Models = {
 };
 
 export type Recipe = {
-  version: 1;
+  version: 1 | 2;
   role: "original" | "upscaled";
   job_id: string;
   task_type: "text_to_image";
@@ -437,6 +437,20 @@ export type Recipe = {
     version: string;
   };
   created_at: number;
+  made_on: {
+    device: string;
+    provider: string;
+    processor: string;
+    accuracy: "exact" | "fast";
+    compiler: number;
+    onnxruntime: string;
+  } | null;
+  pixels: {
+    width: number;
+    height: number;
+    sha256: string;
+  } | null;
+  original_sha256: string | null;
 };
 
 export type Upload = {
@@ -449,7 +463,7 @@ export type Upload = {
     text: string;
   }>;
   recipe: {
-    version: 1;
+    version: 1 | 2;
     role: "original" | "upscaled";
     job_id: string;
     task_type: "text_to_image";
@@ -475,5 +489,19 @@ export type Upload = {
       version: string;
     };
     created_at: number;
+    made_on: {
+      device: string;
+      provider: string;
+      processor: string;
+      accuracy: "exact" | "fast";
+      compiler: number;
+      onnxruntime: string;
+    } | null;
+    pixels: {
+      width: number;
+      height: number;
+      sha256: string;
+    } | null;
+    original_sha256: string | null;
   } | null;
 };

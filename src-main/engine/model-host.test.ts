@@ -179,7 +179,7 @@ describe('a job with LoRAs or a ControlNet', () => {
       { device: 'cpu', deviceReason: 'a test', threads: 1, cacheDir },
     );
     const generate = (inputs: ImageInputs = {}, onFallback: (sentence: string) => void = () => {}) => {
-      const files = { checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', texts: [] };
+      const files = { checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', provenance: null };
       return host.generate({ id: 1, accuracy: 'fast', memory: 'auto', params, previews: false, inputs, ...files }, { ...hooks, onFallback }, signal);
     };
     return { seen, generate };

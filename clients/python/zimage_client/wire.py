@@ -190,7 +190,7 @@ JobStarred = TypedDict("JobStarred", {
 
 SettingsChanged = TypedDict("SettingsChanged", {
     "type": Literal["settings_changed"],
-    "names": List[Literal["outputs_folder", "disk_limit_gb", "empty_bin_after_days", "window_jobs_first", "unload_model_after_minutes", "device"]],
+    "names": List[Literal["outputs_folder", "disk_limit_gb", "empty_bin_after_days", "window_jobs_first", "unload_model_after_minutes", "device", "mark_images"]],
 })
 
 Error = TypedDict("Error", {
@@ -523,8 +523,23 @@ RecipeProgram = TypedDict("RecipeProgram", {
     "version": str,
 })
 
+RecipeMadeOn1 = TypedDict("RecipeMadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+RecipePixels1 = TypedDict("RecipePixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
 Recipe = TypedDict("Recipe", {
-    "version": Literal[1],
+    "version": Union[Literal[1], Literal[2]],
     "role": Literal["original", "upscaled"],
     "job_id": str,
     "task_type": Literal["text_to_image"],
@@ -533,6 +548,9 @@ Recipe = TypedDict("Recipe", {
     "upscaler": RecipeUpscaler,
     "program": RecipeProgram,
     "created_at": float,
+    "made_on": Union[RecipeMadeOn1, None],
+    "pixels": Union[RecipePixels1, None],
+    "original_sha256": Union[str, None],
 })
 
 UploadTextsItem = TypedDict("UploadTextsItem", {
@@ -565,8 +583,23 @@ UploadRecipe1Program = TypedDict("UploadRecipe1Program", {
     "version": str,
 })
 
+UploadRecipe1MadeOn1 = TypedDict("UploadRecipe1MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+UploadRecipe1Pixels1 = TypedDict("UploadRecipe1Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
 UploadRecipe1 = TypedDict("UploadRecipe1", {
-    "version": Literal[1],
+    "version": Union[Literal[1], Literal[2]],
     "role": Literal["original", "upscaled"],
     "job_id": str,
     "task_type": Literal["text_to_image"],
@@ -575,6 +608,9 @@ UploadRecipe1 = TypedDict("UploadRecipe1", {
     "upscaler": UploadRecipe1Upscaler,
     "program": UploadRecipe1Program,
     "created_at": float,
+    "made_on": Union[UploadRecipe1MadeOn1, None],
+    "pixels": Union[UploadRecipe1Pixels1, None],
+    "original_sha256": Union[str, None],
 })
 
 Upload = TypedDict("Upload", {
