@@ -4,7 +4,7 @@ import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts
 import { createEngine } from './create-engine.ts';
 import type { GenerateTask, UpscaleTask } from './engine.ts';
 
-const report = { stagesMs: {}, device: 'cuda:0', deviceReason: 'a card', accuracy: 'fast', width: 256, height: 256 };
+const report = { stagesMs: {}, device: 'cuda:0', deviceReason: 'a card', accuracy: 'fast', width: 256, height: 256, pixelsSha256: 'e3b0' };
 const params = { prompt: 'a cat', width: 256, height: 256, steps: 4, guidance_scale: 0, seed: 1, model_type: 'uint4' } as const;
 const task: GenerateTask = { params, checkpointDir: '/c', checkpointIdentity: 'c', outputPath: '/a.png', provenance: null };
 const upscaleTask: UpscaleTask = { inputPath: '/a.png', upscalerPath: '/u', upscalerIdentity: 'u', outputPath: '/b.png', provenance: null };

@@ -10,7 +10,7 @@ import type { EngineLimits } from './supervisor.ts';
 
 /** The supervisor against a process whose every word the test chooses. */
 
-const report = { stagesMs: { saving: 1 }, device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', width: 256, height: 256 };
+const report = { stagesMs: { saving: 1 }, device: 'cpu', deviceReason: 'the only one', accuracy: 'fast', width: 256, height: 256, pixelsSha256: 'e3b0' };
 
 function create(
   limits: Partial<EngineLimits> = {},
