@@ -40,19 +40,23 @@ export async function registerUploads(app: App, jobs: Jobs, images: Images, gate
     };
     scope
       .withTypeProvider<ZodTypeProvider>()
-      .put('/api/verify', { schema: verifySchema, bodyLimit: MAX_UPLOAD_BYTES, onRequest: uploadPlace(gate, MAX_UPLOAD_BYTES) }, async ({ body: bytes, query: { repeat } }, reply) => {
-        const gone = new AbortController();
-        reply.raw.once('close', () => gone.abort());
-        const hashOf = async (path: string) => (await images.inspect({ path })).pixelsSha256;
-        return verifyImage(
-          { bytes },
-          {
-            ...{ inspect: images.inspect, compare: images.compare, missingModels: (recipe) => jobs.missingModels(recipe) },
-            findMade: (sha256, jobId) => jobs.findMadeImage(sha256, jobId, hashOf),
-            repeat: repeat ? (recipe) => jobs.repeat(recipe, gone.signal) : undefined,
-          },
-        );
-      });
+      .put(
+        '/api/verify',
+        { schema: verifySchema, bodyLimit: MAX_UPLOAD_BYTES, onRequest: uploadPlace(gate, MAX_UPLOAD_BYTES) },
+        async ({ body: bytes, query: { repeat } }, reply) => {
+          const gone = new AbortController();
+          reply.raw.once('close', () => gone.abort());
+          const hashOf = async (path: string) => (await images.inspect({ path })).pixelsSha256;
+          return verifyImage(
+            { bytes },
+            {
+              ...{ inspect: images.inspect, compare: images.compare, missingModels: (recipe) => jobs.missingModels(recipe) },
+              findMade: (sha256, jobId) => jobs.findMadeImage(sha256, jobId, hashOf),
+              repeat: repeat ? (recipe) => jobs.repeat(recipe, gone.signal) : undefined,
+            },
+          );
+        },
+      );
   });
 }
 
