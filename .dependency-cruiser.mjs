@@ -138,7 +138,7 @@ export default {
       comment: 'Entry points of processes; nothing imports them.',
       severity: 'error',
       from: {},
-      to: { path: '^src-main/(index|headless|cli/main)\\.ts$' },
+      to: { path: '^src-main/(index|headless|cli/main|cli/zimage)\\.ts$' },
     },
     {
       name: 'no-import-of-tests',

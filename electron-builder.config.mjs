@@ -17,6 +17,7 @@ const otherSharp = process.platform === 'linux' ? 'sharp-{linux,linuxmusl,libvip
 /** Files of Linux packages that electron-builder has no option for. */
 const linuxFiles = [
   'build/linux/z-image-turbo-studio.metainfo.xml=/usr/share/metainfo/z-image-turbo-studio.metainfo.xml',
+  'build/linux/zimage=/usr/bin/zimage',
   'build/icon.svg=/usr/share/icons/hicolor/scalable/apps/z-image-turbo-studio.svg',
 ];
 
@@ -50,6 +51,7 @@ export default {
     'package.json',
     'LICENSE',
     'THIRD-PARTY.md',
+    '!out/zimage/**',
     '!**/*.map',
     '!**/*.{ts,mts,cts,c,cc,cpp,h,gyp,gypi}',
     '!**/node_modules/**/*.md',
@@ -83,7 +85,11 @@ export default {
     '**/node_modules/@photostructure/sqlite/prebuilds/**',
     '**/node_modules/@img/sharp-*/**',
   ],
-  extraResources: [{ from: 'resources', to: 'app-resources' }],
+  // the command line is an executable of its own: docs/decisions/command-line.md
+  extraResources: [
+    { from: 'resources', to: 'app-resources' },
+    { from: 'out/zimage/bin', to: 'bin' },
+  ],
   electronFuses: {
     runAsNode: false,
     enableCookieEncryption: true,
@@ -135,6 +141,7 @@ export default {
   toolsets: { appimage: '1.0.3' },
   win: {
     icon: 'build/icon.ico',
+    extraResources: [{ from: 'build/win/user-path.ps1', to: 'bin/user-path.ps1' }],
     target: [
       { target: 'nsis', arch },
       { target: 'zip', arch },

@@ -1,4 +1,5 @@
-// Runs other programs' clients against a server with the bundled model and writes their verdicts to docs/integrations.md: npm run clients
+// Runs other programs' clients and writes their verdicts to docs/integrations.md: npm run clients, for a new server with the bundled model,
+// or npm run clients -- URL, for a running server
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +22,8 @@ if (!existsSync(python)) {
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'clients-'));
-const { url, stop } = await startOwnServer(dataDir);
+const running = process.argv[2];
+const { url, stop } = running === undefined ? await startOwnServer(dataDir) : { url: running, stop: async () => {} };
 const run = (program: string, args: string[]): z.infer<typeof verdictSchema>[] => {
   const { stdout, stderr, status } = spawnSync(program, [...args], { encoding: 'utf8', maxBuffer: 1 << 26 });
   const lines = stdout.split('\n').filter((line) => line.startsWith('{'));

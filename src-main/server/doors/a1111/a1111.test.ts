@@ -105,7 +105,7 @@ test.each(['', 'data:image/png;base64,'])('png-info reads what txt2img made, wit
   const made = (await post('/sdapi/v1/txt2img', { prompt: 'read back', width: 256, height: 256, seed: 3 })).json() as { images: string[]; info: string };
   const answer = (await post('/sdapi/v1/png-info', { image: `${prefix}${made.images[0]}` })).json();
   expect(answer).toMatchObject({ info: JSON.parse(made.info).infotexts[0], items: { parameters: expect.stringContaining('read back') } });
-  expect((await post('/sdapi/v1/png-info', { image: 'AAAA' })).status).toBe(415);
+  expect((await post('/sdapi/v1/png-info', { image: 'AAAA' })).status).toBe(422);
 });
 
 test('img2img and the extras say that they are not supported', async () => {
