@@ -37,6 +37,11 @@ export function ignoredFields(table: FieldTable, body: unknown): string | null {
   return text.length <= MAX_HEADER_BYTES ? text : `${text.slice(0, MAX_HEADER_BYTES - 3)}...`;
 }
 
+/** Without unknown fields, whose values may be nested too deeply for `JSON.stringify`. */
+export function knownFields(table: FieldTable, body: object): object {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => Object.hasOwn(table, name)));
+}
+
 /** The rows of a table as Markdown, for `docs/integrations.md`. */
 export function fieldRows(table: FieldTable): string {
   const rows = Object.entries(table).map(([name, { ours, rule }]) => `| \`${name}\` | ${ours === null ? 'ignored' : `\`${ours}\``} | ${rule} |`);

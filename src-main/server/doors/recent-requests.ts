@@ -24,7 +24,7 @@ export class RecentRequests {
   }
 
   /** The known request, if this is its repetition; else remembers it with a new seed. */
-  enter(caller: string, body: unknown, isRepeated: boolean, newSeed: () => number): Recent {
+  enter(caller: string, body: object, isRepeated: boolean, newSeed: () => number): Recent {
     const hash = createHash('sha256').update(caller).update('\0').update(JSON.stringify(body)).digest('base64');
     const nowMs = this.#nowMs();
     const known = this.#requests.get(hash);

@@ -189,6 +189,14 @@ test.for<[body: unknown, field: string]>([
   expect([answer.status, answer.json()]).toEqual([422, { detail: [{ loc: ['body', field], msg: expect.any(String), type: expect.any(String) }] }]);
 });
 
+test('a deeply nested field of no meaning is refused by this door and ignored by the other', async () => {
+  const nested = `"extra":${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const send = (path: string): Promise<Answer> =>
+    ask(server.port, path, { method: 'POST', headers: json, body: `{"prompt":"nested","size":"256x256","steps":2,"width":256,"height":256,${nested}}` });
+  expect((await send('/sdapi/v1/txt2img')).json()).toMatchObject({ error: 'bad_message' });
+  expect((await send('/v1/images/generations')).status).toBe(200);
+});
+
 test('errors made before a handler have the shape too; Basic authentication with any user', async () => {
   const keyed = await startStudioServer({ requireKey: true });
   try {

@@ -119,6 +119,7 @@ export function registerA1111(
     const asked = { width: body.width ?? DEFAULT_SIDE_PX, height: body.height ?? DEFAULT_SIDE_PX };
     const checkpoint = (await checkpointNamed(body.override_settings?.['sd_model_checkpoint'], library)) ?? (await library.checkpointFor('uint4'));
     const params = paramsOf(body, asked, checkpoint);
+    const parameters = jsonOf(body);
     const ignored = ignoredFields(txt2imgFields, body);
     if (ignored !== null) reply.header('x-zimage-ignored', ignored);
     const run = startDoorRun({
@@ -162,9 +163,18 @@ export function registerA1111(
       }
       const seeds = (done.length > 0 ? done.map(({ made }) => made) : params).map(({ seed }) => seed);
       const info = infoOf(body, { seeds, infotexts, asked, checkpoint, steps: params[0]?.steps ?? 0, isInterrupted: entry.isInterrupted });
-      yield `],"parameters":${JSON.stringify(body)},"info":${JSON.stringify(JSON.stringify(info))}}`;
+      yield `],"parameters":${parameters},"info":${JSON.stringify(JSON.stringify(info))}}`;
     }
   });
+}
+
+/** Throws `bad_message` for a body that is nested too deeply to be repeated in the answer. */
+function jsonOf(body: Body): string {
+  try {
+    return JSON.stringify(body);
+  } catch (cause) {
+    throw new AppError('bad_message', 'The body is nested too deeply.', {}, { cause });
+  }
 }
 
 function paramsOf(body: Body, asked: { width: number; height: number }, { modelType }: Checkpoint) {

@@ -10,7 +10,7 @@ import { EventQueue, eventStream, sendWhenDone } from '../delivery.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { type DoorParts, newSeed } from '../door-parts.ts';
 import { type DoorImage, fileOf, startDoorRun } from '../door-run.ts';
-import { bodySchema, ignoredFields } from '../fields.ts';
+import { bodySchema, ignoredFields, knownFields } from '../fields.ts';
 import { base64Image } from '../image-bytes.ts';
 import { ImageLinks, registerImageLinks } from '../image-links.ts';
 import { RecentRequests } from '../recent-requests.ts';
@@ -51,7 +51,7 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     const { body } = request;
     reply.header('x-request-id', request.id);
     const caller = `${request.ip} ${request.headers.authorization ?? ''}`;
-    const known = recent.enter(caller, body, Number(request.headers['x-stainless-retry-count'] ?? 0) > 0, newSeed);
+    const known = recent.enter(caller, knownFields(generationFields, body), Number(request.headers['x-stainless-retry-count'] ?? 0) > 0, newSeed);
     if (known.failure !== undefined) throw known.failure;
     const generation = await parseGeneration(body, known.seed, registry);
     const ignored = ignoredFields(generationFields, body);
