@@ -57,7 +57,8 @@ export function registerMcp(app: App, { version, accessKey }: { version: string;
           method,
           headers,
           signal: gone.signal,
-          ...(method === 'POST' ? { body: JSON.stringify(request.body) } : {}),
+          // the handler takes the parsed body; nested too deeply, it could not be written again
+          ...(method === 'POST' ? { body: '{}' } : {}),
         });
         return reply.send(await handler.fetch(asked, { parsedBody: request.body, authInfo: { token: '', scopes: [], clientId: callerOf(request) } }));
       },
