@@ -2,7 +2,7 @@ import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/mem
 import type { MemoryStatus } from './engine.ts';
 import type { EngineTask } from './engine-task.ts';
 import type { EngineRequest } from './loaded-models.ts';
-import type { Accuracy, WorkerConfig } from './protocol.ts';
+import { type Accuracy, type Precision, precisions, type WorkerConfig } from './protocol.ts';
 import type { FaultedTask, RetryDecision } from './retry-policy.ts';
 
 export interface EngineConfig extends WorkerConfig {
@@ -20,7 +20,7 @@ export class DeviceState {
   #nextPlan: MemoryPlan | null | undefined;
   /** An upscaler that failed on the device runs on the CPU from then on. */
   #upscalesOnCpu = false;
-  /** It has finished an image. A device that fails before that is given up for the CPU. */
+  /** It has finished an image. A device that fails before that steps down to a safer precision, and is given up for the CPU in the end. */
   isProven = false;
 
   constructor({ accuracy, memory, ...worker }: EngineConfig) {
@@ -70,7 +70,7 @@ export class DeviceState {
       accuracy: task.isExact ? 'exact' : this.accuracy,
       onCpu: this.#upscalesOnCpu,
       nextPlan: type === 'generate' ? this.#planBelow() : null,
-      device: { isGpu: this.isGpu, isProven: this.isProven },
+      device: { isGpu: this.isGpu, isProven: this.isProven, hasSafer: this.accuracy === 'fast' && this.#saferPrecision() !== null },
     };
   }
 
@@ -89,7 +89,22 @@ export class DeviceState {
       this.#upscalesOnCpu = true;
       return `The upscaler failed on ${this.#worker.device} and runs on the CPU from now on: ${reason}`;
     }
+    if (decision === 'step_down_precision') return this.#stepDownPrecision(reason);
     return decision === 'give_up_device' ? this.giveUp(reason) : null;
+  }
+
+  #saferPrecision(): Precision | null {
+    const { gpuPrecision } = this.#worker;
+    if (!this.isGpu || gpuPrecision === undefined) return null;
+    return precisions[precisions.indexOf(gpuPrecision) + 1] ?? null;
+  }
+
+  #stepDownPrecision(reason: string): string {
+    const { device, gpuPrecision = 'fp16' } = this.#worker;
+    const safer = this.#saferPrecision() ?? 'fp32';
+    const deviceReason = `${device} failed in ${gpuPrecision} and computes in ${safer} from now on: ${reason}`;
+    this.#worker = { ...this.#worker, gpuPrecision: safer, deviceReason };
+    return deviceReason;
   }
 
   /** For good: a device that cannot make its first image would fail at every other. */

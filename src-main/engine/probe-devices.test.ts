@@ -52,7 +52,12 @@ const refused = (reason: string) => ({
   type: 'refused',
   error: { code: 'engine_failed', message: `ONNX Runtime could not run /tmp/p.onnx: ${reason}`, data: { reason } },
 });
-const right = { type: 'probed', result: { milliseconds: 1.5, error: 0 } };
+const matMul = { name: 'MatMulNBits', type: 'bfloat16' } as const;
+const right = { type: 'probed', result: { operator: matMul, error: 0, tolerance: 0.02, milliseconds: 1.5, productRate: 1e14 } };
+const wrongIn = (type: 'float32' | 'float16' | 'bfloat16', error: number | null) => ({
+  type: 'probed',
+  result: { operator: { name: 'MatMulNBits', type }, error, tolerance: 0.002, milliseconds: 0, productRate: 0 },
+});
 const stateOf = async (options: DeviceProbesOptions, provider: Device['provider']) =>
   (await createDeviceProbes(options).list()).devices.find((device) => device.provider === provider);
 
@@ -71,8 +76,13 @@ test('the real process: the CPU works; a missing card is absent, and WebGPU repo
 
 describe('a provider is ruled out', () => {
   test.each([
-    ['with wrong numbers', { type: 'probed', result: { milliseconds: 1, error: 0.25 } }, 'wrong', 'off by 25 % of the largest; 0.2 % is allowed'],
-    ['with NaN values', { type: 'probed', result: { milliseconds: 1, error: null } }, 'wrong', 'gave NaN values'],
+    [
+      'with wrong numbers',
+      wrongIn('float32', 0.25),
+      'wrong',
+      'The operator MatMulNBits in float32 gave numbers that are off by 25 % of the largest; 0.2 % is allowed',
+    ],
+    ['with NaN values', wrongIn('float32', null), 'wrong', 'The operator MatMulNBits in float32 gave NaN values'],
     [
       'by the driver',
       refused(
@@ -168,11 +178,51 @@ test('one device: each card has its own probe, remembered, and a missing card or
   const { spawn, spawned } = scripted((process) => process.say(right));
   const ada: Gpu = { ...turing, name: 'RTX 4090', compute_capability: '8.9' };
   const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [turing, ada] }));
-  expect(await probes.check('cuda:1')).toEqual({ state: 'works', reason: 'Its numbers are right.', gpu: ada });
-  expect(await probes.check('cuda:1')).toMatchObject({ state: 'works' });
-  expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', threads: 1, binding: 'auto' }]);
-  expect(await probes.check('cuda:2')).toMatchObject({ state: 'absent', reason: expect.stringContaining('no NVIDIA card 2'), gpu: null });
-  expect(await probes.check('coreml')).toMatchObject({ state: 'absent', reason: expect.stringContaining('darwin') });
+  const reason = 'Its numbers are right. An image of 1024 x 1024 takes about 6.8 s.';
+  expect(await probes.check('cuda:1', 'fast')).toEqual({ state: 'works', reason, gpu: ada, precision: 'bf16' });
+  expect(await probes.check('cuda:1', 'fast')).toMatchObject({ state: 'works' });
+  expect(spawned.map(({ orders }) => orders[0])).toEqual([{ type: 'probe', device: 'cuda:1', precision: 'bf16', threads: 1, binding: 'auto' }]);
+  expect(await probes.check('cuda:2', 'fast')).toMatchObject({ state: 'absent', reason: expect.stringContaining('no NVIDIA card 2'), gpu: null });
+  expect(await probes.check('coreml', 'fast')).toMatchObject({ state: 'absent', reason: expect.stringContaining('darwin') });
+});
+
+describe('a card whose operator fails in one precision', () => {
+  const ada: Gpu = { ...turing, name: 'RTX 4090', compute_capability: '8.9' };
+  const failing = (...types: string[]) => {
+    const { spawn, spawned } = scripted((process) => {
+      const [order] = process.orders;
+      const type = order?.type === 'probe' ? { bf16: 'bfloat16', fp16: 'float16', fp32: 'float32' }[order.precision] : '';
+      if (!types.includes(type ?? '')) process.say(right);
+      else {
+        process.say({ type: 'probing', operator: { name: 'QuickGelu', type } });
+        process.say(refused('no kernel image is available'));
+      }
+    });
+    return { spawned, probes: createDeviceProbes(optionsWith({ spawn, memoryPath: join(dir, `${types.join()}.json`), detectGpus: async () => [ada] })) };
+  };
+  const refusal = (type: string) => `The operator QuickGelu in ${type} failed: no kernel image is available`;
+
+  test('computes in the next safer one, and the operator is named', async () => {
+    const once = failing('bfloat16');
+    expect(await once.probes.check('cuda:0', 'fast')).toMatchObject({
+      state: 'works',
+      precision: 'fp16',
+      reason: expect.stringContaining(refusal('bfloat16')),
+    });
+    expect(once.spawned.map(({ orders }) => orders[0])).toMatchObject([{ precision: 'bf16' }, { precision: 'fp16' }]);
+    const twice = await failing('bfloat16', 'float16').probes.check('cuda:0', 'fast');
+    expect(twice).toMatchObject({ state: 'works', precision: 'fp32', reason: expect.stringContaining(refusal('float16')) });
+    expect(await failing('bfloat16').probes.check('cuda:0', 'exact')).toMatchObject({ state: 'works', precision: 'fp32' });
+  });
+
+  test('is ruled out where the precision is float32, without trying the others', async () => {
+    const { spawned, probes } = failing('bfloat16', 'float16', 'float32');
+    expect(await probes.check('cuda:0', 'fast')).toMatchObject({ state: 'refused', reason: expect.stringContaining(refusal('float32')) });
+    expect(spawned).toHaveLength(3);
+    const { spawn, spawned: once } = scripted((process) => process.say(wrongIn('float32', 1)));
+    expect(await createDeviceProbes(optionsWith({ spawn, detectGpus: async () => [ada] })).check('cuda:0', 'fast')).toMatchObject({ state: 'wrong' });
+    expect(once).toHaveLength(1);
+  });
 });
 
 describe('listings at once', () => {
@@ -190,7 +240,7 @@ describe('listings at once', () => {
   test('and the check of a device share one probe', async () => {
     const { spawn, spawned } = scripted((process) => process.say(right));
     const probes = createDeviceProbes(optionsWith({ spawn, detectGpus: async () => two() }));
-    await Promise.all([probes.list(), probes.check('cuda:0'), probes.check('webgpu'), probes.check('cuda:1')]);
+    await Promise.all([probes.list(), probes.check('cuda:0', 'fast'), probes.check('webgpu', 'fast'), probes.check('cuda:1', 'fast')]);
     // cuda is cuda:0
     expect(spawned).toHaveLength(4);
   });
@@ -199,12 +249,12 @@ describe('listings at once', () => {
     const { spawn, spawned } = scripted((process) => process.say(right));
     const options = optionsWith({ spawn, detectGpus: async () => two() });
     const probes = createDeviceProbes(options);
-    await probes.check('cuda:0');
-    await probes.check('cuda:1');
+    await probes.check('cuda:0', 'fast');
+    await probes.check('cuda:1', 'fast');
     await probes.list();
     const restarted = createDeviceProbes(options);
-    await restarted.check('cuda:0');
-    await restarted.check('cuda:1');
+    await restarted.check('cuda:0', 'fast');
+    await restarted.check('cuda:1', 'fast');
     expect(spawned.map(({ orders }) => orders[0])).toMatchObject([{ device: 'cuda:0' }, { device: 'cuda:1' }, { device: 'webgpu' }, { device: 'cpu' }]);
   });
 });

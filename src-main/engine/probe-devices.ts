@@ -5,6 +5,7 @@ import { openJsonFile } from '#main/lib/json-file.ts';
 import { type Device, type DeviceName, type Devices, deviceParts, type Gpu, type ProviderName } from '#shared/domain/device.ts';
 import { noCardReason, unsupportedReason } from './nvidia.ts';
 import { type ProbeOptions, type ProbeOutcome, probeInProcess, probeOutcomeSchema } from './probe-in-process.ts';
+import type { Precision } from './protocol.ts';
 
 export interface DeviceProbesOptions extends ProbeOptions {
   /** Where results are remembered. */
@@ -25,8 +26,8 @@ export interface DeviceProbes {
   list(again?: boolean): Promise<Devices>;
   /** NVIDIA cards, in the order in which `cuda:0`, `cuda:1` … count them. */
   gpus(): Promise<Gpu[]>;
-  /** One device, probed where it was not before. */
-  check(device: DeviceName): Promise<DeviceCheck>;
+  /** One device, probed where it was not before. An `exact` engine needs float32 alone. */
+  check(device: DeviceName, accuracy: 'exact' | 'fast'): Promise<DeviceCheck>;
 }
 
 /** What is known of one device, and its NVIDIA card if it is one. */
@@ -34,6 +35,8 @@ export interface DeviceCheck {
   state: Device['state'];
   reason: string;
   gpu: Gpu | null;
+  /** The fastest in which it works. */
+  precision: Precision;
 }
 
 const memoryFields = { outcomes: z.record(z.string(), probeOutcomeSchema) };
@@ -57,19 +60,36 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     }
     const devices: Device[] = [];
     for (const { name, needs, knownFaults } of providers.filter(({ systems }) => systems.includes(platform))) {
-      const outcome = unavailableReason(name, gpus) ?? (await outcomeOf(name, gpus));
-      devices.push({ provider: name, ...outcome, active: options.active().includes(name), needs, known_faults: [...knownFaults] });
+      const { state, reason, milliseconds, probed_at } = await probePrecisions(name, gpus, 'fast');
+      devices.push({ provider: name, state, reason, milliseconds, probed_at, active: options.active().includes(name), needs, known_faults: [...knownFaults] });
     }
     return { gpus, devices, onnxruntime: ortVersion };
   }
 
+  /** The fastest precision that works, with what failed before it; else what the first one said that any precision needs. */
+  async function probePrecisions(device: DeviceName, gpus: readonly Gpu[], accuracy: 'exact' | 'fast'): Promise<ProbeOutcome & { precision: Precision }> {
+    const faults: string[] = [];
+    for (const precision of precisionsOf(device, gpus, accuracy)) {
+      const outcome = unavailableReason(device, gpus) ?? (await outcomeOf(device, precision, gpus));
+      const { state, reason, operator, imageSeconds } = outcome;
+      if (state === 'works') {
+        const time = imageSeconds === null ? [] : [`An image of 1024 x 1024 takes about ${showSeconds(imageSeconds)}.`];
+        return { ...outcome, precision, reason: [...faults, reason, ...time].join(' ') };
+      }
+      faults.push(reason);
+      // what fails in float32 would fail in any precision
+      if (operator === null || operator.type === 'float32') return { ...outcome, precision, reason: faults.join(' ') };
+    }
+    throw new Error(`${device} has no precision to probe.`);
+  }
+
   /** Remembered, or probed after the probes that run now: one of them may be the same. */
-  function outcomeOf(device: DeviceName, gpus: readonly Gpu[]): Promise<ProbeOutcome> {
-    const key = keyOf(device, gpus);
+  function outcomeOf(device: DeviceName, precision: Precision, gpus: readonly Gpu[]): Promise<ProbeOutcome> {
+    const key = `${keyOf(device, gpus)}, ${precision}`;
     const outcome = lastProbe.then(async () => {
       const known = memory.value.outcomes[key];
       if (known !== undefined) return known;
-      const found = await probeInProcess(device, options);
+      const found = await probeInProcess(device, precision, options);
       if (REMEMBERED.has(found.state)) {
         await change((draft) => {
           draft.outcomes[key] = found;
@@ -89,17 +109,16 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     }
   }
 
-  async function check(device: DeviceName): Promise<DeviceCheck> {
+  async function check(device: DeviceName, accuracy: 'exact' | 'fast'): Promise<DeviceCheck> {
     const { provider, card } = deviceParts(device);
     const { systems } = providerNamed(provider);
-    if (!systems.includes(platform)) return { ...unprobed('absent', `There is no ${provider} on ${platform}; it is for ${systems.join(', ')}.`), gpu: null };
+    const absent = (reason: string): DeviceCheck => ({ state: 'absent', reason, gpu: null, precision: 'fp32' });
+    if (!systems.includes(platform)) return absent(`There is no ${provider} on ${platform}; it is for ${systems.join(', ')}.`);
     const gpus = await detectGpus();
     const gpu = provider === 'cuda' ? (gpus[card] ?? null) : null;
-    if (provider === 'cuda' && gpus.length > 0 && gpu === null) {
-      return { ...unprobed('absent', `There is no NVIDIA card ${card}; the last one is ${gpus.length - 1}.`), gpu };
-    }
-    const { state, reason } = unavailableReason(device, gpus) ?? (await outcomeOf(device, gpus));
-    return { state, reason, gpu };
+    if (provider === 'cuda' && gpus.length > 0 && gpu === null) return absent(`There is no NVIDIA card ${card}; the last one is ${gpus.length - 1}.`);
+    const { state, reason, precision } = await probePrecisions(device, gpus, accuracy);
+    return { state, reason, gpu, precision };
   }
 
   /** What a result depends on: another driver, card or runtime is probed again. */
@@ -143,5 +162,17 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
 }
 
 function unprobed(state: ProbeOutcome['state'], reason: string): ProbeOutcome {
-  return { state, reason, milliseconds: null, probed_at: null };
+  return { state, reason, operator: null, milliseconds: null, imageSeconds: null, probed_at: null };
+}
+
+/** From the fastest to the safest. Cards from Ampere (8.0) on have bfloat16; before that it is emulated, if there at all. */
+function precisionsOf(device: DeviceName, gpus: readonly Gpu[], accuracy: 'exact' | 'fast'): readonly Precision[] {
+  const { provider, card } = deviceParts(device);
+  if (provider === 'cpu' || accuracy === 'exact') return ['fp32'];
+  const capability = provider === 'cuda' ? Number(gpus[card]?.compute_capability ?? 0) : 0;
+  return capability >= 8 ? ['bf16', 'fp16', 'fp32'] : ['fp16', 'fp32'];
+}
+
+function showSeconds(seconds: number): string {
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }

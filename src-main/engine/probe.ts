@@ -2,94 +2,90 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraphBuilder } from '#main/compiler/graph/builder.ts';
+import type { Graph } from '#main/compiler/graph/ir.ts';
 import { writeOnnx } from '#main/compiler/onnx/writer.ts';
+import { cast } from '#main/compiler/ops/basic.ts';
+import { matMulNBits } from '#main/compiler/ops/linear.ts';
+import { numericsOf } from '#main/compiler/ops/numerics.ts';
 import { createSession } from '#main/inference/ort.ts';
-import type { OrtTensor, SessionOptions } from '#main/inference/session.ts';
-import type { ProbeResult } from './protocol.ts';
+import type { CreateSession, SessionOptions } from '#main/inference/session.ts';
+import { probeCases } from './probe-cases.ts';
+import type { Precision, ProbedOperator, ProbeResult } from './protocol.ts';
 
-const [CHANNELS, SIDE, KERNEL] = [16, 48, 3];
-const SIZE = 192;
+export interface ProbeOptions {
+  session: SessionOptions;
+  precision: Precision;
+  /** The error that is allowed in float32. */
+  tolerance: number;
+  /** ONNX Runtime, if it is not to be the real one. */
+  create?: CreateSession;
+}
+
+/** bfloat16 has 8 bits of mantissa. */
+const HALF_TOLERANCE = 2e-2;
 const RUNS = 3;
+/** The chain that is timed, on a GPU and on a CPU. */
+const GPU_CHAIN = { products: 32, rows: 1024 };
+const CPU_CHAIN = { products: 1, rows: 256 };
+const [WIDTH, BLOCK] = [2048, 128];
 
-/** Runs a small convolution and a small matrix product on an execution provider and compares them with sums made here. Throws what ONNX Runtime throws. */
-export async function probeDevice(options: SessionOptions): Promise<ProbeResult> {
+/**
+ * Runs each operator of a checkpoint's graphs on an execution provider, in the types of `precision`, and compares it with sums made here; then times a chain of
+ * products. `onOperator` is called before each. Throws what ONNX Runtime throws.
+ */
+export async function probeDevice(
+  { session: options, precision, tolerance: exactTolerance, create = createSession }: ProbeOptions,
+  onOperator: (operator: ProbedOperator) => void,
+): Promise<ProbeResult> {
   const dir = await mkdtemp(join(tmpdir(), 'probe-'));
+  const onnxPath = join(dir, 'probe.onnx');
+  const open = async (graph: Graph) => {
+    await writeFile(onnxPath, writeOnnx(graph, '', '1'));
+    return create({ onnxPath, weightsDir: dir }, options);
+  };
   try {
-    const onnxPath = join(dir, 'probe.onnx');
-    await writeFile(onnxPath, probeGraph());
-    const session = await createSession({ onnxPath, weightsDir: dir }, options);
-    const inputs: Record<string, OrtTensor> = {
-      image: { data: pattern(CHANNELS * SIDE * SIDE, 7), shape: [1, CHANNELS, SIDE, SIDE] },
-      matrix: { data: pattern(SIZE * SIZE, 5), shape: [SIZE, SIZE] },
-    };
-    let outputs = await session.run(inputs);
+    let last: Pick<ProbeResult, 'operator' | 'error' | 'tolerance'> | undefined;
+    for (const { operator: name, type, graph, input, shape, expected } of probeCases(precision)) {
+      const operator = { name, type };
+      onOperator(operator);
+      const session = await open(graph);
+      const { y } = await session.run({ x: { data: input, shape } });
+      await session.release();
+      last = { operator, error: errorOf(y, expected), tolerance: type === 'float32' ? exactTolerance : HALF_TOLERANCE };
+      if (last.error === null || last.error > last.tolerance) return { ...last, milliseconds: 0, productRate: 0 };
+    }
+    if (last === undefined) throw new Error(`There are no operators to probe in ${precision}.`);
+    const isCpu = options.provider === 'cpu';
+    const { products, rows } = isCpu ? CPU_CHAIN : GPU_CHAIN;
+    const chain = await open(productChain(precision, products, rows, isCpu));
+    const x = { data: new Float32Array(WIDTH).fill(1), shape: [1, WIDTH] };
+    await chain.run({ x });
     const times: number[] = [];
     for (let run = 0; run < RUNS; run++) {
       const startedAt = performance.now();
-      outputs = await session.run(inputs);
+      await chain.run({ x });
       times.push(performance.now() - startedAt);
     }
-    await session.release();
-    const errors = [errorOf(outputs['convolved'], convolved()), errorOf(outputs['product'], product())];
-    const [convolutionError = null, productError = null] = errors;
-    const error = convolutionError === null || productError === null ? null : Math.max(convolutionError, productError);
-    return { milliseconds: times.toSorted((a, b) => a - b)[1] ?? 0, error };
+    await chain.release();
+    const milliseconds = times.toSorted((a, b) => a - b)[1] ?? 0;
+    return { ...last, milliseconds, productRate: (1000 * products * 2 * rows * WIDTH * WIDTH) / milliseconds };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-function probeGraph(): Uint8Array {
-  const graph = new GraphBuilder('probe');
-  const image = graph.input('image', 'float32', [1, CHANNELS, SIDE, SIDE]);
-  const matrix = graph.input('matrix', 'float32', [SIZE, SIZE]);
-  const kernel = graph.floats(pattern(CHANNELS * CHANNELS * KERNEL * KERNEL, 3), [CHANNELS, CHANNELS, KERNEL, KERNEL]);
-  const factor = graph.floats(pattern(SIZE * SIZE, 3), [SIZE, SIZE]);
-  graph.output(
-    graph.add('Conv', [image, kernel, graph.floats(new Float32Array(CHANNELS))], {
-      attributes: { kernel_shape: [KERNEL, KERNEL], strides: [1, 1], pads: [1, 1, 1, 1] },
-    }),
-    'convolved',
-  );
-  graph.output(graph.add('Gemm', [matrix, factor]), 'product');
-  return writeOnnx(graph.finish(), '', '1');
-}
-
-/** Small whole numbers without a short period, so that sums are exact in float32 and a wrong layout shows. */
-function pattern(length: number, range: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => ((i * 7919 + (i >> 4) * 104_729) % range) - (range >> 1));
-}
-
-/** [channels out, row, column] of a convolution with a border of zeros. */
-function convolved(): Float32Array {
-  const image = pattern(CHANNELS * SIDE * SIDE, 7);
-  const kernel = pattern(CHANNELS * CHANNELS * KERNEL * KERNEL, 3);
-  const out = new Float32Array(CHANNELS * SIDE * SIDE);
-  for (let to = 0; to < CHANNELS; to++)
-    for (let from = 0; from < CHANNELS; from++)
-      for (let ky = 0; ky < KERNEL; ky++)
-        for (let kx = 0; kx < KERNEL; kx++) {
-          const weight = kernel[((to * CHANNELS + from) * KERNEL + ky) * KERNEL + kx] ?? 0;
-          for (let y = Math.max(0, 1 - ky); y < Math.min(SIDE, SIDE + 1 - ky); y++)
-            for (let x = Math.max(0, 1 - kx); x < Math.min(SIDE, SIDE + 1 - kx); x++) {
-              const at = (to * SIDE + y) * SIDE + x;
-              out[at] = (out[at] ?? 0) + weight * (image[(from * SIDE + y + ky - 1) * SIDE + x + kx - 1] ?? 0);
-            }
-        }
-  return out;
-}
-
-function product(): Float32Array {
-  const [a, b, out] = [pattern(SIZE * SIZE, 5), pattern(SIZE * SIZE, 3), new Float32Array(SIZE * SIZE)];
-  for (let row = 0; row < SIZE; row++)
-    for (let k = 0; k < SIZE; k++) {
-      const factor = a[row * SIZE + k] ?? 0;
-      for (let column = 0; column < SIZE; column++) {
-        const at = row * SIZE + column;
-        out[at] = (out[at] ?? 0) + factor * (b[k * SIZE + column] ?? 0);
-      }
-    }
-  return out;
+/** `x` [1, WIDTH], repeated on the device to `rows`, by the same weight several times. Small inputs and outputs, so that copies take no time. */
+function productChain(precision: Precision, products: number, rows: number, isCpu: boolean): Graph {
+  const { compute } = numericsOf[`gpu-${precision}`];
+  const graph = new GraphBuilder('product_chain');
+  const row = cast(graph, graph.input('x', 'float32', [1, WIDTH]), compute);
+  const blob = graph.constant('uint8', [WIDTH, WIDTH / BLOCK, BLOCK / 2], new Uint8Array((WIDTH * WIDTH) / 2).fill(0x79));
+  const scales = cast(graph, graph.floats(new Float32Array((WIDTH * WIDTH) / BLOCK).fill(1 / 64)), compute);
+  let x = graph.add('Gather', [row, graph.ints(new Array<number>(rows).fill(0))], { attributes: { axis: 0 } });
+  for (let i = 0; i < products; i++) x = matMulNBits(graph, x, { blob, scales, block: BLOCK, bits: 4 }, { n: WIDTH, k: WIDTH }, isCpu ? 4 : 0);
+  const first = graph.add('Slice', [x, graph.ints([0]), graph.ints([1])], { hints: { size: 1 } });
+  graph.output(cast(graph, first, 'float32'), 'y');
+  return graph.finish();
 }
 
 function errorOf(found: Float32Array | undefined, right: Float32Array): number | null {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { imageInputsSchema, rasterImageSchema } from '#main/lib/image-inputs.ts';
-import type { RpcContract, RpcListeners, RpcResult } from '#main/lib/rpc.ts';
+import type { RpcContract, RpcListeners } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { filledParamsSchema } from '#shared/domain/job.ts';
 import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
@@ -29,12 +29,17 @@ export type Provenance = z.infer<typeof provenanceSchema>;
 const prioritySchema = z.enum(['normal', 'low']);
 export type Priority = z.infer<typeof prioritySchema>;
 
+/** What `fast` computes in on a GPU, from the fastest to the safest. `fp16` keeps the residual stream in float32. */
+export const precisions = ['bf16', 'fp16', 'fp32'] as const;
+export type Precision = (typeof precisions)[number];
+const precisionSchema = z.enum(precisions);
+
 const workerConfigSchema = z.object({
   device: deviceNameSchema,
   /** Why this device, for people. */
   deviceReason: z.string(),
-  /** What `fast` computes in on a GPU. */
-  gpuPrecision: z.enum(['bf16', 'fp16']).exactOptional(),
+  /** Of a GPU. */
+  gpuPrecision: precisionSchema.exactOptional(),
   /** Threads that a model runs on. */
   threads: z.number().int().min(1),
   /** How ONNX Runtime is called; `auto` without it. */
@@ -135,6 +140,21 @@ const upscaleEvents = { progress: progressSchema, fallback };
 /** The model work is over: the next task may have the device while the image is encoded and written. */
 const modelDone = z.null();
 
+export const probedOperatorSchema = z.object({ name: z.string(), type: z.enum(['float32', 'float16', 'bfloat16']) });
+export type ProbedOperator = z.infer<typeof probedOperatorSchema>;
+
+const probeResultSchema = z.object({
+  /** The first operator with wrong numbers, else the last one. */
+  operator: probedOperatorSchema,
+  /** Its largest difference from the right numbers as a share of the largest, null where there are NaN values; and the error that is allowed. */
+  error: z.number().nonnegative().nullable(),
+  tolerance: z.number().positive(),
+  /** Of a chain of 4-bit products, and its floating point operations per second; 0 after a wrong operator. */
+  milliseconds: z.number().nonnegative(),
+  productRate: z.number().nonnegative(),
+});
+export type ProbeResult = z.infer<typeof probeResultSchema>;
+
 /** Server to worker process. `start` comes first and once; `probe` comes alone, to a process that is ended afterwards. */
 export const engineProtocol = {
   calls: {
@@ -142,10 +162,10 @@ export const engineProtocol = {
     generate: { params: generateRequestSchema, result: taskReportSchema, events: { ...generateEvents, modelDone } },
     upscale: { params: upscaleRequestSchema, result: taskReportSchema, events: { ...upscaleEvents, modelDone } },
     probe: {
-      params: z.object({ device: deviceNameSchema, threads: z.number().int().min(1), binding: z.enum(ortBindings) }),
-      /** `error` is the largest difference from the right numbers as a share of the largest, null where there are NaN values. */
-      result: z.object({ milliseconds: z.number().nonnegative(), error: z.number().nonnegative().nullable() }),
-      events: {},
+      params: z.object({ device: deviceNameSchema, precision: precisionSchema, threads: z.number().int().min(1), binding: z.enum(ortBindings) }),
+      result: probeResultSchema,
+      /** Before an operator runs, so that a crash can be ascribed to it. */
+      events: { operator: probedOperatorSchema },
     },
   },
   announcements: {
@@ -172,4 +192,3 @@ export const modelThreadProtocol = {
 } satisfies RpcContract;
 
 export type GenerateListeners = RpcListeners<typeof engineProtocol, 'generate'>;
-export type ProbeResult = RpcResult<typeof engineProtocol, 'probe'>;

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest';
 import type { ErrorCode } from '#shared/protocol/errors.ts';
 import { decideRetry, type FaultedTask, type RetryDecision } from './retry-policy.ts';
 
-const cpu = { isGpu: false, isProven: true };
-const newGpu = { isGpu: true, isProven: false };
-const provenGpu = { isGpu: true, isProven: true };
+const cpu = { isGpu: false, isProven: true, hasSafer: false };
+const newGpu = { isGpu: true, isProven: false, hasSafer: false };
+const bfloat16Gpu = { ...newGpu, hasSafer: true };
+const provenGpu = { ...newGpu, isProven: true, hasSafer: true };
 const task: FaultedTask = { type: 'generate', isInnocent: false, faults: 0, accuracy: 'fast', onCpu: false, nextPlan: null, device: cpu };
 const second = { faults: 1 };
 const upscale = { type: 'upscale', device: provenGpu } as const;
@@ -21,6 +22,10 @@ test.each<[ErrorCode, 'died' | 'failed', Partial<FaultedTask>, RetryDecision]>([
   ['engine_crashed', 'died', { device: newGpu }, 'give_up_device'],
   ['engine_crashed', 'died', { device: provenGpu }, 'retry'],
   ['engine_crashed', 'died', { device: provenGpu, ...second }, 'fail'],
+  ['engine_crashed', 'died', { device: bfloat16Gpu, ...second }, 'step_down_precision'],
+  ['engine_failed', 'failed', { device: bfloat16Gpu }, 'step_down_precision'],
+  ['engine_out_of_memory', 'failed', { device: bfloat16Gpu }, 'give_up_device'],
+  ['engine_failed', 'failed', { ...upscale, device: bfloat16Gpu }, 'give_up_device'],
   // another task ended it
   ['engine_out_of_memory', 'died', { isInnocent: true, ...second }, 'retry'],
   ['engine_crashed', 'died', { isInnocent: true, device: newGpu }, 'retry'],

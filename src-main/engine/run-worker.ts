@@ -131,8 +131,13 @@ function assertNotAborted(signal: AbortSignal): void {
 const PROBED_WITH: CudaChoices = { arenaBytes: 1e9, isTight: true, isExact: false };
 
 /** ONNX Runtime is loaded into this thread for it: the process has no other task, and may die of it. */
-async function probe({ device, threads, binding }: RpcParams<typeof engineProtocol, 'probe'>): Promise<ProbeResult> {
+async function probe(
+  { device, precision, threads, binding }: RpcParams<typeof engineProtocol, 'probe'>,
+  { emit }: RpcContext<typeof engineProtocol, 'probe'>,
+): Promise<ProbeResult> {
   const { probeDevice } = await import('./probe.ts');
   const { provider, card } = deviceParts(device);
-  return probeDevice({ provider: providerNamed(provider).ortName, card, threads, binding, cuda: PROBED_WITH });
+  const { ortName, tolerance } = providerNamed(provider);
+  const session = { provider: ortName, card, threads, binding, cuda: PROBED_WITH };
+  return probeDevice({ session, precision, tolerance }, (operator) => emit('operator', operator));
 }

@@ -15,6 +15,7 @@ const report = { stagesMs: { saving: 1 }, device: 'cpu', deviceReason: 'the only
 function create(
   limits: Partial<EngineLimits> = {},
   device: DeviceName = 'cpu',
+  gpuPrecision?: Precision,
 ): { engine: SupervisedEngine; lives: ScriptedProcess[]; clock: HandClock; warnings: string[] } {
   const clock = new HandClock();
   const warnings: string[] = [];
@@ -25,7 +26,17 @@ function create(
       lives.push(life);
       return life;
     },
-    devices: [{ device, deviceReason: 'the only one', accuracy: 'fast', memory: 'auto', threads: 1, cacheDir: '/nowhere' }],
+    devices: [
+      {
+        device,
+        ...(gpuPrecision === undefined ? {} : { gpuPrecision }),
+        deviceReason: 'the only one',
+        accuracy: 'fast',
+        memory: 'auto',
+        threads: 1,
+        cacheDir: '/nowhere',
+      },
+    ],
     log: { info: () => {}, warn: (_, message) => warnings.push(message) },
     limits: { backoffMs: [0], ...limits },
     clock,
@@ -379,6 +390,31 @@ describe('a GPU that fails before its first picture is given up for the CPU, onc
     at(lives, 1).say({ type: 'model_done', id: 1 });
     at(lives, 1).say(failed(2));
     expect(await codeOf(again)).toBe('engine_failed');
+    await engine.close();
+  });
+
+  test('after each safer precision was tried', async () => {
+    const { engine, lives } = create({}, 'cuda', 'bf16');
+    const running = engine.generate(task(), listen().hooks, never());
+    for (const [life, gpuPrecision] of [
+      [0, 'bf16'],
+      [1, 'fp16'],
+      [2, 'fp32'],
+    ] as const) {
+      expect(startOf(at(lives, life))).toMatchObject({ device: 'cuda', gpuPrecision });
+      at(lives, life).say({ type: 'ready' });
+      at(lives, life).say(failed(1));
+      await nextTurn();
+    }
+    expect(startOf(at(lives, 3))).toMatchObject({ device: 'cpu' });
+    at(lives, 3).say({ type: 'ready' });
+    at(lives, 3).say({ type: 'done', id: 1, report });
+    const { setbacks } = await running;
+    expect(setbacks).toEqual([
+      'cuda failed in bf16 and computes in fp16 from now on: no kernel image is available',
+      'cuda failed in fp16 and computes in fp32 from now on: no kernel image is available',
+      'cuda was given up for the CPU: no kernel image is available',
+    ]);
     await engine.close();
   });
 

@@ -228,7 +228,7 @@ export class Supervisor implements QueueDevice<EngineTask> {
   #failed(task: EngineTask, thrown: Error): void {
     const error = thrown instanceof AppError ? thrown : new AppError('engine_failed', thrown.message, {});
     const decision = this.#recover(task, { code: error.code, endsProcess: false }, false, error.message, error);
-    if (decision === 'give_up_device') this.#replaceFor ??= 'planned';
+    if (decision === 'give_up_device' || decision === 'step_down_precision') this.#replaceFor ??= 'planned';
     else if (error.code === 'engine_out_of_memory' && decision !== 'upscale_on_cpu') {
       this.#replaceFor = reportedFault(error);
       this.#culprit = null;

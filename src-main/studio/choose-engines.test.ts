@@ -11,10 +11,12 @@ const card = (name: string, compute_capability: string | null): Gpu => ({ name, 
 function machine(gpus: Gpu[], obstacles: Record<string, string> = {}) {
   return {
     gpus: async () => gpus,
-    check: async (device: string): Promise<DeviceCheck> => {
+    check: async (device: string, accuracy: string): Promise<DeviceCheck> => {
       const gpu = device.startsWith('cuda') ? (gpus[Number(device.split(':')[1] ?? 0)] ?? null) : null;
+      const precision = accuracy === 'exact' ? 'fp32' : gpu === ada ? 'bf16' : 'fp16';
       const reason = obstacles[device];
-      return reason === undefined ? { state: 'works', reason: 'Its numbers are right.', gpu } : { state: 'refused', reason, gpu };
+      if (reason !== undefined) return { state: 'refused', reason, gpu, precision };
+      return { state: 'works', reason: `An image takes ${gpu === null ? '30 min' : '5 s'}.`, gpu, precision };
     },
   };
 }
@@ -23,12 +25,13 @@ const turing = card('RTX 2070', '7.5');
 const ada = card('RTX 4090', '8.9');
 
 describe('auto', () => {
-  test('takes every card that works, in bfloat16 where the card has it', async () => {
+  test('takes every card that works, in the precision that its probe passed in', async () => {
     const engines = await chooseEngines({ ...options, device: 'auto' }, machine([turing, ada, ada], { 'cuda:2': 'It is busy.' }));
     expect(engines).toMatchObject([
       { device: 'cuda:0', gpuPrecision: 'fp16', deviceReason: expect.stringContaining('RTX 2070'), accuracy: 'fast', cacheDir: '/data/compiled' },
-      { device: 'cuda:1', gpuPrecision: 'bf16', deviceReason: expect.stringContaining('RTX 4090') },
+      { device: 'cuda:1', gpuPrecision: 'bf16', deviceReason: 'RTX 4090: An image takes 5 s.' },
     ]);
+    expect(await chooseEngines({ ...options, accuracy: 'exact', device: 'auto' }, machine([ada]))).toMatchObject([{ gpuPrecision: 'fp32' }]);
     expect(engines).toHaveLength(2);
   });
 
@@ -36,7 +39,7 @@ describe('auto', () => {
     expect(await chooseEngines({ ...options, device: 'auto' }, machine([]))).toMatchObject([{ device: 'cpu', deviceReason: noCardReason() }]);
     const refusing = machine([ada, ada], { 'cuda:0': 'No library.', 'cuda:1': 'Too hot.' });
     expect(await chooseEngines({ ...options, device: 'auto' }, refusing)).toMatchObject([
-      { device: 'cpu', deviceReason: 'cuda:0: No library. cuda:1: Too hot.' },
+      { device: 'cpu', deviceReason: 'cuda:0: No library. cuda:1: Too hot. Images are made on the CPU: An image takes 30 min.' },
     ]);
   });
 });

@@ -35,7 +35,7 @@ export const deviceSchema = z.object({
   state: deviceStateSchema,
   /** One sentence: why it is in this state, and what would help. */
   reason: z.string(),
-  /** Of the probe's convolution and matrix product, median of three; null if it did not get that far. */
+  /** Of the probe's chain of matrix products, median of three; null if it did not get that far. */
   milliseconds: z.number().nullable(),
   /** When it was probed, Unix seconds; null where it was not. */
   probed_at: z.number().nullable(),

@@ -71,6 +71,7 @@ export class ScriptedProcess implements EngineProcess {
     if (type === 'progress' || type === 'preview') return { type: 'event', id, name: type, data: rest };
     if (type === 'planned') return { type: 'event', id, name: 'planned', data: rest['decision'] };
     if (type === 'model_done') return { type: 'event', id, name: 'modelDone', data: null };
+    if (type === 'probing') return { type: 'event', id: 1, name: 'operator', data: rest['operator'] };
     if (type === 'probed') return { type: 'result', id: 1, result: rest['result'] };
     if (type === 'refused') return { type: 'error', id: 1, error: rest['error'] };
     if (type === 'done') return { type: 'result', id, result: rest['report'] };

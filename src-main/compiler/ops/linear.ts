@@ -179,7 +179,8 @@ async function appendBlockScales(
   return graph.weight(`${name}.block_scale`, 'float32', [count], data);
 }
 
-function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k }: Pick<QuantizedLinear, 'n' | 'k'>, accuracyLevel: number): Value {
+/** x [S, K] by a weight in blocks. */
+export function matMulNBits(graph: GraphBuilder, x: Value, packed: PackedWeight, { n, k }: Pick<QuantizedLinear, 'n' | 'k'>, accuracyLevel: number): Value {
   const attributes = { K: k, N: n, bits: packed.bits, block_size: packed.block, accuracy_level: accuracyLevel };
   return graph.add('MatMulNBits', [x, packed.blob, packed.scales], { domain: 'com.microsoft', attributes });
 }
