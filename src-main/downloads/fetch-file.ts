@@ -21,10 +21,8 @@ export interface FetchCounts {
   /** Bytes received, including bytes that were dropped. */
   fetchedBytes: number;
   retries: number;
-  /** Responses with the whole file to a request for a range. */
+  /** Times that ranges were given up: the server sent the whole file instead, or refused them. */
   rangesIgnored: number;
-  /** Times the file changed on the server during the download. */
-  changes: number;
   /** Complete files with a wrong hash, which were fetched again. */
   wrongHashes: number;
   /** Responses 429 or 503 with Retry-After. */
@@ -32,7 +30,7 @@ export interface FetchCounts {
 }
 
 export function noFetchCounts(): FetchCounts {
-  return { fetchedBytes: 0, retries: 0, rangesIgnored: 0, changes: 0, wrongHashes: 0, waits: 0 };
+  return { fetchedBytes: 0, retries: 0, rangesIgnored: 0, wrongHashes: 0, waits: 0 };
 }
 
 export interface FetchOptions {
@@ -47,9 +45,16 @@ export interface FetchOptions {
   pause?: Pause;
 }
 
-/** Parallel range requests. A kill loses at most their product, 7.9 MB a file. */
+/** Parallel range requests, and the bytes that they ask for together: a kill loses at most these. */
 const RANGES = 8;
-const RANGE_BYTES = 983_040;
+const MAX_IN_FLIGHT_BYTES = 64 * 2 ** 20;
+/** Where a range's first byte takes so long, and its bytes less than so many times as long, the next ranges are twice as large. After a failure they start over. */
+const MIN_LATENCY_MS = 50;
+const MOST_LATENCIES = 4;
+const MIN_RANGE_BYTES = 983_040;
+const MAX_RANGE_BYTES = 16 * MIN_RANGE_BYTES;
+/** Times in a row that a range is refused by a redirect's target, or answered with the whole file, before ranges are given up. */
+const MAX_RANGE_REFUSALS = 3;
 const SYNC_BYTES = 256 * 1024 * 1024;
 /** Consecutive failures without a byte of progress before the download gives up. */
 const MAX_FAILURES = 12;
@@ -170,15 +175,8 @@ function newHash({ hash, sizeBytes }: RemoteFile): Hash {
 
 async function fillPart(part: Part, source: Source, options: FetchOptions): Promise<void> {
   while (part.length < source.sizeBytes) {
-    try {
-      if (source.hasRanges) await fillByRanges(part, source, options);
-      else await fillInOnePiece(part, source, options);
-    } catch (thrown) {
-      if (!(thrown instanceof ChangedMidway)) throw thrown;
-      options.counts.changes++;
-      await part.restart();
-      options.onBytes(0);
-    }
+    if (source.hasRanges) await fillByRanges(part, source, options);
+    else await fillInOnePiece(part, source, options);
   }
 }
 
@@ -189,10 +187,13 @@ async function fillByRanges(part: Part, source: Source, { signal, onBytes }: Fet
   let asked = part.length;
   try {
     while (part.length < source.sizeBytes && source.hasRanges) {
-      for (; inFlight.length < RANGES && asked < source.sizeBytes; asked += RANGE_BYTES) {
-        const range = source.range(asked, Math.min(RANGE_BYTES, source.sizeBytes - asked), both);
+      while (inFlight.length < RANGES && asked < source.sizeBytes) {
+        const length = Math.min(source.rangeBytes, source.sizeBytes - asked);
+        if (inFlight.length > 0 && asked + length - part.length > MAX_IN_FLIGHT_BYTES) break;
+        const range = source.range(asked, length, both);
         range.catch(() => {}); // the loop below awaits it; a range left over was aborted
         inFlight.push(range);
+        asked += length;
       }
       const head = inFlight.shift();
       if (head === undefined) return;
@@ -200,7 +201,7 @@ async function fillByRanges(part: Part, source: Source, { signal, onBytes }: Fet
       onBytes(part.length);
     }
   } catch (thrown) {
-    if (!(thrown instanceof RangesIgnored)) throw thrown;
+    if (!(thrown instanceof NoRanges)) throw thrown;
   } finally {
     stop.abort();
     await Promise.allSettled(inFlight);
@@ -222,8 +223,9 @@ async function fillInOnePiece(part: Part, source: Source, { signal, onBytes }: F
   });
 }
 
-class RangesIgnored extends Error {}
-class ChangedMidway extends Error {}
+class NoRanges extends Error {}
+/** A range was refused, or answered with the whole file. */
+class RangeRefused extends Error {}
 /** An unusable response; worth another attempt. */
 class BadResponse extends Error {}
 class RetryAfter extends Error {
@@ -234,18 +236,19 @@ class RetryAfter extends Error {
   }
 }
 
-/** The file on its server: remembers its final address, retries, and detects when the file changes. */
+/** The file on its server: remembers its final address, sizes the ranges, and retries. The address pins a commit and the hash is known, so ETags are not compared. */
 class Source {
   readonly sizeBytes: number;
   hasRanges = true;
+  rangeBytes = MIN_RANGE_BYTES;
   readonly #url: URL;
   readonly #file: RemoteFile;
   readonly #options: FetchOptions;
   readonly #pause: Pause;
   /** Target of the last redirect. Signed addresses expire; the first address is then asked again. */
   #resolved: URL | null = null;
-  #etag: string | null = null;
-  #etagChanges = 0;
+  /** It has answered with a range. */
+  #knowsRanges = false;
   #failures = 0;
   #waits = 0;
 
@@ -262,25 +265,33 @@ class Source {
   }
 
   async range(start: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    let refusals = 0;
     return this.retrying(signal, async () => {
+      const startedAt = performance.now();
       const response = await this.#request({ range: `bytes=${start}-${start + length - 1}` }, signal);
+      const answeredAt = performance.now();
       try {
-        if (response.status === 200) {
-          this.hasRanges = false;
-          this.#options.counts.rangesIgnored++;
-          throw new RangesIgnored();
-        }
-        if (response.status !== 206) throw this.#badStatus(response);
-        this.#assertRange(response.header('content-range'), start, length);
-        this.#assertSameFile(response.header('etag'));
+        this.#assertRange(response, start, length);
         const bytes = await this.#readExactly(response, length, signal);
+        this.#knowsRanges = true;
         this.progressed();
+        this.#resize(length, answeredAt - startedAt, performance.now() - answeredAt);
         return bytes;
       } catch (thrown) {
         response.discard();
-        throw thrown;
+        // an expired signature is refused once, and a server that knows ranges may forget one
+        const patience = this.#knowsRanges || response.status === 403 ? MAX_RANGE_REFUSALS : 1;
+        if (!(thrown instanceof RangeRefused) || ++refusals < patience) throw thrown;
+        if (this.hasRanges) this.#options.counts.rangesIgnored++;
+        this.hasRanges = false;
+        throw new NoRanges();
       }
     });
+  }
+
+  #resize(length: number, latencyMs: number, readingMs: number): void {
+    if (length !== this.rangeBytes || latencyMs < MIN_LATENCY_MS || readingMs >= MOST_LATENCIES * latencyMs) return;
+    this.rangeBytes = Math.min(MAX_RANGE_BYTES, 2 * length);
   }
 
   /** The whole file; throws if it is longer or shorter than expected. */
@@ -310,7 +321,7 @@ class Source {
         return await attempt();
       } catch (thrown) {
         signal.throwIfAborted();
-        if (thrown instanceof RangesIgnored || thrown instanceof ChangedMidway || thrown instanceof AppError) throw thrown;
+        if (thrown instanceof NoRanges || thrown instanceof AppError) throw thrown;
         if (thrown instanceof Error && thrown.cause instanceof AppError) throw thrown.cause;
         if (thrown instanceof RetryAfter && this.#waits < MAX_WAITS) {
           this.#waits++;
@@ -319,6 +330,7 @@ class Source {
           continue;
         }
         this.#resolved = null;
+        this.rangeBytes = MIN_RANGE_BYTES;
         this.#options.counts.retries++;
         // parallel ranges fail together when the connection breaks
         if (++this.#failures > MAX_FAILURES * RANGES) throw this.#failure(thrown);
@@ -347,25 +359,26 @@ class Source {
     return bytes;
   }
 
-  #assertRange(header: string | null, start: number, length: number): void {
-    const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header ?? '') ?? [];
-    if (Number(first) !== start || Number(last) !== start + length - 1) throw new BadResponse(`the server sent another range (${header})`);
+  /** By what was sent, not by the status: ModelScope sends the right slice with 200. */
+  #assertRange(response: HttpResponse, start: number, length: number): void {
+    const { status, header, url } = response;
+    if (status === 403 && url.origin !== this.#url.origin) throw new RangeRefused('HTTP 403');
+    if (status !== 200 && status !== 206) throw this.#badStatus(response);
+    const coding = header('content-encoding');
+    if (coding !== null && coding !== 'identity') throw new BadResponse(`it is sent as ${coding}`);
+    const range = header('content-range');
+    if (status === 200 && range === null) {
+      this.#assertLength(header('content-length'));
+      if (length !== this.sizeBytes) throw new RangeRefused('the server sent the whole file');
+      return;
+    }
+    const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range ?? '') ?? [];
+    if (Number(first) !== start || Number(last) !== start + length - 1) throw new BadResponse(`the server sent another range (${range})`);
     if (total !== '*') this.#assertLength(total ?? null);
   }
 
   #assertLength(length: string | null): void {
     if (length !== null && Number(length) !== this.sizeBytes) throw new BadResponse(`it has ${length} bytes instead of ${this.sizeBytes}`);
-  }
-
-  /** After two changes the ETag is ignored: some servers send a new one every time. The hash at the end decides. */
-  #assertSameFile(etag: string | null): void {
-    if (etag === null || this.#etagChanges >= 2) return;
-    if (this.#etag === null) this.#etag = etag;
-    else if (this.#etag !== etag) {
-      this.#etag = null;
-      this.#etagChanges++;
-      throw new ChangedMidway();
-    }
   }
 
   #badStatus({ status, header, url }: HttpResponse): Error {
@@ -381,7 +394,8 @@ class Source {
   }
 
   #failure(thrown: unknown): AppError {
-    if (!(thrown instanceof BadResponse || thrown instanceof RetryAfter)) return unreachable(this.#url, thrown, this.#options.advice?.unreachable);
+    if (!(thrown instanceof BadResponse || thrown instanceof RetryAfter || thrown instanceof RangeRefused))
+      return unreachable(this.#url, thrown, this.#options.advice?.unreachable);
     const message = `${this.#file.path} cannot be fetched from ${this.#url.host}: ${thrown.message}. The part on disk is kept; resume later.`;
     return new AppError('download_failed', message, {}, { cause: thrown });
   }

@@ -20,6 +20,9 @@ export type Fault =
   | 'other-range'
   | 'other-length'
   | 'ignore-range'
+  | 'range-as-200'
+  | 'refuse-ranges'
+  | 'gzip'
   | 'new-etag'
   | 'error-500'
   | 'error-416'
@@ -46,7 +49,7 @@ export interface HubServer {
   /** Which answer is wrong, and how; null if all are right. */
   fault: (asked: AskedFor) => Fault | null;
   /** Replaces the answers of the API; `busyAnswers` is the number of next requests that get a 429 with a delay of 7 seconds. */
-  api: { revision?: unknown; tree?: unknown; status?: number; busyAnswers?: number };
+  api: { revision?: unknown; tree?: unknown; status?: number; errorCode?: string; busyAnswers?: number };
   /** Whether the CDN serves files after a redirect, as the real hub does for large ones. */
   redirects: boolean;
   /** Bytes per second of each answer; null for no limit. */
@@ -100,7 +103,7 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
     const url = new URL(request.url ?? '', self.endpoint);
     const { name, commit, files, license = 'apache-2.0' } = repository;
     if (self.api.status !== undefined) {
-      response.writeHead(self.api.status).end();
+      response.writeHead(self.api.status, self.api.errorCode === undefined ? {} : { 'x-error-code': self.api.errorCode }).end();
       return;
     }
     if (self.api.busyAnswers !== undefined && self.api.busyAnswers > 0) {
@@ -191,6 +194,10 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Please sign in to this network</html>');
       return;
     }
+    if (fault === 'refuse-ranges' && first !== undefined) {
+      response.writeHead(403).end('Auth failed: invalid range');
+      return;
+    }
     if (fault === 'ignore-range' || first === undefined) {
       response.writeHead(200, { etag, 'content-length': bytes.length });
       write(response, path, bytes, fault === 'cut' ? Math.floor(bytes.length / 2) : null);
@@ -202,7 +209,13 @@ export async function startHubServer(repository: Repository): Promise<HubServer>
     if (fault === 'flip') body[Math.floor(body.length / 2)] = (body[Math.floor(body.length / 2)] ?? 0) ^ 0x10;
     if (fault === 'short') body = body.subarray(0, body.length - 7);
     if (fault === 'long') body = Buffer.concat([body, Buffer.from('more than was asked for')]);
-    response.writeHead(206, { etag, 'content-range': `bytes ${start + shift}-${end - 1 + shift}/${total}`, 'content-length': body.length });
+    const coding = fault === 'gzip' ? { 'content-encoding': 'gzip' } : {};
+    response.writeHead(fault === 'range-as-200' ? 200 : 206, {
+      ...coding,
+      etag,
+      'content-range': `bytes ${start + shift}-${end - 1 + shift}/${total}`,
+      'content-length': body.length,
+    });
     if (fault === 'stall') response.write(body.subarray(0, 1000));
     else write(response, path, body, fault === 'cut' ? Math.floor(body.length / 2) : null);
   }
@@ -234,6 +247,9 @@ const bodyFaults: readonly Fault[] = [
   'other-range',
   'other-length',
   'ignore-range',
+  'range-as-200',
+  'refuse-ranges',
+  'gzip',
   'new-etag',
   'error-500',
   'error-416',
