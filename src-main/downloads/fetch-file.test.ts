@@ -37,7 +37,7 @@ async function rangesAskedFor(latencyMs: number, readingMs: number, failing: rea
         return { status: 206, header, url, discard: () => {}, body };
       },
     },
-    throttle: { take: async () => {} },
+    throttle: { take: async () => {}, set: () => {} },
     signal: new AbortController().signal,
     onBytes: () => {},
     counts,

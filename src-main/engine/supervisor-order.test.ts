@@ -6,6 +6,7 @@ import { codeOf, listen, never } from '../../tests/support/engine-conformance.ts
 import { HandClock } from '../../tests/support/hand-clock.ts';
 import { createEngine, type SupervisedEngine } from './create-engine.ts';
 import type { GenerateTask, UpscaleTask } from './engine.ts';
+import type { Precision } from './protocol.ts';
 import type { EngineLimits } from './supervisor.ts';
 
 /** The supervisor against a process whose every word the test chooses. */

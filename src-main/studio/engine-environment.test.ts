@@ -64,9 +64,9 @@ test('a real engine for CUDA loads the provider out of the installed pack, and o
     active: () => [],
     log: { warn: () => {} },
   });
-  expect(await probes.check('cuda')).toMatchObject({
+  expect(await probes.check('cuda', 'fast')).toMatchObject({
     state: 'refused',
     reason: expect.stringMatching(/libonnxruntime_providers_(cuda|shared)\.so: invalid ELF header/),
   });
-  expect(await probes.check('cpu')).toMatchObject({ state: 'works' });
+  expect(await probes.check('cpu', 'fast')).toMatchObject({ state: 'works' });
 });
