@@ -1,6 +1,7 @@
-import { homedir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { AppError } from '#shared/protocol/errors.ts';
 import { loadConfig, optionsSchema, usage } from './config.ts';
 
@@ -20,6 +21,7 @@ test('without arguments: every network, port 8004, images beside start.sh, the r
     hub: {
       endpoint: 'https://huggingface.co',
       token: null,
+      isOffline: false,
       cacheDir: join(homedir(), '.cache/huggingface/hub'),
       proxies: { http: '', https: '', none: '' },
     },
@@ -76,11 +78,25 @@ test('where models come from and go to is read from the variables of Hugging Fac
   expect(loadConfig([], env, root).hub).toEqual({
     endpoint: 'https://mirror.example',
     token: 'hf_x',
+    isOffline: false,
     cacheDir: join('/h', 'hub'),
     proxies: { http: '', https: 'http://p:1', none: 'a,b' },
   });
   expect(loadConfig([], { HF_HUB_CACHE: '/c', HF_HOME: '/h' }, root).hub.cacheDir).toBe('/c');
   expect(loadConfig([], { XDG_CACHE_HOME: '/x' }, root).hub.cacheDir).toBe(join('/x', 'huggingface', 'hub'));
+  expect(['1', 'True', 'yes', '0', ''].map((value) => loadConfig([], { HF_HUB_OFFLINE: value }, root).hub.isOffline)).toEqual([true, true, true, false, false]);
+});
+
+test('the token of `hf auth login` is found in HF_HOME or under its own path; HF_TOKEN wins', () => {
+  const home = mkdtempSync(join(tmpdir(), 'hf-home-'));
+  onTestFinished(() => rmSync(home, { recursive: true }));
+  const token = (env: Record<string, string>) => loadConfig([], env, root).hub.token;
+  expect(token({ HF_HOME: home })).toBeNull();
+  writeFileSync(join(home, 'token'), 'hf_logged_in\n');
+  writeFileSync(join(home, 'other'), 'hf_other');
+  expect(token({ HF_HOME: home })).toBe('hf_logged_in');
+  expect(token({ HF_HOME: home, HF_TOKEN_PATH: join(home, 'other') })).toBe('hf_other');
+  expect(token({ HF_HOME: home, HF_TOKEN: 'hf_x' })).toBe('hf_x');
 });
 
 test('what was read cannot be changed', () => {

@@ -36,6 +36,18 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
+/** The server that a redirect leads to does not answer: it is that one that errors name. */
+class RedirectUnanswered extends Error {
+  readonly url: URL;
+  readonly code: string;
+
+  constructor(url: URL, cause: unknown) {
+    super(`${url.host} does not answer (${errnoCode(cause)})`, { cause: cause instanceof Error ? (cause.cause ?? cause) : cause });
+    this.url = url;
+    this.code = errnoCode(cause);
+  }
+}
+
 const MAX_REDIRECTS = 5;
 const CONNECT_TIMEOUT_MS = 15_000;
 const SILENCE_MS = 30_000;
@@ -50,6 +62,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       let url = first;
       for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
         const isOwn = url.origin === origin;
+        const asked = url;
         const response = await request(url, {
           dispatcher: isOwn ? agents.own : agents.foreign,
           headers: {
@@ -59,6 +72,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
             ...(isOwn && token !== null ? { authorization: `Bearer ${token}` } : {}),
           },
           signal,
+        }).catch((cause: unknown) => {
+          throw asked === first ? cause : new RedirectUnanswered(asked, cause);
         });
         const { statusCode: status, body } = response;
         const header = (name: string): string | null => [response.headers[name] ?? []].flat()[0] ?? null;
@@ -110,8 +125,13 @@ function publicLookup(isPublic: (address: string) => boolean): typeof lookup {
 }
 
 /** `download_failed` for a server that did not respond; an `AppError` inside `cause` is returned as it is. */
-export function unreachable(url: URL, cause: unknown, advice = 'Set HTTPS_PROXY if you need a proxy, or HF_ENDPOINT to use a mirror'): AppError {
+export function unreachable(
+  url: URL,
+  cause: unknown,
+  advice = 'Set HTTPS_PROXY if you need a proxy, or HF_ENDPOINT to use a mirror such as https://hf-mirror.com',
+): AppError {
   if (cause instanceof AppError) return cause;
   if (cause instanceof Error && cause.cause instanceof AppError) return cause.cause;
-  return new AppError('download_failed', `${url.host} cannot be reached (${errnoCode(cause)}). Check the network. ${advice}.`, {}, { cause });
+  const { host } = cause instanceof RedirectUnanswered ? cause.url : url;
+  return new AppError('download_failed', `${host} cannot be reached (${errnoCode(cause)}). Check the network. ${advice}.`, {}, { cause });
 }

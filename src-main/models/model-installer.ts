@@ -88,14 +88,18 @@ export class ModelInstaller {
 
   async remove(record: ModelRecord): Promise<void> {
     const { name } = record;
-    const { records, cache } = this.#options;
+    const { records, cache, log } = this.#options;
     const before = this.stateOf(name);
     this.#move(name, { type: 'remove' });
     if ('transfer' in before) await before.transfer.stop();
     // the download may have pinned its files meanwhile
     const { source, kind } = records.find(name) ?? record;
     await this.#keepingState(name, async () => {
-      if (source.type === 'hub') await cache.remove(source);
+      if (source.type === 'hub') {
+        const { sharedBytes } = await cache.remove(source);
+        const shared = `${(sharedBytes / 1e9).toFixed(2)} GB of ${name} stay in the store that Hugging Face's tools share between models. Run hf cache prune to free them.`;
+        if (sharedBytes > 0) log.warn({ model: name, sharedBytes }, shared);
+      }
       await records.change((content) => {
         content.models = content.models.filter((other) => other.name !== name);
         if (content.chosen[kind] === name) delete content.chosen[kind];

@@ -82,3 +82,19 @@ test.each(['', 'no commit', '../../..'])('a damaged reference (%j) leads nowhere
   await writeFile(join(dir, 'new/hub/models--owner--name/refs/main'), text);
   expect(await cache.mainSnapshot('owner/name')).toBeNull();
 });
+
+test('blobs in the store that huggingface_hub shares are read; removing deletes the links and says what stays', async () => {
+  const shared = join(dir, 'new/hub/blobs/dd', 'd'.repeat(64));
+  await mkdir(join(shared, '..'), { recursive: true });
+  await writeFile(shared, 'content');
+  const blob = cache.blobPath('owner/name', HASH);
+  await rm(blob);
+  await symlink(`../../blobs/dd/${'d'.repeat(64)}`, blob);
+  await cache.link(source);
+  expect(await readFile(name(), 'utf8')).toBe('content');
+  expect(await cache.bytesOf('owner/name', { path: '', sizeBytes: 7, hash: HASH })).toBe(7);
+  expect(await cache.remove(source)).toEqual({ sharedBytes: 7 });
+  expect(await readFile(shared, 'utf8')).toBe('content');
+  await expect(lstat(blob)).rejects.toThrow('ENOENT');
+  expect(await cache.remove(source)).toEqual({ sharedBytes: 0 });
+});

@@ -29,8 +29,11 @@ export interface HubCache {
   pointAt(source: PinnedSource): Promise<void>;
   /** The snapshot of the `main` branch, or null. */
   mainSnapshot(repository: string): Promise<string | null>;
-  /** Deletes the snapshot, its parts, and its blobs that no other snapshot uses. */
-  remove(source: HubSource): Promise<void>;
+  /**
+   * Deletes the snapshot, its parts, and its blobs that no other snapshot uses. Returns the bytes that stay in the store which huggingface_hub 2 shares
+   * between repositories: its blobs there are links, and only its own locks make it safe to delete their targets.
+   */
+  remove(source: HubSource): Promise<{ sharedBytes: number }>;
 }
 
 export function createHubCache(dir: string): HubCache {
@@ -80,13 +83,20 @@ export function createHubCache(dir: string): HubCache {
 
     async remove({ repository, revision, commit, files }) {
       for (const { hash } of files) await rm(partPath(repository, hash), { force: true });
-      if (commit === null) return;
+      let sharedBytes = 0;
+      if (commit === null) return { sharedBytes };
       await rm(snapshotDir(repository, commit), { recursive: true, force: true });
       const used = await blobsInUse(join(repositoryDir(repository), 'snapshots'));
-      for (const { hash } of files) if (!used.has(hash)) await rm(blobPath(repository, hash), { force: true });
+      for (const { hash } of files) {
+        if (used.has(hash)) continue;
+        const blob = blobPath(repository, hash);
+        if ((await linkTarget(blob)) !== null) sharedBytes += (await sizeOf(blob)) ?? 0;
+        await rm(blob, { force: true });
+      }
       const ref = refPath(repository, revision);
       if ((await commitOf(ref)) === commit) await rm(ref, { force: true });
       await removeEmptyFolders(repositoryDir(repository));
+      return { sharedBytes };
     },
   };
 }

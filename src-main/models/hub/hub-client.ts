@@ -8,8 +8,13 @@ import { AppError } from '#shared/protocol/errors.ts';
 export interface HubClientOptions extends Omit<HttpClientOptions, 'origin'> {
   /** `https://huggingface.co`, or a mirror with the same API. */
   endpoint: string;
+  /** Whether every request is refused. */
+  isOffline?: boolean;
   pause?: Pause;
 }
+
+/** A mirror that this program names in its messages is not trusted with the token. */
+const MIRROR_HOST = 'hf-mirror.com';
 
 /** One file in the listing of a repository. */
 export interface ListedFile {
@@ -56,14 +61,16 @@ const treeSchema = z.array(
 );
 
 /** The Hugging Face Hub API. Source: https://huggingface.co/docs/hub/api */
-export function createHubClient({ endpoint: endpointText, pause = pauseFor, ...http }: HubClientOptions): HubClient {
+export function createHubClient({ endpoint: endpointText, isOffline = false, pause = pauseFor, ...http }: HubClientOptions): HubClient {
   let connected: { endpoint: URL; prefix: string; client: HttpClient } | null = null;
 
   /** The address is checked at the first use: a wrong one must not stop the rest of the program. */
   function connect(): NonNullable<typeof connected> {
     if (connected !== null) return connected;
+    if (isOffline) throw new AppError('download_failed', 'HF_HUB_OFFLINE is set, so nothing is downloaded. Unset it and start again to download models.', {});
     const endpoint = parseEndpoint(endpointText);
-    connected = { endpoint, prefix: endpoint.pathname.replace(/\/$/, ''), client: createHttpClient({ ...http, origin: endpoint.origin }) };
+    const token = endpoint.hostname === MIRROR_HOST ? null : http.token;
+    connected = { endpoint, prefix: endpoint.pathname.replace(/\/$/, ''), client: createHttpClient({ ...http, token, origin: endpoint.origin }) };
     return connected;
   }
 
@@ -143,14 +150,24 @@ function isTransient(cause: unknown): boolean {
   return !(cause instanceof Error && cause.cause instanceof AppError) && !['ENOTFOUND', 'ECONNREFUSED', 'EAI_AGAIN'].includes(errnoCode(cause));
 }
 
+/** The hub answers 401 for what is missing too; `X-Error-Code` tells the cases apart. Source: huggingface_hub `utils/_http.py`. */
 function badStatus({ status, header }: HttpResponse, repository: string, hasToken: boolean): AppError {
+  const unavailable = (what: string) => new AppError('repository_unavailable', `${repository} ${what}`, { repository });
+  const code = header('x-error-code');
+  const login = hasToken ? 'Check that your token belongs to that account' : 'Then set HF_TOKEN, or run hf auth login, and start again';
+  if (code === 'GatedRepo') return unavailable(`is gated (HTTP ${status}): its authors ask you to accept their terms on its page first. ${login}.`);
+  if (code === 'RevisionNotFound') return unavailable(`has no such revision (HTTP ${status}). Use a branch, tag or commit that its page lists.`);
+  if (code === 'RepoNotFound') {
+    const advice = hasToken ? 'or use a token that has access' : 'or set HF_TOKEN to a token that has access';
+    return unavailable(`does not exist, or is private (HTTP ${status}). Check its name, ${advice}.`);
+  }
   if (status === 401 || status === 403) {
     const advice = hasToken
-      ? 'Your HF_TOKEN has no access to it. Accept its terms on its page'
+      ? 'Your token has no access to it. Accept its terms on its page'
       : 'It is private, gated or missing. Check its name, or set HF_TOKEN';
-    return new AppError('repository_unavailable', `${repository} cannot be accessed (HTTP ${status}). ${advice}.`, { repository });
+    return unavailable(`cannot be accessed (HTTP ${status}). ${advice}.`);
   }
-  if (status === 404) return new AppError('repository_unavailable', `${repository} does not exist, or it has no such revision (HTTP 404).`, { repository });
+  if (status === 404) return unavailable(`does not exist, or it has no such revision (HTTP 404).`);
   const wait = header('retry-after');
   const advice = status === 429 ? `Too many requests from this address${wait === null ? '' : `. Try again in ${wait} s`}` : 'Try again later';
   return new AppError('download_failed', `The file list of ${repository} is not available (HTTP ${status}). ${advice}.`, {});
