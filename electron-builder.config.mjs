@@ -4,6 +4,8 @@
  * DIST_HOMEPAGE, the publisher's home page;
  * UPDATE_FEED_URL and UPDATE_PUBLIC_KEY, the feed of the built app and the key that signs it. Without them the app never looks for updates.
  */
+import { existsSync } from 'node:fs';
+
 const { ELECTRON_DIST: electronDist, ELECTRON_VERSION: electronVersion, DIST_VERSION: buildVersion, DIST_HOMEPAGE: homepage } = process.env;
 const { UPDATE_FEED_URL: feedUrl, UPDATE_PUBLIC_KEY: feedKey } = process.env;
 if (Boolean(feedUrl) !== Boolean(feedKey)) throw new Error('UPDATE_FEED_URL and UPDATE_PUBLIC_KEY go together: set both or neither.');
@@ -20,6 +22,13 @@ const linuxFiles = [
   'build/linux/zimage=/usr/bin/zimage',
   'build/icon.svg=/usr/share/icons/hicolor/scalable/apps/z-image-turbo-studio.svg',
 ];
+
+/**
+ * The Visual C++ runtime, which ONNX Runtime needs and a new Windows lacks. The release copies it from Visual Studio's folder of redistributable files.
+ * Beside the program for libraries of the CUDA pack, and beside ONNX Runtime, where the loader of Node.js modules looks.
+ */
+const runtimeDir = 'build/vc-runtime';
+const runtimeTargets = ['.', 'resources/app.asar.unpacked/node_modules/onnxruntime-node/bin/napi-v6/win32/x64'];
 
 /** @type {import('electron-builder').Configuration} */
 export default {
@@ -45,6 +54,8 @@ export default {
       throw new Error(
         `A package for ${electronPlatformName} must be built on ${electronPlatformName}, and this is ${process.platform}: the installed native modules are for this system.`,
       );
+    if (electronPlatformName === 'win32' && !existsSync(`${runtimeDir}/vcruntime140.dll`))
+      throw new Error(`${runtimeDir} has no Visual C++ runtime: copy the DLLs of VC\\Redist\\MSVC\\VERSION\\x64\\Microsoft.VC*.CRT of Visual Studio there.`);
   },
   files: [
     'out/**',
@@ -142,6 +153,7 @@ export default {
   win: {
     icon: 'build/icon.ico',
     extraResources: [{ from: 'build/win/user-path.ps1', to: 'bin/user-path.ps1' }],
+    extraFiles: runtimeTargets.map((to) => ({ from: runtimeDir, to, filter: ['*.dll'] })),
     target: [
       { target: 'nsis', arch },
       { target: 'zip', arch },

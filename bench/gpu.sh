@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # bash bench/gpu.sh [--cpu] [--card N] [--checkpoint DIR] [--libraries DIR] [--python FILE] [--no-peer]
 #
-# Measures Z-Image-Turbo's true sizes on an NVIDIA card, without network and in less than ten minutes. It writes a checkpoint with random weights (6.6 GB),
-# generates images of 1024 x 1024 with our engine on CUDA and with diffusers and sdnq on PyTorch, and compares a denoising step with the time that its
-# floating point operations would take at the rate of PyTorch's matrix product on this card. Results go to bench/results/gpu.json.
+# The first thing to run on an NVIDIA card, without network and in less than ten minutes. In this order, so that what is simple fails first:
+#   1. every GPU form of the bundled checkpoint's graphs is compiled and loaded on the card
+#   2. the probe runs every operator in bfloat16, float16 and float32
+#   3. one image of the bundled checkpoint is compared with the CPU's
+#   4. a checkpoint of the true sizes with random weights (6.6 GB): images of 1024 x 1024, and a denoising step beside the time that its floating point
+#      operations would take at the rate of PyTorch's matrix product on this card; the same with diffusers and sdnq on PyTorch
+#   5. peak memory, and the versions of the pack
+# Results go to bench/results/gpu.json, and all output to .cache/gpu.log, which `npm run doctor -- --report` puts into one file for a bug report.
 #
 #   --cpu            the same with the bundled checkpoint at 256 x 256 on the CPU: a trial of this script without results
 #   --card N         another card than the first
@@ -58,4 +63,5 @@ if [ "$peer" = yes ]; then
   [ -n "$python" ] || { echo 'Python was not found: name one with --python, or use --no-peer' >&2; exit 1; }
   arguments+=(--python "$python")
 fi
-exec "$node" bench/gpu.ts ${arguments[@]+"${arguments[@]}"}
+mkdir -p .cache
+"$node" bench/gpu.ts ${arguments[@]+"${arguments[@]}"} 2>&1 | tee .cache/gpu.log

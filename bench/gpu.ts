@@ -7,13 +7,16 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { childEnvironment } from '#main/config/child-environment.ts';
 import { readCommandOptions } from '#main/config/command-options.ts';
-import { findPack, packsDirOf } from '#main/cuda-pack/pack-folder.ts';
+import { findPack, packsDirOf, readPack } from '#main/cuda-pack/pack-folder.ts';
 import { createEngine } from '#main/engine/create-engine.ts';
 import type { TaskReport } from '#main/engine/engine.ts';
 import { detectNvidia, unsupportedReason } from '#main/engine/nvidia.ts';
+import { probeInProcess } from '#main/engine/probe-in-process.ts';
+import { type Precision, precisions } from '#main/engine/protocol.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
 import { onnxruntimeVersion } from '#main/lib/onnxruntime-version.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
+import { decodePng } from '#main/lib/read-png.ts';
 import { engineConfig } from '#main/studio/engine-config.ts';
 import { withLibraries } from '#main/studio/engine-environment.ts';
 import { type DeviceName, deviceParts } from '#shared/domain/device.ts';
@@ -43,11 +46,13 @@ const optionsSchema = z.object({
 /** Images per side; of the first one only the loading time counts. */
 const IMAGES = 3;
 const STEPS = 9;
+/** Of the bundled checkpoint's image on a card and on the CPU, of 255. */
+const MOST_DIFFERENCE = 4;
 
 /** The measured case and its size. */
 interface Case {
   device: DeviceName;
-  gpuPrecision: 'bf16' | 'fp16';
+  gpuPrecision: Precision;
   /** The peer's data type. */
   dtype: 'bfloat16' | 'float16' | 'float32';
   checkpointDir: string;
@@ -69,10 +74,15 @@ async function main(): Promise<void> {
   const options = readCommandOptions(optionsSchema, usage);
   await withTemporaryFolder(async (work) => {
     const test = options.cpu ? cpuCase(options) : await gpuCase(options);
+    await loadEveryForm(test, work);
+    await probeEveryPrecision(test);
+    await compareWithCpu(test, work);
     console.log(`${test.device}, ${test.dtype}, ${test.sidePx} x ${test.sidePx}, ${STEPS} steps, ${test.checkpointDir}`);
     const ours = await measureOurs(test, work);
     const peer = options['no-peer'] ? null : await measurePeer(test, work, options.python);
     const rows = await rowsOf(test, ours, peer);
+    const pack = readPack(test.libraries ?? '');
+    if (pack !== null) console.log(`CUDA pack ${pack.version} for ONNX Runtime ${pack.onnxruntime}: ${pack.files.map(({ name }) => name).join(', ')}`);
     if (options.cpu) for (const row of rows) console.log(describeRow(row));
     else
       await publish({
@@ -114,11 +124,64 @@ async function gpuCase({ card, checkpoint, libraries }: z.infer<typeof optionsSc
   };
 }
 
-/** Whole images by the engine as the server runs it. */
-async function measureOurs({ device, gpuPrecision, checkpointDir, sidePx, libraries }: Case, work: string): Promise<Figures> {
-  const env = () => (libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform));
+const bundledDir = join(resourcesDir, 'models/storybook-uint4');
+
+const environmentOf =
+  ({ libraries }: Case) =>
+  () =>
+    libraries === null ? childEnvironment() : withLibraries(childEnvironment(), libraries, process.platform);
+
+/** An engine per precision makes a small image of the bundled checkpoint, so every form of every graph is loaded and run. */
+async function loadEveryForm(test: Case, work: string): Promise<void> {
+  for (const gpuPrecision of precisions) {
+    const startedAt = performance.now();
+    const report = await bundledImage({ ...test, gpuPrecision }, join(work, `${gpuPrecision}.png`), work);
+    assertRan(report, test.device);
+    console.log(`loaded and ran in ${test.device === 'cpu' ? 'float32 on the CPU' : gpuPrecision}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    if (test.device === 'cpu') return;
+  }
+}
+
+async function probeEveryPrecision(test: Case): Promise<void> {
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: environmentOf(test) });
+  for (const precision of test.device === 'cpu' ? (['fp32'] as const) : precisions) {
+    const { state, reason, imageSeconds } = await probeInProcess(test.device, precision, { spawn, threads: availableParallelism(), binding: 'auto' });
+    console.log(`probe in ${precision}: ${state}. ${reason}${imageSeconds === null ? '' : ` About ${imageSeconds} s an image of 1024 x 1024.`}`);
+  }
+}
+
+/** The mean difference of the bundled checkpoint's image from the CPU's, of 255. */
+async function compareWithCpu(test: Case, work: string): Promise<void> {
+  const [onDevice, onCpu] = [join(work, 'device.png'), join(work, 'cpu.png')];
+  await bundledImage(test, onDevice, work);
+  await bundledImage({ ...test, device: 'cpu', libraries: null }, onCpu, work);
+  const [a, b] = [(await decodePng(onDevice)).data, (await decodePng(onCpu)).data];
+  const difference = a.reduce((sum, value, i) => sum + Math.abs(value - (b[i] ?? 0)), 0) / a.length;
+  console.log(`the bundled checkpoint's image differs from the CPU's by ${difference.toFixed(2)} of 255 on average`);
+  if (!(difference <= MOST_DIFFERENCE)) throw new Error(`The image of ${test.device} is another one: at most ${MOST_DIFFERENCE} is right.`);
+}
+
+async function bundledImage(test: Case, outputPath: string, work: string): Promise<TaskReport> {
+  const { device, gpuPrecision } = test;
   const engine = createEngine({
-    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env }),
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: environmentOf(test) }),
+    devices: [engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'auto', dataDir: work })],
+    log: { info: () => {}, warn: (data, message) => console.error(message, data) },
+  });
+  const params = paramsOf({ prompt: 'an orange cat on a beach', sidePx: 256, seed: 7, steps: STEPS });
+  const task = { params, checkpointDir: bundledDir, checkpointIdentity: 'bundled', outputPath, texts: [] };
+  try {
+    return await engine.generate(task, { onProgress: () => {}, onModelDone: () => {} }, new AbortController().signal);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Whole images by the engine as the server runs it. */
+async function measureOurs(test: Case, work: string): Promise<Figures> {
+  const { device, gpuPrecision, checkpointDir, sidePx } = test;
+  const engine = createEngine({
+    spawn: createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: environmentOf(test) }),
     devices: [engineConfig({ device, gpuPrecision, accuracy: 'fast', memory: 'auto', dataDir: work })],
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });

@@ -227,3 +227,23 @@ test.skipIf(process.platform !== 'linux')('a signal ends it at once, also while 
   const commandLine = (): string => (existsSync(`/proc/${npm}`) ? readFileSync(`/proc/${npm}/cmdline`, 'utf8') : '');
   await vi.waitFor(() => expect(commandLine()).toBe(''));
 });
+
+test('start.ps1, for Windows, installs with the same options, builds from the same sources and serves the same program', () => {
+  const [bash, twin] = [
+    `${readFileSync(join(root, 'start.sh'))}${readFileSync(join(root, 'scripts/prepare.sh'))}`,
+    readFileSync(join(root, 'start.ps1'), 'utf8'),
+  ];
+  const sources = /local sources=\(([^)]*)\)/.exec(bash)?.[1]?.split(' ') ?? [];
+  expect(sources.length).toBeGreaterThan(3);
+  for (const source of sources) expect(twin).toContain(`'${source}'`);
+  const shared = [
+    '--ignore-scripts --no-audit --no-fund --include=dev --include=optional',
+    'scripts/assert-not-served.mjs',
+    'electron-vite.js build --logLevel warn',
+  ];
+  for (const part of [...shared, '.installed-lock', 'out/.built', '--max-semi-space-size=4', 'out/main/headless.js', 'NODE_CHANNEL_FD']) {
+    expect(bash, part).toContain(part);
+    expect(twin, part).toContain(part);
+  }
+  expect(readFileSync(join(root, 'start.cmd'), 'utf8')).toContain('-ExecutionPolicy Bypass -File "%~dp0start.ps1" %*');
+});

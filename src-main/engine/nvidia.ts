@@ -10,8 +10,9 @@ const TOOLS = ['nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi'];
 const TIMEOUT_MS = 10_000;
 /** The CUDA 13 builds of ONNX Runtime need it. Source: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ */
 const LOWEST_DRIVER = 580;
-/** What they hold code for, without an intermediate form for others: 8.x runs 8.0's, 9.0 and 12.0 run their own only. */
-const CAPABILITIES = /^(7\.5|8\.\d|9\.0|12\.0)$/;
+/** What they hold code for, without an intermediate form for others: 8.x runs 8.0's, 9.0 and 12.0 run their own only. The Windows build has none for 9.0. */
+const LINUX_CAPABILITIES = /^(7\.5|8\.\d|9\.0|12\.0)$/;
+const WINDOWS_CAPABILITIES = /^(7\.5|8\.\d|12\.0)$/;
 
 /** Runs a program and returns its standard output. */
 type RunTool = (file: string, args: string[]) => Promise<string>;
@@ -91,11 +92,19 @@ function withoutUuid({ uuid: _, ...gpu }: Card): Gpu {
 }
 
 /** Why CUDA cannot run on this card, and what would do; null where nothing speaks against it. */
-export function unsupportedReason({ name, driver, compute_capability: capability }: Gpu): string | null {
+export function unsupportedReason({ name, driver, compute_capability: capability }: Gpu, platform: NodeJS.Platform = process.platform): string | null {
   if (Number.parseInt(driver, 10) < LOWEST_DRIVER)
     return `${name} has driver ${driver}; driver ${LOWEST_DRIVER} or newer is needed: install it from https://www.nvidia.com/drivers, or by your distribution.`;
-  if (capability === null || CAPABILITIES.test(capability)) return null;
-  return `${name} has compute capability ${capability}; 7.5 (Turing), 8.x (Ampere, Ada), 9.0 (Hopper) and 12.0 (Blackwell) are supported. Images are made on the CPU; another card would do.`;
+  const isWindows = platform === 'win32';
+  if (capability === null || (isWindows ? WINDOWS_CAPABILITIES : LINUX_CAPABILITIES).test(capability)) return null;
+  const hopper = isWindows ? '' : ' 9.0 (Hopper),';
+  return `${name} has compute capability ${capability}; 7.5 (Turing), 8.x (Ampere, Ada),${hopper} 12.0 (Blackwell) are supported. Images are made on the CPU; another card would do.`;
+}
+
+/** What people should know about a card that works, or null. On Windows some kernels of ONNX Runtime have no code for 12.0: the driver compiles them at the first load. */
+export function firstLoadNotice({ compute_capability: capability }: Gpu, platform: NodeJS.Platform = process.platform): string | null {
+  if (platform !== 'win32' || capability !== '12.0') return null;
+  return 'At the first load the driver compiles kernels for this card, which can take minutes; later loads are quick.';
 }
 
 function mebibytes(text: string): number | null {

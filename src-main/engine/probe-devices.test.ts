@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { entryFile } from '#main/lib/program-files.ts';
 import { type Device, deviceParts, type Gpu } from '#shared/domain/device.ts';
 import { ScriptedProcess } from '../../tests/fakes/scripted-process.ts';
-import { detectNvidia, parseNvidiaSmi, unsupportedReason } from './nvidia.ts';
+import { detectNvidia, firstLoadNotice, parseNvidiaSmi, unsupportedReason } from './nvidia.ts';
 import { createDeviceProbes, type DeviceProbesOptions } from './probe-devices.ts';
 import { createNodeSpawn } from './spawn-node.ts';
 
@@ -167,6 +167,15 @@ describe('NVIDIA cards', () => {
     expect(unsupportedReason(gpu)).toContain(reason);
     expect(await stateOf(optionsWith({ spawn, detectGpus: async () => [gpu] }), 'cuda')).toMatchObject({ state: 'too_old', probed_at: null });
     expect(spawned).toHaveLength(2);
+  });
+
+  test('are judged by the build of their system: Windows has no code for Hopper, and compiles for Blackwell at the first load', () => {
+    const card = (compute_capability: string) => ({ ...turing, compute_capability });
+    expect(unsupportedReason(card('9.0'), 'win32')).toContain('7.5 (Turing), 8.x (Ampere, Ada), 12.0 (Blackwell) are supported');
+    expect(unsupportedReason(card('9.0'), 'linux')).toBeNull();
+    expect(unsupportedReason(card('12.0'), 'win32')).toBeNull();
+    expect(firstLoadNotice(card('12.0'), 'win32')).toContain('compiles kernels');
+    expect([firstLoadNotice(card('12.0'), 'linux'), firstLoadNotice(card('8.9'), 'win32')]).toEqual([null, null]);
   });
 
   test.each(['7.5', '8.0', '8.6', '8.9', '9.0', '12.0', null])('of compute capability %s are tried', (compute_capability) => {

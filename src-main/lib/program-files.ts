@@ -11,6 +11,9 @@ export const programDir = nearestWithPackageJson(here);
 /** The folder of the packages that are installed beside the program; native libraries are outside of the archive. */
 export const packagesDir = join(programDir.endsWith('.asar') ? `${programDir}.unpacked` : programDir, 'node_modules');
 
+/** ONNX Runtime's libraries for this system. */
+export const onnxruntimeDir = join(packagesDir, 'onnxruntime-node/bin/napi-v6', process.platform, process.arch);
+
 /** Icons, the bundled checkpoints and upscalers. They are beside `app.asar`, never in it: ONNX Runtime maps them as plain files. */
 export const resourcesDir = programDir.endsWith('.asar') ? join(dirname(programDir), 'app-resources') : join(programDir, 'resources');
 

@@ -1,6 +1,6 @@
 import type { Config } from '#main/config/config.ts';
 import type { EngineConfig } from '#main/engine/device-state.ts';
-import { noCardReason } from '#main/engine/nvidia.ts';
+import { firstLoadNotice, noCardReason } from '#main/engine/nvidia.ts';
 import type { DeviceCheck, DeviceProbes } from '#main/engine/probe-devices.ts';
 import type { DeviceName } from '#shared/domain/device.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -51,5 +51,7 @@ async function named(device: DeviceName, machine: Machine, accuracy: Accuracy): 
 }
 
 function onGpu(device: DeviceName, { gpu, reason, precision }: DeviceCheck): Chosen {
-  return { device, deviceReason: gpu === null ? reason : `${gpu.name}: ${reason}`, gpuPrecision: precision };
+  const notice = gpu === null ? null : firstLoadNotice(gpu);
+  const sentences = [gpu === null ? reason : `${gpu.name}: ${reason}`, ...(notice === null ? [] : [notice])];
+  return { device, deviceReason: sentences.join(' '), gpuPrecision: precision };
 }
