@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -21,7 +21,7 @@ import { orAppError } from '#main/lib/or-app-error.ts';
 import { entryFile, onnxruntimeDir, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
-import { diskSpaceOf } from '#main/lib/write-file.ts';
+import { diskSpaceOf, replaceFile } from '#main/lib/write-file.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
 import { chooseEngines } from '#main/studio/choose-engines.ts';
 import { deviceProbes } from '#main/studio/device-probes.ts';
@@ -80,7 +80,8 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   if (!report) return;
   const measured = await unlessMissing(readFile(join(programDir, '.cache/gpu.log'), 'utf8'), 'bench/gpu.sh has not run here.');
   const path = join(dataDir, 'report.txt');
-  await writeFile(path, `${lines.join('\n')}\n\nbench/gpu.sh\n${measured}\n`);
+  await mkdir(dataDir, { recursive: true });
+  await replaceFile(path, Buffer.from(`${lines.join('\n')}\n\nbench/gpu.sh\n${measured}\n`));
   console.log(`\nwritten to ${path}`);
 }
 

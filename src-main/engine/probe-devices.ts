@@ -137,7 +137,7 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
     if (provider === 'cuda') {
       if (gpus.length === 0) return unprobed('absent', noCardReason());
       const meant = device === provider ? gpus : gpus.slice(card, card + 1);
-      const reasons = meant.map(unsupportedReason);
+      const reasons = meant.map((gpu) => unsupportedReason(gpu));
       if (reasons.every((reason) => reason !== null)) return unprobed('too_old', reasons.join(' '));
     }
     const missing = missingFor(provider);
