@@ -167,7 +167,7 @@ export class CompileJob {
       inPlaceBytes: inPlace.reduce((a, b) => a + b, 0),
       unpacked: derived.unpacked,
     });
-    return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir, memory: graphMemory(graph, types) };
+    return { onnxPath: join(finalDir, `${name}.onnx`), weightsDir, memory: graphMemory(graph, types, this.#target.startsWith('gpu-')) };
   }
 
   /**

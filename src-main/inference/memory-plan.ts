@@ -95,8 +95,8 @@ export interface MemoryDecision extends PlannedMemory {
 export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean, choice: MemoryChoice = 'auto'): MemoryDecision {
   const possible = memoryPlanSchema.options.filter((plan) => onCard || parts.every((part) => placements[plan][part].place === 'device'));
   const needOf = (plan: MemoryPlan): { device: number; ram: number } => ({
-    device: peakBytes(plan, needs, 'device') + (onCard ? CARD_RESERVE : RAM_RESERVE),
-    ram: onCard ? peakBytes(plan, needs, 'cpu') + RAM_RESERVE : 0,
+    device: peakBytes(plan, needs, 'device', onCard) + (onCard ? CARD_RESERVE : RAM_RESERVE),
+    ram: onCard ? peakBytes(plan, needs, 'cpu', false) + RAM_RESERVE : 0,
   });
   const freeBytes = onCard ? free.cardBytes : free.ramBytes;
   const fits = (plan: MemoryPlan): boolean => needOf(plan).device <= (freeBytes ?? Number.POSITIVE_INFINITY) && needOf(plan).ram <= free.ramBytes;
@@ -121,12 +121,16 @@ export function tilePixelsFor({ runningBytes }: GraphMemory, { ramBytes, cardByt
   return Math.max(SMALLEST_TILE_PIXELS, Math.floor(room / (RUNNING_FACTOR * runningBytes.perUnit)));
 }
 
-/** The fullest moment of an image in one place: what stays there, what runs, and its run. */
-function peakBytes(plan: MemoryPlan, needs: MemoryNeeds, place: Placement['place']): number {
+/**
+ * The fullest moment of an image in one place: what stays there, what runs, and its run. On a card, the arena of a denoiser that stays keeps the memory of its
+ * runs; the other parts give theirs back.
+ */
+function peakBytes(plan: MemoryPlan, needs: MemoryNeeds, place: Placement['place'], keepsRuns: boolean): number {
   const here = parts.filter((part) => placements[plan][part].place === place);
   const moments = here.map((running) => {
     const loaded = here.filter((part) => part === running || placements[plan][part].stays);
-    return needs[running].runningBytes + loaded.reduce((sum, part) => sum + needs[part].loadedBytes, 0);
+    const kept = keepsRuns && running !== 'denoiser' && placements[plan].denoiser.stays ? needs.denoiser.runningBytes : 0;
+    return kept + needs[running].runningBytes + loaded.reduce((sum, part) => sum + needs[part].loadedBytes, 0);
   });
   return Math.max(0, ...moments);
 }

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeSessions, refusalOf } from '../../tests/support/session-conformance.ts';
 import { longChain, outerSums } from '../../tests/support/small-graphs.ts';
-import { openApiSessions } from './ort-c-api.ts';
+import { openApiSessions, runConfigOf } from './ort-c-api.ts';
 
 const create = openApiSessions();
 
@@ -68,4 +68,12 @@ describe('a long run', () => {
     expect(await session.run({ matrix })).toEqual({ same: matrix.data });
     await session.release();
   });
+});
+
+test('each card shrinks its own arena; other providers have none that can shrink', () => {
+  const shrinks = 'memory.enable_memory_arena_shrinkage';
+  expect(runConfigOf({ threads: 1, provider: 'cuda', card: 1, runsSeldom: true })).toEqual({ [shrinks]: 'gpu:1' });
+  expect(runConfigOf({ threads: 1, provider: 'cuda', card: 1 })).toEqual({});
+  expect(runConfigOf({ threads: 1, runsSeldom: true })).toEqual({ [shrinks]: 'cpu:0' });
+  expect(runConfigOf({ threads: 1, provider: 'webgpu', runsSeldom: true })).toEqual({});
 });

@@ -71,8 +71,9 @@ function openRuntime(): Runtime {
 }
 
 /** https://github.com/microsoft/onnxruntime/blob/v1.30.0/include/onnxruntime/core/session/onnxruntime_run_options_config_keys.h */
-function runConfigOf({ provider = 'cpu', runsSeldom = false }: SessionOptions): Readonly<Record<string, string>> {
-  return provider === 'cpu' && runsSeldom ? { 'memory.enable_memory_arena_shrinkage': 'cpu:0' } : {};
+export function runConfigOf({ provider = 'cpu', card = 0, runsSeldom = false }: SessionOptions): Readonly<Record<string, string>> {
+  if (!runsSeldom || (provider !== 'cpu' && provider !== 'cuda')) return {};
+  return { 'memory.enable_memory_arena_shrinkage': provider === 'cpu' ? 'cpu:0' : `gpu:${card}` };
 }
 
 async function loadSession({ api, env }: Runtime, graph: GraphFiles, options: SessionOptions): Promise<bigint> {

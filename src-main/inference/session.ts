@@ -31,7 +31,7 @@ export interface SessionOptions {
   cuda?: CudaChoices;
   /** `auto` without it. */
   binding?: OrtBinding;
-  /** Whether the memory of a run on the CPU is given back after it, not kept for the next. `onnxruntime-node` knows no such option, and keeps it. */
+  /** Whether the memory of a run on the CPU or on CUDA is given back after it, not kept for the next. `onnxruntime-node` knows no such option, and keeps it. */
   runsSeldom?: boolean;
 }
 

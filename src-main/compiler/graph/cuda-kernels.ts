@@ -1,5 +1,6 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { FloatType, Graph, TensorType } from './ir.ts';
+import { foldedValues } from './memory.ts';
 
 const ALL: readonly FloatType[] = ['float32', 'float16', 'bfloat16'];
 const NOT_BFLOAT16: readonly FloatType[] = ['float32', 'float16'];
@@ -38,9 +39,11 @@ export const cudaKernels: Readonly<Record<string, readonly FloatType[]>> = {
   'com.microsoft.MultiHeadAttention': ALL,
 };
 
-/** Throws `graph_invalid` for the first node that the CUDA provider has no kernel for. `types` has the type of every value. */
+/** Throws `graph_invalid` for the first node that the CUDA provider has no kernel for. `types` has the type of every value. What is folded at load runs on the CPU. */
 export function assertCudaKernels(graph: Graph, types: ReadonlyMap<string, TensorType>): void {
+  const folded = foldedValues(graph);
   for (const { name: node, op, domain, inputs, outputs } of graph.nodes) {
+    if (outputs.some((name) => folded.has(name))) continue;
     const operator = domain === '' ? op : `${domain}.${op}`;
     const known: readonly string[] = cudaKernels[operator] ?? [];
     const floats = [...inputs, ...outputs].flatMap((value) => types.get(value)?.type ?? []).filter((type) => type.includes('float'));

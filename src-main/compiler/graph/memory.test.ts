@@ -16,7 +16,10 @@ test('weights count as what they are folded to, each once, and a table of rows n
   const [a, b] = [widened('a'), widened('b')];
   graph.output(graph.add('Gemm', [graph.add('Gemm', [graph.add('Gemm', [rows, a]), b]), a]), 'y');
   // two of 8 x 8 float32
-  expect(memoryOf(graph.finish()).loadedBytes).toBe(2 * 256);
+  const finished = graph.finish();
+  expect(memoryOf(finished).loadedBytes).toBe(2 * 256);
+  // CUDA copies the table
+  expect(graphMemory(finished, verifyGraph(finished), true).loadedBytes).toBe(2 * 256 + 16_000);
 });
 
 test('with int8 activations the scales of a quantized product count three times', () => {

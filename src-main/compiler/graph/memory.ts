@@ -16,18 +16,18 @@ type Types = ReadonlyMap<string, TensorType>;
 
 /**
  * What a graph takes once loaded and while it runs, from its shapes alone: `types` of all its values. Constants that ONNX Runtime folds count as what they
- * become. A table of which single rows are looked up stays in its file.
+ * become. A table of which single rows are looked up stays in its file, unless it `copiesTables`, as CUDA does.
  */
-export function graphMemory(graph: Graph, types: Types): GraphMemory {
+export function graphMemory(graph: Graph, types: Types, copiesTables = false): GraphMemory {
   const folded = foldedValues(graph);
   const nodes = graph.nodes.filter(({ outputs }) => !outputs.some((name) => folded.has(name)));
   const [small, large] = [peakBytes(graph, nodes, folded, types, SMALL), peakBytes(graph, nodes, folded, types, LARGE)];
   const perUnit = (large - small) / (LARGE - SMALL);
-  return { loadedBytes: loadedBytes(nodes, folded, types), runningBytes: { fixed: Math.max(0, small - perUnit * SMALL), perUnit } };
+  return { loadedBytes: loadedBytes(nodes, folded, types, copiesTables), runningBytes: { fixed: Math.max(0, small - perUnit * SMALL), perUnit } };
 }
 
 /** Names of all values that are known before the graph runs. */
-function foldedValues(graph: Graph): ReadonlySet<string> {
+export function foldedValues(graph: Graph): ReadonlySet<string> {
   const folded = new Set(graph.initializers.flatMap(({ name, mapped }) => (mapped === 'is' ? [] : [name])));
   for (const { inputs, outputs } of graph.nodes) {
     if (inputs.every((name) => name === '' || folded.has(name))) for (const name of outputs) folded.add(name);
@@ -35,12 +35,12 @@ function foldedValues(graph: Graph): ReadonlySet<string> {
   return folded;
 }
 
-function loadedBytes(nodes: readonly GraphNode[], folded: ReadonlySet<string>, types: Types): number {
+function loadedBytes(nodes: readonly GraphNode[], folded: ReadonlySet<string>, types: Types, copiesTables: boolean): number {
   const counted = new Set<string>();
   let bytes = 0;
   for (const { op, inputs, attributes } of nodes) {
     for (const [at, name] of inputs.entries()) {
-      if (!folded.has(name) || counted.has(name) || (op === 'Gather' && at === 0)) continue;
+      if (!folded.has(name) || counted.has(name) || (op === 'Gather' && at === 0 && !copiesTables)) continue;
       counted.add(name);
       const size = sizeOf(types, name, 0);
       // with int8 activations each block's scale is packed beside the weight, and once more times the sum of the block; what was packed is kept

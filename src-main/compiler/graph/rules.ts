@@ -121,6 +121,10 @@ export const rules: Readonly<Record<string, Rule>> = {
   Mul: elementwise,
   Div: elementwise,
   Max: elementwise,
+  BitwiseXor: (context) => {
+    for (const at of [0, 1]) typed(input(context, at), ['uint8'], 'both inputs');
+    return elementwise(context);
+  },
   Abs: unary,
   Round: unary,
   Tanh: unary,

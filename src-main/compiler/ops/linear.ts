@@ -126,8 +126,8 @@ interface PackedWeight {
 }
 
 /**
- * The weight as MatMulNBits takes it, or null where its groups do not fit. 4 bits and uint8 are used in place; int8 is copied with the sign bit flipped, and
- * 5 to 7 bits are unpacked to bytes whose middle is 128.
+ * The weight as MatMulNBits takes it, or null where its groups do not fit. 4 bits and uint8 are used in place; int8 is copied with the sign bit flipped, or flipped in the
+ * graph, and 5 to 7 bits are unpacked to bytes whose middle is 128.
  */
 async function packedWeight(graph: GraphBuilder, weights: Weights, linear: QuantizedLinear, type: FloatType): Promise<PackedWeight | null> {
   const { n, k, bits, signed, groups, groupSize, transposed, name } = linear;
@@ -141,6 +141,9 @@ async function packedWeight(graph: GraphBuilder, weights: Weights, linear: Quant
     const blob = weights.inPlace(graph, linear.weight, [n, k / block, (block * bits) / 8]);
     return { blob, scales: cast(graph, scales, type), block, bits };
   }
+  if (bits === 8 && weights.numerics.foldsBytes) {
+    return { blob: foldedBytes(graph, weights, linear, block), scales: cast(graph, scales, type), block, bits };
+  }
   const bytes = async (): Promise<Uint8Array> => {
     const codes = await readCodes(linear);
     const shift = BYTE_MIDDLE - middleOf(linear);
@@ -150,6 +153,14 @@ async function packedWeight(graph: GraphBuilder, weights: Weights, linear: Quant
   const reason =
     bits === 8 ? 'int8 is signed or transposed, and MatMulNBits takes rows of unsigned bytes: copied' : `${bits} bits are unpacked to a byte a value`;
   return { blob: await appendBlocks(graph, weights, linear, block, reason, bytes), scales: cast(graph, scales, type), block, bits: 8 };
+}
+
+/** The stored bytes as rows [N, K / block, block] around 128; ONNX Runtime computes them once, when the session loads. */
+function foldedBytes(graph: GraphBuilder, weights: Weights, { n, k, signed, transposed, weight }: QuantizedLinear, block: number): Value {
+  const shape = [n, k / block, block];
+  const stored = weights.bytesInPlace(graph, weight, transposed ? [k, n] : shape);
+  const rows = transposed ? reshape(graph, transpose(graph, stored, [1, 0]), shape) : stored;
+  return signed ? graph.add('BitwiseXor', [rows, graph.constant('uint8', [1], Uint8Array.of(BYTE_MIDDLE))]) : rows;
 }
 
 /** Bytes [N, K] around 128, in blocks. */

@@ -18,17 +18,20 @@ export interface Numerics {
   accuracyLevel: 0 | 4;
   /** Whether layers that sdnq computes with int8 activations match sdnq, or full-precision activations. */
   roundsActivations: boolean;
+  /** Whether signed and transposed bytes become MatMulNBits's in the graph, when the session loads: no copy on the disk, more memory while loading. */
+  foldsBytes: boolean;
 }
 
-const exact: Numerics = { stream: 'float32', compute: 'float32', innerScale: 1, accuracyLevel: 0, roundsActivations: false };
-const bf16: Numerics = { ...exact, stream: 'bfloat16', compute: 'bfloat16' };
+const exact: Numerics = { stream: 'float32', compute: 'float32', innerScale: 1, accuracyLevel: 0, roundsActivations: false, foldsBytes: false };
+const gpu: Numerics = { ...exact, foldsBytes: true };
+const bf16: Numerics = { ...gpu, stream: 'bfloat16', compute: 'bfloat16' };
 /** float16 ends at 65504, which the feed-forward of Z-Image goes beyond (Tongyi-MAI/Z-Image 14, 15: black images). */
-const fp16: Numerics = { ...exact, compute: 'float16', innerScale: 2 ** -7 };
+const fp16: Numerics = { ...gpu, compute: 'float16', innerScale: 2 ** -7 };
 
 export const numericsOf: Readonly<Record<GraphTarget, Numerics>> = {
   'cpu-exact': { ...exact, roundsActivations: true },
   'cpu-fast': { ...exact, accuracyLevel: 4 },
-  'gpu-fp32': exact,
+  'gpu-fp32': gpu,
   'gpu-bf16': bf16,
   'gpu-fp16': fp16,
   'emulated-bf16': bf16,

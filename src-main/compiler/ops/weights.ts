@@ -114,7 +114,15 @@ export class Weights {
       const allowed = Object.keys(ELEMENT_TYPE).join(', ');
       throw new AppError('checkpoint_unsupported', `${tensor.file}: tensor ${tensor.name} is ${tensor.dtype}; ${allowed} can be used.`, { path: tensor.file });
     }
-    const data: FileData = { kind: 'file', path: tensor.file, offset: tensor.offset, byteLength: tensor.byteLength };
-    return graph.weight(tensor.name, type, view, data, options);
+    return graph.weight(tensor.name, type, view, fileData(tensor), options);
   }
+
+  /** The bytes of an 8-bit tensor as unsigned ones, whatever their type in the file. */
+  bytesInPlace(graph: GraphBuilder, tensor: StoredTensor, view: readonly number[]): Value {
+    return graph.weight(tensor.name, 'uint8', view, fileData(tensor));
+  }
+}
+
+function fileData({ file: path, offset, byteLength }: StoredTensor): FileData {
+  return { kind: 'file', path, offset, byteLength };
 }
