@@ -45,9 +45,13 @@ async function named(device: DeviceName, machine: Machine, accuracy: Accuracy): 
   if (device === 'cpu') return { device, deviceReason: 'chosen by name' };
   const check = await machine.check(device, accuracy);
   if (check.state === 'works') return onGpu(device, check);
-  throw new AppError('device_unavailable', `The device ${device} cannot be used: ${check.reason} Leave --device out or use cpu; npm run doctor prints the details.`, {
-    device,
-  });
+  throw new AppError(
+    'device_unavailable',
+    `The device ${device} cannot be used: ${check.reason} Leave --device out or use cpu; npm run doctor prints the details.`,
+    {
+      device,
+    },
+  );
 }
 
 function onGpu(device: DeviceName, { gpu, reason, precision }: DeviceCheck): Chosen {
