@@ -73,7 +73,7 @@ export function createDeviceProbes(options: DeviceProbesOptions): DeviceProbes {
       const outcome = unavailableReason(device, gpus) ?? (await outcomeOf(device, precision, gpus));
       const { state, reason, operator, imageSeconds } = outcome;
       if (state === 'works') {
-        const time = imageSeconds === null ? [] : [`An image of 1024 x 1024 takes about ${showSeconds(imageSeconds)}.`];
+        const time = imageSeconds === null ? [] : [`An image of 1024 x 1024 by Z-Image-Turbo takes about ${showSeconds(imageSeconds)} at the measured rate.`];
         return { ...outcome, precision, reason: [...faults, reason, ...time].join(' ') };
       }
       faults.push(reason);
