@@ -169,7 +169,7 @@ async function bundledImage(test: Case, outputPath: string, work: string): Promi
     log: { info: () => {}, warn: (data, message) => console.error(message, data) },
   });
   const params = paramsOf({ prompt: 'an orange cat on a beach', sidePx: 256, seed: 7, steps: STEPS });
-  const task = { params, checkpointDir: bundledDir, checkpointIdentity: 'bundled', outputPath, texts: [], provenance: null };
+  const task = { params, checkpointDir: bundledDir, checkpointIdentity: 'bundled', outputPath, provenance: null };
   try {
     return await engine.generate(task, { onProgress: () => {}, onModelDone: () => {} }, new AbortController().signal);
   } finally {
