@@ -8,8 +8,8 @@ test('--url wins over ZIMAGE_URL, and either over data folders', () => {
 });
 
 test('the bind options of a server are no target', () => {
-  const env = { ZIMAGE_HOST: '10.0.0.1', ZIMAGE_PORT: '9000', HOME: '/home/u' };
-  expect(serverTargets({}, '/repo', env)).toEqual({ named: null, dataDirs: ['/repo/data', '/home/u/.config/Z-Image-Turbo Studio/studio'], key: null });
+  const env = { ZIMAGE_HOST: '10.0.0.1', ZIMAGE_PORT: '9000', HOME: '/h/u' };
+  expect(serverTargets({}, '/repo', env)).toEqual({ named: null, dataDirs: ['/repo/data', '/h/u/.config/Z-Image-Turbo Studio/studio'], key: null });
 });
 
 test('a named data folder is the only one', () => {
@@ -31,8 +31,8 @@ test.each(['localhost:8004', 'ftp://x', 'http://x/path', ''])('%j is no address'
 
 test.each([
   ['win32', { APPDATA: 'C:\\u' }, /Z-Image-Turbo Studio/],
-  ['darwin', { HOME: '/Users/u' }, /^\/Users\/u\/Library\/Application Support\/Z-Image-Turbo Studio\/studio$/],
-  ['linux', { HOME: '/home/u', XDG_CONFIG_HOME: '/cfg' }, /^\/cfg\/Z-Image-Turbo Studio\/studio$/],
+  ['darwin', { HOME: '/h/u' }, /^\/h\/u\/Library\/Application Support\/Z-Image-Turbo Studio\/studio$/],
+  ['linux', { HOME: '/h/u', XDG_CONFIG_HOME: '/cfg' }, /^\/cfg\/Z-Image-Turbo Studio\/studio$/],
 ] as const)('the data folder of the desktop app on %s', (platform, env, pattern) => {
   expect(desktopDataDir(env, platform)).toMatch(pattern);
 });

@@ -157,8 +157,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerHealth(app);
   registerInfo(app, { version, onnxruntimeVersion, open, jobs, registry: library, engineStatus });
   registerImage(app, { jobs, thumbnails, images, rules });
-  registerJobs(app, jobs);
   registerBulk(app, jobs);
+  registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);
   registerDevices(app, listDevices);

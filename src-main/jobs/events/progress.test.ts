@@ -83,7 +83,7 @@ test('other stages keep the denoising counters and tell their own part', () => {
   });
 });
 
-test('the counters never fall when the engine begins a task anew', () => {
+test('the counters never fall when the engine restarts a task', () => {
   const meter = new ProgressMeter(4, 0);
   for (const step of [1, 2, 3]) meter.read({ stage: 'generating', done: step, total: 4 }, step);
   expect(meter.read({ stage: 'loading', done: 0, total: 1 }, 4)?.progress).toMatchObject({ percentage: 75, current_step: 3 });

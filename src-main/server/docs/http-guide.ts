@@ -1,4 +1,4 @@
-import type { JobPage, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { Bulk, BulkAnswer, JobPage, JobRecord, QueueAction, QueueSummary, Zip } from '#shared/domain/job-record.ts';
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import { exampleCudaPack, exampleFile, exampleJobId, exampleParams, exampleRecipe, exampleResult } from '#shared/protocol/examples.ts';
@@ -98,6 +98,8 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   },
   'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
+  'post /api/jobs/bulk': { body: { ids: [exampleJobId], action: 'star' } satisfies Bulk, answer: { done: [exampleJobId], failed: [] } satisfies BulkAnswer },
+  'post /api/jobs/zip': { body: { ids: [exampleJobId], files: 'all' } satisfies Zip },
   'get /api/jobs/{id}': { ...ofJob, answer: job },
   'patch /api/jobs/{id}': { ...ofJob, body: { starred: true }, answer: job },
   'delete /api/jobs/{id}': { ...ofJob, answer: { ...job, deleted: true, deleted_at: 1_770_163_300.5 } },
