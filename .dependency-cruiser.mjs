@@ -88,7 +88,7 @@ export default {
       [
         SHARED,
         '^clients/js/',
-        ...main('lib', 'config', 'jobs', 'provenance', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts', 'engine/engine.ts'),
+        ...main('lib', 'config', 'jobs', 'provenance', 'models', 'cuda-pack/cuda-pack.ts', 'images/images.ts', 'images/uploads.ts', 'engine/engine.ts'),
         ...packages('zod', 'fastify', '@fastify/[^/]+', 'fastify-type-provider-zod', 'openapi-types', 'pino', 'ws', '@modelcontextprotocol/server'),
       ],
       NODE,

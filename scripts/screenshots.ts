@@ -239,7 +239,7 @@ async function drawSamples(): Promise<void> {
   await server.make(params);
   const { jobs } = jobPageSchema.parse(await (await fetch(`${server.url}/api/jobs?width=512&limit=100`)).json());
   const tiles = params.map(async ({ prompt, seed }) => {
-    const made = jobs.find((job) => job.params.prompt === prompt && job.params.seed === seed);
+    const made = jobs.find((job) => job.task_type === 'text_to_image' && job.params.prompt === prompt && job.params.seed === seed);
     const image = await fetch(`${server.url}/api/image/${made?.result?.filename}`);
     return sharp(Buffer.from(await image.arrayBuffer()))
       .resize(256)

@@ -3,7 +3,6 @@ import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Announcer } from './components/announcer.tsx';
 import { ConnectionBanner } from './components/connection-banner.tsx';
-import { DropRecipe } from './components/drop-recipe.tsx';
 import { Notices } from './components/notices.tsx';
 import { ShortcutSheet } from './components/shortcut-sheet.tsx';
 import { useAddress } from './components/use-address.ts';
@@ -12,6 +11,8 @@ import { useShortcuts } from './components/use-shortcuts.ts';
 import { useStudio } from './components/use-studio.ts';
 import { useTitle } from './components/use-title.ts';
 import { useUndoKey } from './components/use-undo-key.ts';
+import { ReceiveImages } from './edit/receive-images.tsx';
+import { SourceDialog } from './edit/source-dialog.tsx';
 import { GalleryScreen } from './screens/gallery-screen.tsx';
 import { MakeScreen } from './screens/make-screen.tsx';
 import { ModelsScreen } from './screens/models-screen.tsx';
@@ -83,7 +84,8 @@ export function App({ onRetry }: { onRetry: () => void }) {
       </div>
       <Announcer />
       <Notices />
-      <DropRecipe />
+      <ReceiveImages />
+      <SourceDialog />
       {isHelpOpen && <ShortcutSheet onClose={() => setHelpOpen(false)} />}
     </div>
   );

@@ -21,6 +21,7 @@ export async function fillGallery(dataDir: string, outputsDir: string, count: nu
         const sample = samples[number % samples.length];
         if (sample === undefined) throw new Error(`${dataDir} contains no finished job to take images from`);
         const jobId = createHash('sha256').update(`${sample.jobId} ${number}`).digest('hex');
+        if (sample.taskType !== 'text_to_image') throw new Error('the images must be made from text');
         const params = { ...sample.params, seed: number };
         const createdAtMs = sample.createdAtMs + number;
         const filename = imageFileName(createdAtMs, `${number} ${params.prompt}`, jobId, () => false);

@@ -9,6 +9,7 @@ export const commands = {
     return (argv: readonly string[]) => serve(argv, signals);
   },
   generate: async () => (await import('./generate.ts')).generate,
+  'local-upscale': async () => (await import('./upscale.ts')).upscale,
   'local-models': async () => (await import('./models.ts')).models,
   cuda: async () => (await import('./cuda.ts')).cuda,
   doctor: async () => (await import('./doctor.ts')).doctor,

@@ -1,25 +1,25 @@
-import { rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
-import { createEngine } from '#main/engine/create-engine.ts';
-import type { EngineHooks, Provenance, TaskReport } from '#main/engine/engine.ts';
-import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import type { Provenance } from '#main/engine/engine.ts';
+import { createImages } from '#main/images/images.ts';
+import { createUploads } from '#main/images/uploads.ts';
 import { imageFileName, upscaledFileName } from '#main/jobs/images/file-name.ts';
+import { inputFiles } from '#main/jobs/processor/input-files.ts';
+import { ModelPaths } from '#main/jobs/processor/model-paths.ts';
+import { recipeFacts } from '#main/jobs/processor/recipe-facts.ts';
 import { jobIdOf } from '#main/jobs/queue/job-id.ts';
+import { createWorkResolver } from '#main/jobs/queue/resolve-work.ts';
 import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts';
 import { programVersion } from '#main/lib/program-version.ts';
-import { reportTo } from '#main/lib/report-to.ts';
 import { openModelRegistry } from '#main/models/registry.ts';
-import { chooseEngines } from '#main/studio/choose-engines.ts';
-import { deviceProbes } from '#main/studio/device-probes.ts';
-import { engineEnvironment } from '#main/studio/engine-environment.ts';
-import type { TextToImageParams } from '#shared/domain/job.ts';
-import { PROGRAM_NAME, type Recipe } from '#shared/domain/recipe.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
-import { assertWritable, saveResult } from './save-result.ts';
+import { type CreateJob, clientMessageSchema } from '#shared/protocol/messages.ts';
+import { openLocalEngine } from './local-engine.ts';
+import { assertWritable } from './save-result.ts';
 
 export const usage = `Usage: npm run generate -- --prompt TEXT [options]
 
@@ -27,6 +27,12 @@ export const usage = `Usage: npm run generate -- --prompt TEXT [options]
   --steps NUMBER             1 to 50 (9)
   --seed NUMBER              (42)
   --guidance NUMBER          0 to 20 (0)
+  --negative TEXT            what the image should not show; needs --guidance
+  --image FILE               start from this image
+  --mask FILE                repaint only what is white in it; as large as the image
+  --strength NUMBER          how much may change, above 0 to 1 (0.6, with a mask 1)
+  --feather NUMBER           width of the transition at the mask's edge in pixels (0)
+  --lora NAME[:WEIGHT]       a file in the folder loras of the data folder; up to four times
   --model-type NAME          uint4 or int8 (uint4)
   --checkpoint DIR           a checkpoint in Hugging Face layout instead of the bundled one
   --device NAME              cpu, cuda, cuda:1, webgpu …, or auto for the first usable
@@ -50,6 +56,12 @@ export const optionsSchema = z.object({
   steps: number,
   seed: number,
   guidance: number,
+  negative: z.string().optional(),
+  image: pathOption.optional(),
+  mask: pathOption.optional(),
+  strength: number,
+  feather: number,
+  lora: z.array(z.string()).optional(),
   'model-type': z.string().optional(),
   checkpoint: pathOption.optional(),
   device: z.string().default('cpu'),
@@ -63,83 +75,86 @@ export const optionsSchema = z.object({
 /** One image without a server. Progress goes to standard error, the paths of the images to standard output. */
 export async function generate(argv: readonly string[]): Promise<void> {
   const options = readCommandOptions(optionsSchema, usage, argv);
-  const params = paramsOf(options);
+  const message = messageOf(options);
   const { device, hub, outputsDir } = loadCommandConfig({ device: options.device }, ['outputs-dir']);
   const dataDir = options['data-dir'] ?? join(programDir, 'data');
   const log = { info: () => {}, warn: (_: object, message: string) => console.error(message) };
   const checkpointDirs = options.checkpoint === undefined ? [] : [options.checkpoint];
   const { registry } = await openModelRegistry({ resourcesDir, dataDir, checkpointDirs, cacheDir: hub.cacheDir, log });
-  const checkpoint = await registry.checkpointFor(params.model_type);
-  const upscaler = await registry.upscaler();
-  const jobId = jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
-  const createdAt = Date.now();
-  const provenance = (role: Recipe['role']): Provenance => ({
-    recipe: {
-      ...{ role, job_id: jobId, task_type: 'text_to_image', params, created_at: createdAt / 1000 },
-      checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
-      upscaler: { name: upscaler.name, identity: upscaler.fingerprint },
-      program: { name: PROGRAM_NAME, version: programVersion() },
-    },
-    isMarked: !options['no-marks'],
-  });
-  const fileName = imageFileName(createdAt, params.prompt, jobId, () => false);
+  const images = createImages(entryFile('images/image-worker.ts'));
+  const inputs = createUploads(join(dataDir, 'uploads'), images);
+  const resolve = createWorkResolver({ registry, inputs, imageFile: async (path) => path });
+  const { checkpoint, upscaler, ...work } = await resolve(message).finally(() => images.close());
+  if (work.taskType === 'upscale' || checkpoint === null) throw new Error('generate has a checkpoint');
+  const { params } = work;
+  const files = await inputFiles(work, inputs, new ModelPaths(registry));
+  const job = {
+    ...work,
+    checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
+    upscaler: upscaler === null ? null : { name: upscaler.name, identity: upscaler.fingerprint },
+    createdAtMs: Date.now(),
+  };
+  const jobId = jobIdOf(job);
+  const provenance = (role: Recipe['role']): Provenance => ({ recipe: recipeFacts({ ...job, jobId }, role, programVersion()), isMarked: !options['no-marks'] });
+  const fileName = imageFileName(job.createdAtMs, params.prompt, jobId, () => false);
   const original = options.out ?? join(outputsDir, fileName);
   const draft = join(dataDir, 'unsaved', `${process.pid}-${fileName}`);
   for (const path of [original, draft]) await assertWritable(path);
 
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
-  const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
-  const [config] = await chooseEngines({ device, accuracy: options.accuracy, memory: 'auto', binding: 'auto', priority: null, dataDir }, probes);
-  const engine = createEngine({ spawn, devices: [config], log });
-  const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
-  const produce = async (path: string, run: (hooks: EngineHooks, signal: AbortSignal) => Promise<TaskReport>): Promise<void> => {
-    const { setbacks } = await run(progressBar(), abort.signal).catch(async (error: unknown) => {
-      await rm(draft, { force: true });
-      throw error;
-    });
-    reportTo(process.stderr).write('\n');
-    for (const setback of setbacks) console.error(setback);
-    await saveResult(draft, path);
-    console.log(path);
-  };
+  const { engine, produce } = await openLocalEngine({ device, accuracy: options.accuracy, dataDir, log });
   try {
     const { dir: checkpointDir, fingerprint: checkpointIdentity } = checkpoint;
-    await produce(original, (hooks, signal) =>
-      engine.generate({ params, checkpointDir, checkpointIdentity, outputPath: draft, provenance: provenance('original') }, hooks, signal),
+    await produce(draft, original, (hooks, signal) =>
+      engine.generate(
+        { params, ...(files === null ? {} : { files }), checkpointDir, checkpointIdentity, outputPath: draft, provenance: provenance('original') },
+        hooks,
+        signal,
+      ),
     );
-    if (options['no-upscale']) return;
+    if (upscaler === null) return;
+    const { upscale: scale = 4 } = params;
     const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
-    await produce(upscaledFileName(original), (hooks, signal) =>
-      engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: draft, provenance: provenance('upscaled') }, hooks, signal),
+    await produce(draft, upscaledFileName(original), (hooks, signal) =>
+      engine.upscale(
+        { inputPath: original, scale: scale || 4, upscalerPath, upscalerIdentity, outputPath: draft, provenance: provenance('upscaled') },
+        hooks,
+        signal,
+      ),
     );
   } finally {
     await engine.close();
   }
 }
 
-function paramsOf(options: z.infer<typeof optionsSchema>): TextToImageParams {
-  const { prompt, width, height, steps, seed, guidance: guidance_scale } = options;
-  const parsed = textToImageParamsSchema.safeParse({ prompt, width, height, steps, seed, guidance_scale, model_type: options['model-type'] });
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const option = `--${String(issue?.path[0] ?? '')
+/** Checked by the schema of the server's own messages. Throws `bad_option`. */
+function messageOf(options: z.infer<typeof optionsSchema>): Exclude<CreateJob, { task_type: 'upscale' }> {
+  const { prompt, width, height, steps, seed, image, mask, strength, feather } = options;
+  for (const [option, path] of Object.entries({ '--image': image, '--mask': mask })) {
+    if (path !== undefined && !existsSync(path)) throw new AppError('bad_option', `${option}: ${path} does not exist.`, { option });
+  }
+  if (image === undefined && (mask ?? strength ?? feather) !== undefined) {
+    throw new AppError('bad_option', `--image is missing; --mask, --strength and --feather need it.\n\n${usage}`, { option: '--image' });
+  }
+  const params = {
+    ...{ prompt, width, height, steps, seed, guidance_scale: options.guidance, model_type: options['model-type'], negative_prompt: options.negative },
+    ...(options['no-upscale'] ? { upscale: false } : {}),
+    ...(options.lora === undefined ? {} : { loras: options.lora.map(loraOf) }),
+    ...(image === undefined ? {} : { image, strength, ...(mask === undefined ? {} : { mask, feather }) }),
+  };
+  const task_type = image === undefined ? 'text_to_image' : mask === undefined ? 'image_to_image' : 'inpaint';
+  const parsed = clientMessageSchema.safeParse({ type: 'create_job', task_type, params });
+  if (parsed.success && parsed.data.type === 'create_job' && parsed.data.task_type !== 'upscale') return parsed.data;
+  const issue = parsed.error?.issues[0];
+  const option = `--${String(issue?.path[1] ?? '')
     .replace('guidance_scale', 'guidance')
+    .replace('negative_prompt', 'negative')
+    .replace('loras', 'lora')
     .replaceAll('_', '-')}`;
   throw new AppError('bad_option', `${option}: ${issue?.message}.\n\n${usage}`, { option });
 }
 
-const BAR_WIDTH = 30;
-
-function progressBar(): EngineHooks {
-  const report = reportTo(process.stderr);
-  return {
-    onProgress: ({ stage, done, total }) => {
-      const filled = total > 0 ? Math.round((BAR_WIDTH * done) / total) : 0;
-      const bar = '#'.repeat(filled).padEnd(BAR_WIDTH, '.');
-      const line = `${stage.padEnd(10)} [${bar}] ${done}/${total}`;
-      report.write(report.isTTY ? `\r${line}  ` : `${line}\n`);
-    },
-    onModelDone: () => {},
-  };
+/** `NAME` or `NAME:WEIGHT`. */
+function loraOf(text: string): { name: string; weight: number } {
+  const [, name = text, weight = '1'] = /^(.+):(-?\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  return { name, weight: Number(weight) };
 }

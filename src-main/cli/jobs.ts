@@ -24,9 +24,13 @@ const columns = {
   ID: ({ job_id }: JobRecord) => job_id.slice(0, ID_LENGTH),
   STATUS: ({ status, position }: JobRecord) => (position === null ? status : `${status} ${position}`),
   SIZE: ({ params }: JobRecord) => `${params.width}x${params.height}`,
-  STEPS: ({ params }: JobRecord) => params.steps,
-  PROMPT: ({ params }: JobRecord) => (params.prompt.length > 60 ? `${params.prompt.slice(0, 59)}…` : params.prompt),
+  STEPS: ({ params }: JobRecord) => ('steps' in params ? params.steps : ''),
+  PROMPT: ({ params }: JobRecord) => shortened('prompt' in params ? params.prompt : `upscale ${params.scale}x`),
 };
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
 
 export async function ps(argv: readonly string[], starter: ServerStarter): Promise<void> {
   const options = readCommandOptions(optionsSchema, psUsage, argv);

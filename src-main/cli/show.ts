@@ -29,11 +29,11 @@ export async function show(argv: readonly string[]): Promise<void> {
     ...recipe.params,
     image: recipe.role,
     job: recipe.job_id,
-    model: recipe.checkpoint.name,
-    upscaler: recipe.upscaler.name,
+    ...(recipe.task_type === 'upscale' ? {} : { model: recipe.checkpoint.name }),
+    ...(recipe.upscaler === undefined ? {} : { upscaler: recipe.upscaler.name }),
     created: new Date(recipe.created_at * 1000).toISOString(),
   };
-  for (const [name, value] of Object.entries(rows)) process.stdout.write(`${name.padEnd(15)} ${value}\n`);
+  for (const [name, value] of Object.entries(rows)) process.stdout.write(`${name.padEnd(15)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`);
 }
 
 function recipeOf(text: string): z.infer<typeof recipeSchema> | null {

@@ -30,7 +30,7 @@ export class EngineTask implements QueuedTask {
     this.work = work;
     this.hooks = hooks;
     this.signal = signal;
-    this.turn = work.type === 'generate' ? 'start' : 'continue';
+    this.turn = work.type === 'generate' || work.task.startsJob === true ? 'start' : 'continue';
     this.#settle = settle;
   }
 

@@ -2,7 +2,7 @@ import type { BindingInUse, DeviceName } from '#shared/domain/device.ts';
 import type { MemoryChoice, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import type { Accuracy, EnginePreview, EngineProgress, GenerateTask, UpscaleTask, WorkerReport } from './protocol.ts';
 
-export type { Accuracy, EnginePreview, EngineProgress, GenerateTask, Provenance, UpscaleTask } from './protocol.ts';
+export type { Accuracy, EnginePreview, EngineProgress, GenerateTask, InputFiles, Provenance, UpscaleTask } from './protocol.ts';
 
 export interface EngineHooks {
   /** A device has been given to the task; called again when it has to run again. */
@@ -51,7 +51,7 @@ export type DeviceStatus = Pick<EngineStatus, 'state' | 'device' | 'deviceReason
  */
 export interface Engine {
   generate(task: GenerateTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
-  /** Continues a job that has begun, so it runs before waiting `generate` tasks. */
+  /** Runs before waiting tasks that start a job, unless it starts one itself. */
   upscale(task: UpscaleTask, hooks: EngineHooks, signal: AbortSignal): Promise<TaskReport>;
   status(): EngineStatus;
   /** Whether a new job should begin now. False while no device can run anything: its process keeps crashing and is not restarted yet. */

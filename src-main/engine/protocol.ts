@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { imageInputsSchema, rasterImageSchema } from '#main/lib/image-inputs.ts';
 import type { RpcContract, RpcListeners } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
-import { filledParamsSchema } from '#shared/domain/job.ts';
+import { expandSchema, filledParamsSchema, fitSchema } from '#shared/domain/job.ts';
 import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
 import { recipeFactsSchema } from '#shared/domain/recipe.ts';
 import { wireErrorSchema } from '#shared/protocol/errors.ts';
@@ -51,11 +51,21 @@ const workerConfigSchema = z.object({
 });
 export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 
+/** What an image is made from beside its params, as files: the worker process reads them, so that pixels cross one border less. */
+const inputFilesSchema = imageInputsSchema.pick({ negativePrompt: true, loras: true }).extend({
+  /** PNGs of ours. */
+  source: z.object({ path: z.string(), strength: z.number(), fit: fitSchema }).exactOptional(),
+  mask: z.object({ path: z.string().nullable(), expand: expandSchema.nullable(), featherPx: z.number().int(), composite: z.boolean() }).exactOptional(),
+});
+export type InputFiles = z.infer<typeof inputFilesSchema>;
+
 const generateTaskSchema = z.object({
   /** Already checked against their ranges. */
   params: filledParamsSchema,
   /** What the image is made from beside its params; nothing for a plain text_to_image. */
   inputs: imageInputsSchema.exactOptional(),
+  /** Becomes `inputs` in the worker process. */
+  files: inputFilesSchema.exactOptional(),
   /** Checkpoint folder in Hugging Face layout. */
   checkpointDir: z.string(),
   /** `Checkpoint.fingerprint` of that folder: compiled graphs are kept under it. */
@@ -74,6 +84,8 @@ const upscaleTaskSchema = z.object({
   input: rasterImageSchema.exactOptional(),
   /** 4 without it. */
   scale: z.union([z.literal(2), z.literal(4)]).exactOptional(),
+  /** It is all that its job does; without it, it continues a job that has begun. */
+  startsJob: z.boolean().exactOptional(),
   /** safetensors file of the upscaler. */
   upscalerPath: z.string(),
   /** `Upscaler.fingerprint` of that file. */

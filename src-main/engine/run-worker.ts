@@ -13,6 +13,7 @@ import { appError, type WireError } from '#shared/protocol/errors.ts';
 import type { ProgressStage } from '#shared/protocol/messages.ts';
 import { completeRecipe } from './complete-recipe.ts';
 import { toEngineFailure } from './engine-failure.ts';
+import { loadInputs } from './load-inputs.ts';
 import type { ModelRunner } from './model-runner.ts';
 import type { ParentPort } from './parent-port.ts';
 import { engineProtocol, type GenerateRequest, type ProbeResult, type UpscaleRequest, type WorkerConfig, type WorkerReport } from './protocol.ts';
@@ -48,7 +49,9 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
           const onPreview = (step: number, { width, height, data }: RgbImage) => context.emit('preview', { step, width, height, rgb: data });
           const onFallback = context.emit.bind(null, 'fallback');
           const hooks = { onProgress, onPlanned: context.emit.bind(null, 'planned'), onFallback, ...(request.previews ? { onPreview } : {}) };
-          return { image: await runner.generate(request, hooks, context.signal), originalSha256: null };
+          const { files, ...task } = request;
+          const withInputs = files === undefined ? task : { ...task, inputs: await loadInputs(files) };
+          return { image: await runner.generate(withInputs, hooks, context.signal), originalSha256: null };
         });
       },
       upscale(request, context) {

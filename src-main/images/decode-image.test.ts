@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { type DecodedImage, decodeImage, describeImage } from './decode-image.ts';
+import { type DecodedImage, decodeImage, importImage } from './decode-image.ts';
 
 const fixture = (name: string): Buffer => readFileSync(`tests/fixtures/images/${name}`);
 const pixel = ({ data, width, channels }: DecodedImage, x: number, y: number): number[] => [
@@ -31,7 +31,7 @@ test('a photo that lies on its side is decoded upright, and described so', async
   ] as const) {
     expect(pixel(image, x, y)).toEqual(colour.map((value) => near(value, 8)));
   }
-  expect(await describeImage(fixture('orient6.jpg'))).toMatchObject({ width: 256, height: 320 });
+  expect(await importImage(fixture('orient6.jpg'))).toMatchObject({ width: 256, height: 320 });
 });
 
 test('colours of a wide gamut become sRGB', async () => {
@@ -87,7 +87,7 @@ test.for([
   ['a damaged colour profile', withChunk(png, 'iCCP', Buffer.from('x\0\0garbage'))],
   ['65 texts', Array.from({ length: 65 }).reduce<Buffer>((bytes) => withChunk(bytes, 'tEXt', Buffer.from('a\0b')), png)],
 ] as const)('a PNG with %s is a good PNG', async ([, bytes]) => {
-  expect(await describeImage(bytes)).toMatchObject({ format: 'png', width: 64, height: 64 });
+  expect(await importImage(bytes)).toMatchObject({ format: 'png', width: 64, height: 64 });
 });
 
 const noise = await sharp({ create: { width: 300, height: 300, channels: 3, background: 'red', noise: { type: 'gaussian', mean: 128, sigma: 60 } } })
@@ -109,7 +109,7 @@ test.for([
     'body_too_large',
   ],
 ] as const)('%s is refused', async ([, bytes, code]) => {
-  await expect(describeImage(bytes)).rejects.toMatchObject({ code });
+  await expect(importImage(bytes)).rejects.toMatchObject({ code });
   await expect(decodeImage(bytes)).rejects.toMatchObject({ code });
 });
 

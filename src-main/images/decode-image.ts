@@ -1,16 +1,23 @@
+import { createHash } from 'node:crypto';
 import type { Metadata, Sharp } from 'sharp';
-import type { PngText } from '#main/lib/png.ts';
+import { maskOf } from '#main/lib/mask-of.ts';
+import { encodePng, type PngText } from '#main/lib/png.ts';
 import { readPngTexts } from '#main/lib/png-texts.ts';
+import { decodePng } from '#main/lib/read-png.ts';
+import { splitAlpha } from '#main/lib/split-alpha.ts';
 import { readRecipe } from '#main/provenance/read-recipe.ts';
 import { xmpPacket } from '#main/provenance/xmp-packet.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { ImageNotice } from '#shared/protocol/http.ts';
+import { MAX_INPUT_PIXELS } from '#shared/protocol/messages.ts';
 import { type ImageFormat, imageFormat, unsupportedImage } from './image-format.ts';
 import { loadSharp } from './load-sharp.ts';
 
 const MAX_IMAGE_BYTES = 256 * 1024 * 1024;
 const MAX_IMAGE_PIXELS = 8192 * 8192;
 const LARGEST_UNMARKED_PX = 512;
+/** Of an image made here: the largest one that a job starts from, upscaled 4x. */
+const MAX_OWN_PIXELS = 16 * MAX_INPUT_PIXELS;
 /** libvips stops its work after this time; the pool ends a thread that does not. */
 const DECODE_TIMEOUT_S = 30;
 
@@ -18,6 +25,8 @@ const sharp = loadSharp();
 
 /** What a file holds, seen upright. */
 export interface ImageDescription {
+  /** SHA-256 of the file. */
+  id: string;
   format: ImageFormat;
   width: number;
   height: number;
@@ -37,13 +46,23 @@ export interface DecodedImage {
   data: Uint8Array;
 }
 
-/** Reads size and texts, and every pixel once, so that what is described can also be decoded. Throws as `decodeImage`. */
-export async function describeImage(bytes: Uint8Array): Promise<ImageDescription> {
-  const { format, image, metadata, notices } = await openImage(bytes);
+/**
+ * Reads size and texts, and decodes every pixel once. `png` is the decoded image as a PNG of ours, RGB or RGBA; null for more than `MAX_INPUT_PIXELS`.
+ * Throws as `decodeImage`.
+ */
+export async function importImage(bytes: Uint8Array): Promise<ImageDescription & { png: Uint8Array | null }> {
+  const opened = await openImage(bytes);
+  const { format, image, metadata, notices } = opened;
+  const { width, height } = metadata.autoOrient;
+  const id = createHash('sha256').update(bytes).digest('hex');
+  const description = { id, format, width, height, notices, texts: format === 'png' ? readPngTexts(bytes) : [] };
+  if (width * height <= MAX_INPUT_PIXELS) {
+    const { data, channels } = await pixelsOf(opened);
+    return { ...description, png: await encodePng({ width, height, ...(channels === 4 ? splitAlpha(data) : { data }) }, []) };
+  }
   // nearest: a row of pixels at a time passes through memory
   await decoding(image.resize({ width: 1, height: 1, fit: 'fill', kernel: 'nearest', fastShrinkOnLoad: false }).raw().toBuffer());
-  const { width, height } = metadata.autoOrient;
-  return { format, width, height, notices, texts: format === 'png' ? readPngTexts(bytes) : [] };
+  return { ...description, png: null };
 }
 
 /**
@@ -52,13 +71,29 @@ export async function describeImage(bytes: Uint8Array): Promise<ImageDescription
  * `picture_damaged` for a file that is not whole.
  */
 export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
-  const { format, image, metadata, notices } = await openImage(bytes);
-  const upright = image.autoOrient().toColourspace('srgb');
-  const { data, info } = await decoding((metadata.hasAlpha ? upright.ensureAlpha() : upright.removeAlpha()).raw().toBuffer({ resolveWithObject: true }));
-  return { format, width: info.width, height: info.height, channels: metadata.hasAlpha ? 4 : 3, notices, data };
+  const opened = await openImage(bytes);
+  return { format: opened.format, notices: opened.notices, ...(await pixelsOf(opened)) };
 }
 
-async function openImage(bytes: Uint8Array): Promise<{ format: ImageFormat; image: Sharp; metadata: Metadata; notices: ImageNotice[] }> {
+interface OpenedImage {
+  format: ImageFormat;
+  image: Sharp;
+  metadata: Metadata;
+  notices: ImageNotice[];
+}
+
+async function pixelsOf({ image, metadata }: OpenedImage): Promise<Pick<DecodedImage, 'width' | 'height' | 'channels'> & { data: Uint8Array<ArrayBuffer> }> {
+  const upright = image.autoOrient().toColourspace('srgb');
+  const { data, info } = await decoding((metadata.hasAlpha ? upright.ensureAlpha() : upright.removeAlpha()).raw().toBuffer({ resolveWithObject: true }));
+  return {
+    width: info.width,
+    height: info.height,
+    channels: metadata.hasAlpha ? 4 : 3,
+    data: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
+  };
+}
+
+async function openImage(bytes: Uint8Array): Promise<OpenedImage> {
   if (bytes.byteLength > MAX_IMAGE_BYTES) {
     throw new AppError('body_too_large', `The image has ${bytes.byteLength} bytes; at most ${MAX_IMAGE_BYTES} are read.`, { limit: MAX_IMAGE_BYTES });
   }
@@ -80,6 +115,11 @@ async function openImage(bytes: Uint8Array): Promise<{ format: ImageFormat; imag
   return { format, image, metadata, notices };
 }
 
+/** Whether the PNG of ours at `path` repaints anything as a mask. */
+export async function repaintsAnything(path: string): Promise<boolean> {
+  return maskOf(await decodePng(path)).data.includes(255);
+}
+
 export interface ThumbnailRequest {
   path: string;
   width: number;
@@ -89,7 +129,7 @@ export interface ThumbnailRequest {
 
 /** Encodes a thumbnail of one of our own images: WebP, `width` pixels wide, or narrower if the image is. Throws `picture_damaged`. */
 export async function encodeThumbnail({ path, width, isMarked }: ThumbnailRequest): Promise<Uint8Array> {
-  const image = sharp(path, { failOn: 'error', limitInputPixels: MAX_IMAGE_PIXELS, sequentialRead: true }).timeout({ seconds: DECODE_TIMEOUT_S });
+  const image = sharp(path, { failOn: 'error', limitInputPixels: MAX_OWN_PIXELS, sequentialRead: true }).timeout({ seconds: DECODE_TIMEOUT_S });
   const recipe = isMarked && width > LARGEST_UNMARKED_PX ? await readRecipe(path) : null;
   if (recipe !== null) image.withXmp(xmpPacket(recipe));
   return decoding(image.resize({ width, withoutEnlargement: true }).webp({ quality: 80, effort: 2 }).toBuffer());

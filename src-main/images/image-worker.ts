@@ -1,6 +1,6 @@
 import { toWireError, type WireError } from '#shared/protocol/errors.ts';
 import { compareImages } from './compare-images.ts';
-import { decodeImage, describeImage, encodeThumbnail } from './decode-image.ts';
+import { decodeImage, encodeThumbnail, importImage, repaintsAnything } from './decode-image.ts';
 import { encodeImage } from './encode-image.ts';
 import { exportImage } from './export-image.ts';
 import { inspectImage } from './inspect-image.ts';
@@ -16,8 +16,9 @@ function answering<I, O>(work: (input: I) => Promise<O>): (input: I) => Promise<
     );
 }
 
-export const describe = answering(describeImage);
+export const importing = answering(importImage);
 export const decode = answering(decodeImage);
+export const repaints = answering(repaintsAnything);
 export const thumbnail = answering(encodeThumbnail);
 export const encode = answering(encodeImage);
 export const inspect = answering(inspectImage);

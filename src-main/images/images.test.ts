@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,14 +31,15 @@ test('a thumbnail is a WebP in the proportions of the image, and never wider tha
 });
 
 test('an upload is described with its size and texts', async () => {
-  expect(await images.describe(png.slice())).toEqual({ format: 'png', width: 64, height: 32, notices: [], texts });
+  const id = createHash('sha256').update(png).digest('hex');
+  expect(await images.import(png.slice())).toMatchObject({ id, format: 'png', width: 64, height: 32, notices: [], texts });
 });
 
 test('an error keeps its code on the way out of the thread, and the next task works', async () => {
   await expect(images.thumbnail({ path: file('b.png', png.subarray(0, 150)), width: 16, isMarked: false })).rejects.toMatchObject({ code: 'picture_damaged' });
   await expect(images.thumbnail({ path: join(folder, 'missing.png'), width: 16, isMarked: false })).rejects.toMatchObject({ code: 'picture_damaged' });
-  await expect(images.describe(png.slice(0, 150))).rejects.toMatchObject({ code: 'picture_damaged' });
-  await expect(images.describe(png.slice())).resolves.toMatchObject({ width: 64 });
+  await expect(images.import(png.slice(0, 150))).rejects.toMatchObject({ code: 'picture_damaged' });
+  await expect(images.import(png.slice())).resolves.toMatchObject({ width: 64 });
 });
 
 test('an image goes out as PNG, JPEG and WebP, and comes back from each', async () => {
@@ -54,26 +56,26 @@ function poolOf(name: string, body: string, timeoutMs?: number) {
   writeFileSync(path, `import { existsSync, writeFileSync } from 'node:fs';\nconst mark = ${JSON.stringify(join(folder, name))};\n${body}`);
   return createImages(path, timeoutMs);
 }
-const answer = '{ value: { format: "png", width: 1, height: 1, notices: [], texts: [] } }';
+const answer = '{ value: { format: "png", width: 1, height: 1, notices: [], texts: [], png: null } }';
 
 test('a thread that crashes is replaced; only its own task fails', async () => {
   const pool = poolOf(
     'crash',
-    `export function describe() {
+    `export function importing() {
       if (existsSync(mark)) return ${answer};
       writeFileSync(mark, '');
       return new Promise(() => setImmediate(() => { throw new Error('crashed'); }));
     }`,
   );
-  await expect(pool.describe(png.slice())).rejects.toThrow('crashed');
-  await expect(pool.describe(png.slice())).resolves.toMatchObject({ width: 1 });
+  await expect(pool.import(png.slice())).rejects.toThrow('crashed');
+  await expect(pool.import(png.slice())).resolves.toMatchObject({ width: 1 });
   await pool.close();
 });
 
 test('work that hangs is ended after its time, and what waits behind it is not: its own time starts later', async () => {
-  const pool = poolOf('hang', `export function describe(bytes) { while (bytes[0] === 1); return ${answer}; }`, 1000);
-  const hanging = [0, 1, 2].map(() => pool.describe(Uint8Array.of(1)));
-  const waiting = pool.describe(Uint8Array.of(0));
+  const pool = poolOf('hang', `export function importing(bytes) { while (bytes[0] === 1); return ${answer}; }`, 1000);
+  const hanging = [0, 1, 2].map(() => pool.import(Uint8Array.of(1)));
+  const waiting = pool.import(Uint8Array.of(0));
   for (const hung of hanging) await expect(hung).rejects.toMatchObject({ code: 'picture_damaged', message: expect.stringContaining('1 s') });
   await expect(waiting).resolves.toMatchObject({ width: 1 });
   await pool.close();
@@ -87,7 +89,7 @@ test('the thread that answers requests stays free while a large file is read', a
   const large = Buffer.concat([png.subarray(0, 33), chunk, png.subarray(33)]);
   let turns = 0;
   const turning = setInterval(() => turns++, 1);
-  await expect(images.describe(large)).resolves.toMatchObject({ width: 64 });
+  await expect(images.import(large)).resolves.toMatchObject({ width: 64 });
   clearInterval(turning);
   expect(turns).toBeGreaterThan(0);
 });

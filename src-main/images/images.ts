@@ -8,10 +8,12 @@ import type { WorkerAnswer } from './image-worker.ts';
 
 /** Work on image files, in threads, so that the thread that answers requests stays free. */
 export interface Images {
-  /** Reads size and texts of a file from outside; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
-  describe(bytes: Uint8Array): Promise<ImageDescription>;
+  /** Describes and decodes a file from outside, see `importImage`; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
+  import(bytes: Uint8Array): Promise<ImageDescription & { png: Uint8Array | null }>;
   /** Decodes a file from outside; `bytes` may be empty afterwards. Rejects as `decodeImage`. */
   decode(bytes: Uint8Array): Promise<DecodedImage>;
+  /** Whether the PNG of ours at `path` repaints anything as a mask, see `maskOf`. */
+  repaints(path: string): Promise<boolean>;
   /** WebP, `width` pixels wide (or narrower if the image is), of one of our images. Rejects with `picture_damaged`. */
   thumbnail(request: ThumbnailRequest): Promise<Uint8Array>;
   /** A copy of one of our images in a format and with the metadata of choice. Rejects as `exportImage`. */
@@ -77,8 +79,9 @@ export function createImages(entry: string, timeoutMs = TASK_TIMEOUT_MS): Images
   }
 
   return {
-    describe: (bytes) => inThread('describe', bytes, movable(bytes)),
+    import: (bytes) => inThread('importing', bytes, movable(bytes)),
     decode: (bytes) => inThread('decode', bytes, movable(bytes)),
+    repaints: (path) => inThread('repaints', path),
     thumbnail: (request) => inThread('thumbnail', request),
     export: (request) => inThread('exported', request),
     inspect: (source) => inThread('inspect', source),

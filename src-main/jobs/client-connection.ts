@@ -73,9 +73,9 @@ export class ClientConnection implements JobsConnection {
     const { clientId, send } = this.#connection;
     if (clientId === null) throw appError('client_id_required', {});
     const found = this.#parts.store.subscriptions.jobsOf(clientId, { before, limit: limit + 1 });
-    const jobs = found.slice(0, limit).map(({ jobId, createdAtMs, state, standing }) => ({
+    const jobs = found.slice(0, limit).map(({ jobId, taskType, createdAtMs, state, standing }) => ({
       job_id: jobId,
-      task_type: 'text_to_image' as const,
+      task_type: taskType,
       status: standing === 'cancelled' ? ('cancelled' as const) : state.status,
       created_at: createdAtMs / 1000,
       result: standing === 'cancelled' ? null : wireResult(state),

@@ -87,7 +87,7 @@ async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => voi
     const unitOfWork = new UnitOfWork(store, subscriptions, clock, log);
     const ageClock = new AgeClock(store.state, clock);
     const bin = new Bin({ store, unitOfWork, folders, ageClock, clock, log });
-    const retention = new Retention({ store, folders, bin, ageClock, settings, clock, log });
+    const retention = new Retention({ store, folders, bin, inputs: options.inputs, ageClock, settings, clock, log });
     const processor = new JobProcessor({
       ...{ ...options, store, subscriptions, unitOfWork, folders, clock },
       runningLimit: limits.running,
@@ -98,7 +98,8 @@ async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => voi
     });
     await recover({ store, unitOfWork, folders, processor, log });
     unitOfWork.notify(processor);
-    const admission = new Admission({ ...options, store, unitOfWork, folders, bin, retention, processor, clock, limits });
+    const imageFile = (filename: string) => servedImage({ store, folders }, filename, false);
+    const admission = new Admission({ ...options, store, unitOfWork, folders, imageFile, bin, retention, processor, clock, limits });
     const clientsSeen = new ClientsSeen(store.clients, clock, log);
     store.clients.forgetIdle(IDLE_CLIENTS_KEPT);
     engine.unloadAfter(minutesInMs(settings().unload_model_after_minutes));
@@ -283,11 +284,11 @@ class DurableJobs implements Jobs {
   }
 
   imageFile(filename: string): Promise<string | null> {
-    return this.#imageFile(filename, false);
+    return servedImage(this.#parts, filename, false);
   }
 
   binnedImageFile(filename: string): Promise<string | null> {
-    return this.#imageFile(filename, true);
+    return servedImage(this.#parts, filename, true);
   }
 
   findMadeImage(pixelsSha256: string, jobId: string | null, hashOf: (path: string) => Promise<string>): Promise<MadeImage | null> {
@@ -300,15 +301,6 @@ class DurableJobs implements Jobs {
 
   repeat(recipe: Recipe, signal: AbortSignal): Promise<RepeatedImage> {
     return repeatImage(recipe, { ...this.#parts, signal });
-  }
-
-  async #imageFile(filename: string, isBinned: boolean): Promise<string | null> {
-    const { store, folders } = this.#parts;
-    const original = originalFileName(filename);
-    const job = original === null ? null : store.jobs.byFilename(original);
-    if (job === null || (job.deletedAtMs !== null) !== isBinned) return null;
-    const result = wireResult(job.state);
-    return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename, isBinned) : null;
   }
 
   async close(how: 'park' | 'now'): Promise<void> {
@@ -351,6 +343,15 @@ class DurableJobs implements Jobs {
     if (record === undefined) throw new Error('a job has one record');
     return record;
   }
+}
+
+/** The real path of an image of a job that is or is not in the bin, or null. */
+async function servedImage({ store, folders }: Pick<Parts, 'store' | 'folders'>, filename: string, isBinned: boolean): Promise<string | null> {
+  const original = originalFileName(filename);
+  const job = original === null ? null : store.jobs.byFilename(original);
+  if (job === null || (job.deletedAtMs !== null) !== isBinned) return null;
+  const result = wireResult(job.state);
+  return filename === result?.filename || filename === result?.upscaled_filename ? folders.servedPath(filename, isBinned) : null;
 }
 
 /**

@@ -10,13 +10,10 @@ export function createRecords(jobs: readonly StoredJob[], { store, processor }: 
   const clients = store.subscriptions.clientsOf(jobs.map(({ jobId }) => jobId));
   return jobs.map((job) => ({
     job_id: job.jobId,
-    task_type: 'text_to_image',
+    ...workOf(job),
     status: job.state.status,
-    params: job.params,
     result: wireResult(job.state),
     ...errorOf(job),
-    checkpoint: job.checkpoint.name,
-    upscaler: job.upscaler.name,
     created_at: job.createdAtMs / 1000,
     finished_at: job.finishedAtMs === null ? null : job.finishedAtMs / 1000,
     clients: clients.get(job.jobId) ?? [],
@@ -25,6 +22,15 @@ export function createRecords(jobs: readonly StoredJob[], { store, processor }: 
     deleted_at: job.deletedAtMs === null ? null : job.deletedAtMs / 1000,
     position: processor.positionOf(job.jobId),
   }));
+}
+
+function workOf(job: StoredJob) {
+  if (job.taskType === 'upscale') return { task_type: job.taskType, params: job.params, checkpoint: null, upscaler: job.upscaler?.name ?? '' };
+  const models = { checkpoint: job.checkpoint?.name ?? '', upscaler: job.upscaler?.name ?? null };
+  // the task decides the type of its params
+  if (job.taskType === 'inpaint') return { task_type: job.taskType, params: job.params, ...models };
+  if (job.taskType === 'image_to_image') return { task_type: job.taskType, params: job.params, ...models };
+  return { task_type: job.taskType, params: job.params, ...models };
 }
 
 function errorOf({ state, isForeign }: StoredJob): Pick<JobRecord, 'error' | 'code'> {

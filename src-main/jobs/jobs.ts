@@ -7,6 +7,7 @@ import type { Recipe } from '#shared/domain/recipe.ts';
 import type { Clients, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
+import type { InputImages } from './input-images.ts';
 import type { LockedFolder } from './store/open-data-folder.ts';
 
 export type { Clock };
@@ -42,6 +43,8 @@ export interface JobsOptions {
   fixedDevice?: Settings['device'] | undefined;
   engine: Engine;
   registry: ModelRegistry;
+  /** Images that jobs start from. */
+  inputs: InputImages;
   /** Written into each recipe. */
   programVersion: string;
   log: JobsLog;

@@ -8,6 +8,11 @@ import type { RepeatedImage } from '#main/provenance/verify-image.ts';
 import type { Recipe, RecipeFacts } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
+type TextRecipe = Extract<Recipe, { task_type: 'text_to_image' }>;
+
+/** A recipe has only the hash of the image that it started from. */
+const FROM_IMAGE = 'The recipe does not contain the image that this one was made from, so it cannot be repeated.';
+
 interface RepeatParts {
   engine: Pick<Engine, 'generate' | 'upscale'>;
   registry: ModelRegistry;
@@ -20,6 +25,7 @@ interface RepeatParts {
  * Rejects with `model_not_installed` and as the engine does.
  */
 export async function repeatImage(recipe: Recipe, { engine, registry, signal, onProgress = () => {} }: RepeatParts): Promise<RepeatedImage> {
+  if (recipe.task_type !== 'text_to_image') throw new AppError('bad_param', FROM_IMAGE, { field: 'repeat' });
   const { checkpoint, upscaler } = await modelsOf(recipe, registry);
   if (checkpoint === null || upscaler === null) throw gone(recipe);
   const folder = await mkdtemp(join(tmpdir(), 'zimage-repeat-'));
@@ -33,8 +39,13 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
     const task = { params: recipe.params, checkpointDir, checkpointIdentity, outputPath: original, provenance: provenance('original') };
     await engine.generate(task, hooks, signal);
     if (recipe.role === 'upscaled') {
+      const { upscale = 4 } = recipe.params;
       const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
-      await engine.upscale({ inputPath: original, upscalerPath, upscalerIdentity, outputPath: upscaled, provenance: provenance('upscaled') }, hooks, signal);
+      await engine.upscale(
+        { inputPath: original, scale: upscale || 4, upscalerPath, upscalerIdentity, outputPath: upscaled, provenance: provenance('upscaled') },
+        hooks,
+        signal,
+      );
     }
     const path = recipe.role === 'upscaled' ? upscaled : original;
     const made = await readRecipe(path);
@@ -48,21 +59,22 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
 
 /** Which models of a recipe are not here, a sentence each. */
 export async function missingModels(recipe: Recipe, registry: ModelRegistry): Promise<string[]> {
+  if (recipe.task_type !== 'text_to_image') return [FROM_IMAGE];
   const { checkpoint, upscaler } = await modelsOf(recipe, registry);
-  const sentence = (kind: string, { name, identity }: Recipe['checkpoint']) => `The ${kind} ${name} (${identity.slice(0, 12)}) is not installed here.`;
+  const sentence = (kind: string, { name, identity }: TextRecipe['checkpoint']) => `The ${kind} ${name} (${identity.slice(0, 12)}) is not installed here.`;
   return [
     ...(checkpoint === null ? [sentence('checkpoint', recipe.checkpoint)] : []),
-    ...(recipe.role === 'upscaled' && upscaler === null ? [sentence('upscaler', recipe.upscaler)] : []),
+    ...(recipe.role === 'upscaled' && recipe.upscaler !== undefined && upscaler === null ? [sentence('upscaler', recipe.upscaler)] : []),
   ];
 }
 
-async function modelsOf(recipe: Recipe, registry: ModelRegistry): Promise<{ checkpoint: Checkpoint | null; upscaler: Upscaler | null }> {
+async function modelsOf(recipe: TextRecipe, registry: ModelRegistry): Promise<{ checkpoint: Checkpoint | null; upscaler: Upscaler | null }> {
   const checkpoint = (await registry.list()).find(({ fingerprint }) => fingerprint === recipe.checkpoint.identity) ?? null;
   const upscaler = await registry.upscaler();
-  return { checkpoint, upscaler: upscaler.fingerprint === recipe.upscaler.identity || recipe.role === 'original' ? upscaler : null };
+  return { checkpoint, upscaler: upscaler.fingerprint === recipe.upscaler?.identity || recipe.role === 'original' ? upscaler : null };
 }
 
-function gone(recipe: Recipe): AppError<'model_not_installed'> {
+function gone(recipe: TextRecipe): AppError<'model_not_installed'> {
   const message = 'A model that this image was made with is not installed. Install it again to repeat the image.';
   return new AppError('model_not_installed', message, { modelType: recipe.params.model_type });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandSchema, fitSchema } from '#shared/domain/job.ts';
 
 /** What an image is made from beside its params, decoded: sRGB, 8 bits per channel, row-major, orientation applied. */
 
@@ -11,8 +12,6 @@ const rgbImageSchema = z.object({ width: side, height: side, data: bytesSchema }
 const grayImageSchema = z.object({ width: side, height: side, data: bytesSchema });
 export type GrayImage = z.infer<typeof grayImageSchema>;
 
-/** How the source takes the shape of the image: cut at two edges, with its edges' mean colour beside it, or distorted. */
-const fitSchema = z.enum(['cover', 'contain', 'stretch']);
 export type Fit = z.infer<typeof fitSchema>;
 
 const sourceSchema = z.object({
@@ -24,7 +23,6 @@ const sourceSchema = z.object({
 export type SourceImage = z.infer<typeof sourceSchema>;
 
 /** Pixels that are added to each side of the source before `fit`; they are repainted. */
-const expandSchema = z.object({ left: z.number().int(), top: z.number().int(), right: z.number().int(), bottom: z.number().int() });
 export type Expand = z.infer<typeof expandSchema>;
 
 const maskSchema = z.object({

@@ -4,15 +4,15 @@ import { crc32, inflate, type ZlibOptions } from 'node:zlib';
 import { AppError } from '#shared/protocol/errors.ts';
 import { PNG_SIGNATURE } from './png.ts';
 import type { RgbImage } from './rgb-image.ts';
+import { splitAlpha } from './split-alpha.ts';
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const MAX_PIXELS = 8192 * 8192;
-const CHANNELS = 3;
 
 const inflateAsync = promisify<Uint8Array, ZlibOptions, Buffer>(inflate);
 
 /**
- * Reads a PNG that this program wrote: RGB, 8 bits per channel, not interlaced. Files of other programs are for `images/`, which converts their colours.
+ * Reads a PNG that this program wrote: RGB or RGBA, 8 bits per channel, not interlaced. Files of other programs are for `images/`, which converts their colours.
  * Throws `AppError` `picture_damaged` for a missing or incomplete file, any other layout, more than 67,108,864 pixels or 256 MiB.
  */
 export async function decodePng(path: string): Promise<RgbImage> {
@@ -26,23 +26,23 @@ export async function decodePng(path: string): Promise<RgbImage> {
 
 async function decode(file: Buffer): Promise<RgbImage> {
   const chunks = pngChunks(file);
-  const { width, height } = parseHeader(chunks.next().value?.data);
+  const { width, height, channels } = parsePngHeader(chunks.next().value?.data);
   const packed = [...chunks].filter(({ type }) => type === 'IDAT').map(({ data }) => data);
-  const stride = 1 + width * CHANNELS;
+  const stride = 1 + width * channels;
   const rows = await inflateAsync(Buffer.concat(packed), { maxOutputLength: height * stride + 1 }).catch((cause: NodeJS.ErrnoException) => {
     throw cause.code === 'ERR_BUFFER_TOO_LARGE' ? damagedPng(`it unpacks to more than its ${height} rows`) : cause;
   });
   if (rows.length > height * stride) throw damagedPng(`it unpacks to more than its ${height} rows`);
   if (rows.length < height * stride) throw damagedPng(`it has ${Math.floor(rows.length / stride)} of its ${height} rows`);
-  const data = new Uint8Array(width * height * CHANNELS);
-  let above = new Uint8Array(width * CHANNELS);
+  const data = new Uint8Array(width * height * channels);
+  let above = new Uint8Array(width * channels);
   for (let y = 0; y < height; y++) {
     const row = data.subarray(y * above.length, (y + 1) * above.length);
     row.set(rows.subarray(y * stride + 1, (y + 1) * stride));
-    unfilter(rows[y * stride] ?? 0, row, above);
+    unfilter(rows[y * stride] ?? 0, row, above, channels);
     above = row;
   }
-  return { width, height, data };
+  return channels === 3 ? { width, height, data } : { width, height, ...splitAlpha(data) };
 }
 
 async function readBounded(path: string): Promise<Buffer> {
@@ -77,20 +77,20 @@ export function* pngChunks(file: Buffer): Generator<{ type: string; data: Buffer
 }
 
 /** Source: https://www.w3.org/TR/png-3/#11IHDR */
-function parseHeader(header: Buffer | undefined): { width: number; height: number } {
+function parsePngHeader(header: Buffer | undefined): { width: number; height: number; channels: 3 | 4 } {
   if (header?.length !== 13) throw damagedPng(`its IHDR chunk has ${header?.length ?? 0} bytes, 13 are needed`);
   const width = header.readUInt32BE(0);
   const height = header.readUInt32BE(4);
   const [bitDepth, colourType, , , interlace] = header.subarray(8);
   if (width === 0 || height === 0 || width * height > MAX_PIXELS) throw damagedPng(`it is ${width} x ${height} pixels, 1 to ${MAX_PIXELS} can be read`);
-  if (colourType !== 2 || bitDepth !== 8 || interlace !== 0) {
-    throw damagedPng(`it has colour type ${colourType}, bit depth ${bitDepth} and interlace method ${interlace}; this program writes 2, 8 and 0`);
+  if ((colourType !== 2 && colourType !== 6) || bitDepth !== 8 || interlace !== 0) {
+    throw damagedPng(`it has colour type ${colourType}, bit depth ${bitDepth} and interlace method ${interlace}; this program writes 2 or 6, 8 and 0`);
   }
-  return { width, height };
+  return { width, height, channels: colourType === 2 ? 3 : 4 };
 }
 
 /** Undoes a row's filter in place. Source: https://www.w3.org/TR/png-3/#9Filter-types */
-function unfilter(filter: number, row: Uint8Array, above: Uint8Array): void {
+function unfilter(filter: number, row: Uint8Array, above: Uint8Array, channels: number): void {
   if (filter === 0) return;
   if (filter > 4) throw damagedPng(`a row has filter type ${filter}, allowed are 0 to 4`);
   // up: the filter of every row that this program writes
@@ -99,8 +99,8 @@ function unfilter(filter: number, row: Uint8Array, above: Uint8Array): void {
     return;
   }
   for (let i = 0; i < row.length; i++) {
-    const left = i < CHANNELS ? 0 : at(row, i - CHANNELS);
-    const upLeft = i < CHANNELS ? 0 : at(above, i - CHANNELS);
+    const left = i < channels ? 0 : at(row, i - channels);
+    const upLeft = i < channels ? 0 : at(above, i - channels);
     row[i] = at(row, i) + (filter === 1 ? left : filter === 3 ? (left + at(above, i)) >> 1 : paeth(left, at(above, i), upLeft));
   }
 }

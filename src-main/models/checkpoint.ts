@@ -1,4 +1,5 @@
 import type { ModelType } from '#shared/domain/job.ts';
+import type { AppError } from '#shared/protocol/errors.ts';
 
 /** A checkpoint that can run. */
 export interface Checkpoint {
@@ -25,11 +26,32 @@ export interface Upscaler {
   license: string;
 }
 
+export interface BrokenUpscaler {
+  name: string;
+  path: string;
+  error: AppError;
+}
+
+/** A LoRA file in the folder of LoRAs. */
+export interface Lora {
+  /** Its file name without `.safetensors`. */
+  name: string;
+  path: string;
+  /** SHA-256 of the file. */
+  fingerprint: string;
+  sizeBytes: number;
+}
+
 /** The models that can run. Rejects with an `AppError`: `model_not_installed`, `checkpoint_damaged` … */
 export interface ModelRegistry {
   /** The active checkpoint of this `model_type`. */
   checkpointFor(modelType: ModelType): Promise<Checkpoint>;
+  /** The active upscaler. */
   upscaler(): Promise<Upscaler>;
+  /** The bundled upscalers that exist; a broken one has an error. */
+  upscalers(): Promise<(Upscaler | BrokenUpscaler)[]>;
+  /** By name. */
+  loras(): Promise<Lora[]>;
   /** Every checkpoint that can run; broken ones are left out. Throws `too_many_open_files`. */
   list(): Promise<Checkpoint[]>;
 }

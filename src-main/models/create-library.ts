@@ -218,6 +218,8 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
   return {
     checkpointFor: registry.checkpointFor,
     upscaler: registry.upscaler,
+    upscalers: registry.upscalers,
+    loras: registry.loras,
     list: registry.list,
     assertNamedFolders: registry.assertNamedFolders,
     entries,

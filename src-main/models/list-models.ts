@@ -3,11 +3,10 @@ import type { ModelCompilation, ModelEntry, ModelKind } from '#shared/domain/mod
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CatalogModel } from './catalog.ts';
 import { catalog, UPSCALER_LICENSE } from './catalog.ts';
-import type { Upscaler } from './checkpoint.ts';
+import type { BrokenUpscaler, Upscaler } from './checkpoint.ts';
 import type { CheckpointFacts } from './describe-checkpoint.ts';
 import { sizeOf } from './install-model.ts';
 import type { ModelRecord } from './records.ts';
-import type { BrokenUpscaler } from './registry.ts';
 
 /** What was found in the folder of a model. */
 export type Found = (CheckpointFacts & Content) | AppError;

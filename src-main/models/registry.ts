@@ -1,11 +1,13 @@
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { exists } from '#main/lib/exists.ts';
 import type { JsonFileLog } from '#main/lib/json-file.ts';
 import { orAppError } from '#main/lib/or-app-error.ts';
+import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
-import type { Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
+import type { BrokenUpscaler, Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
 import { describeCheckpoint, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
 import { type FileHashes, openFileHashes } from './file-hashes.ts';
 import { createHubCache, type HubCache } from './hub/hub-cache.ts';
@@ -24,6 +26,8 @@ export interface ModelRegistryOptions {
 }
 
 interface RegistryParts extends Pick<ModelRegistryOptions, 'resourcesDir' | 'checkpointDirs'> {
+  /** Contains LoRA files, which the user puts there. */
+  lorasDir: string;
   hashes: FileHashes;
   records: ModelRecords;
   cache: HubCache;
@@ -37,17 +41,9 @@ export interface Choice {
   record: ModelRecord | null;
 }
 
-export interface BrokenUpscaler {
-  name: string;
-  path: string;
-  error: AppError;
-}
-
 export interface ChoosingRegistry extends ModelRegistry {
   /** The choice for a kind, or null; the folder is not opened and may be broken. Throws if a folder of `checkpointDirs` whose kind is unknown is broken. */
   choiceFor(modelType: ModelType): Promise<Choice | null>;
-  /** The bundled upscalers that exist; a broken one has an error. */
-  upscalers(): Promise<(Upscaler | BrokenUpscaler)[]>;
   /** The folders of `checkpointDirs`, resolved. */
   readonly namedDirs: readonly string[];
   /** The kind that a folder of `checkpointDirs` had when it was last readable, or null. */
@@ -58,12 +54,14 @@ export interface ChoosingRegistry extends ModelRegistry {
 }
 
 /** Opens the registry over what earlier runs left in the data folder and the cache. */
-export function openModelRegistry(options: ModelRegistryOptions): Omit<RegistryParts, 'resourcesDir' | 'checkpointDirs'> & { registry: ChoosingRegistry } {
+export function openModelRegistry(
+  options: ModelRegistryOptions,
+): Omit<RegistryParts, 'resourcesDir' | 'lorasDir' | 'checkpointDirs'> & { registry: ChoosingRegistry } {
   const { resourcesDir, dataDir, checkpointDirs, cacheDir, log } = options;
   const hashes = openFileHashes(join(dataDir, 'identities.json'), log);
   const records = openModelRecords(join(dataDir, 'models.json'), log);
   const cache = createHubCache(cacheDir);
-  return { registry: createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }), hashes, records, cache };
+  return { registry: createModelRegistry({ resourcesDir, lorasDir: join(dataDir, 'loras'), checkpointDirs, hashes, records, cache }), hashes, records, cache };
 }
 
 /** Where the files of an installed model are. */
@@ -79,7 +77,7 @@ export function bundledName(modelType: ModelType): string {
  * Checkpoints and upscalers on this machine. Files are checked at each request, so an edited checkpoint has a new fingerprint at the next one.
  * Order of choice: a folder of `checkpointDirs`, the model that the user chose, the model that was installed last, the bundled one.
  */
-function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
+function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
   const bundledDir = (modelType: ModelType): string => join(resourcesDir, 'models', bundledName(modelType));
   const namedDirs = checkpointDirs.map((dir) => resolve(dir));
   const lastKinds = new Map<string, ModelType>();
@@ -144,6 +142,16 @@ function createModelRegistry({ resourcesDir, checkpointDirs, hashes, records, ca
         present.push(found instanceof AppError ? { name, path, error: found } : found);
       }
       return present;
+    },
+
+    async loras() {
+      const names = (await unlessMissing(readdir(lorasDir), [])).filter((name) => name.endsWith('.safetensors')).sort();
+      const found = names.map(async (name) => {
+        const path = join(lorasDir, name);
+        const { sha256, sizeBytes } = await hashes.hashOf(path);
+        return { name: name.replace(/\.safetensors$/, ''), path, fingerprint: sha256, sizeBytes };
+      });
+      return andSaveHashes(Promise.all(found));
     },
 
     async checkpointFor(modelType) {

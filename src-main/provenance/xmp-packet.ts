@@ -3,6 +3,9 @@ import type { Recipe } from '#shared/domain/recipe.ts';
 /** IPTC's terms for what AI made. An image that it changed is composite. Source: https://cv.iptc.org/newscodes/digitalsourcetype/ */
 const sourceTypes: Record<Recipe['task_type'], string> = {
   text_to_image: 'trainedAlgorithmicMedia',
+  image_to_image: 'compositeWithTrainedAlgorithmicMedia',
+  inpaint: 'compositeWithTrainedAlgorithmicMedia',
+  upscale: 'compositeWithTrainedAlgorithmicMedia',
 };
 const SOURCE_TYPE_URL = 'http://cv.iptc.org/newscodes/digitalsourcetype/';
 

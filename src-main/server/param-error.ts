@@ -56,7 +56,7 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return known;
 }
 
-/** The schemas that may hold at `path`; of a union, the branches whose fixed fields fit the input, or all where none does. */
+/** The schemas that may hold at `path`; of a union, the branches whose fixed fields fit the input, or all if no branch fits. */
 function schemasAt(root: JsonSchema, path: readonly PropertyKey[], input: unknown): JsonSchema[] {
   let schemas = branches(root, input);
   let value = input;
@@ -71,7 +71,7 @@ function schemasAt(root: JsonSchema, path: readonly PropertyKey[], input: unknow
 }
 
 function branches(schema: JsonSchema, input: unknown): JsonSchema[] {
-  const options = (schema.oneOf ?? schema.anyOf ?? []).filter(isSchema);
+  const options = (schema.oneOf ?? schema.anyOf ?? []).filter(isSchema).flatMap((option) => branches(option, input));
   if (options.length === 0) return [schema];
   const fitting = options.filter((option) =>
     Object.entries(option.properties ?? {}).every(([key, inner]) => !isSchema(inner) || inner.const === undefined || inner.const === valueAt(input, [key])),

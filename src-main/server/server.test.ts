@@ -406,7 +406,15 @@ describe('uploads', () => {
     const bytes = await encodePng(picture, [{ keyword: RECIPE_KEYWORD, text: '{"version":99}' }]);
     expect((await put(Buffer.from(bytes), 'image/png')).json()).toMatchObject({ recipe: null, texts: [{ text: '{"version":99}' }] });
     const jpeg = await sharp(png).jpeg().toBuffer();
-    expect((await put(jpeg, 'image/jpeg')).json()).toEqual({ format: 'jpeg', width: 640, height: 320, notices: [], texts: [], recipe: null });
+    expect((await put(jpeg, 'image/jpeg')).json()).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{64}$/),
+      format: 'jpeg',
+      width: 640,
+      height: 320,
+      notices: [],
+      texts: [],
+      recipe: null,
+    });
   });
 
   test('a file that is not an image is refused', async () => {

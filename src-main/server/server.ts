@@ -5,9 +5,9 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { CudaPack } from '#main/cuda-pack/cuda-pack.ts';
 import type { EngineStatus } from '#main/engine/engine.ts';
-import { createImages } from '#main/images/images.ts';
+import type { Images } from '#main/images/images.ts';
+import type { Uploads } from '#main/images/uploads.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
-import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { limitedAddress, registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
@@ -33,6 +33,7 @@ import { registerImage } from './routes/image.ts';
 import { registerInfo } from './routes/info.ts';
 import { registerJobs } from './routes/jobs.ts';
 import { registerLog } from './routes/log.ts';
+import { registerLoras } from './routes/loras.ts';
 import { registerModels } from './routes/models.ts';
 import { registerNetwork } from './routes/network.ts';
 import { registerQueue } from './routes/queue.ts';
@@ -56,6 +57,8 @@ const KEEP_ALIVE_MS = 30_000;
 export interface ServerOptions {
   config: { open: boolean; requireKey: boolean; allowHosts: readonly string[]; allowOrigins: readonly string[]; dataDir: string };
   jobs: Jobs;
+  images: Images;
+  uploads: Uploads;
   library: ModelLibrary;
   cudaPack: CudaPack;
   engineStatus: () => EngineStatus;
@@ -83,7 +86,22 @@ const doorRequestHeaders = [
 
 /** The server with all its routes; it does not listen. Closing it closes its sockets with 1001. */
 export async function buildServer(options: ServerOptions): Promise<App> {
-  const { config, jobs, library, cudaPack, engineStatus, listDevices, accessKey, rendererDir, version, onnxruntimeVersion, measurePrompt, log } = options;
+  const {
+    config,
+    jobs,
+    images,
+    uploads,
+    library,
+    cudaPack,
+    engineStatus,
+    listDevices,
+    accessKey,
+    rendererDir,
+    version,
+    onnxruntimeVersion,
+    measurePrompt,
+    log,
+  } = options;
   const { open, requireKey, allowHosts, allowOrigins } = config;
   const rules = { open, requireKey, allowHosts, allowOrigins, hostName: hostname };
   const socketLimits = { ...defaultSocketLimits, ...options.socketLimits };
@@ -147,8 +165,6 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   });
   await registerOpenApi(app, version);
 
-  const images = createImages(entryFile('images/image-worker.ts'));
-  app.addHook('onClose', () => images.close());
   const thumbnails = createThumbnails(config.dataDir, images, () => jobs.settings().mark_images, log);
   jobs.onImagesDeleted((filenames) => {
     thumbnails.forget(filenames).catch((thrown: unknown) => log.warn({ err: thrown }, 'thumbnails of deleted images could not be removed'));
@@ -161,6 +177,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerJobs(app, jobs);
   registerQueue(app, jobs);
   registerModels(app, library);
+  registerLoras(app, library);
   registerDevices(app, listDevices);
   registerCudaPack(app, cudaPack);
   registerTokens(app, library, measurePrompt);
@@ -169,7 +186,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   registerClients(app, jobs);
   registerLog(app, log.recent);
   const gate = createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits });
-  await registerUploads(app, jobs, images, gate);
+  await registerUploads(app, { jobs, images, uploads, thumbnails }, gate);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
   const doors = { jobs, library, images, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
   await registerOpenAi(app, doors);

@@ -14,7 +14,8 @@ const images: Images = {
     made++;
     return webp;
   },
-  describe: async () => Promise.reject(new Error('not asked for')),
+  import: async () => Promise.reject(new Error('not asked for')),
+  repaints: async () => Promise.reject(new Error('not asked for')),
   decode: async () => Promise.reject(new Error('not asked for')),
   encode: async () => Promise.reject(new Error('not asked for')),
   export: async () => Promise.reject(new Error('not asked for')),

@@ -37,7 +37,10 @@ export async function attachStudio(dataDir: string, log: Log): Promise<HostedStu
   };
   const listed = async (status: JobRecord['status'], limit: number) => (await call(jobPageSchema, `/api/jobs?status=${status}&limit=${limit}`)).jobs;
   const recentImages = async (): Promise<RecentImage[]> =>
-    (await listed('completed', RECENT_IMAGES)).map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt }));
+    (await listed('completed', RECENT_IMAGES)).map((job) => ({
+      jobId: job.job_id,
+      prompt: job.task_type === 'upscale' ? (job.result?.filename ?? '') : job.params.prompt,
+    }));
   const firstInfo = await call(infoSchema, '/api/info').catch(() => null);
   if (firstInfo === null) return null;
 

@@ -53,7 +53,10 @@ async function hostStudio(config: Config, spawnEngine: SpawnInEnvironment, log: 
     setPaused: (isPaused) => {
       jobs.queue({ action: isPaused ? 'pause' : 'resume' }).catch((error: unknown) => log.error({ err: error }, 'the queue could not be paused or resumed'));
     },
-    recentImages: (count) => jobs.list({ status: 'completed', limit: count }).jobs.map(({ job_id, params }) => ({ jobId: job_id, prompt: params.prompt })),
+    recentImages: (count) =>
+      jobs
+        .list({ status: 'completed', limit: count })
+        .jobs.map((job) => ({ jobId: job.job_id, prompt: job.task_type === 'upscale' ? (job.result?.filename ?? '') : job.params.prompt })),
     unfinishedJobs: () => unfinishedJobs(jobs),
     close: () => studio.close('park'),
   };

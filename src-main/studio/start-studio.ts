@@ -7,6 +7,8 @@ import type { EngineConfig } from '#main/engine/device-state.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { graphTarget } from '#main/engine/graph-target.ts';
 import type { DeviceProbes } from '#main/engine/probe-devices.ts';
+import { createImages } from '#main/images/images.ts';
+import { createUploads } from '#main/images/uploads.ts';
 import { createPromptMeter } from '#main/inference/prompt-meter.ts';
 import { createJobs } from '#main/jobs/durable-jobs.ts';
 import type { Jobs } from '#main/jobs/jobs.ts';
@@ -103,6 +105,9 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
   closing.add(() => cudaPack.close());
   // fail at start, not at the first job, if a --checkpoint folder is unusable
   await library.assertNamedFolders();
+  const images = createImages(entryFile('images/image-worker.ts'));
+  closing.add(() => images.close());
+  const uploads = createUploads(join(dataDir, 'uploads'), images);
   const promptMeter = createPromptMeter(entryFile('inference/meter-thread.ts'));
   closing.add(() => promptMeter.close());
 
@@ -115,13 +120,14 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
     lockedFolder: { isOurs, unlock: () => {} },
     fixedDevice: fixedSettings.includes('device') ? config.device : undefined,
     registry: library,
+    inputs: uploads,
     programVersion: version,
   });
   closing.add(() => jobs.close(how));
   library.start();
   const accessKey = loadAccessKey(dataDir);
   server = await buildServer({
-    ...{ config, jobs, library, cudaPack, accessKey, version, log },
+    ...{ config, jobs, images, uploads, library, cudaPack, accessKey, version, log },
     engineStatus: () => engine.status(),
     listDevices: devices.list,
     rendererDir: join(programDir, 'out/renderer'),

@@ -26,7 +26,9 @@ import {
   type Info,
   infoSchema,
   type LogPage,
+  type Loras,
   logSchema,
+  lorasSchema,
   type Models,
   modelsSchema,
   type Network,
@@ -85,6 +87,7 @@ export interface StudioHttp {
   actOnModel(name: string, action: ModelAction): Promise<ModelEntry>;
   addModel(model: NewModel): Promise<ModelEntry>;
   limitDownloads(limits: ModelLimits): Promise<ModelLimits>;
+  loras(): Promise<Loras>;
   /** An image's file. */
   image(filename: string): Promise<Blob>;
   /** Reads the metadata of an image file. */
@@ -138,11 +141,17 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     actOnModel: (name, action) => call(modelEntrySchema, `/api/models/${encodeURIComponent(name)}/${action}`, { method: 'POST' }),
     addModel: (model) => call(modelEntrySchema, '/api/models', withBody('POST', model)),
     limitDownloads: (limits) => call(modelLimitsSchema, '/api/models/limits', withBody('PUT', limits)),
+    loras: () => call(lorasSchema, '/api/loras'),
     image: async (filename) => (await ask(imageUrl(filename))).blob(),
     verifyImage: (image, repeat) =>
-      call(verificationSchema, `/api/verify?repeat=${repeat}`, { method: 'PUT', headers: { 'content-type': image.type }, body: image }),
-    readImage: (image) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': image.type }, body: image }),
+      call(verificationSchema, `/api/verify?repeat=${repeat}`, { method: 'PUT', headers: { 'content-type': imageType(image) }, body: image }),
+    readImage: (image) => call(uploadSchema, '/api/uploads', { method: 'PUT', headers: { 'content-type': imageType(image) }, body: image }),
   };
+}
+
+/** The server decides by the file's first bytes; it only takes bodies that claim to be images. */
+function imageType({ type }: Blob): string {
+  return type.startsWith('image/') ? type : 'image/unknown';
 }
 
 function failureOf(response: Response, body: unknown): HttpFailure {
@@ -159,6 +168,11 @@ function queryString(query: Partial<JobQuery>): URLSearchParams {
 /** Address of an image, or of its thumbnail of this width. */
 export function imageUrl(filename: string, width?: (typeof THUMBNAIL_WIDTHS)[number]): string {
   return `/api/image/${encodeURIComponent(filename)}${width === undefined ? '' : `?w=${width}`}`;
+}
+
+/** Address of what the server decoded from an upload. */
+export function uploadUrl(id: string, width?: (typeof THUMBNAIL_WIDTHS)[number]): string {
+  return `/api/uploads/${id}/image${width === undefined ? '' : `?w=${width}`}`;
 }
 
 /** Address of the thumbnail of an image in the bin. */

@@ -1,4 +1,4 @@
-import type { TextToImageParams } from '#shared/domain/job.ts';
+import { type GenerateParams, jobRequest } from './create-job.ts';
 
 /** Scripts that make the same image again, to be pasted into a terminal; each downloads both files. */
 
@@ -10,15 +10,16 @@ export interface ServerAddress {
 }
 
 /** For a browser's console or Node 22 and later; prints the addresses of both images. */
-export function javaScriptProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
+export function javaScriptProgram({ origin, key }: ServerAddress, params: GenerateParams): string {
   const token = key === null ? '' : `?token=${key}`;
+  const request = jobRequest(params);
   return `const ws = new WebSocket('${origin.replace(/^http/, 'ws')}/api/ws${token}');
 ws.onerror = () => console.error('No answer from ${origin}');
 ws.onopen = () => ws.send(JSON.stringify({
   type: 'create_job',
-  task_type: 'text_to_image',
+  task_type: '${request.task_type}',
   request_id: '1',
-  params: ${JSON.stringify(params)},
+  params: ${JSON.stringify(request.params)},
 }));
 ws.onmessage = ({ data }) => {
   const message = JSON.parse(data);
@@ -26,7 +27,7 @@ ws.onmessage = ({ data }) => {
   if (message.type === 'error') throw new Error(message.message);
   if (message.status === 'failed' || message.status === 'cancelled') throw new Error(message.error ?? message.status);
   if (message.status !== 'completed') return;
-  for (const name of [message.result.filename, message.result.upscaled_filename]) {
+  for (const name of [message.result.filename, message.result.upscaled_filename].filter(Boolean)) {
     console.log('${origin}/api/image/' + encodeURIComponent(name) + '${token}');
   }
   ws.close();
@@ -35,15 +36,16 @@ ws.onmessage = ({ data }) => {
 }
 
 /** For Python 3.8 and later without packages: its first lines are a minimal WebSocket client. */
-export function pythonProgram({ origin, key }: ServerAddress, params: TextToImageParams): string {
+export function pythonProgram({ origin, key }: ServerAddress, params: GenerateParams): string {
   const { protocol, hostname, port, host } = new URL(origin);
   const isSecure = protocol === 'https:';
   const name = hostname.replace(/^\[|\]$/g, '');
+  const request = jobRequest(params);
   const authorization = key === null ? '' : `\\r\\nAuthorization: Bearer ${key}`;
   return `import base64, json, os, socket, ${isSecure ? 'ssl, ' : ''}struct, urllib.request
 
 SERVER = "${origin}"
-PARAMS = json.loads(${pythonString(JSON.stringify(params))})
+PARAMS = json.loads(${pythonString(JSON.stringify(request.params))})
 
 sock = socket.create_connection(("${name}", ${port === '' ? (isSecure ? 443 : 80) : port}))
 ${
@@ -80,7 +82,7 @@ def receive():
         if first & 15 == 8:
             raise SystemExit("the server closed the connection")
 
-send(1, json.dumps({"type": "create_job", "task_type": "text_to_image", "request_id": "1", "params": PARAMS}).encode())
+send(1, json.dumps({"type": "create_job", "task_type": "${request.task_type}", "request_id": "1", "params": PARAMS}).encode())
 while True:
     message = receive()
     if message["type"] == "job_progress":
@@ -89,7 +91,7 @@ while True:
         raise SystemExit(message.get("message") or message.get("error") or message["status"])
     if message.get("status") == "completed":
         break
-for name in (message["result"]["filename"], message["result"]["upscaled_filename"]):
+for name in filter(None, (message["result"]["filename"], message["result"].get("upscaled_filename"))):
     request = urllib.request.Request(f"{SERVER}/api/image/{urllib.request.quote(name)}"${key === null ? '' : `, headers={"Authorization": "Bearer ${key}"}`})
     with urllib.request.urlopen(request) as image, open(name, "wb") as file:
         file.write(image.read())

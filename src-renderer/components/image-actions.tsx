@@ -1,9 +1,10 @@
 import { Copy, Download, FolderOpen, RotateCcw, ScrollText, Shuffle, Star, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { GenerateParams } from '../client/create-job.ts';
 import { imageUrl } from '../client/http.ts';
 import { curlCommands, javaScriptProgram, pythonProgram } from '../client/recipe-script.ts';
+import { EditMenu } from '../edit/edit-menu.tsx';
 import type { Job } from '../store/jobs.ts';
 import { accessKeyOf } from '../store/server-slice.ts';
 import { Button, IconButton } from './button.tsx';
@@ -16,7 +17,8 @@ import { useStudio, useStudioStore } from './use-studio.ts';
 
 interface ImageActionsProps {
   job: Job;
-  params: TextToImageParams;
+  /** Null for an image that was not made from text. */
+  params: GenerateParams | null;
   /** Called when the form or the stage is the next to look at. */
   onReuse?: () => void;
   /** Called before the image moves to the bin. */
@@ -38,62 +40,75 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
   const { filename, upscaledFilename } = job;
   if (filename === null) return null;
 
+  const shape = params ?? job.upscaleParams ?? { width: 0, height: 0 };
+  const scale = params?.upscale || UPSCALE;
   const files = [filename, ...(upscaledFilename === null ? [] : [upscaledFilename])];
   const server = { origin: window.location.origin, key };
   const downloads = [
-    ...(upscaledFilename === null
+    ...(upscaledFilename === null || params === null
       ? []
       : [
           {
-            label: t('view.downloadUpscaled', { width: params.width * UPSCALE, height: params.height * UPSCALE }),
+            label: t('view.downloadUpscaled', { width: params.width * scale, height: params.height * scale }),
             href: imageUrl(upscaledFilename),
             download: upscaledFilename,
           },
         ]),
     ...(window.isSecureContext && 'share' in navigator ? [{ label: t('view.share'), onChoose: () => shareImage(upscaledFilename ?? filename) }] : []),
-    { label: t('view.downloadOriginal', { width: params.width, height: params.height }), href: imageUrl(filename), download: filename },
+    { label: t('view.downloadOriginal', { width: shape.width, height: shape.height }), href: imageUrl(filename), download: filename },
     ...copiesOf(upscaledFilename ?? filename).map(({ text, ...link }) => ({ label: t(text), ...link })),
   ];
-  const use = (change: Partial<TextToImageParams>) => () => {
+  const use = (change: Partial<GenerateParams>) => () => {
     reuse(change);
     onReuse?.();
   };
-  const uses = [
-    { label: t('view.usePrompt'), onChoose: use({ prompt: params.prompt }) },
-    { label: t('view.useSeed', { seed: params.seed }), onChoose: use({ seed: params.seed }) },
-    { label: t('view.reuse'), onChoose: use(params) },
-  ];
+  const uses =
+    params === null
+      ? []
+      : [
+          { label: t('view.usePrompt'), onChoose: use({ prompt: params.prompt }) },
+          { label: t('view.useSeed', { seed: params.seed }), onChoose: use({ seed: params.seed }) },
+          { label: t('view.reuse'), onChoose: use(params) },
+        ];
   const copies = [
     ...(window.isSecureContext ? [{ label: t('view.copyImage'), onChoose: () => copyImage(imageUrl(upscaledFilename ?? filename)) }] : []),
-    { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
-    { label: t('view.copySeed', { seed: params.seed }), onChoose: () => copyText(String(params.seed)) },
-    { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(server, params)) },
-    { label: t('view.copyPython'), onChoose: () => copyText(pythonProgram(server, params)) },
+    ...(params === null
+      ? []
+      : [
+          { label: t('view.copyPrompt'), onChoose: () => copyText(params.prompt) },
+          { label: t('view.copySeed', { seed: params.seed }), onChoose: () => copyText(String(params.seed)) },
+          { label: t('view.copyJavaScript'), onChoose: () => copyText(javaScriptProgram(server, params)) },
+          { label: t('view.copyPython'), onChoose: () => copyText(pythonProgram(server, params)) },
+        ]),
     { label: t('view.copyCurl'), onChoose: () => copyText(curlCommands(server, files)) },
   ];
   return (
     <div className="flex flex-wrap items-center gap-1">
-      <Button
-        tone="primary"
-        title={t('view.variationHelp')}
-        onClick={() => {
-          vary(job.id);
-          onReuse?.();
-        }}
-      >
-        <Shuffle size="1rem" aria-hidden />
-        {t('view.variation')}
-      </Button>
-      <Menu
-        label={
-          <>
-            <RotateCcw size="1rem" aria-hidden />
-            <span className="sr-only wide:not-sr-only">{t('view.use')}</span>
-          </>
-        }
-        isAtStart
-        items={uses}
-      />
+      {params !== null && (
+        <>
+          <Button
+            tone="primary"
+            title={t('view.variationHelp')}
+            onClick={() => {
+              vary(job.id);
+              onReuse?.();
+            }}
+          >
+            <Shuffle size="1rem" aria-hidden />
+            {t('view.variation')}
+          </Button>
+          <Menu
+            label={
+              <>
+                <RotateCcw size="1rem" aria-hidden />
+                <span className="sr-only wide:not-sr-only">{t('view.use')}</span>
+              </>
+            }
+            isAtStart
+            items={uses}
+          />
+        </>
+      )}
       <div className="ml-auto flex items-center gap-0.5 wide:gap-1">
         <IconButton label={job.isStarred ? t('view.unstar') : t('view.star')} isOn={job.isStarred} onClick={() => star(job.id, !job.isStarred)}>
           <Star size="1.125rem" aria-hidden {...(job.isStarred ? { fill: 'currentColor' } : {})} />
@@ -115,6 +130,7 @@ export function ImageActions({ job, params, onReuse, onRemove }: ImageActionsPro
         >
           <Trash2 size="1.125rem" aria-hidden />
         </IconButton>
+        <EditMenu filename={filename} width={shape.width} height={shape.height} onStart={onReuse} />
         <Menu
           label={
             <>

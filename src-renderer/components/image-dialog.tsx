@@ -8,6 +8,7 @@ import { ConfirmButton } from './confirm-button.tsx';
 import { DeletedAgo } from './deleted-ago.tsx';
 import { ImageActions } from './image-actions.tsx';
 import { ImageView } from './image-view.tsx';
+import { jobTitle } from './job-title.ts';
 import { useStudio, useStudioStore } from './use-studio.ts';
 
 interface ImageDialogProps {
@@ -30,7 +31,9 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
     frame.current?.focus();
   }, []);
   const { params } = job;
-  if (params === null) return null;
+  const shape = params ?? job.upscaleParams;
+  if (shape === null) return null;
+  const title = jobTitle(t, job);
 
   const goOn = () => (onNext ?? onPrevious ?? onClose)();
   const onKeyDown = (event: KeyboardEvent) => {
@@ -47,7 +50,7 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
   return (
     <dialog
       ref={dialog}
-      aria-label={t('view.alt', { prompt: params.prompt })}
+      aria-label={t('view.alt', { prompt: title })}
       className="m-0 size-full max-h-none max-w-none bg-canvas p-3 backdrop:bg-veil wide:p-5"
       onClose={onClose}
       onKeyDown={onKeyDown}
@@ -55,19 +58,23 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
       <div className="flex h-full flex-col gap-3">
         <div className="flex items-start gap-2">
           <div className="min-w-0 flex-1">
-            <p className="line-clamp-2 text-sm break-words" title={params.prompt}>
-              {params.prompt}
+            <p className="line-clamp-2 text-sm break-words" title={title}>
+              {title}
             </p>
             <p className="mt-0.5 flex flex-wrap gap-x-3 text-xs text-muted tabular-nums">
               <span>
-                {params.width} × {params.height}
+                {shape.width} × {shape.height}
               </span>
-              <span>
-                {t('detail.seed')} {params.seed}
-              </span>
-              <span>
-                {t('detail.steps')} {params.steps}
-              </span>
+              {params !== null && (
+                <>
+                  <span>
+                    {t('detail.seed')} {params.seed}
+                  </span>
+                  <span>
+                    {t('detail.steps')} {params.steps}
+                  </span>
+                </>
+              )}
               <span>{job.checkpoint}</span>
               <span>{new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeStyle: 'short' }).format(job.createdAtMs)}</span>
               {job.isDeleted && <DeletedAgo atMs={job.deletedAtMs} />}
@@ -85,13 +92,14 @@ export function ImageDialog({ job, onClose, onPrevious, onNext }: ImageDialogPro
         </div>
         <div ref={frame} tabIndex={-1} className="min-h-0 flex-1 outline-none">
           {job.filename === null ? null : job.isDeleted ? (
-            <BinnedImage filename={job.filename} prompt={params.prompt} />
+            <BinnedImage filename={job.filename} prompt={title} />
           ) : (
             <ImageView
               filename={job.filename}
               upscaledFilename={job.upscaledFilename}
-              shape={params}
-              prompt={params.prompt}
+              scale={params?.upscale || undefined}
+              shape={shape}
+              prompt={title}
               onSwipe={(step) => (step === 1 ? onNext : onPrevious)?.()}
             />
           )}

@@ -14,6 +14,8 @@ const LENS_PX = 224;
 interface ImageViewProps {
   filename: string;
   upscaledFilename: string | null;
+  /** Of the second image against the first. */
+  scale?: number | undefined;
   /** Of the original, in pixels. */
   shape: BoxSize;
   prompt: string;
@@ -30,7 +32,7 @@ interface Point {
  * A finished image: the upscaled version, or both versions divided by a line while comparing. Zooms by wheel, pinch, keys and buttons, pans by dragging.
  * The line stays in place while the image moves under it.
  */
-export function ImageView({ filename, upscaledFilename, shape, prompt, onSwipe }: ImageViewProps) {
+export function ImageView({ filename, upscaledFilename, scale = UPSCALE, shape, prompt, onSwipe }: ImageViewProps) {
   const { t } = useTranslation();
   const wantsCompare = useStudio((state) => state.isComparing);
   const setComparing = useStudio((state) => state.setComparing);
@@ -47,8 +49,9 @@ export function ImageView({ filename, upscaledFilename, shape, prompt, onSwipe }
     setView(centered);
   }
 
+  const times = upscaledFilename === null ? 1 : scale;
   const fit = fitInto(box, shape);
-  const fullScale = Math.max(1, (shape.width * UPSCALE) / Math.max(1, fit.width) / window.devicePixelRatio);
+  const fullScale = Math.max(1, (shape.width * times) / Math.max(1, fit.width) / window.devicePixelRatio);
   const maxScale = Math.max(4, fullScale * 2);
   const shown = { width: fit.width * view.scale, height: fit.height * view.scale };
   const corner = { x: (box.width - shown.width) / 2 + view.x, y: (box.height - shown.height) / 2 + view.y };
@@ -126,13 +129,7 @@ export function ImageView({ filename, upscaledFilename, shape, prompt, onSwipe }
       </div>
       {isComparing && <SplitLine leftPx={corner.x + shown.width * split} corner={corner} shown={shown} box={box} line={line} onMove={setLine} />}
       {hasBoth && isLensOn && pointer !== null && (
-        <Lens
-          at={pointer}
-          url={imageUrl(upscaledFilename)}
-          corner={corner}
-          shown={shown}
-          full={{ width: shape.width * UPSCALE, height: shape.height * UPSCALE }}
-        />
+        <Lens at={pointer} url={imageUrl(upscaledFilename)} corner={corner} shown={shown} full={{ width: shape.width * times, height: shape.height * times }} />
       )}
       <div className="absolute right-2 bottom-2 flex gap-0.5 rounded-md bg-surface/90 p-0.5">
         {upscaledFilename !== null && (

@@ -116,24 +116,32 @@ function repeatTexts({ obstacles, repeat }: Verification, t: TFunction): string[
 
 function RecipeFacts({ recipe, width, height }: { recipe: Recipe; width: number; height: number }) {
   const { t, i18n } = useTranslation();
-  const { params, checkpoint, upscaler, program } = recipe;
+  const { upscaler, program } = recipe;
   return (
     <dl className="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-5 gap-y-2 text-sm">
-      <Row name={t('recipe.prompt')}>
-        <span className="whitespace-pre-wrap">{params.prompt}</span>
-      </Row>
+      {recipe.task_type === 'text_to_image' && (
+        <Row name={t('recipe.prompt')}>
+          <span className="whitespace-pre-wrap">{recipe.params.prompt}</span>
+        </Row>
+      )}
       <Row name={t('recipe.size')}>
         {width} × {height}
       </Row>
-      <Row name={t('detail.seed')}>{params.seed}</Row>
-      <Row name={t('detail.steps')}>{params.steps}</Row>
-      <Row name={t('options.guidance')}>{params.guidance_scale}</Row>
-      <Row name={t('options.model')}>
-        {checkpoint.name} <Identity value={checkpoint.identity} />
-      </Row>
-      <Row name={t('view.upscaled')}>
-        {upscaler.name} <Identity value={upscaler.identity} />
-      </Row>
+      {recipe.task_type === 'text_to_image' && (
+        <>
+          <Row name={t('detail.seed')}>{recipe.params.seed}</Row>
+          <Row name={t('detail.steps')}>{recipe.params.steps}</Row>
+          <Row name={t('options.guidance')}>{recipe.params.guidance_scale}</Row>
+          <Row name={t('options.model')}>
+            {recipe.checkpoint.name} <Identity value={recipe.checkpoint.identity} />
+          </Row>
+        </>
+      )}
+      {upscaler !== undefined && (
+        <Row name={t('view.upscaled')}>
+          {upscaler.name} <Identity value={upscaler.identity} />
+        </Row>
+      )}
       <Row name={t('recipe.made')}>
         {new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeStyle: 'medium' }).format(recipe.created_at * 1000)} · {program.name}{' '}
         {program.version}

@@ -8,6 +8,7 @@ import { Button } from '../components/button.tsx';
 import { CompareDialog } from '../components/compare-dialog.tsx';
 import { DeletedAgo } from '../components/deleted-ago.tsx';
 import { ImageDialog } from '../components/image-dialog.tsx';
+import { jobTitle } from '../components/job-title.ts';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { noFilter } from '../store/gallery-filter.ts';
 import type { Job } from '../store/jobs.ts';
@@ -243,7 +244,7 @@ const Tile = memo(function Tile({ job, index, isReachable, shownBefore, onFocus,
   const isSelected = useStudio((state) => state.selection.has(job.id));
   const store = useStudioStore();
   const { toggleSelected, selectTo, star, remove } = store.getState();
-  const prompt = job.params?.prompt ?? '';
+  const prompt = jobTitle(t, job);
   const toggle = () => toggleSelected(job.id);
   const tabIndex = isReachable ? 0 : -1;
   const thumbnailPx = window.devicePixelRatio > 1 ? 384 : 256;

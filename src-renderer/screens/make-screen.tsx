@@ -1,3 +1,4 @@
+import { StartPanel } from '../edit/start-panel.tsx';
 import { DemoBanner } from './demo-banner.tsx';
 import { Options } from './options.tsx';
 import { PromptBox } from './prompt-box.tsx';
@@ -12,7 +13,8 @@ export function MakeScreen() {
       <div className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] gap-4 p-4 wide:grid-cols-[22rem_minmax(0,1fr)] wide:grid-rows-[minmax(0,1fr)_auto] wide:gap-0 wide:p-0 full:grid-cols-[22rem_minmax(0,1fr)_19rem] full:grid-rows-1">
         <div className="contents wide:row-span-2 wide:flex wide:min-h-0 wide:flex-col wide:gap-5 wide:overflow-y-auto wide:border-r wide:border-line wide:bg-surface wide:p-5 full:row-span-1">
           <PromptBox />
-          <div className="order-2 wide:order-none">
+          <div className="order-2 flex flex-col gap-4 wide:order-none">
+            <StartPanel />
             <Options />
           </div>
         </div>

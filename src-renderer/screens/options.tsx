@@ -6,13 +6,13 @@ import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio } from '../components/use-studio.ts';
+import { LoraPicker } from '../edit/lora-picker.tsx';
 import { problemText } from '../i18n/problem-text.ts';
 import { limits, numberOf } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/image-size.ts';
 import { ModelPicker } from './model-picker.tsx';
 import { useChosenModel } from './use-chosen-model.ts';
 
-const UPSCALE = 4;
 /** The size at which the bundled checkpoints draw best. */
 const CLEAREST_PX = 512;
 
@@ -22,7 +22,9 @@ export function Options() {
   return (
     <section aria-label={t('options.label')} className="flex flex-col gap-4">
       <SizeOptions />
+      <UpscaleOption />
       <ModelPicker />
+      <LoraPicker />
       <Advanced />
     </section>
   );
@@ -52,6 +54,24 @@ function Advanced() {
         <SeedOption />
       </div>
     </details>
+  );
+}
+
+function UpscaleOption() {
+  const { t } = useTranslation();
+  const upscale = useStudio((state) => state.draft.upscale);
+  const editDraft = useStudio((state) => state.editDraft);
+  return (
+    <Segmented
+      label={t('options.upscale')}
+      value={upscale}
+      options={[
+        { value: 'off', label: t('options.upscaleOff') },
+        { value: '2', label: '2×' },
+        { value: '4', label: '4×' },
+      ]}
+      onChange={(chosen) => editDraft({ upscale: chosen })}
+    />
   );
 }
 
@@ -91,6 +111,7 @@ function SizeOptions() {
   const { t } = useTranslation();
   const width = useStudio((state) => state.draft.width);
   const height = useStudio((state) => state.draft.height);
+  const upscale = useStudio((state) => state.draft.upscale);
   const editDraft = useStudio((state) => state.editDraft);
   const model = useChosenModel();
   const size = { width: numberOf(width), height: numberOf(height) };
@@ -131,8 +152,8 @@ function SizeOptions() {
           <span className="font-medium text-ink tabular-nums">
             {size.width} × {size.height}
           </span>
-          {' · '}
-          {t('options.sizeHelp', { width: size.width * UPSCALE, height: size.height * UPSCALE })}
+          {upscale !== 'off' && ' · '}
+          {upscale !== 'off' && t('options.sizeHelp', { scale: upscale, width: size.width * Number(upscale), height: size.height * Number(upscale) })}
           {model?.bundled === true && size.width * size.height > CLEAREST_PX ** 2 && ` ${t('options.sizeHelpBundled', { side: CLEAREST_PX })}`}
         </p>
       )}

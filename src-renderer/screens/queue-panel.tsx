@@ -5,10 +5,11 @@ import type { TextToImageParams } from '#shared/domain/job.ts';
 import { imageUrl } from '../client/http.ts';
 import { Button, IconButton } from '../components/button.tsx';
 import { ConfirmButton } from '../components/confirm-button.tsx';
+import { jobTitle } from '../components/job-title.ts';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { useStudio } from '../components/use-studio.ts';
 import { phaseText } from '../i18n/phase-text.ts';
-import { activeJobs, isCancellable, isOfWindow, type Job, pastJobs } from '../store/jobs.ts';
+import { activeJobs, isCancellable, isKnown, isOfWindow, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 
 const MAX_RECENT = 24;
@@ -67,7 +68,7 @@ function CancelButtons({ active }: { active: readonly Job[] }) {
   const cancelMine = useStudio((state) => state.cancelMine);
   const cancelEverything = useStudio((state) => state.cancelEverything);
   const mine = active.filter((job) => isCancellable(job) && isMine(job));
-  const othersWait = active.some((job) => job.status === 'pending' && job.params !== null && !isMine(job));
+  const othersWait = active.some((job) => job.status === 'pending' && isKnown(job) && !isMine(job));
   return (
     <>
       {mine.length > 1 && (
@@ -125,7 +126,7 @@ function WaitingRow({ job, order }: { job: Job; order: readonly string[] }) {
   const { t } = useTranslation();
   const changeQueue = useStudio((state) => state.changeQueue);
   const place = order.indexOf(job.id);
-  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  const prompt = jobTitle(t, job);
   const moveBefore = (id: string, before: string | null) => changeQueue({ action: 'move', job_id: id, before });
   const moveUp = () => place > 0 && moveBefore(job.id, order[place - 1] ?? null);
   const moveDown = () => place !== -1 && place < order.length - 1 && moveBefore(job.id, order[place + 2] ?? null);
@@ -170,7 +171,7 @@ function Row({ job, words, children }: { job: Job; words: string; children: Reac
   const isSelected = useStudio((state) => state.selectedId === job.id);
   const select = useStudio((state) => state.select);
   const cancel = useStudio((state) => state.cancel);
-  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  const prompt = jobTitle(t, job);
   const script = isOfWindow(job) ? null : job.clients[0];
   return (
     <div className={`group relative flex items-center gap-2 rounded-md p-1.5 pr-0.5 ${isSelected ? 'bg-accent-soft' : 'hover:bg-hover'}`}>
@@ -227,7 +228,7 @@ function PastTile({ job }: { job: Job }) {
   const { t } = useTranslation();
   const isSelected = useStudio((state) => state.selectedId === job.id);
   const select = useStudio((state) => state.select);
-  const prompt = job.params?.prompt ?? t('queue.unknownPrompt');
+  const prompt = jobTitle(t, job);
   return (
     <li className="wide:max-full:w-18 wide:max-full:shrink-0">
       <button

@@ -5,12 +5,13 @@ import { fitInto, useBoxSize } from '../components/box-size.ts';
 import { Button } from '../components/button.tsx';
 import { ImageActions } from '../components/image-actions.tsx';
 import { ImageView } from '../components/image-view.tsx';
+import { jobTitle } from '../components/job-title.ts';
 import { ProgressBar } from '../components/progress-bar.tsx';
 import { TimeLeft } from '../components/time-left.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { errorText } from '../i18n/error-text.ts';
 import { phaseText } from '../i18n/phase-text.ts';
-import { isCancellable, isOver, type Job, pastJobs } from '../store/jobs.ts';
+import { isCancellable, isKnown, isOver, type Job, pastJobs } from '../store/jobs.ts';
 import { overallProgress } from '../store/overall-progress.ts';
 import { BatchGrid } from './batch-grid.tsx';
 import { Examples } from './examples.tsx';
@@ -75,8 +76,16 @@ function StageImage({ job }: { job: Job }) {
     );
   }
   if (job.filename !== null) {
-    const { width = 1, height = 1, prompt = '' } = job.params ?? {};
-    return <ImageView filename={job.filename} upscaledFilename={job.upscaledFilename} shape={{ width, height }} prompt={prompt} />;
+    const { width = 1, height = 1 } = job.params ?? job.upscaleParams ?? {};
+    return (
+      <ImageView
+        filename={job.filename}
+        upscaledFilename={job.upscaledFilename}
+        scale={job.params?.upscale || undefined}
+        shape={{ width, height }}
+        prompt={jobTitle(t, job)}
+      />
+    );
   }
   return <Forming job={job} />;
 }
@@ -88,7 +97,7 @@ function Message({ children }: { children: ReactNode }) {
 /** The frame of an unfinished image, with its latest preview. */
 function Forming({ job }: { job: Job }) {
   const { ref, box } = useBoxSize<HTMLDivElement>();
-  const shape = job.params ?? { width: 1, height: 1 };
+  const shape = job.params ?? job.upscaleParams ?? { width: 1, height: 1 };
   return (
     <div ref={ref} className="relative size-full overflow-hidden rounded-lg bg-sunken">
       {job.preview === null ? (
@@ -116,7 +125,7 @@ function ToBatch({ job }: { job: Job }) {
 
 function Caption({ job }: { job: Job }) {
   const { t } = useTranslation();
-  if (job.params === null) return <p className="text-sm text-muted">{t('queue.unknownPrompt')}</p>;
+  if (job.params === null) return <p className="text-sm text-muted">{jobTitle(t, job)}</p>;
   const { prompt, width, height, seed, steps, model_type } = job.params;
   return (
     <div className="min-w-0">
@@ -176,8 +185,8 @@ function Below({ job }: { job: Job }) {
       </div>
     );
   }
-  if (job.status === 'completed') return job.params === null ? null : <ImageActions job={job} params={job.params} />;
-  return job.params === null ? null : (
+  if (job.status === 'completed') return isKnown(job) ? <ImageActions job={job} params={job.params} /> : null;
+  return !isKnown(job) ? null : (
     <Button className="self-start" onClick={() => retry(job.id)}>
       {t('stage.retry')}
     </Button>

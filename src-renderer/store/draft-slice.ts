@@ -1,16 +1,17 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
+import type { GenerateParams } from '../client/create-job.ts';
 import { readMetadata } from '../client/metadata/read-metadata.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, seedsFrom } from './draft.ts';
 import { createDraftHistory } from './draft-history.ts';
-import type { DraftSlice, StudioDeps, StudioState } from './state.ts';
+import type { DraftSlice, Start, StudioDeps, StudioState } from './state.ts';
 
 const DRAFT_KEY = 'zimage.draft';
 export const PROMPTS_KEY = 'zimage.prompts';
 const MAX_PROMPTS = 100;
 
-type Needs = DraftSlice & Pick<StudioState, 'show' | 'notify' | 'dismissUndo' | 'notifyFailure' | 'submit'>;
+type Needs = DraftSlice & Pick<StudioState, 'start' | 'chosenLoras' | 'show' | 'notify' | 'dismissUndo' | 'notifyFailure' | 'submit'>;
 
 export function createDraftSlice({
   storage,
@@ -129,7 +130,7 @@ export function createDraftSlice({
       },
 
       make() {
-        const { draft } = get();
+        const { draft, chosenLoras } = get();
         const checked = checkDraft(draft);
         if (!checked.ok) {
           set({ problems: checked.problems });
@@ -141,9 +142,17 @@ export function createDraftSlice({
         write({ seed: String(firstSeed) });
         // every prompt gets the same seeds, so that only the words differ
         const seeds = seedsFrom(firstSeed, checked.count);
-        get().submit(checked.prompts.flatMap((prompt) => seeds.map((seed) => ({ ...checked.params, prompt, seed }))));
+        const more = { ...startParams(get().start), ...(chosenLoras.length === 0 ? {} : { loras: chosenLoras }) };
+        get().submit(checked.prompts.flatMap((prompt) => seeds.map((seed) => ({ ...checked.params, ...more, prompt, seed }))));
         return true;
       },
     };
   };
+}
+
+/** What the params say about the image that the next ones start from. */
+function startParams(start: Start | null): Partial<GenerateParams> {
+  if (start === null) return {};
+  const { id, strength, mask } = start;
+  return { image: id, strength, fit: 'cover', ...(mask === null ? {} : { mask: mask.id, feather: mask.featherPx }) };
 }

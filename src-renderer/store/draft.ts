@@ -18,6 +18,8 @@ export const draftSchema = z.object({
   /** Whether the prompt stands for several ones; see `expandPrompt`. */
   usesPatterns: z.boolean().default(false),
   usesLines: z.boolean().default(false),
+  /** Times the size of the second image, or none. */
+  upscale: z.enum(['4', '2', 'off']).default('4'),
 });
 export type Draft = z.infer<typeof draftSchema>;
 
@@ -34,6 +36,7 @@ export const firstDraft: Draft = {
   modelType: 'uint4',
   usesPatterns: false,
   usesLines: false,
+  upscale: '4',
 };
 
 export interface NumberRange {
@@ -109,6 +112,7 @@ export function checkDraft(draft: Draft): CheckedDraft {
     guidance_scale: numberOf(draft.guidanceScale),
     seed: draft.seedMode === 'fixed' ? numberOf(draft.seed) : 0,
     model_type: draft.modelType,
+    ...(draft.upscale === '4' ? {} : { upscale: draft.upscale === '2' ? 2 : false }),
   };
   return { ok: true, params, prompts, count: numberOf(draft.count) };
 }
@@ -145,7 +149,7 @@ function sideProblem(text: string): Problem | null {
 
 /** The form's fields for known parameters; the other fields keep their values. Sides are rounded to the nearest allowed size. */
 export function draftFromParams(params: Partial<TextToImageParams>): Partial<Draft> {
-  const { prompt, width, height, steps, guidance_scale, seed, model_type } = params;
+  const { prompt, width, height, steps, guidance_scale, seed, model_type, upscale } = params;
   return {
     ...(prompt === undefined ? {} : { prompt }),
     ...(width === undefined ? {} : { width: String(nearestSide(width)) }),
@@ -156,6 +160,7 @@ export function draftFromParams(params: Partial<TextToImageParams>): Partial<Dra
     ...(model_type === undefined ? {} : { modelType: model_type }),
     // words of an image are drawn as they stand
     ...(prompt === undefined ? {} : { usesPatterns: false, usesLines: false }),
+    ...(upscale === undefined ? {} : { upscale: upscale === 2 ? '2' : 'off' }),
     count: '1',
   };
 }

@@ -4,7 +4,7 @@ import { readStored, writeStored } from '../client/stored.ts';
 import { anyDates, rangeOf } from './date-range.ts';
 import { galleryFilterSchema } from './gallery-filter.ts';
 import { createGallerySelection } from './gallery-selection.ts';
-import { type Job, jobFromRecord } from './jobs.ts';
+import { isKnown, type Job, jobFromRecord } from './jobs.ts';
 import { parseSearch } from './search-query.ts';
 import { createStarChanges } from './star-changes.ts';
 import type { GallerySlice, StudioDeps, StudioState } from './state.ts';
@@ -259,7 +259,7 @@ export function createGallerySlice({
         const isListed = [...get().galleryArrivals, ...gallery].some((listed) => listed.id === job.id);
         if (job.isDeleted !== (galleryFilter.deleted === true)) {
           if (isListed) takeOut(new Set([job.id]));
-        } else if (job.status !== 'completed' || isListed || job.params === null) return;
+        } else if (job.status !== 'completed' || isListed || !isKnown(job)) return;
         else if (isUnfiltered) arrive([job]);
         // only the server knows whether the image passes the filter
         else get().refreshGallery();

@@ -7,6 +7,8 @@ export const baseSidesPx = [256, 512, 768, 1024] as const;
 /** Valid for all checkpoints: Z-Image-Turbo needs multiples of 16, the bundled one of 32. */
 const UNIT_PX = 32;
 const SHORTEST_PX = 256;
+const LONGEST_PX = 2048;
+const MOST_LONG = 4;
 
 export interface ImageSize {
   width: number;
@@ -21,6 +23,14 @@ export function sizeFor(ratio: Ratio, baseSidePx: number): ImageSize {
   const scale = Math.max(1, SHORTEST_PX / shortest);
   const round = (sidePx: number) => Math.round(sidePx / UNIT_PX) * UNIT_PX;
   return { width: round(baseSidePx * Math.sqrt(shape) * scale), height: round((baseSidePx / Math.sqrt(shape)) * scale) };
+}
+
+/** A size with the shape of an image, about `pixels` large; very long shapes are cut by the server. */
+export function sizeLike({ width, height }: ImageSize, pixels: number): ImageSize {
+  const shape = Math.min(MOST_LONG, Math.max(1 / MOST_LONG, width / height));
+  const side = Math.max(SHORTEST_PX * Math.sqrt(Math.max(shape, 1 / shape)), Math.sqrt(Number.isFinite(pixels) ? pixels : 512 ** 2));
+  const round = (sidePx: number) => Math.min(LONGEST_PX, Math.max(SHORTEST_PX, Math.round(sidePx / UNIT_PX) * UNIT_PX));
+  return { width: round(side * Math.sqrt(shape)), height: round(side / Math.sqrt(shape)) };
 }
 
 /** The preset with exactly this size, or null. */

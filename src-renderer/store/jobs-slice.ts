@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import type { StateCreator } from 'zustand/vanilla';
 import type { ErrorMessage, JobStatusMessage } from '#shared/protocol/messages.ts';
+import { createJobMessage } from '../client/create-job.ts';
 import { readStored } from '../client/stored.ts';
 import {
   applyPreview,
   applyProgress,
   applyStatus,
   isCancellable,
+  isKnown,
   type Job,
   jobFromRecord,
   neighbourOf,
@@ -101,7 +103,7 @@ export function createJobsSlice({
       if (job.isDeleted && get().selectedId === job.id) set({ selectedId: neighbourOf(job.id, get().jobs) });
       if (job.failure?.code === 'disk_full') set({ isDiskFull: true });
       else if (job.status === 'pending' || job.status === 'generated') set({ isDiskFull: false });
-      if (job.params === null) get().refreshJobs();
+      if (!isKnown(job)) get().refreshJobs();
       if (jobs[job.id]?.status !== job.status || known.isDeleted !== job.isDeleted) {
         get().jobChanged(job);
         get().refreshInfo();
@@ -120,7 +122,8 @@ export function createJobsSlice({
     /** The job on the stage may be older than all listed ones, or missing from a new database. */
     async function findOnStage(): Promise<void> {
       const { selectedId, jobs } = get();
-      if (selectedId === null || jobs[selectedId]?.params) return;
+      const onStage = selectedId === null ? undefined : jobs[selectedId];
+      if (selectedId === null || (onStage !== undefined && isKnown(onStage))) return;
       try {
         get().mergeJobs([jobFromRecord(await http.job(selectedId))]);
       } catch (failure) {
@@ -171,8 +174,14 @@ export function createJobsSlice({
         set({ isFollowing: true, selectedId: null, batch, isBatchShown: batch.length > 1 });
         for (const { requestId, params } of asked) {
           set({ requests: { ...get().requests, [requestId]: params } });
-          send({ type: 'create_job', task_type: 'text_to_image', request_id: requestId, params });
+          send(createJobMessage(params, requestId));
         }
+      },
+
+      upscale({ image, scale, upscaler }) {
+        set({ isFollowing: true, selectedId: null });
+        const params = { image, scale, ...(upscaler === undefined ? {} : { upscaler }) };
+        send({ type: 'create_job', task_type: 'upscale', request_id: nextRequestId(), params });
       },
 
       withdrawRequest(requestId) {
@@ -233,8 +242,9 @@ export function createJobsSlice({
       },
 
       retry(id) {
-        const params = get().jobs[id]?.params;
-        if (params) get().submit([params]);
+        const job = get().jobs[id];
+        if (job?.params) get().submit([job.params]);
+        if (job?.upscaleParams) get().upscale(job.upscaleParams);
       },
 
       refreshJobs: oneAtATime(() =>
@@ -255,7 +265,10 @@ export function createJobsSlice({
         });
         const jobs = { ...known, ...Object.fromEntries(moved) };
         if (moved.length > 0) set({ jobs });
-        const unknown = ids.slice(0, MAX_LOOKUPS).filter((id) => !jobs[id]?.params);
+        const unknown = ids.slice(0, MAX_LOOKUPS).filter((id) => {
+          const job = jobs[id];
+          return job === undefined || !isKnown(job);
+        });
         if (unknown.length === 0) return;
         Promise.all(unknown.map((id) => http.job(id))).then((records) => get().mergeJobs(records.map(jobFromRecord)), get().notifyFailure);
       },

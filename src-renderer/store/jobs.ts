@@ -1,15 +1,17 @@
-import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { UpscaleParams } from '#shared/domain/job.ts';
 import type { JobRecord } from '#shared/domain/job-record.ts';
 import type { JobPreviewMessage, JobProgressMessage, JobStatusMessage } from '#shared/protocol/messages.ts';
 import { windowClientIdPattern } from '#shared/protocol/window-client-id.ts';
+import type { GenerateParams } from '../client/create-job.ts';
 
 export type JobProgress = JobProgressMessage['progress'];
 
-/** A job as the window knows it. `params` is null for another client's job until the server has sent them. */
+/** A job as the window knows it. It has the params of its task; both are null for another client's job until the server has sent them. */
 export interface Job {
   id: string;
   status: JobStatusMessage['status'];
-  params: TextToImageParams | null;
+  params: GenerateParams | null;
+  upscaleParams: UpscaleParams | null;
   /** Milliseconds since 1970. */
   createdAtMs: number;
   progress: JobProgress | null;
@@ -40,6 +42,7 @@ export function newJob(id: string, createdAtMs: number): Job {
     id,
     status: 'pending',
     params: null,
+    upscaleParams: null,
     createdAtMs,
     progress: null,
     preview: null,
@@ -57,12 +60,17 @@ export function newJob(id: string, createdAtMs: number): Job {
   };
 }
 
+/** False until the server has sent what the job is made from. */
+export function isKnown(job: Job): boolean {
+  return job.params !== null || job.upscaleParams !== null;
+}
+
 /** A job of the server's list. */
 export function jobFromRecord(record: JobRecord): Job {
   return {
     ...newJob(record.job_id, record.created_at * 1000),
     status: record.status,
-    params: record.params,
+    ...(record.task_type === 'upscale' ? { upscaleParams: record.params } : { params: record.params }),
     filename: record.result?.filename ?? null,
     upscaledFilename: record.result?.upscaled_filename ?? null,
     failure: record.status === 'failed' ? { code: record.code ?? 'internal', message: record.error ?? '' } : null,

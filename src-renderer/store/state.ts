@@ -1,13 +1,14 @@
 import type { CudaPackAction, CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Devices } from '#shared/domain/device.ts';
-import type { TextToImageParams } from '#shared/domain/job.ts';
+import type { TextToImageParams, UpscaleParams } from '#shared/domain/job.ts';
 import type { QueueAction, Zip } from '#shared/domain/job-record.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import type { DesktopBridge, DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
-import type { Clients, Info, LogLine, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
+import type { Clients, Info, LogLine, Loras, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
+import type { GenerateParams } from '../client/create-job.ts';
 import type { HttpFailure, StudioHttp } from '../client/http.ts';
 import type { Connection } from '../client/socket.ts';
 import type { KeyValueStorage } from '../client/stored.ts';
@@ -95,12 +96,12 @@ export interface JobsSlice {
   /** The id under which the server knows all windows of this browser. */
   clientId: string;
   /** Requests that the server has not answered yet, by `request_id`. */
-  requests: Readonly<Record<string, TextToImageParams>>;
+  requests: Readonly<Record<string, GenerateParams>>;
   /** The job on the stage. */
   selectedId: string | null;
   /** True while the stage follows the jobs of this window; selecting a job by hand ends it. */
   isFollowing: boolean;
-  submit(paramsOfEach: TextToImageParams[]): void;
+  submit(paramsOfEach: GenerateParams[]): void;
   /** The jobs of the latest submission in the order of their requests; null for a request that has no job yet. */
   batch: ReadonlyArray<{ requestId: string; jobId: string | null }>;
   /** True while the stage shows all images of the batch instead of one job. */
@@ -108,6 +109,8 @@ export interface JobsSlice {
   showBatch(): void;
   /** Makes the image of a job again with a new seed; the form stays as it is. */
   vary(id: string): void;
+  /** Requests a larger version of an image; `image` is an upload's id or a file name. */
+  upscale(params: Pick<UpscaleParams, 'image' | 'scale'> & { upscaler?: string }): void;
   /** Takes back a request that has not reached the server. */
   withdrawRequest(requestId: string): void;
   receive(message: ServerMessage): void;
@@ -294,8 +297,53 @@ export interface ModelsSlice {
   actOnCudaPack(action: CudaPackAction): void;
 }
 
+/** An uploaded image, and the settings in its file if there are any. */
+export interface Source {
+  id: string;
+  width: number;
+  height: number;
+  settings: Partial<TextToImageParams> | null;
+}
+
+/** What the images of the form start from. */
+export interface Start extends Source {
+  /** How much may change, above 0 and up to 1. */
+  strength: number;
+  /** The upload of a mask: only what is white in it is repainted. */
+  mask: { id: string; featherPx: number } | null;
+}
+
+export interface SourceSlice {
+  /** The image that the window asks about. */
+  source: Source | null;
+  /** Uploads an image file and asks what to do with it. If it is too large for jobs, its settings are used. */
+  openSource(image: Blob): void;
+  /** Starts from an image made here; `isRepaint` opens the mask editor. */
+  startFromImage(filename: string, isRepaint: boolean): void;
+  /** Whether the mask of the start is being painted. */
+  isMaskOpen: boolean;
+  openMask(isOpen: boolean): void;
+  closeSource(): void;
+  /** Null while images are made from text alone. */
+  start: Start | null;
+  /** Makes the next images from the source; the form takes its shape. */
+  startFromSource(isRepaint: boolean): void;
+  installedLoras: Loras['loras'];
+  refreshLoras(): void;
+  /** LoRAs of the next images. */
+  chosenLoras: NonNullable<TextToImageParams['loras']>;
+  chooseLoras(loras: NonNullable<TextToImageParams['loras']>): void;
+  /** Uploads a mask for the start. */
+  setMask(mask: Blob, featherPx: number): void;
+  editStart(change: Partial<Pick<Start, 'strength' | 'mask'>>): void;
+  endStart(): void;
+  /** Fills the form with the settings in the file. */
+  reuseSource(): void;
+}
+
 /** Everything that the window knows and can do. */
 export type StudioState = ConnectionSlice &
+  SourceSlice &
   DraftSlice &
   JobsSlice &
   QueueSlice &

@@ -15,7 +15,9 @@ const ID = 'a'.repeat(64);
 const OTHER = 'b'.repeat(64);
 const MINE = 'studio-00000000000000ff';
 
-function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
+type TextRecord = Extract<JobRecord, { task_type: 'text_to_image' }>;
+
+function record(job_id: string, change: Partial<TextRecord> = {}): TextRecord {
   return {
     job_id,
     task_type: 'text_to_image',
@@ -36,6 +38,8 @@ function record(job_id: string, change: Partial<JobRecord> = {}): JobRecord {
     ...change,
   };
 }
+
+const seedOf = (message: ClientMessage) => message.type === 'create_job' && message.task_type === 'text_to_image' && message.params.seed;
 
 const model: ModelEntry = {
   name: 'OWNER/NAME',
@@ -71,12 +75,12 @@ const cudaPack: CudaPackEntry = {
 };
 
 /** A server that lists `records` and fails the calls named in `refused`. */
-function fakeHttp(records: JobRecord[], refused: ReadonlySet<string>, calls: string[], logged: LogLine[]): StudioHttp {
+function fakeHttp(records: TextRecord[], refused: ReadonlySet<string>, calls: string[], logged: LogLine[]): StudioHttp {
   function answer<T>(call: keyof StudioHttp, value: () => T, id = ''): Promise<T> {
     calls.push(call);
     return refused.has(call) || refused.has(`${call} ${id}`) ? Promise.reject(new HttpFailure('internal', 'it broke')) : Promise.resolve(value());
   }
-  const one = (id: string, change: Partial<JobRecord>) => record(id, change);
+  const one = (id: string, change: Partial<TextRecord>) => record(id, change);
   return {
     listJobs: (query) =>
       answer('listJobs', () => {
@@ -119,10 +123,12 @@ function fakeHttp(records: JobRecord[], refused: ReadonlySet<string>, calls: str
     actOnModel: (name, action) => answer('actOnModel', () => ({ ...model, name, state: action === 'pause' ? 'paused' : 'downloading' })),
     addModel: () => Promise.reject(new HttpFailure('checkpoint_unsupported', 'this folder is a LlamaForCausalLM')),
     limitDownloads: (limits) => answer('limitDownloads', () => limits),
+    loras: () => answer('loras', () => ({ loras: [] })),
     image: () => answer('image', () => new Blob()),
     verifyImage: () => Promise.reject(new Error('not asked for')),
     readImage: () =>
       answer('readImage', () => ({
+        id: 'c'.repeat(64),
         format: 'png',
         width: 1,
         height: 1,
@@ -138,7 +144,7 @@ function setUp({
   refused = [],
   desktop = null,
 }: {
-  records?: JobRecord[];
+  records?: TextRecord[];
   /** Calls that fail, such as `delete`, or `delete ID` for one image. */
   refused?: string[];
   desktop?: DesktopBridge | null;
@@ -194,12 +200,15 @@ test('Make sends every parameter of the form, with a random seed', () => {
 
 test('several images get consecutive seeds, a fixed seed stays', () => {
   const { sent } = makeOne({ count: '3', seedMode: 'fixed', seed: '7' });
-  expect(sent.map((message) => message.type === 'create_job' && message.params.seed)).toEqual([7, 8, 9]);
+  expect(sent.map(seedOf)).toEqual([7, 8, 9]);
 });
 
 test('a pattern makes one image for each prompt and seed, and an image that is reused is drawn word by word', () => {
   const { sent, state } = makeOne({ prompt: 'a {red|blue} fox', usesPatterns: true, count: '2' });
-  const drawn = () => sent.map((message) => (message.type === 'create_job' ? `${message.params.prompt} ${message.params.seed}` : message.type));
+  const drawn = () =>
+    sent.map((message) =>
+      message.type === 'create_job' && message.task_type === 'text_to_image' ? `${message.params.prompt} ${message.params.seed}` : message.type,
+    );
   expect(drawn()).toEqual(['a red fox 1000', 'a red fox 1001', 'a blue fox 1000', 'a blue fox 1001']);
   state().reuse({ prompt: '{a|b}' });
   state().make();
@@ -330,7 +339,7 @@ test("Cancel all cancels this browser's jobs only, and Undo queues them again in
   expect(calls).not.toContain('queue clear');
   expect(state().notices).toMatchObject([{ tone: 'undo', text: 'cancelled', count: 3 }]);
   expect(state().undoLast()).toBe(true);
-  expect(sent.slice(-3).map((message) => message.type === 'create_job' && message.params.seed)).toEqual([1, 2, 3]);
+  expect(sent.slice(-3).map(seedOf)).toEqual([1, 2, 3]);
   expect(state().notices).toEqual([]);
   state().cancelEverything();
   await settled();

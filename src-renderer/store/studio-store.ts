@@ -10,6 +10,7 @@ import { createNoticesSlice } from './notices-slice.ts';
 import { createQueueSlice } from './queue-slice.ts';
 import { createSavedSlice } from './saved-slice.ts';
 import { createServerSlice } from './server-slice.ts';
+import { createSourceSlice } from './source-slice.ts';
 import type { StudioDeps, StudioState } from './state.ts';
 import { createTokensSlice } from './tokens-slice.ts';
 import { createViewSlice } from './view-slice.ts';
@@ -29,6 +30,7 @@ export function createStudioStore(deps: StudioDeps): StudioStore {
     ...createDesktopSlice(deps)(...api),
     ...createServerSlice(deps)(...api),
     ...createTokensSlice(deps)(...api),
+    ...createSourceSlice(deps)(...api),
     ...createSavedSlice(deps)(...api),
     ...createModelsSlice(deps)(...api),
   }));

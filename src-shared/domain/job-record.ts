@@ -1,19 +1,13 @@
 import { z } from 'zod';
 import { jobResultSchema, jobStatusNameSchema } from '../protocol/messages.ts';
-import { filledParamsSchema, modelTypeSchema } from './job.ts';
+import { filledImageToImageParamsSchema, filledInpaintParamsSchema, filledParamsSchema, filledUpscaleParamsSchema, modelTypeSchema } from './job.ts';
 
-/** One job as the gallery, the history and `GET /api/jobs` show it. */
-export const jobRecordSchema = z.object({
+const anyRecordSchema = z.object({
   job_id: z.string(),
-  task_type: z.literal('text_to_image'),
   status: jobStatusNameSchema,
-  params: filledParamsSchema,
   result: jobResultSchema.nullable(),
   error: z.string().nullable(),
   code: z.string().nullable(),
-  /** Name of the checkpoint that ran or would run. */
-  checkpoint: z.string(),
-  upscaler: z.string(),
   /** Unix seconds. */
   created_at: z.number(),
   finished_at: z.number().nullable(),
@@ -27,6 +21,21 @@ export const jobRecordSchema = z.object({
   /** Of a waiting job: 1 is next. */
   position: z.number().int().nullable(),
 });
+
+const generatedRecordSchema = anyRecordSchema.extend({
+  /** Name of the checkpoint that ran or would run. */
+  checkpoint: z.string(),
+  /** Null for a job without an upscaled version. */
+  upscaler: z.string().nullable(),
+});
+
+/** One job as the gallery, the history and `GET /api/jobs` show it. */
+export const jobRecordSchema = z.discriminatedUnion('task_type', [
+  generatedRecordSchema.extend({ task_type: z.literal('text_to_image'), params: filledParamsSchema }),
+  generatedRecordSchema.extend({ task_type: z.literal('image_to_image'), params: filledImageToImageParamsSchema }),
+  generatedRecordSchema.extend({ task_type: z.literal('inpaint'), params: filledInpaintParamsSchema }),
+  anyRecordSchema.extend({ task_type: z.literal('upscale'), params: filledUpscaleParamsSchema, checkpoint: z.null(), upscaler: z.string() }),
+]);
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 
 /** Which records to list; every filter narrows. */

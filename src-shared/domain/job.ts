@@ -4,6 +4,13 @@ import { type WireError, wireErrorSchema } from '../protocol/errors.ts';
 export const modelTypeSchema = z.enum(['uint4', 'int8']);
 export type ModelType = z.infer<typeof modelTypeSchema>;
 
+/** How much larger the second image is; false makes only one. */
+export const upscaleChoiceSchema = z.union([z.literal(4), z.literal(2), z.literal(false)]);
+export type UpscaleChoice = z.infer<typeof upscaleChoiceSchema>;
+
+/** SHA-256 of the bytes of an image that was uploaded or made here. */
+export const imageHashSchema = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** What a text-to-image job is made from, defaults filled in; ranges are checked once, at the front door (`docs/protocol.md`). */
 export const filledParamsSchema = z.object({
   prompt: z.string(),
@@ -14,14 +21,89 @@ export const filledParamsSchema = z.object({
   guidance_scale: z.number(),
   seed: z.number().int(),
   model_type: modelTypeSchema,
+  /** Absent for 4, so that ids, rows and recipes of such jobs stay as they were before there was a choice. */
+  upscale: z.union([z.literal(2), z.literal(false)]).exactOptional(),
+  /** Used where guidance is on; absent where it is empty. */
+  negative_prompt: z.string().exactOptional(),
+  /** Absent without any. `identity` is the hash of the file. */
+  loras: z.array(z.object({ name: z.string(), weight: z.number(), identity: z.string() })).exactOptional(),
 });
 export type TextToImageParams = z.infer<typeof filledParamsSchema>;
+
+/** How an image takes another shape: cut at two edges, with bars in its edges' mean colour, or distorted. */
+export const fitSchema = z.enum(['cover', 'contain', 'stretch']);
+
+/** What a job that starts from an image is made from. */
+export const filledImageToImageParamsSchema = filledParamsSchema.extend({
+  image: imageHashSchema,
+  /** Share of the denoising steps that run, above 0 and up to 1. */
+  strength: z.number(),
+  fit: fitSchema,
+});
+export type ImageToImageParams = z.infer<typeof filledImageToImageParamsSchema>;
+
+/** Pixels that the image grows by on each side. */
+export const expandSchema = z.object({ left: z.number().int(), top: z.number().int(), right: z.number().int(), bottom: z.number().int() });
+
+/** What a job that repaints parts of an image is made from. Without a mask only what `expand` adds is painted. */
+export const filledInpaintParamsSchema = filledImageToImageParamsSchema.extend({
+  mask: imageHashSchema.exactOptional(),
+  expand: expandSchema.exactOptional(),
+  /** Width of the transition, in pixels. */
+  feather: z.number().int(),
+  /** Absent where kept pixels are copied from the image bit by bit. */
+  composite: z.literal(false).exactOptional(),
+});
+export type InpaintParams = z.infer<typeof filledInpaintParamsSchema>;
+
+/** What an upscale job is made from: everything is known once it is accepted. */
+export const filledUpscaleParamsSchema = z.object({
+  image: imageHashSchema,
+  scale: z.union([z.literal(2), z.literal(4)]),
+  upscaler: z.string(),
+  /** Of the result, in pixels. */
+  width: z.number().int(),
+  height: z.number().int(),
+});
+export type UpscaleParams = z.infer<typeof filledUpscaleParamsSchema>;
+
+export const taskTypeSchema = z.enum(['text_to_image', 'image_to_image', 'inpaint', 'upscale']);
+
+/** What a job does, and from what. */
+export type JobWork =
+  | { taskType: 'text_to_image'; params: TextToImageParams }
+  | { taskType: 'image_to_image'; params: ImageToImageParams }
+  | { taskType: 'inpaint'; params: InpaintParams }
+  | { taskType: 'upscale'; params: UpscaleParams };
+export type TaskType = z.infer<typeof taskTypeSchema>;
+
+/** The size of a job's second image against its first, or null for a job that makes only one. */
+export function secondScaleOf(work: JobWork): 2 | 4 | null {
+  if (work.taskType === 'upscale') return null;
+  const { upscale = 4 } = work.params;
+  return upscale === false ? null : upscale;
+}
+
+/** The denoising steps that a job shows in its progress, or null for one that only upscales. */
+export function stepsOf({ params }: JobWork): number | null {
+  if (!('steps' in params)) return null;
+  return 'strength' in params ? params.steps - firstForward(params.steps, params.strength) : params.steps;
+}
+
+/**
+ * The forward that an image begins with of which `strength`, 0 to 1, may change: the last share of the schedule runs. N steps have max(1, N - 1) forwards.
+ * Source: https://github.com/huggingface/diffusers, `pipelines/z_image/pipeline_z_image_img2img.py`, `get_timesteps`.
+ */
+export function firstForward(steps: number, strength: number): number {
+  const forwards = Math.max(1, steps - 1);
+  return Math.trunc(Math.max(forwards - Math.min(forwards * strength, forwards), 0));
+}
 
 /** One sentence for each fallback to another device or accuracy. */
 const setbacksSchema = z.array(z.string()).exactOptional();
 
-/** Names inside the outputs folder; `filename` is the original image. */
-const storedResultSchema = z.object({ filename: z.string(), upscaledFilename: z.string(), setbacks: setbacksSchema });
+/** Names inside the outputs folder; `filename` is the first image, and there is no second one where none was wanted. */
+const storedResultSchema = z.object({ filename: z.string(), upscaledFilename: z.string().exactOptional(), setbacks: setbacksSchema });
 export type JobResult = z.infer<typeof storedResultSchema>;
 
 /** A job's state, with the fields that only this state has. */

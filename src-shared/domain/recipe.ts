@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { filledParamsSchema } from './job.ts';
+import { filledImageToImageParamsSchema, filledInpaintParamsSchema, filledParamsSchema, filledUpscaleParamsSchema } from './job.ts';
 
 /** Keyword of the iTXt entry that holds a recipe as JSON. */
 export const RECIPE_KEYWORD = 'zimage-recipe';
@@ -13,16 +13,9 @@ export const RECIPE_VERSION = 2;
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const modelNameSchema = z.object({ name: z.string(), identity: z.string() });
 
-/** How an image was made; written into both files of a job as canonical JSON. Readers take what they know and ignore further keys. */
-export const recipeSchema = z.object({
+const anyRecipeSchema = z.object({
   version: z.union([z.literal(1), z.literal(RECIPE_VERSION)]),
-  /** `original`, or its 4× version. */
-  role: z.enum(['original', 'upscaled']),
   job_id: sha256Schema,
-  task_type: z.literal('text_to_image'),
-  params: filledParamsSchema,
-  checkpoint: modelNameSchema,
-  upscaler: modelNameSchema,
   program: z.object({ name: z.string(), version: z.string() }),
   /** Unix seconds. */
   created_at: z.number(),
@@ -46,10 +39,38 @@ export const recipeSchema = z.object({
   /** Of an upscaled image: the SHA-256 of the pixels that it was upscaled from. */
   original_sha256: sha256Schema.nullable().default(null),
 });
+
+const generatedRecipeSchema = anyRecipeSchema.extend({
+  /** `original`, or its upscaled version. */
+  role: z.enum(['original', 'upscaled']),
+  checkpoint: modelNameSchema,
+  /** Absent if the job made no upscaled version. */
+  upscaler: modelNameSchema.exactOptional(),
+});
+
+const textToImageSchema = generatedRecipeSchema.extend({ task_type: z.literal('text_to_image'), params: filledParamsSchema });
+const imageToImageSchema = generatedRecipeSchema.extend({ task_type: z.literal('image_to_image'), params: filledImageToImageParamsSchema });
+const inpaintSchema = generatedRecipeSchema.extend({ task_type: z.literal('inpaint'), params: filledInpaintParamsSchema });
+const upscaleSchema = anyRecipeSchema.extend({
+  task_type: z.literal('upscale'),
+  role: z.literal('upscaled'),
+  params: filledUpscaleParamsSchema,
+  upscaler: modelNameSchema,
+});
+
+/** How an image was made; written into each file of a job as canonical JSON. Readers take what they know and ignore further keys. */
+export const recipeSchema = z.discriminatedUnion('task_type', [textToImageSchema, imageToImageSchema, inpaintSchema, upscaleSchema]);
 export type Recipe = z.infer<typeof recipeSchema>;
 
+const knownLater = { version: true, made_on: true, pixels: true, original_sha256: true } as const;
+
 /** What is known before the image is made. */
-export const recipeFactsSchema = recipeSchema.omit({ version: true, made_on: true, pixels: true, original_sha256: true });
+export const recipeFactsSchema = z.discriminatedUnion('task_type', [
+  textToImageSchema.omit(knownLater),
+  imageToImageSchema.omit(knownLater),
+  inpaintSchema.omit(knownLater),
+  upscaleSchema.omit(knownLater),
+]);
 export type RecipeFacts = z.infer<typeof recipeFactsSchema>;
 
 /** Null for anything that is not a recipe of ours, or one of a later version. */

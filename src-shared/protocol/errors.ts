@@ -178,9 +178,9 @@ export const errorTable = {
     meaning: '`limit` jobs are waiting, which is the maximum.',
     advice: 'Try again after the time given.',
   }),
-  unknown_image: row(404, none, {
-    meaning: 'There is no image with this name, or it is in the bin.',
-    advice: 'Take the name from `job_status`. Bring an image back with `POST /api/jobs/{id}/restore`.',
+  unknown_image: row(404, z.object({ field: z.string().exactOptional() }), {
+    meaning: 'There is no image with this name, or it is in the bin; or there is no upload with this id, or it was removed a day after its last use.',
+    advice: 'Take the name from `job_status`, or upload the image again. Bring an image back with `POST /api/jobs/{id}/restore`.',
   }),
   shutting_down: row(503, none, {
     meaning: 'The server is shutting down and accepts nothing new.',

@@ -5,6 +5,7 @@ import { PROGRAM_NAME, RECIPE_VERSION, type Recipe } from '../domain/recipe.ts';
 /** Values that the examples of the API pages share. */
 
 export const exampleJobId = '3f1c9ab27d5e40816cb2f04e9d8a7715c60b3e92f14d8a057be6c91d20f38a4e';
+export const exampleImageHash = '9d3a1f0c5b7e48d2a6f1c0b39e8d7a6554f3e2d1c0b9a8978665544332211000';
 export const exampleFile = '20260204-a-lighthouse-at-dusk-3f1c9ab2';
 export const exampleResult = { filename: `${exampleFile}.png`, path: `outputs/${exampleFile}.png`, upscaled_filename: `${exampleFile}-upscaled.png` };
 export const exampleParams = { prompt: 'a lighthouse at dusk', width: 1024, height: 1024, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' as const };

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { bindingInUseSchema } from '../domain/device.ts';
-import { modelTypeSchema } from '../domain/job.ts';
+import { imageHashSchema, modelTypeSchema } from '../domain/job.ts';
 import { queueSummarySchema } from '../domain/job-record.ts';
 import { memoryChoiceSchema, memoryPlanSchema } from '../domain/memory-plan.ts';
 import { modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
 import { recipeSchema } from '../domain/recipe.ts';
-import { MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
+import { MAX_INPUT_PIXELS, MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
 
 /** The HTTP contract beside the WebSocket one: what the server answers, as schemas. Source: `docs/protocol.md`. */
 
@@ -76,6 +76,7 @@ export const infoSchema = z.object({
   limits: z.object({
     size_unit_px: z.literal(SIZE_UNIT_PX),
     max_pixels: z.literal(MAX_PICTURE_PIXELS),
+    max_input_pixels: z.literal(MAX_INPUT_PIXELS),
     max_frame_bytes: z.number().int(),
     max_upload_bytes: z.number().int(),
     thumbnail_widths: z.array(z.number().int()),
@@ -135,6 +136,11 @@ export type ImageNotice = z.infer<typeof imageNoticeSchema>;
 
 /** What an uploaded image holds: its size when shown upright, the texts of a PNG, and our own recipe if it has one. */
 export const uploadSchema = z.object({
+  /**
+   * Names the image in params of jobs: the SHA-256 of the file. The decoded image is kept for 24 hours, and as long as a job refers to it. Null for an image
+   * with more pixels than jobs start from: only its texts were read.
+   */
+  id: imageHashSchema.nullable(),
   /** `png`, `jpeg`, `webp`, `avif`, `tiff` or `gif`, by the file's first bytes. */
   format: z.string(),
   width: z.number().int(),
@@ -144,6 +150,12 @@ export const uploadSchema = z.object({
   recipe: recipeSchema.nullable(),
 });
 export type Upload = z.infer<typeof uploadSchema>;
+
+export const lorasSchema = z.object({
+  /** By name; `identity` is the SHA-256 of the file. */
+  loras: z.array(z.object({ name: z.string(), identity: z.string(), size_bytes: z.number().int() })),
+});
+export type Loras = z.infer<typeof lorasSchema>;
 
 /** Body of `POST /api/tokens`. */
 export const tokensRequestSchema = z.strictObject({ prompt: z.string().max(MAX_PROMPT_LENGTH), model_type: modelTypeSchema.default('uint4') });

@@ -1,14 +1,16 @@
 import { z } from 'zod';
 import { cudaPackSchema } from '../domain/cuda-pack.ts';
-import { modelTypeSchema } from '../domain/job.ts';
+import { firstForward, fitSchema, modelTypeSchema, taskTypeSchema, upscaleChoiceSchema } from '../domain/job.ts';
 import { modelEntrySchema } from '../domain/model.ts';
-import { exampleCudaPack, exampleJobId, exampleModel, exampleParams, exampleResult } from './examples.ts';
+import { exampleCudaPack, exampleImageHash, exampleJobId, exampleModel, exampleParams, exampleResult } from './examples.ts';
 import { settingNameSchema } from './settings.ts';
 
 /** The WebSocket contract: what each side says, as schemas. Both ends parse with these; there is no second list. Source: `docs/protocol.md`. */
 
 export const SIZE_UNIT_PX = 16;
 export const MAX_PICTURE_PIXELS = 4_194_304;
+/** Of an image that a job starts from. */
+export const MAX_INPUT_PIXELS = 16_777_216;
 /** In UTF-16 units. */
 export const MAX_PROMPT_LENGTH = 4000;
 
@@ -19,31 +21,119 @@ export const requestIdSchema = z.union([z.string().max(256), z.number()]).option
 const jobId = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 const sidePx = z.number().int().min(256).max(2048).multipleOf(SIZE_UNIT_PX);
 
-export const textToImageParamsSchema = z
-  .strictObject({
-    prompt: z
-      .string()
-      .min(1)
-      .max(MAX_PROMPT_LENGTH)
-      .refine((text) => text.trim() !== '', 'must not be only white space')
-      .refine((text) => text.isWellFormed(), 'must be whole Unicode: half of a surrogate pair stands in it'),
-    width: sidePx.default(1024),
-    height: sidePx.default(1024),
-    steps: z.number().int().min(1).max(50).default(9),
-    guidance_scale: z.number().min(0).max(20).default(0),
-    seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
-    model_type: modelTypeSchema.default('uint4'),
-  })
-  .refine((params) => params.width * params.height <= MAX_PICTURE_PIXELS, {
+const text = z
+  .string()
+  .max(MAX_PROMPT_LENGTH)
+  .refine((value) => value.isWellFormed(), 'must be whole Unicode: half of a surrogate pair stands in it');
+
+const generateParamsSchema = z.strictObject({
+  prompt: text.min(1).refine((value) => value.trim() !== '', 'must not be only white space'),
+  width: sidePx.default(1024),
+  height: sidePx.default(1024),
+  steps: z.number().int().min(1).max(50).default(9),
+  guidance_scale: z.number().min(0).max(20).default(0),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
+  model_type: modelTypeSchema.default('uint4'),
+  /** 4 without it. */
+  upscale: upscaleChoiceSchema.optional().meta({ default: 4 }),
+  /** What the image should not show; used where guidance_scale is above 0. */
+  negative_prompt: text.optional().meta({ default: '' }),
+  /** At most four, each an installed LoRA by its name. */
+  loras: z
+    .array(z.strictObject({ name: z.string().min(1).max(255), weight: z.number().min(-4).max(4).default(1) }))
+    .max(4)
+    .optional()
+    .meta({ default: [] }),
+});
+
+function withinPixels<S extends z.ZodType<{ width: number; height: number }>>(schema: S): S {
+  return schema.refine((params) => params.width * params.height <= MAX_PICTURE_PIXELS, {
     path: ['width'],
     message: `width x height must be at most ${MAX_PICTURE_PIXELS} pixels`,
   });
+}
 
-export const clientMessageSchema = z.discriminatedUnion('type', [
+export const textToImageParamsSchema = withinPixels(generateParamsSchema);
+export type TextToImageRequest = z.infer<typeof textToImageParamsSchema>;
+
+/** An upload's `id`, or the file name of an image made here. */
+const imageReference = z.string().min(1).max(255);
+
+const strength = z.number().gt(0).max(1);
+
+/** Of the shortest side of an image that a job starts from. */
+export const MIN_INPUT_SIDE_PX = 16;
+
+function leavingSteps<S extends z.ZodType<{ steps: number; strength: number }>>(schema: S): S {
+  return schema.refine((params) => firstForward(params.steps, params.strength) < Math.max(1, params.steps - 1), {
+    path: ['strength'],
+    message: 'leaves no step to run: raise strength, or steps',
+  });
+}
+
+const imageToImageParamsSchema = leavingSteps(
+  withinPixels(generateParamsSchema.extend({ image: imageReference, strength: strength.default(0.6), fit: fitSchema.default('cover') })),
+);
+
+const growth = z.number().int().min(0).max(2048).default(0);
+
+const inpaintParamsSchema = leavingSteps(
+  withinPixels(
+    generateParamsSchema.extend({
+      image: imageReference,
+      /** As large as the image. White is repainted; in a mask with transparency, what is transparent. */
+      mask: imageReference.optional(),
+      strength: strength.default(1),
+      fit: fitSchema.default('cover'),
+      expand: z.strictObject({ left: growth, top: growth, right: growth, bottom: growth }).optional(),
+      feather: z.number().int().min(0).max(256).default(0),
+      /** False gives the result of diffusers, whose kept pixels change a little too. */
+      composite: z.boolean().optional().meta({ default: true }),
+    }),
+  ),
+).refine(({ mask, expand = { left: 0, top: 0, right: 0, bottom: 0 } }) => mask !== undefined || Object.values(expand).some((pixels) => pixels > 0), {
+  path: ['mask'],
+  message: 'may be left out only if expand adds pixels',
+});
+
+export const upscaleParamsSchema = z.strictObject({
+  image: imageReference,
+  scale: z.union([z.literal(2), z.literal(4)]).default(4),
+  /** Name of an installed upscaler; without it the active one is used. */
+  upscaler: z.string().min(1).max(255).optional(),
+});
+
+const createJobSchema = z.discriminatedUnion('task_type', [
   z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }).meta({
-    description: 'Requests an image and its 4× version. The same params again join the job that exists, or return the saved result.',
+    description:
+      'Requests an image and, unless upscale is false, its upscaled version. The same params again join the job that exists, or return the saved result.',
     examples: [{ type: 'create_job', task_type: 'text_to_image', request_id: 'req-001', params: exampleParams }],
   }),
+  z.object({ type: z.literal('create_job'), task_type: z.literal('image_to_image'), request_id: requestIdSchema, params: imageToImageParamsSchema }).meta({
+    description: 'Requests an image that starts from another one. strength says how much may change.',
+    examples: [
+      { type: 'create_job', task_type: 'image_to_image', request_id: 'req-007', params: { ...exampleParams, image: exampleImageHash, strength: 0.6 } },
+    ],
+  }),
+  z.object({ type: z.literal('create_job'), task_type: z.literal('inpaint'), request_id: requestIdSchema, params: inpaintParamsSchema }).meta({
+    description: 'Requests an image whose masked parts are painted again, or that grows beyond its edges. Other pixels stay as they are.',
+    examples: [
+      {
+        type: 'create_job',
+        task_type: 'inpaint',
+        request_id: 'req-008',
+        params: { ...exampleParams, image: exampleImageHash, mask: exampleImageHash.replaceAll('0', '1'), feather: 8 },
+      },
+    ],
+  }),
+  z.object({ type: z.literal('create_job'), task_type: z.literal('upscale'), request_id: requestIdSchema, params: upscaleParamsSchema }).meta({
+    description: 'Requests a larger version of an image: an upload, or one that was made here. Its result has one image.',
+    examples: [{ type: 'create_job', task_type: 'upscale', request_id: 'req-006', params: { image: exampleImageHash, scale: 2 } }],
+  }),
+]);
+
+export const clientMessageSchema = z.discriminatedUnion('type', [
+  createJobSchema,
   z
     .object({ type: z.literal('get_status'), job_id: jobId, request_id: requestIdSchema })
     .meta({ description: 'Asks for the state of a job; job_status answers.', examples: [{ type: 'get_status', job_id: exampleJobId, request_id: 'req-002' }] }),
@@ -81,13 +171,17 @@ export const clientMessageSchema = z.discriminatedUnion('type', [
     }),
 ]);
 export type ClientMessage = z.infer<typeof clientMessageSchema>;
+/** A schema for each message, and for each task of `create_job`. */
+const [, ...otherSchemas] = clientMessageSchema.options;
+export const clientMessageSchemas = [...createJobSchema.options, ...otherSchemas];
+export const clientMessageTypes: readonly ClientMessage['type'][] = [...new Set(clientMessageSchemas.map(({ shape }) => shape.type.value))];
 export type ClientMessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 export type CreateJob = ClientMessageOf<'create_job'>;
 export type RequestId = z.infer<typeof requestIdSchema>;
 
 export const jobStatusNameSchema = z.enum(['pending', 'processing', 'generated', 'completed', 'failed', 'cancelled']);
 
-/** While `generated`: filename and local_path. When `completed`: filename, path and upscaled_filename. */
+/** While `generated`: filename and local_path. When `completed`: filename, path and, if a second image was wanted, upscaled_filename. */
 export const jobResultSchema = z.object({
   filename: z.string(),
   local_path: z.string().optional(),
@@ -204,7 +298,7 @@ const clientJobsMessageSchema = z
     jobs: z.array(
       z.object({
         job_id: jobId,
-        task_type: z.literal('text_to_image'),
+        task_type: taskTypeSchema,
         status: jobStatusNameSchema,
         /** Unix seconds. */
         created_at: z.number(),

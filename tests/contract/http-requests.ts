@@ -270,6 +270,9 @@ export const requestRows: RequestRow[] = [
   ['a body: an image type without a subtype', 'PUT', '/api/uploads', 415, 'unsupported_media_type', { body: 'x', headers: ['Content-Type: image'] }],
   ['a body: an image that is not one', 'PUT', '/api/uploads', 422, 'picture_damaged', { body: 'hello', headers: ['Content-Type: image/png'] }],
   ['a body: an empty image', 'PUT', '/api/uploads', 422, 'picture_damaged', { body: '', headers: ['Content-Type: image/png', 'Content-Length: 0'] }],
+  ['an upload: an id that was never uploaded', 'GET', `/api/uploads/${'f'.repeat(64)}/image`, 404, 'unknown_image'],
+  ['an upload: an id that is none', 'GET', '/api/uploads/cat/image', 400, 'bad_param', { field: 'id' }],
+  ['an upload: a path as its id', 'GET', '/api/uploads/..%2fjobs.db/image', 400, 'bad_param', { field: 'id' }],
   ['a body: only a PNG header', 'PUT', '/api/uploads', 422, 'picture_damaged', { body: '\x89PNG\r\n\x1a\n', headers: ['Content-Type: image/png'] }],
   [
     'a body: an SVG that reads a file',

@@ -10,6 +10,9 @@ const r = '"request_id":"r"';
 
 /** A `create_job` whose params are the JSON given. */
 const create = (params: string): string => `{"type":"create_job","task_type":"text_to_image","request_id":"r","params":${params}}`;
+const upscale = (params: string): string => `{"type":"create_job","task_type":"upscale","request_id":"r","params":${params}}`;
+const fromImage = (params: string): string => `{"type":"create_job","task_type":"image_to_image","request_id":"r","params":${params}}`;
+const inpaint = (params: string): string => `{"type":"create_job","task_type":"inpaint","request_id":"r","params":${params}}`;
 const withPrompt = (rest: string): string => create(`{"prompt":"p",${rest}}`);
 
 export const messageRows: MessageRow[] = [
@@ -115,6 +118,33 @@ export const messageRows: MessageRow[] = [
   ['get_client_jobs: another client_id inside', `{"type":"get_client_jobs","client_id":"a",${r}}`, 'client_id_required', undefined, 'r'],
 
   ['create_job: no task_type', `{"type":"create_job",${r},"params":{"prompt":"p"}}`, 'missing_param', 'task_type', 'r'],
+  ['image_to_image: no image', fromImage('{"prompt":"p"}'), 'missing_param', 'image', 'r'],
+  ['image_to_image: strength 0', fromImage(`{"prompt":"p","image":"${NO_JOB}","strength":0}`), 'bad_param', 'strength', 'r'],
+  ['image_to_image: strength above 1', fromImage(`{"prompt":"p","image":"${NO_JOB}","strength":1.01}`), 'bad_param', 'strength', 'r'],
+  ['image_to_image: another fit', fromImage(`{"prompt":"p","image":"${NO_JOB}","fit":"fill"}`), 'bad_param', 'fit', 'r'],
+  ['image_to_image: an id that was never uploaded', fromImage(`{"prompt":"p","image":"${NO_JOB}"}`), 'unknown_image', 'image', 'r'],
+  ['image_to_image: a mask', fromImage(`{"prompt":"p","image":"${NO_JOB}","mask":"${NO_JOB}"}`), 'unknown_param', 'mask', 'r'],
+  ['inpaint: no mask', inpaint(`{"prompt":"p","image":"${NO_JOB}"}`), 'missing_param', 'mask', 'r'],
+  ['inpaint: a mask that is a number', inpaint(`{"prompt":"p","image":"${NO_JOB}","mask":1}`), 'bad_param', 'mask', 'r'],
+  ['inpaint: nothing to expand', inpaint(`{"prompt":"p","image":"${NO_JOB}","expand":{}}`), 'missing_param', 'mask', 'r'],
+  ['inpaint: a negative feather', inpaint(`{"prompt":"p","image":"${NO_JOB}","mask":"${NO_JOB}","feather":-1}`), 'bad_param', 'feather', 'r'],
+  ['inpaint: an expansion of another side', inpaint(`{"prompt":"p","image":"${NO_JOB}","expand":{"front":8}}`), 'unknown_param', 'front', 'r'],
+  ['a LoRA that is not installed', withPrompt('"loras":[{"name":"oil"}]'), 'bad_param', 'loras', 'r'],
+  ['LoRAs that are no list', withPrompt('"loras":{"name":"oil"}'), 'bad_param', 'loras', 'r'],
+  ['five LoRAs', withPrompt('"loras":[{"name":"a"},{"name":"b"},{"name":"c"},{"name":"d"},{"name":"e"}]'), 'bad_param', 'loras', 'r'],
+  ['a negative prompt of 4,001 letters', withPrompt(`"negative_prompt":"${'x'.repeat(4001)}"`), 'bad_param', 'negative_prompt', 'r'],
+
+  ['upscale: no image', upscale('{}'), 'missing_param', 'image', 'r'],
+  ['upscale: an empty image', upscale('{"image":""}'), 'bad_param', 'image', 'r'],
+  ['upscale: image a number', upscale('{"image":1}'), 'bad_param', 'image', 'r'],
+  ['upscale: an id that was never uploaded', upscale(`{"image":"${NO_JOB}"}`), 'unknown_image', 'image', 'r'],
+  ['upscale: a file name that nobody has', upscale('{"image":"cat.png"}'), 'unknown_image', 'image', 'r'],
+  ['upscale: a path', upscale('{"image":"../jobs.db"}'), 'unknown_image', 'image', 'r'],
+  ['upscale: scale 3', upscale(`{"image":"${NO_JOB}","scale":3}`), 'bad_param', 'scale', 'r'],
+  ['upscale: scale 2 in quotes', upscale(`{"image":"${NO_JOB}","scale":"2"}`), 'bad_param', 'scale', 'r'],
+  ['upscale: scale false', upscale(`{"image":"${NO_JOB}","scale":false}`), 'bad_param', 'scale', 'r'],
+  ['upscale: a param of another task', upscale(`{"image":"${NO_JOB}","prompt":"p"}`), 'unknown_param', 'prompt', 'r'],
+
   ['create_job: another task_type', `{"type":"create_job","task_type":"video",${r},"params":{"prompt":"p"}}`, 'bad_param', 'task_type', 'r'],
   ['create_job: task_type null', `{"type":"create_job","task_type":null,${r},"params":{"prompt":"p"}}`, 'bad_param', 'task_type', 'r'],
   ['create_job: task_type in capitals', `{"type":"create_job","task_type":"TEXT_TO_IMAGE",${r},"params":{"prompt":"p"}}`, 'bad_param', 'task_type', 'r'],
@@ -127,7 +157,7 @@ export const messageRows: MessageRow[] = [
   ['create_job: the prompt beside params', `{"type":"create_job","task_type":"text_to_image",${r},"prompt":"p"}`, 'missing_param', 'params', 'r'],
   ['create_job: params with __proto__', withPrompt('"__proto__":{"steps":1}'), 'unknown_param', '__proto__', 'r'],
   ['create_job: params with constructor', withPrompt('"constructor":{"prototype":{}}'), 'unknown_param', 'constructor', 'r'],
-  ['create_job: an unknown param', withPrompt('"negative_prompt":"x"'), 'unknown_param', 'negative_prompt', 'r'],
+  ['create_job: an unknown param', withPrompt('"sampler":"x"'), 'unknown_param', 'sampler', 'r'],
   ['create_job: a param misspelt', withPrompt('"step":9'), 'unknown_param', 'step', 'r'],
   ['create_job: a param in capitals', withPrompt('"Seed":1'), 'unknown_param', 'Seed', 'r'],
   ['create_job: a param with a space', withPrompt('"seed ":1'), 'unknown_param', 'seed ', 'r'],

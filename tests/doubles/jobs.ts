@@ -4,6 +4,7 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Caller, Jobs, JobsConnection } from '#main/jobs/jobs.ts';
 import { takesEffect } from '#main/settings/takes-effect.ts';
+import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { JobRecord, QueueSummary } from '#shared/domain/job-record.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
@@ -46,7 +47,10 @@ export class JobsDouble implements Jobs {
         await new Promise((resolve) => setImmediate(resolve));
         if (this.refusal !== null) return refuse(this.refusal);
         const job_id = createHash('sha256').update(JSON.stringify(message.params)).digest('hex');
-        this.records.set(job_id, record(job_id, message.params, caller));
+        if (message.task_type === 'text_to_image') {
+          const { prompt, width, height, steps, guidance_scale, seed, model_type } = message.params;
+          this.records.set(job_id, record(job_id, { prompt, width, height, steps, guidance_scale, seed, model_type }, caller));
+        }
         send({ type: 'job_status', job_id, status: 'pending', request_id: message.request_id });
       },
       getStatus: (job_id, request_id) => send({ type: 'job_status', job_id, status: this.#known(job_id).status, request_id }),
@@ -174,7 +178,7 @@ export class JobsDouble implements Jobs {
   }
 }
 
-function record(job_id: string, params: JobRecord['params'], { clientId }: Caller): JobRecord {
+function record(job_id: string, params: TextToImageParams, { clientId }: Caller): JobRecord {
   return {
     job_id,
     task_type: 'text_to_image',

@@ -3,6 +3,9 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createImages } from '#main/images/images.ts';
+import { createUploads } from '#main/images/uploads.ts';
+import { entryFile } from '#main/lib/program-files.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts';
 import type { App } from '#main/server/fastify-app.ts';
@@ -27,7 +30,7 @@ export interface StudioServer {
 export async function startStudioServer(settings: Settings & { host?: string; prepare?: Prepare } = {}): Promise<StudioServer> {
   const { host = '127.0.0.1', prepare, ...rest } = settings;
   const folder = mkdtempSync(join(tmpdir(), 'studio-server-'));
-  const { app, ...parts } = await build(folder, prepare, rest);
+  const { app, images, ...parts } = await build(folder, prepare, rest);
   await app.listen({ host, port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {
@@ -36,6 +39,7 @@ export async function startStudioServer(settings: Settings & { host?: string; pr
     port,
     close: async () => {
       await app.close();
+      await images.close();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -58,9 +62,12 @@ async function build(
   const jobs = new JobsDouble(outputsDir);
   const accessKey = loadAccessKey(dataDir);
   const logLines: string[] = [];
+  const images = createImages(entryFile('images/image-worker.ts'));
   const app = await buildServer({
     config: { open: false, requireKey: false, allowHosts: [], allowOrigins: [], dataDir, ...config },
     jobs,
+    images,
+    uploads: createUploads(join(dataDir, 'uploads'), images),
     library,
     cudaPack: { entry: async () => packEntry, act: async () => packEntry, watch: () => () => {}, close: async () => {} },
     engineStatus: () => ({
@@ -87,7 +94,7 @@ async function build(
     ...(uploadLimits === undefined ? {} : { uploadLimits }),
     ...(doorTiming === undefined ? {} : { doorTiming }),
   });
-  return { app, jobs, accessKey, dataDir, logLines };
+  return { app, images, jobs, accessKey, dataDir, logLines };
 }
 
 /** The server before it listens. */
@@ -148,6 +155,8 @@ const library: ModelLibrary = {
     throw new AppError('model_not_installed', `No ${modelType} checkpoint is installed.`, { modelType });
   },
   upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', fingerprint: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
+  upscalers: async () => [],
+  loras: async () => [],
   list: async () => [checkpoint],
   assertNamedFolders: async () => {},
   entries: async () => [entry],

@@ -187,6 +187,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       },
       [...png],
     );
+    await page.getByRole('button', { name: 'Use its settings' }).click();
     await expect.poll(() => prompt(page).inputValue()).toBe('a dog on the moon');
     for (const [label, value] of Object.entries({ Steps: '12', Seed: '99', Width: '512', Height: '768' })) {
       expect(await page.getByLabel(label, { exact: true }).inputValue()).toBe(value);

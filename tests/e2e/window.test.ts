@@ -206,7 +206,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const bytes = await readFile(await (await download).path());
     const [, seed] = /Seed (\d+)/.exec((await stage(page).textContent()) ?? '') ?? [];
     await prompt(page).fill('something else');
-    await page.locator('input[type=file]').setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: bytes });
+    await page.locator('input[type=file][accept="image/png"]').setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: bytes });
     await expect.poll(() => prompt(page).inputValue()).toBe('a mushroom with a recipe');
     await openAdvanced(page);
     expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe(seed);
@@ -214,7 +214,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const bare = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
       .png()
       .toBuffer();
-    await page.locator('input[type=file]').setInputFiles({ name: 'bare.png', mimeType: 'image/png', buffer: bare });
+    await page.locator('input[type=file][accept="image/png"]').setInputFiles({ name: 'bare.png', mimeType: 'image/png', buffer: bare });
     await page.getByText('No settings were found in this file. The form is unchanged.').waitFor();
   });
 

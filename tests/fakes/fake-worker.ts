@@ -49,7 +49,7 @@ const runner: ModelRunner = {
       await run.reach(tile);
       hooks.onProgress('upscaling', tile, TILES);
     }
-    return upscale(input, 4);
+    return upscale(input, request.scale ?? 4);
   },
 };
 

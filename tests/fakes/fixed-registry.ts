@@ -1,4 +1,4 @@
-import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import type { Checkpoint, Lora, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 
 /** Two checkpoints and an upscaler that are nowhere: names and identities only. */
 export class FixedRegistry implements ModelRegistry {
@@ -21,6 +21,16 @@ export class FixedRegistry implements ModelRegistry {
 
   async upscaler(): Promise<Upscaler> {
     return { name: 'general-x4v3', path: '/upscaler.safetensors', fingerprint: 'identity-x4', sizeBytes: 1, license: 'BSD-3-Clause' };
+  }
+
+  loraFiles: Lora[] = [];
+
+  async loras(): Promise<Lora[]> {
+    return this.loraFiles;
+  }
+
+  async upscalers(): Promise<Upscaler[]> {
+    return [await this.upscaler()];
   }
 
   async list(): Promise<Checkpoint[]> {

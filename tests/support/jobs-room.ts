@@ -6,6 +6,7 @@ import type { Engine } from '#main/engine/engine.ts';
 import { createJobs } from '#main/jobs/durable-jobs.ts';
 import type { Jobs, JobsConnection, JobsOptions } from '#main/jobs/jobs.ts';
 import { type ClientMessage, type CreateJob, clientMessageSchema, type ServerMessage, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { FixedInputs } from '../fakes/fixed-inputs.ts';
 import { FixedRegistry } from '../fakes/fixed-registry.ts';
 import { HandClock } from './hand-clock.ts';
 
@@ -78,6 +79,7 @@ export interface TestRoom {
   outputsDir: string;
   clock: HandClock;
   registry: FixedRegistry;
+  inputs: FixedInputs;
   /** The logged errors. */
   errors: string[];
   open(engine: Engine, options?: Partial<JobsOptions>): Promise<Jobs>;
@@ -88,6 +90,7 @@ export function createTestRoom(): TestRoom {
   const [dataDir, outputsDir] = [join(dir, 'data'), join(dir, 'outputs')];
   const clock = new HandClock();
   const registry = new FixedRegistry();
+  const inputs = new FixedInputs();
   const errors: string[] = [];
   const log = { info: () => {}, warn: () => {}, error: (_: Record<string, unknown>, text: string) => void errors.push(text) };
   const opened: Jobs[] = [];
@@ -96,11 +99,11 @@ export function createTestRoom(): TestRoom {
     rmSync(dir, { recursive: true, force: true });
   });
   const open = async (engine: Engine, options: Partial<JobsOptions> = {}) => {
-    const jobs = await createJobs({ dataDir, outputsDir, engine, registry, programVersion: '1.2.3', log, clock, ...options });
+    const jobs = await createJobs({ dataDir, outputsDir, engine, registry, inputs, programVersion: '1.2.3', log, clock, ...options });
     opened.push(jobs);
     return jobs;
   };
-  return { dataDir, outputsDir, clock, registry, errors, open };
+  return { dataDir, outputsDir, clock, registry, inputs, errors, open };
 }
 
 /** Runs all pending callbacks. */

@@ -25,16 +25,18 @@ const LONGEST_STEP = 3;
  * task again after a crash. Speed and time left are given only for what was measured: `remaining` is empty before the first step and after the last.
  */
 export class ProgressMeter {
-  readonly #totalSteps: number;
+  readonly #stepStage: 'generating' | 'upscaling';
+  #totalSteps: number;
   #denoisingSinceMs: number;
   #stepAtMs: number;
   #step: number;
   #elapsedMs = 0;
   readonly #stepsMs: number[] = [];
 
-  /** `stepsDone` is above 0 for a job that continues at upscaling. */
-  constructor(totalSteps: number, nowMs: number, stepsDone = 0) {
-    this.#totalSteps = totalSteps;
+  /** `totalSteps` is null for a job that only upscales: its steps are tiles. `stepsDone` is above 0 for a job that continues at upscaling. */
+  constructor(totalSteps: number | null, nowMs: number, stepsDone = 0) {
+    this.#stepStage = totalSteps === null ? 'upscaling' : 'generating';
+    this.#totalSteps = totalSteps ?? 1;
     this.#denoisingSinceMs = nowMs;
     this.#stepAtMs = nowMs;
     this.#step = stepsDone;
@@ -52,7 +54,10 @@ export class ProgressMeter {
 
   /** `everyStep` marks the messages that may not be left out: one for each denoising step. Null where there is nothing to report yet. */
   read(engine: EngineProgress, nowMs: number): { progress: Progress; everyStep: boolean } | null {
-    const isStep = engine.stage === 'generating' && engine.done > this.#step;
+    const { stage } = engine;
+    const isUpscaling = this.#stepStage === 'upscaling';
+    if (isUpscaling && stage === 'upscaling') this.#totalSteps = Math.max(1, engine.total);
+    const isStep = stage === this.#stepStage && engine.done > this.#step;
     if (isStep) {
       this.#step = engine.done;
       this.#elapsedMs = nowMs - this.#denoisingSinceMs;
@@ -60,23 +65,24 @@ export class ProgressMeter {
       this.#stepAtMs = nowMs;
     } else if (this.#step === 0) {
       this.#beginDenoising(nowMs);
-      if (engine.stage === 'generating') return null;
+      if (stage === 'generating') return null;
     }
     // N steps are N - 1 forwards; message N follows the last one at once
-    const msPerStep = this.#stepsMs.length === 0 ? null : this.#workMs() / Math.min(this.#step, Math.max(1, this.#totalSteps - 1));
+    const forwards = isUpscaling ? this.#totalSteps : Math.max(1, this.#totalSteps - 1);
+    const msPerStep = this.#stepsMs.length === 0 ? null : this.#workMs() / Math.min(this.#step, forwards);
     const fraction = engine.total > 0 ? Math.min(1, Math.max(0, engine.done / engine.total)) : 0;
     const progress: Progress = {
-      stage: engine.stage,
+      stage,
       percentage: Math.floor((100 * this.#step) / this.#totalSteps),
       current_step: this.#step,
       total_steps: this.#totalSteps,
       elapsed: formatDuration(this.#elapsedMs),
-      remaining: msPerStep === null || engine.stage !== 'generating' ? '' : formatDuration((this.#totalSteps - this.#step) * msPerStep),
+      remaining: msPerStep === null || stage !== this.#stepStage ? '' : formatDuration((this.#totalSteps - this.#step) * msPerStep),
       speed: msPerStep === null ? '0.00it/s' : formatSpeed(msPerStep),
       type: 'progress',
-      ...(isStep ? {} : { stage_fraction: fraction }),
+      ...(isStep && !isUpscaling ? {} : { stage_fraction: fraction }),
     };
-    return { progress, everyStep: isStep };
+    return { progress, everyStep: isStep && !isUpscaling };
   }
 
   #beginDenoising(nowMs: number): void {

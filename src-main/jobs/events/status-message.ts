@@ -18,7 +18,7 @@ export function statusDraft({ jobId, state, checkpoint }: Pick<StoredJob, 'jobId
     status: state.status,
     ...(result === null ? {} : { result }),
     ...(state.status === 'failed' ? { error: state.error.message, code: state.error.code } : {}),
-    checkpoint: checkpoint.name,
+    ...(checkpoint === null ? {} : { checkpoint: checkpoint.name }),
     ...(setbacks === undefined ? {} : { setbacks }),
   };
 }
@@ -33,8 +33,10 @@ export function wireResult(state: JobState): WireJobResult | null {
   switch (state.status) {
     case 'generated':
       return { filename: state.filename, local_path: `${OUTPUTS}/${state.filename}` };
-    case 'completed':
-      return { filename: state.result.filename, path: `${OUTPUTS}/${state.result.filename}`, upscaled_filename: state.result.upscaledFilename };
+    case 'completed': {
+      const { filename, upscaledFilename } = state.result;
+      return { filename, path: `${OUTPUTS}/${filename}`, ...(upscaledFilename === undefined ? {} : { upscaled_filename: upscaledFilename }) };
+    }
     case 'failed':
       return state.filename === undefined ? null : { filename: state.filename, local_path: `${OUTPUTS}/${state.filename}` };
     default:

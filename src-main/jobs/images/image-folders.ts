@@ -7,9 +7,11 @@ import { makeFolder } from '#main/lib/make-folder.ts';
 import { waitForLock } from '#main/lib/wait-for-lock.ts';
 import { freeBytesOf, keptElsewhere, renameDurably } from '#main/lib/write-file.ts';
 import { readRecipe } from '#main/provenance/read-recipe.ts';
+import { type JobWork, secondScaleOf } from '#shared/domain/job.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobsLog } from '../jobs.ts';
+import type { StoredJob } from '../store/stored-job.ts';
 import { originalFileName, upscaledFileName } from './file-name.ts';
 
 /** Also the mark of a folder that is really there: the mount point of a disk that is not mounted does not have it. */
@@ -121,8 +123,9 @@ export class ImageFolders {
     return this.#dirs.some((dir) => existsSync(join(dir, filename)));
   }
 
-  hasBoth(filename: string): boolean {
-    return this.has(filename) && this.has(upscaledFileName(filename));
+  /** Whether every image of a completed job is there. */
+  hasAll(job: StoredJob): boolean {
+    return this.has(job.filename) && (secondScaleOf(job) === null || this.has(upscaledFileName(job.filename)));
   }
 
   /** Gives a complete, synced file its final name in its folder, durably. Throws `disk_full`, `folder_not_writable`, `disk_failed`. */
@@ -249,9 +252,10 @@ export class ImageFolders {
   }
 }
 
-/** An image of `width` x `height` and its upscaled version can take this much, stored without any compression. */
-export function imageBytes(width: number, height: number): number {
-  return 3 * width * height * (1 + 16);
+/** A job's images can take this much, stored without any compression. */
+export function imageBytes(work: JobWork): number {
+  const { width, height } = work.params;
+  return work.taskType === 'upscale' ? 4 * width * height : 3 * width * height * (1 + (secondScaleOf(work) ?? 0) ** 2);
 }
 
 async function createFolder(dir: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { JobState } from '#shared/domain/job.ts';
+import { type JobState, type JobWork, secondScaleOf } from '#shared/domain/job.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import type { JobsLog } from '../jobs.ts';
 import type { JobProcessor } from '../processor/job-processor.ts';
 import { jobIdOf } from '../queue/job-id.ts';
@@ -38,9 +39,8 @@ export async function recover({ store, unitOfWork, folders, processor, log }: Pa
 }
 
 /** The id says whether this version reads the same job out of the row that was asked for. */
-function canRun({ jobId, params, checkpoint, upscaler, isForeign }: StoredJob): boolean {
-  if (isForeign) return false;
-  return jobId === jobIdOf({ taskType: 'text_to_image', params, checkpointIdentity: checkpoint.identity, upscalerIdentity: upscaler.identity });
+function canRun(job: StoredJob): boolean {
+  return !job.isForeign && job.jobId === jobIdOf(job);
 }
 
 /**
@@ -59,8 +59,8 @@ export async function indexImages(store: Store, folders: ImageFolders, log: Jobs
       for (const image of images) {
         if (image === null || store.jobs.byId(image.recipe.job_id) !== null) continue;
         const { filename, recipe, state } = image;
-        const { job_id: jobId, params, checkpoint, upscaler, created_at } = recipe;
-        store.jobs.insert({ jobId, params, checkpoint, upscaler, filename, state, requester: 'index', arrival: ++found, createdAtMs: created_at * 1000 });
+        const { job_id: jobId, created_at } = recipe;
+        store.jobs.insert({ jobId, ...modelsAndWorkOf(recipe), filename, state, requester: 'index', arrival: ++found, createdAtMs: created_at * 1000 });
       }
     });
   }
@@ -70,11 +70,20 @@ export async function indexImages(store: Store, folders: ImageFolders, log: Jobs
 
 async function readImage(filename: string, folders: ImageFolders) {
   const recipe = await folders.recipeOf(filename);
-  if (recipe === null || recipe.role !== 'original') return null;
+  if (recipe === null || (recipe.task_type !== 'upscale' && recipe.role !== 'original')) return null;
+  if (secondScaleOf(modelsAndWorkOf(recipe)) === null) return { filename, recipe, state: { status: 'completed', result: { filename } } satisfies JobState };
   const upscaledFilename = upscaledFileName(filename);
   const isUpscaled = (await folders.recipeOf(upscaledFilename))?.job_id === recipe.job_id;
   const state: JobState = isUpscaled ? { status: 'completed', result: { filename, upscaledFilename } } : notUpscaled(filename);
   return { filename, recipe, state };
+}
+
+function modelsAndWorkOf(recipe: Recipe): JobWork & Pick<StoredJob, 'checkpoint' | 'upscaler'> {
+  if (recipe.task_type === 'upscale') return { taskType: recipe.task_type, params: recipe.params, checkpoint: null, upscaler: recipe.upscaler };
+  const models = { checkpoint: recipe.checkpoint, upscaler: recipe.upscaler ?? null };
+  if (recipe.task_type === 'inpaint') return { taskType: recipe.task_type, params: recipe.params, ...models };
+  if (recipe.task_type === 'image_to_image') return { taskType: recipe.task_type, params: recipe.params, ...models };
+  return { taskType: recipe.task_type, params: recipe.params, ...models };
 }
 
 async function takeOver(job: StoredJob, unitOfWork: UnitOfWork, folders: ImageFolders): Promise<StoredJob> {
@@ -83,7 +92,12 @@ async function takeOver(job: StoredJob, unitOfWork: UnitOfWork, folders: ImageFo
     return unitOfWork.commit((events) => unitOfWork.apply(job, { type: 'generated', filename }, events)) ?? job;
   }
   const upscaledFilename = upscaledFileName(filename);
-  if (job.state.status === 'generated' && folders.has(filename) && (await folders.recipeOf(upscaledFilename))?.job_id === jobId) {
+  if (
+    secondScaleOf(job) !== null &&
+    job.state.status === 'generated' &&
+    folders.has(filename) &&
+    (await folders.recipeOf(upscaledFilename))?.job_id === jobId
+  ) {
     return unitOfWork.commit((events) => unitOfWork.apply(job, { type: 'completed', result: { filename, upscaledFilename } }, events)) ?? job;
   }
   return job;

@@ -1,5 +1,6 @@
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Settings } from '#shared/protocol/settings.ts';
+import type { InputImages } from '../input-images.ts';
 import type { Clock, JobsLog } from '../jobs.ts';
 import type { Store } from '../store/store.ts';
 import type { AgeClock } from './age-clock.ts';
@@ -16,6 +17,7 @@ interface Parts {
   store: Store;
   folders: ImageFolders;
   bin: Bin;
+  inputs: InputImages;
   ageClock: AgeClock;
   settings: () => Readonly<Settings>;
   clock: Clock;
@@ -81,7 +83,8 @@ export class Retention {
   }
 
   async #work(): Promise<void> {
-    const { store, bin, settings, ageClock, log } = this.#parts;
+    const { store, bin, inputs, settings, ageClock, log } = this.#parts;
+    await inputs.removeUnused(store.jobs.inputImages());
     await this.#measure();
     const { empty_bin_after_days: days } = settings();
     if (days !== null) {

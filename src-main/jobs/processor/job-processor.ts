@@ -5,6 +5,7 @@ import { AppError, toWireError, type WireError } from '#shared/protocol/errors.t
 import type { DomainEvent } from '../events/domain-event.ts';
 import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
 import type { ImageFolders } from '../images/image-folders.ts';
+import type { InputImages } from '../input-images.ts';
 import type { Clock, JobsLog } from '../jobs.ts';
 import { Estimate } from '../queue/estimate.ts';
 import { JobQueue } from '../queue/job-queue.ts';
@@ -25,6 +26,7 @@ export interface ProcessorParts {
   folders: ImageFolders;
   engine: Engine;
   registry: ModelRegistry;
+  inputs: InputImages;
   clock: Clock;
   log: JobsLog;
   programVersion: string;
@@ -100,7 +102,7 @@ export class JobProcessor implements CommitListener {
   }
 
   /** The models of a job that is being accepted, so that they need not be looked up again when it runs. */
-  noteModels(checkpoint: Checkpoint, upscaler: Upscaler): void {
+  noteModels(checkpoint: Checkpoint | null, upscaler: Upscaler | null): void {
     this.#models.note(checkpoint, upscaler);
   }
 
@@ -238,7 +240,7 @@ export class JobProcessor implements CommitListener {
   }
 
   /** Saves the next state of a job whose image is on the disk: tried until the database takes it, so that the image is not lost for a lock. Null where the job was cancelled meanwhile. */
-  async #save(jobId: string, event: JobEvent, pixels: ImagePixels): Promise<StoredJob | null> {
+  async #save(jobId: string, event: JobEvent, pixels: ImagePixels | null): Promise<StoredJob | null> {
     const { clock, log } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -253,12 +255,12 @@ export class JobProcessor implements CommitListener {
     }
   }
 
-  #apply(jobId: string, event: JobEvent, pixels?: ImagePixels): StoredJob | null {
+  #apply(jobId: string, event: JobEvent, pixels: ImagePixels | null = null): StoredJob | null {
     const { unitOfWork, store } = this.#parts;
     return unitOfWork.commit((events) => {
       const job = store.jobs.byId(jobId);
       const changed = job === null ? null : unitOfWork.apply(job, event, events);
-      if (changed !== null && pixels !== undefined) store.pixels.set(jobId, pixels.role, pixels.sha256);
+      if (changed !== null && pixels !== null) store.pixels.set(jobId, pixels.role, pixels.sha256);
       return changed;
     });
   }

@@ -1,16 +1,19 @@
 import type { EngineHooks, EnginePreview, EngineProgress, Provenance, TaskReport } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
-import type { JobEvent } from '#shared/domain/job.ts';
-import { PROGRAM_NAME, type Recipe } from '#shared/domain/recipe.ts';
+import { type JobEvent, secondScaleOf, stepsOf } from '#shared/domain/job.ts';
+import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobPreviewMessage } from '#shared/protocol/messages.ts';
 import { Coalescer, type Progress, ProgressMeter } from '../events/progress.ts';
 import { upscaledFileName } from '../images/file-name.ts';
+import { findInput } from '../input-images.ts';
 import type { RunningJob } from '../queue/estimate.ts';
 import type { StoredJob } from '../store/stored-job.ts';
 import { imageKindOf } from '../store/timing-repository.ts';
+import { inputFiles } from './input-files.ts';
 import type { ProcessorParts } from './job-processor.ts';
 import type { ModelPaths } from './model-paths.ts';
+import { recipeFacts } from './recipe-facts.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -26,7 +29,8 @@ interface RunParts extends ProcessorParts {
   isCurrent: () => boolean;
   isClosing: () => boolean;
   inOrder: <T>(prepare: () => Promise<T>) => Promise<T>;
-  save: (event: JobEvent, pixels: ImagePixels) => Promise<StoredJob | null>;
+  /** `pixels` is null where the event brings no new image. */
+  save: (event: JobEvent, pixels: ImagePixels | null) => Promise<StoredJob | null>;
   onMeasured: () => void;
 }
 
@@ -46,7 +50,8 @@ export class JobRun implements RunningJob {
     this.job = job;
     this.stage = stage;
     this.#parts = parts;
-    this.#meter = new ProgressMeter(job.params.steps, clock.monotonicMs(), stage === 'upscale' ? job.params.steps : 0);
+    const steps = stepsOf(job);
+    this.#meter = new ProgressMeter(steps, clock.monotonicMs(), stage === 'upscale' ? (steps ?? 0) : 0);
     this.progress = new Coalescer<Progress>(PROGRESS_INTERVAL_MS, clock, (value) => {
       try {
         subscriptions.sendProgress(job.jobId, value);
@@ -59,30 +64,26 @@ export class JobRun implements RunningJob {
 
   /** Throws why the job failed. Resolves early where it was cancelled or parked. */
   async takeToEnd(): Promise<void> {
-    if (this.stage === 'generate' && !(await this.#generate())) return;
+    if (this.stage === 'generate' && !(await this.#makeFirst())) return;
     if (this.#parts.isClosing()) return;
-    await this.#upscale();
+    const scale = secondScaleOf(this.job);
+    if (scale === null) await this.#parts.save({ type: 'completed', result: { filename: this.job.filename } }, null);
+    else await this.#makeSecond(scale);
   }
 
   /** False where the job was cancelled meanwhile: nothing of the run is kept then. */
-  async #generate(): Promise<boolean> {
-    const { engine, folders, models, inOrder, store, clock } = this.#parts;
+  async #makeFirst(): Promise<boolean> {
+    const { folders, inOrder, store, clock } = this.#parts;
     const { job } = this;
-    const { checkpointDir, outputPath } = await inOrder(async () => {
+    const { run, outputPath } = await inOrder(async () => {
       await folders.assertUsable();
-      return { checkpointDir: await models.checkpointDir(job), outputPath: folders.temporaryPath(job.jobId, 'original') };
+      const outputPath = folders.temporaryPath(job.jobId, 'original');
+      return { run: await this.#firstTask(outputPath), outputPath };
     });
     try {
-      const task = {
-        params: job.params,
-        checkpointDir,
-        checkpointIdentity: job.checkpoint.identity,
-        outputPath,
-        sparePath: folders.sparePath(job.filename),
-        provenance: this.#provenance('original'),
-      };
-      const { modelMs, setbacks, sha256 } = await this.#withModel((hooks) => engine.generate(task, hooks, this.controller.signal));
-      if (!(await this.#publish(outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }, { role: 'original', sha256 }))) return false;
+      const { modelMs, setbacks, sha256 } = await this.#withModel(run);
+      const pixels = { role: job.taskType === 'upscale' ? ('upscaled' as const) : ('original' as const), sha256 };
+      if (!(await this.#publish(outputPath, job.filename, { type: 'generated', filename: job.filename, setbacks }, pixels))) return false;
       this.#measured(() => store.timings.addGenerateTime(imageKindOf(job), modelMs, clock.now()));
       return true;
     } catch (thrown) {
@@ -91,21 +92,41 @@ export class JobRun implements RunningJob {
     }
   }
 
-  async #upscale(): Promise<void> {
+  async #firstTask(outputPath: string): Promise<(hooks: EngineHooks) => Promise<TaskReport>> {
+    const { engine, models, inputs, folders } = this.#parts;
+    const { job } = this;
+    const { signal } = this.controller;
+    const sparePath = folders.sparePath(job.filename);
+    if (job.taskType === 'upscale') {
+      const { path: inputPath } = await findInput(inputs, job.params.image, 'image');
+      const { scale } = job.params;
+      const task = { inputPath, scale, startsJob: true, ...(await models.upscalerOf(job)), outputPath, sparePath, provenance: this.#provenance('upscaled') };
+      return (hooks) => engine.upscale(task, hooks, signal);
+    }
+    const files = await inputFiles(job, inputs, models);
+    const task = {
+      params: job.params,
+      ...(files === null ? {} : { files }),
+      ...(await models.checkpointOf(job)),
+      outputPath,
+      sparePath,
+      provenance: this.#provenance('original'),
+    };
+    return (hooks) => engine.generate(task, hooks, signal);
+  }
+
+  async #makeSecond(scale: 2 | 4): Promise<void> {
     const { engine, folders, models, store } = this.#parts;
     const { job } = this;
     this.stage = 'upscale';
     this.model = 'waiting';
-    const upscalerPath = await models.upscalerPath(job);
+    const upscaler = await models.upscalerOf(job);
     const outputPath = folders.temporaryPath(job.jobId, 'upscaled', job.filename);
     const upscaledFilename = upscaledFileName(job.filename);
     try {
       const inputPath = folders.path(job.filename);
       const task = {
-        inputPath,
-        upscalerPath,
-        upscalerIdentity: job.upscaler.identity,
-        outputPath,
+        ...{ inputPath, scale, startsJob: false, ...upscaler, outputPath },
         sparePath: folders.sparePath(upscaledFilename),
         provenance: this.#provenance('upscaled'),
       };
@@ -168,7 +189,7 @@ export class JobRun implements RunningJob {
     if (!this.#isActive()) return;
     const nowMs = this.#parts.clock.monotonicMs();
     if (typeof this.model === 'object') {
-      const isModelWork = engine.stage === (this.stage === 'generate' ? 'generating' : 'upscaling');
+      const isModelWork = engine.stage === (this.stage === 'generate' && this.job.taskType !== 'upscale' ? 'generating' : 'upscaling');
       if (isModelWork && engine.total > 0) this.model = { fraction: Math.min(1, engine.done / engine.total), atMs: nowMs };
       else if (engine.stage === 'loading') this.model.atMs = nowMs;
     }
@@ -204,12 +225,7 @@ export class JobRun implements RunningJob {
 
   #provenance(role: Recipe['role']): Provenance {
     const { programVersion, marksImages } = this.#parts;
-    const { jobId: job_id, params, checkpoint, upscaler, createdAtMs } = this.job;
-    const program = { name: PROGRAM_NAME, version: programVersion };
-    return {
-      recipe: { role, job_id, task_type: 'text_to_image', params, checkpoint, upscaler, program, created_at: createdAtMs / 1000 },
-      isMarked: marksImages(),
-    };
+    return { recipe: recipeFacts(this.job, role, programVersion), isMarked: marksImages() };
   }
 }
 

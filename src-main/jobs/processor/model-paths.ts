@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { GenerateTask, UpscaleTask } from '#main/engine/engine.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredJob } from '../store/stored-job.ts';
@@ -12,31 +13,40 @@ export class ModelPaths {
     this.#registry = registry;
   }
 
-  note(checkpoint: Checkpoint, upscaler: Upscaler): void {
-    this.#paths.set(checkpoint.fingerprint, checkpoint.dir);
-    this.#paths.set(upscaler.fingerprint, upscaler.path);
+  note(checkpoint: Checkpoint | null, upscaler: Upscaler | null): void {
+    if (checkpoint !== null) this.#paths.set(checkpoint.fingerprint, checkpoint.dir);
+    if (upscaler !== null) this.#paths.set(upscaler.fingerprint, upscaler.path);
   }
 
   /** Throws `model_not_installed`. */
-  async checkpointDir(job: StoredJob): Promise<string> {
-    const { identity, name } = job.checkpoint;
+  async checkpointOf({ checkpoint }: StoredJob): Promise<Pick<GenerateTask, 'checkpointDir' | 'checkpointIdentity'>> {
+    if (checkpoint === null) throw new Error('A job that generates has a checkpoint.');
+    const { identity, name } = checkpoint;
     const known = this.#known(identity);
-    if (known !== null) return known;
+    if (known !== null) return { checkpointDir: known, checkpointIdentity: identity };
     const found = (await this.#registry.list()).find(({ fingerprint }) => fingerprint === identity);
-    if (found === undefined) throw modelGone(job, `checkpoint ${name}`);
+    if (found === undefined) throw modelGone('checkpoint', name);
     this.#paths.set(identity, found.dir);
-    return found.dir;
+    return { checkpointDir: found.dir, checkpointIdentity: identity };
   }
 
   /** Throws `model_not_installed`. */
-  async upscalerPath(job: StoredJob): Promise<string> {
-    const { identity, name } = job.upscaler;
+  async upscalerOf({ upscaler }: StoredJob): Promise<Pick<UpscaleTask, 'upscalerPath' | 'upscalerIdentity'>> {
+    if (upscaler === null) throw new Error('A job that upscales has an upscaler.');
+    const { identity, name } = upscaler;
     const known = this.#known(identity);
-    if (known !== null) return known;
-    const { fingerprint, path } = await this.#registry.upscaler();
-    if (fingerprint !== identity) throw modelGone(job, `upscaler ${name}`);
-    this.#paths.set(identity, path);
-    return path;
+    if (known !== null) return { upscalerPath: known, upscalerIdentity: identity };
+    const found = (await this.#registry.upscalers()).find((upscaler) => 'fingerprint' in upscaler && upscaler.fingerprint === identity);
+    if (found === undefined) throw modelGone('upscaler', name);
+    this.#paths.set(identity, found.path);
+    return { upscalerPath: found.path, upscalerIdentity: identity };
+  }
+
+  /** Throws `model_not_installed`. */
+  async loraOf({ name, weight, identity }: { name: string; weight: number; identity: string }) {
+    const found = (await this.#registry.loras()).find(({ fingerprint }) => fingerprint === identity);
+    if (found === undefined) throw modelGone('LoRA', name);
+    return { file: found.path, name, identity, weight };
   }
 
   #known(identity: string): string | null {
@@ -45,7 +55,7 @@ export class ModelPaths {
   }
 }
 
-function modelGone(job: StoredJob, model: string): AppError<'model_not_installed'> {
-  const message = `The ${model} that this job was accepted for is no longer installed. Install it again, or send the job again to run with the present one.`;
-  return new AppError('model_not_installed', message, { modelType: job.params.model_type });
+function modelGone(kind: 'checkpoint' | 'upscaler' | 'LoRA', name: string): AppError<'model_not_installed'> {
+  const message = `The ${kind} ${name} that this job was accepted for is no longer installed. Install it again, or send the job again to run with the present one.`;
+  return new AppError('model_not_installed', message, { modelType: kind });
 }

@@ -1,5 +1,5 @@
-import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
-import { isEnd, type ModelType, transition } from '#shared/domain/job.ts';
+import type { Checkpoint, Upscaler } from '#main/models/checkpoint.ts';
+import { isEnd, type JobWork, transition } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
 import type { CreateJob, RequestId } from '#shared/protocol/messages.ts';
 import type { Connection } from '../events/connections.ts';
@@ -11,37 +11,32 @@ import type { Retention } from '../images/retention.ts';
 import type { Clock, JobsLimits } from '../jobs.ts';
 import type { JobProcessor } from '../processor/job-processor.ts';
 import type { Store } from '../store/store.ts';
-import type { StoredJob } from '../store/stored-job.ts';
+import type { ModelName, StoredJob } from '../store/stored-job.ts';
 import type { UnitOfWork } from '../store/unit-of-work.ts';
 import { jobIdOf } from './job-id.ts';
+import { createWorkResolver, type ResolvedWork, type WorkSources } from './resolve-work.ts';
 
 /** How long a look at the disk's free space counts. */
 const FREE_SPACE_MS = 1000;
 /** The `retry_after_ms` of `queue_full` before anything was measured. */
 const RETRY_AFTER_MS = 10_000;
 
-interface Parts {
+interface Parts extends WorkSources {
   store: Store;
   unitOfWork: UnitOfWork;
   folders: ImageFolders;
   bin: Bin;
   retention: Retention;
-  registry: ModelRegistry;
   processor: JobProcessor;
   clock: Clock;
   limits: JobsLimits;
-}
-
-interface Models {
-  checkpoint: Checkpoint;
-  upscaler: Upscaler;
 }
 
 /** A `create_job` with everything that takes time looked up. */
 interface Request {
   connection: Connection;
   requestId: RequestId;
-  job: Pick<StoredJob, 'jobId' | 'params' | 'checkpoint' | 'upscaler'>;
+  job: JobWork & Pick<StoredJob, 'jobId' | 'checkpoint' | 'upscaler'>;
   /** Why a new run has no room; a job that is there already is answered all the same. */
   noRoom: AppError | null;
 }
@@ -62,8 +57,7 @@ export class Admission {
   #batch: QueuedRequest[] = [];
   /** When the newest request of each connection is in a batch: its next one follows then. */
   readonly #queued = new WeakMap<Connection, Promise<{ answered: Promise<void> }>>();
-  /** Running lookups of models. Each reads dozens of files, so it serves everybody who asks meanwhile. */
-  readonly #lookups = new Map<ModelType, Promise<Models>>();
+  readonly #resolve: (message: CreateJob) => Promise<ResolvedWork>;
   #freeSpace: { dir: string; atMs: number; bytes: Promise<number> } | null = null;
   #arrivals: number;
   #closed = false;
@@ -71,6 +65,7 @@ export class Admission {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#arrivals = parts.store.jobs.lastArrival();
+    this.#resolve = createWorkResolver(parts);
   }
 
   /**
@@ -93,34 +88,18 @@ export class Admission {
     this.#closed = true;
   }
 
-  async #lookUp(connection: Connection, { params, request_id: requestId, task_type: taskType }: CreateJob): Promise<Request> {
+  async #lookUp(connection: Connection, message: CreateJob): Promise<Request> {
     const { store, bin, processor } = this.#parts;
     this.#assertOpen();
-    const [{ checkpoint, upscaler }, noRoom] = await Promise.all([
-      this.#modelsFor(params.model_type),
-      this.#reasonForNoRoom(imageBytes(params.width, params.height)),
-    ]);
+    const { checkpoint, upscaler, ...work } = await this.#resolve(message);
+    const noRoom = await this.#reasonForNoRoom(imageBytes(work));
     processor.noteModels(checkpoint, upscaler);
-    const jobId = jobIdOf({ taskType, params, checkpointIdentity: checkpoint.fingerprint, upscalerIdentity: upscaler.fingerprint });
+    const names = { checkpoint: modelName(checkpoint), upscaler: modelName(upscaler) };
+    const jobId = jobIdOf({ ...work, ...names });
     await bin.settled(jobId);
     const known = store.jobs.byId(jobId);
     if (known !== null && known.deletedAtMs !== null && known.state.status === 'completed' && !known.isForeign) await bin.restore(jobId, { asNewest: true });
-    const names = {
-      checkpoint: { name: checkpoint.name, identity: checkpoint.fingerprint },
-      upscaler: { name: upscaler.name, identity: upscaler.fingerprint },
-    };
-    return { connection, requestId, job: { jobId, params, ...names }, noRoom };
-  }
-
-  #modelsFor(modelType: ModelType): Promise<Models> {
-    const { registry } = this.#parts;
-    const running = this.#lookups.get(modelType);
-    if (running !== undefined) return running;
-    const lookup = Promise.all([registry.checkpointFor(modelType), registry.upscaler()])
-      .then(([checkpoint, upscaler]) => ({ checkpoint, upscaler }))
-      .finally(() => this.#lookups.delete(modelType));
-    this.#lookups.set(modelType, lookup);
-    return lookup;
+    return { connection, requestId: message.request_id, job: { ...work, jobId, ...names }, noRoom };
   }
 
   /** Never rejects. */
@@ -157,7 +136,7 @@ export class Admission {
       events.push({ type: 'answered', connection, requestId, job: known, cached: false });
       return null;
     }
-    if (known !== null && known.state.status === 'completed' && folders.hasBoth(known.filename)) {
+    if (known !== null && known.state.status === 'completed' && folders.hasAll(known)) {
       store.jobs.keepLonger(jobId);
       events.push({ type: 'subscription_changed', connection, jobId, requestId, standing: 'over' });
       events.push({ type: 'answered', connection, requestId, job: known, cached: true });
@@ -198,9 +177,10 @@ export class Admission {
   }
 
   /** `own` is a name that the job may keep. */
-  #newFilename(createdAtMs: number, { jobId, params }: Request['job'], own?: string): string {
+  #newFilename(createdAtMs: number, job: Request['job'], own?: string): string {
     const { store, folders } = this.#parts;
-    return imageFileName(createdAtMs, params.prompt, jobId, (name) => name !== own && (store.jobs.hasFilename(name) || folders.has(name)));
+    const words = job.taskType === 'upscale' ? 'upscaled' : job.params.prompt;
+    return imageFileName(createdAtMs, words, job.jobId, (name) => name !== own && (store.jobs.hasFilename(name) || folders.has(name)));
   }
 
   #refusal({ noRoom }: Request, accepted: number): AppError | null {
@@ -236,6 +216,10 @@ export class Admission {
   #assertOpen(): void {
     if (this.#closed) throw appError('shutting_down', {});
   }
+}
+
+function modelName(model: Checkpoint | Upscaler | null): ModelName | null {
+  return model === null ? null : { name: model.name, identity: model.fingerprint };
 }
 
 function megabytes(bytes: number): number {

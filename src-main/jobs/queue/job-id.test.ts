@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { jobIdOf } from './job-id.ts';
 
 const params = { prompt: 'a cat, 猫 \u2028', width: 1024, height: 512, steps: 9, guidance_scale: 0, seed: 42, model_type: 'uint4' as const };
-const identity = { taskType: 'text_to_image' as const, params, checkpointIdentity: 'c1', upscalerIdentity: 'u1' };
+const model = (identity: string) => ({ name: 'any name', identity });
+const identity = { taskType: 'text_to_image' as const, params, checkpoint: model('c1'), upscaler: model('u1') };
 
 // digests by Python: sha256(json.dumps(…, sort_keys=True, separators=(',', ':'), ensure_ascii=False))
 test.each([
@@ -23,14 +24,14 @@ test.each([
 
 test('key order and the way a number is written change nothing', () => {
   const reordered = JSON.parse(
-    '{"upscalerIdentity":"u1","checkpointIdentity":"c1","taskType":"text_to_image","params":{"seed":42.0,"steps":9e0,"model_type":"uint4","guidance_scale":-0.0,"height":512,"width":1024.0,"prompt":"a cat, 猫 \\u2028"}}',
+    '{"upscaler":{"identity":"u1"},"checkpoint":{"identity":"c1"},"taskType":"text_to_image","params":{"seed":42.0,"steps":9e0,"model_type":"uint4","guidance_scale":-0.0,"height":512,"width":1024.0,"prompt":"a cat, 猫 \\u2028"}}',
   );
   expect(jobIdOf(reordered)).toBe(jobIdOf(identity));
 });
 
 test.each([
-  ['checkpoint', { ...identity, checkpointIdentity: 'c2' }],
-  ['upscaler', { ...identity, upscalerIdentity: 'u2' }],
+  ['checkpoint', { ...identity, checkpoint: model('c2') }],
+  ['upscaler', { ...identity, upscaler: model('u2') }],
   ['seed', { ...identity, params: { ...params, seed: 43 } }],
   ['prompt', { ...identity, params: { ...params, prompt: `${params.prompt} ` } }],
 ])('another %s is another job', (_, other) => {

@@ -7,6 +7,7 @@ import type { SqliteValue } from './sqlite.ts';
 import { JOB_COLUMNS, type NewJob, parseJobRow, type StoredJob } from './stored-job.ts';
 
 const totalSchema = z.object({ total: z.number().nullable() });
+const inputRowSchema = z.object({ image: z.string().nullable(), mask: z.string().nullable() });
 const sizeRowSchema = z.object({ width: z.number(), height: z.number(), jobs: z.number() });
 
 /** Where a job is in the order of deletion: behind all others with every end, request and return from the bin, whatever the clock says. */
@@ -89,17 +90,18 @@ export class JobRepository {
   insert(job: NewJob): StoredJob {
     const sql = `INSERT INTO jobs (job_id, task_type, params, search_text, model_type, checkpoint_name, checkpoint_identity, upscaler_name, upscaler_identity,
         filename, status, state, owner, arrival, created_at_ms, finished_at_ms, kept_order)
-      VALUES (?, 'text_to_image', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isEnd(job.state) ? NEXT_KEPT_ORDER : 'NULL'}) RETURNING ${JOB_COLUMNS}`;
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${isEnd(job.state) ? NEXT_KEPT_ORDER : 'NULL'}) RETURNING ${JOB_COLUMNS}`;
     return this.#changed(
       sql,
       job.jobId,
+      job.taskType,
       JSON.stringify(job.params),
-      searchText(job.params.prompt),
-      job.params.model_type,
-      job.checkpoint.name,
-      job.checkpoint.identity,
-      job.upscaler.name,
-      job.upscaler.identity,
+      job.taskType === 'upscale' ? '' : searchText(job.params.prompt),
+      job.taskType === 'upscale' ? '' : job.params.model_type,
+      job.checkpoint?.name ?? '',
+      job.checkpoint?.identity ?? '',
+      job.upscaler?.name ?? '',
+      job.upscaler?.identity ?? '',
       job.filename,
       job.state.status,
       JSON.stringify(job.state),
@@ -185,6 +187,12 @@ export class JobRepository {
     const where = [`deleted_at_ms IS ${query.deleted === true ? 'NOT ' : ''}NULL`, ...filters.map(([sql]) => sql)].join(' AND ');
     const sql = `SELECT ${JOB_COLUMNS} FROM jobs WHERE ${where} ORDER BY number ${isOldestFirst ? 'ASC' : 'DESC'} LIMIT ?`;
     return this.#sql.allOnce(sql, ...filters.map(([, value]) => value), limit).map(parseJobRow);
+  }
+
+  /** Of the images that jobs start from. */
+  inputImages(): Set<string> {
+    const sql = "SELECT params ->> 'image' AS image, params ->> 'mask' AS mask FROM jobs WHERE task_type <> 'text_to_image' AND json_valid(params)";
+    return new Set(this.#sql.allOnce(sql).flatMap((row) => Object.values(inputRowSchema.parse(row)).filter((id) => id !== null)));
   }
 
   /** The most frequent sizes first. */

@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { filledParamsSchema, type JobState, jobStateSchema, modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
+import {
+  filledImageToImageParamsSchema,
+  filledInpaintParamsSchema,
+  filledParamsSchema,
+  filledUpscaleParamsSchema,
+  type JobState,
+  type JobWork,
+  jobStateSchema,
+  modelTypeSchema,
+} from '#shared/domain/job.ts';
 import { appError, toWireError } from '#shared/protocol/errors.ts';
 
 /** A model as a job names it. */
@@ -8,14 +17,14 @@ export interface ModelName {
   identity: string;
 }
 
-export interface StoredJob {
+interface AnyStoredJob {
   /** Grows with every request for an image: the cursor of lists. */
   number: number;
   jobId: string;
-  params: TextToImageParams;
-  checkpoint: ModelName;
-  upscaler: ModelName;
-  /** Name of the original image, reserved when the job is accepted; the file is there from `generated` on. */
+  /** Null for a job that needs none. */
+  checkpoint: ModelName | null;
+  upscaler: ModelName | null;
+  /** Name of the first image, reserved when the job is accepted; the file is there from `generated` on. */
   filename: string;
   state: JobState;
   /** Who asked first, see `WaitingJob`. */
@@ -30,7 +39,9 @@ export interface StoredJob {
   isForeign: boolean;
 }
 
-export type NewJob = Pick<StoredJob, 'jobId' | 'params' | 'checkpoint' | 'upscaler' | 'filename' | 'state' | 'requester' | 'arrival' | 'createdAtMs'>;
+export type StoredJob = AnyStoredJob & JobWork;
+
+export type NewJob = JobWork & Pick<AnyStoredJob, 'jobId' | 'checkpoint' | 'upscaler' | 'filename' | 'state' | 'requester' | 'arrival' | 'createdAtMs'>;
 
 /** The columns that a `StoredJob` is read from. `SELECT *` would also compute generated columns, which fails where `params` is damaged. */
 export const JOB_COLUMNS =
@@ -58,7 +69,12 @@ const rowSchema = z.object({
 });
 
 /** An additional parameter of a later version means another image, so it is not ignored. */
-const knownParamsSchema = z.strictObject(filledParamsSchema.shape);
+const knownWorkSchema = z.discriminatedUnion('taskType', [
+  z.object({ taskType: z.literal('text_to_image'), params: z.strictObject(filledParamsSchema.shape) }),
+  z.object({ taskType: z.literal('image_to_image'), params: z.strictObject(filledImageToImageParamsSchema.shape) }),
+  z.object({ taskType: z.literal('inpaint'), params: z.strictObject(filledInpaintParamsSchema.shape) }),
+  z.object({ taskType: z.literal('upscale'), params: z.strictObject(filledUpscaleParamsSchema.shape) }),
+]);
 const someParamsSchema = z
   .object({
     prompt: z.string().catch(''),
@@ -74,14 +90,14 @@ const someParamsSchema = z
 /** Never throws for what another version may have saved; see `isForeign`. */
 export function parseJobRow(raw: unknown): StoredJob {
   const row = rowSchema.parse(raw);
-  const params = knownParamsSchema.safeParse(parseJson(row.params));
+  const work = knownWorkSchema.safeParse({ taskType: row.task_type, params: parseJson(row.params) });
   const state = jobStateSchema.safeParse(parseJson(row.state));
   return {
     number: row.number,
     jobId: row.job_id,
-    params: params.success ? params.data : someParamsSchema.parse(parseJson(row.params)),
-    checkpoint: { name: row.checkpoint_name, identity: row.checkpoint_identity },
-    upscaler: { name: row.upscaler_name, identity: row.upscaler_identity },
+    ...(work.success ? work.data : { taskType: 'text_to_image', params: someParamsSchema.parse(parseJson(row.params)) }),
+    checkpoint: modelName(row.checkpoint_name, row.checkpoint_identity),
+    upscaler: modelName(row.upscaler_name, row.upscaler_identity),
     filename: row.filename,
     state: state.success ? state.data : unknownState(),
     requester: row.owner,
@@ -91,8 +107,13 @@ export function parseJobRow(raw: unknown): StoredJob {
     createdAtMs: row.created_at_ms,
     finishedAtMs: row.finished_at_ms,
     deletedAtMs: row.deleted_at_ms,
-    isForeign: !params.success || !state.success || row.task_type !== 'text_to_image',
+    isForeign: !work.success || !state.success,
   };
+}
+
+/** A job without such a model has empty columns. */
+function modelName(name: string, identity: string): ModelName | null {
+  return identity === '' ? null : { name, identity };
 }
 
 /** The state as stored; a state that this version does not know reads as `failed` with the reason. */

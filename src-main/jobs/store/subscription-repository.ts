@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JobState } from '#shared/domain/job.ts';
+import { type JobState, type TaskType, taskTypeSchema } from '#shared/domain/job.ts';
 import { type RequestId, requestIdSchema } from '#shared/protocol/messages.ts';
 import type { SqlConnection } from './sql-connection.ts';
 import { parseState } from './stored-job.ts';
@@ -21,6 +21,7 @@ export interface Subscription {
 /** One job as its client lists it. */
 export interface ClientJob {
   jobId: string;
+  taskType: TaskType;
   createdAtMs: number;
   state: JobState;
   standing: Standing;
@@ -30,8 +31,10 @@ const rowSchema = z
   .object({ client_id: z.string(), request_id: z.string().nullable(), stand: standingSchema })
   .transform((row): Subscription => ({ clientId: row.client_id, requestId: parseRequestId(row.request_id), standing: row.stand }));
 const clientJobSchema = z
-  .object({ job_id: z.string(), created_at_ms: z.number(), state: z.string(), stand: standingSchema })
-  .transform((row): ClientJob => ({ jobId: row.job_id, createdAtMs: row.created_at_ms, state: parseState(row.state), standing: row.stand }));
+  .object({ job_id: z.string(), task_type: taskTypeSchema.catch('text_to_image'), created_at_ms: z.number(), state: z.string(), stand: standingSchema })
+  .transform(
+    (row): ClientJob => ({ jobId: row.job_id, taskType: row.task_type, createdAtMs: row.created_at_ms, state: parseState(row.state), standing: row.stand }),
+  );
 const clientOfJobSchema = z.object({ job_id: z.string(), client_id: z.string() });
 
 /** Which client asked for which job; kept as long as the job. */
@@ -79,7 +82,7 @@ export class SubscriptionRepository {
 
   /** What the client ever asked for, newest first, from behind the job `before`. */
   jobsOf(clientId: string, { before, limit }: { before?: string | undefined; limit: number }): ClientJob[] {
-    const sql = `SELECT jobs.job_id, created_at_ms, state, stand FROM interests JOIN jobs ON jobs.job_id = interests.job_id
+    const sql = `SELECT jobs.job_id, task_type, created_at_ms, state, stand FROM interests JOIN jobs ON jobs.job_id = interests.job_id
       WHERE client_id = ?1 AND (?2 IS NULL OR number < (SELECT number FROM jobs WHERE job_id = ?2)) ORDER BY number DESC LIMIT ?3`;
     return this.#sql.all(sql, clientId, before ?? null, limit).map((row) => clientJobSchema.parse(row));
   }

@@ -1,28 +1,32 @@
 import { z } from 'zod';
+import { type JobWork, stepsOf } from '#shared/domain/job.ts';
 import type { QueueSummary } from '#shared/domain/job-record.ts';
 import type { SqlConnection } from './sql-connection.ts';
 import type { ModelName, StoredJob } from './stored-job.ts';
 
 /** What the time of an image depends on. */
 export interface ImageKind {
-  checkpoint: ModelName;
-  upscalerIdentity: string;
+  /** Null for a job that only upscales. */
+  checkpoint: ModelName | null;
+  /** Null for a job that does not upscale its image. */
+  upscalerIdentity: string | null;
   width: number;
   height: number;
   steps: number;
   guided: boolean;
 }
 
-/** Milliseconds of a job's model work, from earlier images of its kind. `writeMs` follows the upscale, beside the next job's model work. */
+/** Milliseconds of a job's model work, from earlier images of its kind. `writeMs` follows the last stage, beside the next job's model work. */
 export interface MeasuredWork {
   generateMs: number;
   upscaleMs: number;
   writeMs: number;
 }
 
-export function imageKindOf(job: Pick<StoredJob, 'params' | 'checkpoint' | 'upscaler'>): ImageKind {
-  const { width, height, steps, guidance_scale } = job.params;
-  return { checkpoint: job.checkpoint, upscalerIdentity: job.upscaler.identity, width, height, steps, guided: guidance_scale > 0 };
+export function imageKindOf(job: JobWork & Pick<StoredJob, 'checkpoint' | 'upscaler'>): ImageKind {
+  const { width, height } = job.params;
+  const guided = 'guidance_scale' in job.params && job.params.guidance_scale > 0;
+  return { checkpoint: job.checkpoint, upscalerIdentity: job.upscaler?.identity ?? null, width, height, steps: stepsOf(job) ?? 0, guided };
 }
 
 /** Weight of the newest measurement against all earlier ones. */
@@ -50,11 +54,12 @@ export class TimingRepository {
     this.#sql = sql;
   }
 
-  /** Null until both parts of such an image were measured. */
+  /** Null until all parts of such a job were measured. The time to write a single image is not measured: it counts as none. */
   of(kind: ImageKind): MeasuredWork | null {
     const row = this.#sql.get(`SELECT generate_ms, upscale_ms, write_ms FROM timings WHERE ${KIND_IS}`, ...keyOf(kind));
     if (row === undefined) return null;
     const { generate_ms, upscale_ms, write_ms } = workRowSchema.parse(row);
+    if (kind.checkpoint === null || kind.upscalerIdentity === null) return { generateMs: generate_ms, upscaleMs: 0, writeMs: 0 };
     return upscale_ms === null || write_ms === null ? null : { generateMs: generate_ms, upscaleMs: upscale_ms, writeMs: write_ms };
   }
 
@@ -65,7 +70,7 @@ export class TimingRepository {
        ON CONFLICT DO UPDATE SET generate_ms = generate_ms + ${NEWEST_WEIGHT} * (excluded.generate_ms - generate_ms), pictures = pictures + 1,
          checkpoint_name = excluded.checkpoint_name, measured_at_ms = excluded.measured_at_ms`,
       ...keyOf(kind),
-      kind.checkpoint.name,
+      kind.checkpoint?.name ?? '',
       ms,
       nowMs,
     );
@@ -77,12 +82,14 @@ export class TimingRepository {
     this.#sql.run(sql, upscaleMs, upscaleMs, writeMs, writeMs, ...keyOf(kind));
   }
 
-  /** The last measured first. */
+  /** Those of images from text, the last measured first. */
   list(limit: number): QueueSummary['measured'] {
-    return this.#sql.all('SELECT * FROM timings ORDER BY measured_at_ms DESC LIMIT ?', limit).map((row) => kindRowSchema.parse(row));
+    return this.#sql
+      .all("SELECT * FROM timings WHERE checkpoint_identity <> '' ORDER BY measured_at_ms DESC LIMIT ?", limit)
+      .map((row) => kindRowSchema.parse(row));
   }
 }
 
 function keyOf(kind: ImageKind): [string, string, number, number, number, number] {
-  return [kind.checkpoint.identity, kind.upscalerIdentity, kind.width, kind.height, kind.steps, kind.guided ? 1 : 0];
+  return [kind.checkpoint?.identity ?? '', kind.upscalerIdentity ?? '', kind.width, kind.height, kind.steps, kind.guided ? 1 : 0];
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientMessageSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { clientMessageSchemas, serverMessageSchema } from '#shared/protocol/messages.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -14,9 +14,14 @@ export interface MessageDoc {
 
 /** Every message of the WebSocket with the JSON schema of its payload (draft 7, as AsyncAPI wants), from the schemas that both sides parse with. */
 export function documentMessages(): MessageDoc[] {
-  const client = clientMessageSchema.options.map((schema) => documentMessage(schema, schema.shape.type.value, 'client'));
+  const client = clientMessageSchemas.map((schema) => documentMessage(schema, nameOf(schema.shape), 'client'));
   const server = serverMessageSchema.options.map((schema) => documentMessage(schema, schema.shape.type.value, 'server'));
   return [...client, ...server];
+}
+
+/** `create_job` has a payload for each task. */
+function nameOf(shape: (typeof clientMessageSchemas)[number]['shape']): string {
+  return 'task_type' in shape && shape.task_type.value !== 'text_to_image' ? `${shape.type.value}.${shape.task_type.value}` : shape.type.value;
 }
 
 function documentMessage(schema: z.ZodType, name: string, from: MessageDoc['from']): MessageDoc {

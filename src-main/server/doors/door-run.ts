@@ -1,12 +1,11 @@
 import type { ClientPlace, Jobs } from '#main/jobs/jobs.ts';
-import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError, type ErrorCode, wireErrorSchema } from '#shared/protocol/errors.ts';
-import type { JobPreviewMessage, JobProgressMessage } from '#shared/protocol/messages.ts';
+import type { JobPreviewMessage, JobProgressMessage, TextToImageRequest } from '#shared/protocol/messages.ts';
 
 /** One image of a run. */
 export interface DoorImage {
   jobId: string;
-  params: TextToImageParams;
+  params: TextToImageRequest;
   /** Of the image, or of its upscaled version if the run waits for that; null if the job was cancelled. */
   filename: string | null;
 }
@@ -14,7 +13,7 @@ export interface DoorImage {
 export interface DoorRunOptions {
   jobs: Jobs;
   from: ClientPlace;
-  params: readonly TextToImageParams[];
+  params: readonly TextToImageRequest[];
   /** What to wait for. */
   until: 'generated' | 'completed';
   onProgress?: (index: number, progress: JobProgressMessage['progress']) => void;

@@ -1,7 +1,7 @@
 import { isRecord } from '#main/lib/is-record.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { type ClientMessage, clientMessageSchema, type RequestId, requestIdSchema } from '#shared/protocol/messages.ts';
+import { type ClientMessage, clientMessageSchema, clientMessageTypes, type RequestId, requestIdSchema } from '#shared/protocol/messages.ts';
 import { rememberSource, sourceOf } from '../json-source.ts';
 import { paramError } from '../param-error.ts';
 import { exactRequestId } from './exact-request-id.ts';
@@ -43,7 +43,7 @@ export function parseFrame(data: Buffer, isBinary: boolean): Frame {
   return { error: paramError(clientMessageSchema, json, parsed.error), requestId };
 }
 
-const TYPES = clientMessageSchema.options.map((option) => JSON.stringify(option.shape.type.value)).join(', ');
+const TYPES = clientMessageTypes.map((type) => JSON.stringify(type)).join(', ');
 
 function refused(code: 'bad_message' | 'bad_json', message: string, cause?: unknown): Frame {
   return { error: new AppError(code, message, {}, { cause }), requestId: undefined };

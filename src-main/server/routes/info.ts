@@ -6,7 +6,7 @@ import { diskSpaceOf } from '#main/lib/write-file.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { type Info, infoSchema, THUMBNAIL_WIDTHS } from '#shared/protocol/http.ts';
-import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
+import { MAX_INPUT_PIXELS, MAX_PICTURE_PIXELS, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
 import { accessRequestOf } from '../access/access-hook.ts';
 import { isFromThisMachine } from '../access/access-rules.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
@@ -47,6 +47,7 @@ export function registerInfo(app: App, { version, onnxruntimeVersion, open, jobs
       limits: {
         size_unit_px: SIZE_UNIT_PX,
         max_pixels: MAX_PICTURE_PIXELS,
+        max_input_pixels: MAX_INPUT_PIXELS,
         max_frame_bytes: MAX_FRAME_BYTES,
         max_upload_bytes: MAX_UPLOAD_BYTES,
         thumbnail_widths: [...THUMBNAIL_WIDTHS],

@@ -22,7 +22,7 @@ const readers: ReadonlyArray<(texts: Texts) => ImageSettings | null> = [
 
 /** The settings of an image: our own recipe, which the server has parsed, or else another program's metadata. Null if none is recognised. */
 export function readMetadata({ recipe, texts }: Pick<Upload, 'recipe' | 'texts'>): Partial<TextToImageParams> | null {
-  if (recipe !== null) return recipe.params;
+  if (recipe !== null) return recipe.task_type === 'upscale' ? null : recipe.params;
   const byKeyword = new Map(texts.map(({ keyword, text }) => [keyword, text]));
   for (const read of readers) {
     const settings = read(byKeyword);

@@ -104,7 +104,7 @@ export function registerA1111(
 
   const pngInfo = { tags, summary: 'The texts of a PNG: base64, with or without a data URI', body: z.looseObject({ image: z.string() }) };
   app.post('/sdapi/v1/png-info', { schema: pngInfo, bodyLimit: MAX_PNG_INFO_BYTES, onRequest: uploadPlace(gate, MAX_PNG_INFO_BYTES) }, async (request) => {
-    const { texts } = await images.describe(Buffer.from(request.body.image.replace(/^data:[^,]*,/, ''), 'base64'));
+    const { texts } = await images.import(Buffer.from(request.body.image.replace(/^data:[^,]*,/, ''), 'base64'));
     const items = Object.fromEntries(texts.map(({ keyword, text }) => [keyword, text]));
     return { info: items[PARAMETERS_KEYWORD] ?? '', items, parameters: {} };
   });

@@ -117,8 +117,12 @@ export function createMcpServer({ studio, version, url, outputsFolder, cancelsOn
     async ({ limit }) => {
       const { jobs } = jobPageSchema.parse(await studio.call(`/api/jobs?limit=${limit}`));
       return text(
-        jobs.map(({ job_id, status, params }) => `${job_id} ${status} ${params.width}x${params.height} ${JSON.stringify(params.prompt)}`).join('\n') ||
-          'no jobs',
+        jobs
+          .map(
+            ({ job_id, status, params }) =>
+              `${job_id} ${status} ${params.width}x${params.height} ${'prompt' in params ? JSON.stringify(params.prompt) : `upscale ${params.scale}x`}`,
+          )
+          .join('\n') || 'no jobs',
       );
     },
   );
@@ -186,7 +190,7 @@ async function follow(job: Job, { upscale, deadline, onMessage }: { upscale: boo
   }
 }
 
-function sizeOf(params: { seed: number; width: number; height: number } | undefined) {
+function sizeOf(params: { seed?: number; width: number; height: number } | undefined) {
   return { seed: params?.seed ?? null, width: params?.width ?? null, height: params?.height ?? null };
 }
 

@@ -1,8 +1,8 @@
 import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
-import { type ModelType, modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
+import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { type TextToImageRequest, textToImageParamsSchema } from '#shared/protocol/messages.ts';
 import { paramError } from '../../param-error.ts';
 import type { FieldValues } from '../fields.ts';
 import type { Delivery } from '../image-bytes.ts';
@@ -13,7 +13,7 @@ export type GenerationBody = FieldValues<typeof generationFields>;
 
 /** A request in our terms. */
 export interface Generation {
-  params: TextToImageParams[];
+  params: TextToImageRequest[];
   until: 'generated' | 'completed';
   delivery: Delivery;
   asUrl: boolean;

@@ -199,8 +199,8 @@ describe('every error has the shape of the door', () => {
 
   test('a failure after the stream began is an error event and the end of the stream', async () => {
     const streamed = ask(keyed.port, PATH, { method: 'POST', headers: { ...json, ...key() }, body: '{"prompt":"fails","stream":true}' });
-    await expect.poll(() => [...keyed.jobs.records.values()].some(({ params }) => params.prompt === 'fails')).toBe(true);
-    const job_id = [...keyed.jobs.records.values()].find(({ params }) => params.prompt === 'fails')?.job_id ?? '';
+    await expect.poll(() => [...keyed.jobs.records.values()].some(({ params }) => 'prompt' in params && params.prompt === 'fails')).toBe(true);
+    const job_id = [...keyed.jobs.records.values()].find(({ params }) => 'prompt' in params && params.prompt === 'fails')?.job_id ?? '';
     await ask(keyed.port, '/api/health', { headers: key() });
     keyed.jobs.broadcast({ type: 'job_status', job_id, status: 'failed', error: 'The model stopped.', code: 'engine_crashed' });
     const answer = await streamed;
@@ -219,8 +219,8 @@ describe('a long wait', () => {
   afterAll(() => slow.close());
 
   const jobOf = async (prompt: string): Promise<string> => {
-    await expect.poll(() => [...slow.jobs.records.values()].some(({ params }) => params.prompt === prompt)).toBe(true);
-    return [...slow.jobs.records.values()].find(({ params }) => params.prompt === prompt)?.job_id ?? '';
+    await expect.poll(() => [...slow.jobs.records.values()].some(({ params }) => 'prompt' in params && params.prompt === prompt)).toBe(true);
+    return [...slow.jobs.records.values()].find(({ params }) => 'prompt' in params && params.prompt === prompt)?.job_id ?? '';
   };
 
   test('a stream is kept alive by comments of one line', async () => {

@@ -1,12 +1,12 @@
 import { ImageDown } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useStudio } from './use-studio.ts';
+import { useStudio } from '../components/use-studio.ts';
 
-/** Fills the form with the settings of an image file that is dropped on the window. */
-export function DropRecipe() {
+/** Opens an image that is dropped on the window or pasted into it, and asks what to do with it. */
+export function ReceiveImages() {
   const { t } = useTranslation();
-  const reuseFile = useStudio((state) => state.reuseFile);
+  const openSource = useStudio((state) => state.openSource);
   const [isOver, setOver] = useState(false);
   useEffect(() => {
     // an image that is dragged out of this page carries a file too
@@ -31,21 +31,31 @@ export function DropRecipe() {
       event.preventDefault();
       setOver(false);
       const file = event.dataTransfer?.files[0];
-      if (file !== undefined) reuseFile(file);
+      if (file !== undefined) openSource(file);
+    };
+    const onPaste = (event: ClipboardEvent) => {
+      // a document that is copied as text and as an image is pasted as text
+      if (event.clipboardData?.types.includes('text/plain') === true) return;
+      const image = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith('image/'));
+      if (image === undefined) return;
+      event.preventDefault();
+      openSource(image);
     };
     window.addEventListener('dragstart', onDragStart);
     window.addEventListener('dragend', onDragEnd);
     window.addEventListener('dragover', onDragOver);
     window.addEventListener('dragleave', onDragLeave);
     window.addEventListener('drop', onDrop);
+    window.addEventListener('paste', onPaste);
     return () => {
       window.removeEventListener('dragstart', onDragStart);
       window.removeEventListener('dragend', onDragEnd);
       window.removeEventListener('dragover', onDragOver);
       window.removeEventListener('dragleave', onDragLeave);
       window.removeEventListener('drop', onDrop);
+      window.removeEventListener('paste', onPaste);
     };
-  }, [reuseFile]);
+  }, [openSource]);
   if (!isOver) return null;
   return (
     <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-veil p-6">

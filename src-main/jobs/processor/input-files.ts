@@ -1,0 +1,23 @@
+import type { InputFiles } from '#main/engine/engine.ts';
+import type { JobWork } from '#shared/domain/job.ts';
+import { findInput, type InputImages } from '../input-images.ts';
+import type { ModelPaths } from './model-paths.ts';
+
+/** What a job's image is made from beside its params; null for a plain text_to_image. */
+export async function inputFiles(job: JobWork, inputs: InputImages, models: ModelPaths): Promise<InputFiles | null> {
+  if (job.taskType === 'upscale') return null;
+  const { negative_prompt: negativePrompt, loras = [] } = job.params;
+  const files: InputFiles = {
+    ...(negativePrompt === undefined ? {} : { negativePrompt }),
+    ...(loras.length === 0 ? {} : { loras: await Promise.all(loras.map((lora) => models.loraOf(lora))) }),
+  };
+  if (job.taskType !== 'text_to_image') {
+    const { image, strength, fit } = job.params;
+    files.source = { path: (await findInput(inputs, image, 'image')).path, strength, fit };
+  }
+  if (job.taskType === 'inpaint') {
+    const { mask, expand = null, feather, composite = true } = job.params;
+    files.mask = { path: mask === undefined ? null : (await findInput(inputs, mask, 'mask')).path, expand, featherPx: feather, composite };
+  }
+  return Object.keys(files).length === 0 ? null : files;
+}
