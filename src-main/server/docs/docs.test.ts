@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { isRecord } from '#main/lib/is-record.ts';
-import { exampleFile, exampleJobId } from '#shared/protocol/examples.ts';
+import { encodePng } from '#main/lib/png.ts';
+import { RECIPE_KEYWORD } from '#shared/domain/recipe.ts';
+import { exampleFile, exampleJobId, exampleRecipe, exampleResult } from '#shared/protocol/examples.ts';
 import { clientMessageTypes, serverMessageSchema } from '#shared/protocol/messages.ts';
 import { ask } from '../../../tests/doubles/ask.ts';
 import { type StudioServer, startStudioServer } from '../../../tests/doubles/studio-server.ts';
@@ -19,7 +21,14 @@ beforeAll(async () => {
   png = await sharp({ create: { width: 300, height: 300, channels: 3, background: 'red' } })
     .png()
     .toBuffer();
-  server = await startStudioServer({ prepare: (folder) => writeFile(join(folder, 'outputs', `${exampleFile}.png`), png) });
+  const pixels = { width: 4, height: 4, data: new Uint8Array(4 * 4 * 3) };
+  const upscaled = await encodePng(pixels, [{ keyword: RECIPE_KEYWORD, text: JSON.stringify(exampleRecipe) }]);
+  server = await startStudioServer({
+    async prepare(folder) {
+      await writeFile(join(folder, 'outputs', `${exampleFile}.png`), png);
+      await writeFile(join(folder, 'outputs', exampleResult.upscaled_filename), upscaled);
+    },
+  });
 });
 afterAll(() => server.close());
 
@@ -135,6 +144,8 @@ describe('the examples of HTTP', () => {
     const all = (await operations()).filter(({ path }) => path.startsWith('/api/'));
     expect(all.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(Object.keys(httpGuide).toSorted());
     server.jobs.add(exampleJobId);
+    const added = server.jobs.get(exampleJobId);
+    if (added !== null) server.jobs.records.set(exampleJobId, { ...added, result: exampleResult });
     for (const { path, method, operation } of all) {
       let address = path;
       const query = new URLSearchParams();
@@ -145,7 +156,7 @@ describe('the examples of HTTP', () => {
       const types = Object.keys(operation.requestBody?.content ?? {});
       const example = operation.requestBody?.content['application/json']?.example;
       const body =
-        path === '/api/uploads'
+        path === '/api/uploads' || path === '/api/verify'
           ? { headers: { 'content-type': 'image/png' }, body: png }
           : example === undefined
             ? {}
