@@ -5,7 +5,7 @@ import { AppError } from '#shared/protocol/errors.ts';
 export const shells = ['bash', 'zsh', 'fish', 'powershell'] as const;
 type Shell = (typeof shells)[number];
 
-export const usage = `Usage: zimage completion ${shells.join('|')}
+const usage = `Usage: zimage completion ${shells.join('|')}
 
 Prints the completions for a shell. To switch them on:
   bash        source <(zimage completion bash)           in ~/.bashrc

@@ -6,13 +6,13 @@ import type { Studio } from '../../clients/js/zimage.js';
 import { clientOptions, connect, type ServerStarter } from './connect.ts';
 import { printItems } from './print.ts';
 
-export const psUsage = `Usage: zimage ps [--json] [--url URL]
+const psUsage = `Usage: zimage ps [--json] [--url URL]
 
 Lists the jobs that run or wait, in the order in which they started or will start.`;
-export const queueUsage = `Usage: zimage queue [pause|resume|clear] [--json] [--url URL]
+const queueUsage = `Usage: zimage queue [pause|resume|clear] [--json] [--url URL]
 
 Shows the queue, or pauses it, resumes it, or cancels every waiting job.`;
-export const cancelUsage = `Usage: zimage cancel ID... [--url URL]
+const cancelUsage = `Usage: zimage cancel ID... [--url URL]
 
 Cancels jobs by their id or its first characters. A job that another client wants goes on for that client.`;
 export const optionsSchema = z.object(clientOptions);

@@ -5,7 +5,7 @@ import { createMcpServer } from '#main/server/doors/mcp/tools.ts';
 import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
 import { clientOptions, connectOrStart, type ServerStarter } from './connect.ts';
 
-export const usage = `Usage: zimage mcp [--url URL]
+const usage = `Usage: zimage mcp [--url URL]
 
 Serves the Model Context Protocol on standard input and output, for hosts such as Claude and VS Code. Standard output has only its messages.`;
 const { json: _, ...options } = clientOptions;

@@ -9,13 +9,13 @@ import { clientOptions, connect, connectOrStart, type ServerStarter } from './co
 import { megabytes, printItems } from './print.ts';
 import { createProgressLine } from './progress-line.ts';
 
-export const modelsUsage = `Usage: zimage models [--json] [--url URL]
+const modelsUsage = `Usage: zimage models [--json] [--url URL]
 
 Lists the models that are installed and those that can be.`;
-export const pullUsage = `Usage: zimage pull NAME [--json] [--url URL]
+const pullUsage = `Usage: zimage pull NAME [--json] [--url URL]
 
 Downloads a model of the list, or OWNER/NAME of a repository, and waits for it. Ctrl+C leaves the download to the server.`;
-export const rmUsage = `Usage: zimage rm NAME [--json] [--url URL]
+const rmUsage = `Usage: zimage rm NAME [--json] [--url URL]
 
 Deletes a downloaded model; a folder of your own is only forgotten.`;
 export const optionsSchema = z.object(clientOptions);

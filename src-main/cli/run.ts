@@ -10,7 +10,7 @@ import { type Connected, clientOptions, connectOrStart, type ServerStarter } fro
 import { createProgressLine, type ProgressLine } from './progress-line.ts';
 import { assertWritable } from './save-result.ts';
 
-export const usage = `Usage: zimage PROMPT [options]
+const usage = `Usage: zimage PROMPT [options]
 
 Makes an image and its 4x version. Prints the names of the files that it wrote.
 

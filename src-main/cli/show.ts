@@ -6,7 +6,7 @@ import { readPngTexts } from '#main/lib/png-texts.ts';
 import { RECIPE_KEYWORD, recipeSchema } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
-export const usage = `Usage: zimage show FILE.png [--json]
+const usage = `Usage: zimage show FILE.png [--json]
 
 Shows how an image was made: its prompt, params and model. Needs no server.`;
 export const optionsSchema = z.object({ json: z.boolean().default(false) });

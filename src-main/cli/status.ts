@@ -5,10 +5,10 @@ import { infoSchema } from '#shared/protocol/http.ts';
 import { clientOptions, connect, type ServerStarter } from './connect.ts';
 import { megabytes } from './print.ts';
 
-export const statusUsage = `Usage: zimage status [--json] [--url URL]
+const statusUsage = `Usage: zimage status [--json] [--url URL]
 
 Shows the running server: its model, device, queue and disk. Exit status 1 without one.`;
-export const reportUsage = `Usage: zimage doctor [--json] [--url URL]
+const reportUsage = `Usage: zimage doctor [--json] [--url URL]
 
 Shows what the machine of the running server can use to make images, and why not the rest.`;
 export const optionsSchema = z.object(clientOptions);

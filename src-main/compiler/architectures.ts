@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { CompiledCheckpoint, DenoiserVariant, LoraTarget } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
 import type { CompileJob } from './compile-job.ts';
 import { parseConfig } from './models/parse-config.ts';
-import { compileZImage, compileZImageVariant, loadZImageConfigs, loadZImageLoraTargets, type VariantOptions } from './models/z-image.ts';
+import { compileZImage, compileZImageVariant, loadZImageConfigs, type VariantOptions } from './models/z-image.ts';
 import { assertSupportedQuantization, loadQuantizationConfig } from './sdnq/quantization-config.ts';
 
 export interface Architecture {
@@ -13,7 +13,6 @@ export interface Architecture {
   loadConfigs(root: string): Promise<unknown>;
   compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
   compileVariant(root: string, job: CompileJob, options: VariantOptions): Promise<DenoiserVariant>;
-  loadLoraTargets(root: string): Promise<LoraTarget[]>;
 }
 
 interface LinearModel {
@@ -31,7 +30,6 @@ const architectures: Readonly<Record<string, Architecture>> = {
     loadConfigs: loadZImageConfigs,
     compile: compileZImage,
     compileVariant: compileZImageVariant,
-    loadLoraTargets: loadZImageLoraTargets,
   },
 };
 const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });

@@ -8,7 +8,6 @@ import {
   type DenoiserVariant,
   denoiserVariantSchema,
   type GraphTarget,
-  type LoraTarget,
 } from '#main/lib/compiled.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -93,11 +92,6 @@ export async function compileVariant(
 /** Whether the checkpoint has no quantization and gets one here. */
 async function isQuantizedHere({ target, roomBytes }: CompileOptions, root: string, architecture: Architecture): Promise<boolean> {
   return target === 'cpu-fast' || (await largestFloatBytes(root, architecture, target)) > ROOM_SHARE * (roomBytes ?? Number.POSITIVE_INFINITY);
-}
-
-/** The linear layers of a checkpoint that LoRAs may change. Throws as `compileCheckpoint` does. */
-export async function loadLoraTargets(checkpointDir: string): Promise<LoraTarget[]> {
-  return (await loadArchitecture(checkpointDir)).loadLoraTargets(checkpointDir);
 }
 
 /** What of the room the weights of one model may take; its runs and the rest of the program take more. */

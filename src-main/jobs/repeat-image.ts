@@ -7,6 +7,8 @@ import { readRecipe } from '#main/provenance/read-recipe.ts';
 import type { RepeatedImage } from '#main/provenance/verify-image.ts';
 import type { Recipe, RecipeFacts } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import { promptInputs } from './processor/input-files.ts';
+import { ModelPaths } from './processor/model-paths.ts';
 
 type TextRecipe = Extract<Recipe, { task_type: 'text_to_image' }>;
 
@@ -36,8 +38,9 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
   const provenance = (role: Recipe['role']): { recipe: RecipeFacts; isMarked: boolean } => ({ recipe: { ...facts, role }, isMarked: false });
   try {
     const { dir: checkpointDir, fingerprint: checkpointIdentity } = checkpoint;
+    const files = await promptInputs(recipe.params, new ModelPaths(registry));
     const task = { params: recipe.params, checkpointDir, checkpointIdentity, outputPath: original, provenance: provenance('original') };
-    await engine.generate(task, hooks, signal);
+    await engine.generate({ ...task, ...(Object.keys(files).length === 0 ? {} : { files }) }, hooks, signal);
     if (recipe.role === 'upscaled') {
       const { upscale = 4 } = recipe.params;
       const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
@@ -61,17 +64,20 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
 export async function missingModels(recipe: Recipe, registry: ModelRegistry): Promise<string[]> {
   if (recipe.task_type !== 'text_to_image') return [FROM_IMAGE];
   const { checkpoint, upscaler } = await modelsOf(recipe, registry);
+  const loras = new Set((await registry.loras()).map(({ fingerprint }) => fingerprint));
   const sentence = (kind: string, { name, identity }: TextRecipe['checkpoint']) => `The ${kind} ${name} (${identity.slice(0, 12)}) is not installed here.`;
   return [
     ...(checkpoint === null ? [sentence('checkpoint', recipe.checkpoint)] : []),
+    ...(recipe.params.loras ?? []).filter(({ identity }) => !loras.has(identity)).map((lora) => sentence('LoRA', lora)),
     ...(recipe.role === 'upscaled' && recipe.upscaler !== undefined && upscaler === null ? [sentence('upscaler', recipe.upscaler)] : []),
   ];
 }
 
 async function modelsOf(recipe: TextRecipe, registry: ModelRegistry): Promise<{ checkpoint: Checkpoint | null; upscaler: Upscaler | null }> {
   const checkpoint = (await registry.list()).find(({ fingerprint }) => fingerprint === recipe.checkpoint.identity) ?? null;
-  const upscaler = await registry.upscaler();
-  return { checkpoint, upscaler: upscaler.fingerprint === recipe.upscaler?.identity || recipe.role === 'original' ? upscaler : null };
+  if (recipe.role === 'original') return { checkpoint, upscaler: await registry.upscaler() };
+  const upscaler = (await registry.upscalers()).find((found) => 'fingerprint' in found && found.fingerprint === recipe.upscaler?.identity);
+  return { checkpoint, upscaler: upscaler !== undefined && 'fingerprint' in upscaler ? upscaler : null };
 }
 
 function gone(recipe: TextRecipe): AppError<'model_not_installed'> {

@@ -10,7 +10,6 @@ const side = z.number().int().positive();
 const rgbImageSchema = z.object({ width: side, height: side, data: bytesSchema });
 /** [height, width]. */
 const grayImageSchema = z.object({ width: side, height: side, data: bytesSchema });
-export type GrayImage = z.infer<typeof grayImageSchema>;
 
 export type Fit = z.infer<typeof fitSchema>;
 
@@ -51,7 +50,6 @@ const loraSchema = z.object({
   /** Any number; 0 leaves every bit of the image as it is. */
   weight: z.number(),
 });
-export type LoraInput = z.infer<typeof loraSchema>;
 
 const controlSchema = z.object({
   image: rgbImageSchema,

@@ -96,7 +96,7 @@ const inpaintParamsSchema = leavingSteps(
   message: 'may be left out only if expand adds pixels',
 });
 
-export const upscaleParamsSchema = z.strictObject({
+const upscaleParamsSchema = z.strictObject({
   image: imageReference,
   scale: z.union([z.literal(2), z.literal(4)]).default(4),
   /** Name of an installed upscaler; without it the active one is used. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { CompiledCheckpoint, DenoiserVariant, LoraTarget } from '#main/lib/compiled.ts';
+import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CompileJob } from '../compile-job.ts';
 import type { WrittenWeights } from '../derived-weights.ts';
@@ -87,11 +87,6 @@ export async function compileZImageVariant(root: string, job: CompileJob, varian
     loraTargets: variant.takesLoras ? loraTargets(transformer) : [],
     controlChannels: config?.channels ?? 0,
   };
-}
-
-/** The linear layers that a LoRA may change. Throws as `loadTransformerConfig` does. */
-export async function loadZImageLoraTargets(root: string): Promise<LoraTarget[]> {
-  return loraTargets(await loadTransformerConfig(join(root, 'transformer')));
 }
 
 function mismatch(path: string, reason: string): AppError<'checkpoint_unsupported'> {

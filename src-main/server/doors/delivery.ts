@@ -39,7 +39,7 @@ export async function sendWhenDone<T>(
 }
 
 /** Yields `sign` now and every `everyMs` until the promise settles. */
-export async function* aliveUntil(promise: Promise<unknown>, sign: string, everyMs: number): AsyncGenerator<string> {
+async function* aliveUntil(promise: Promise<unknown>, sign: string, everyMs: number): AsyncGenerator<string> {
   const settled = promise.then(
     () => true,
     () => true,

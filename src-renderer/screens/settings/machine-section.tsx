@@ -136,7 +136,7 @@ const providers = { cpu: 'CPU', cuda: 'NVIDIA CUDA', webgpu: 'WebGPU', dml: 'Dir
 const isProvider = (name: string): name is keyof typeof providers => name in providers;
 
 /** A device's display name, followed by the number of the GPU if there are several. */
-export function providerText(t: TFunction, name: string): string {
+function providerText(t: TFunction, name: string): string {
   if (name === 'cpu') return t('device.cpu');
   const [provider = '', card] = name.split(':');
   const text = isProvider(provider) ? providers[provider] : provider;

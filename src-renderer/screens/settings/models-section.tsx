@@ -60,7 +60,7 @@ function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
 }
 
 /** A model with its state and actions. */
-export function ModelRow({ model }: { model: ModelEntry }) {
+function ModelRow({ model }: { model: ModelEntry }) {
   const { t, i18n } = useTranslation();
   const act = useStudio((state) => state.actOnModel);
   const [isSure, setSure] = useState(true);

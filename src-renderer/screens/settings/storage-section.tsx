@@ -123,7 +123,7 @@ function SettingInput({ setting: { text, edit, save }, ids: { id, describedBy, i
 }
 
 /** The image folder. */
-export function FolderSetting({ settings }: { settings: SettingsAnswer }) {
+function FolderSetting({ settings }: { settings: SettingsAnswer }) {
   const { t } = useTranslation();
   const isDesktop = useStudio((state) => state.isDesktop);
   const chooseFolder = useStudio((state) => state.chooseFolder);
