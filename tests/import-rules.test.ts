@@ -107,7 +107,7 @@ beforeAll(async () => {
     await mkdir(dirname(join(folder, file)), { recursive: true });
     await writeFile(join(folder, file), text);
   };
-  const rooms = ['config', 'lib', 'compiler', 'inference', 'engine', 'models', 'jobs', 'server', 'app', 'studio', 'cli'];
+  const rooms = ['config', 'lib', 'compiler', 'inference', 'engine', 'models', 'jobs', 'images', 'server', 'app', 'studio', 'cli'];
   for (const room of [...rooms.map((name) => `src-main/${name}`), 'src-shared']) await write(`${room}/target.ts`, 'export const target = 1;\n');
   const importOf = (imported: string) => (imported.startsWith('type ') ? `import type { probe } from '${imported.slice(5)}'` : `import '${imported}'`);
   for (const [file, imported] of [...probes, ...allowed]) await write(file, `${importOf(imported)};\nexport const probe = 1;\n`);

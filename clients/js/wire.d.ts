@@ -8,6 +8,12 @@ export type TextToImageParams = {
   guidance_scale?: number | undefined;
   seed?: number | undefined;
   model_type?: "uint4" | "int8" | undefined;
+  upscale?: 4 | 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight?: number | undefined;
+  }> | undefined;
 };
 
 export type JobStatus = {
@@ -132,7 +138,7 @@ export type ClientJobs = {
   type: "client_jobs";
   jobs: Array<{
     job_id: string;
-    task_type: "text_to_image";
+    task_type: "text_to_image" | "image_to_image" | "inpaint" | "upscale";
     status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
     created_at: number;
     result: {
@@ -174,17 +180,7 @@ export type Error = {
 
 export type JobRecord = {
   job_id: string;
-  task_type: "text_to_image";
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8";
-  };
   result: {
     filename: string;
     local_path?: string | undefined;
@@ -193,8 +189,6 @@ export type JobRecord = {
   } | null;
   error: string | null;
   code: string | null;
-  checkpoint: string;
-  upscaler: string;
   created_at: number;
   finished_at: number | null;
   clients: Array<string>;
@@ -202,22 +196,148 @@ export type JobRecord = {
   deleted: boolean;
   deleted_at: number | null;
   position: number | null;
+  checkpoint: string;
+  upscaler: string | null;
+  task_type: "text_to_image";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+  };
+} | {
+  job_id: string;
+  status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+  result: {
+    filename: string;
+    local_path?: string | undefined;
+    path?: string | undefined;
+    upscaled_filename?: string | undefined;
+  } | null;
+  error: string | null;
+  code: string | null;
+  created_at: number;
+  finished_at: number | null;
+  clients: Array<string>;
+  starred: boolean;
+  deleted: boolean;
+  deleted_at: number | null;
+  position: number | null;
+  checkpoint: string;
+  upscaler: string | null;
+  task_type: "image_to_image";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+    image: string;
+    strength: number;
+    fit: "cover" | "contain" | "stretch";
+  };
+} | {
+  job_id: string;
+  status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+  result: {
+    filename: string;
+    local_path?: string | undefined;
+    path?: string | undefined;
+    upscaled_filename?: string | undefined;
+  } | null;
+  error: string | null;
+  code: string | null;
+  created_at: number;
+  finished_at: number | null;
+  clients: Array<string>;
+  starred: boolean;
+  deleted: boolean;
+  deleted_at: number | null;
+  position: number | null;
+  checkpoint: string;
+  upscaler: string | null;
+  task_type: "inpaint";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+    image: string;
+    strength: number;
+    fit: "cover" | "contain" | "stretch";
+    mask?: string | undefined;
+    expand?: {
+      left: number;
+      top: number;
+      right: number;
+      bottom: number;
+    } | undefined;
+    feather: number;
+    composite?: false | undefined;
+  };
+} | {
+  job_id: string;
+  status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+  result: {
+    filename: string;
+    local_path?: string | undefined;
+    path?: string | undefined;
+    upscaled_filename?: string | undefined;
+  } | null;
+  error: string | null;
+  code: string | null;
+  created_at: number;
+  finished_at: number | null;
+  clients: Array<string>;
+  starred: boolean;
+  deleted: boolean;
+  deleted_at: number | null;
+  position: number | null;
+  task_type: "upscale";
+  params: {
+    image: string;
+    scale: 2 | 4;
+    upscaler: string;
+    width: number;
+    height: number;
+  };
+  checkpoint: null;
+  upscaler: string;
 };
 
 export type JobPage = {
   jobs: Array<{
     job_id: string;
-    task_type: "text_to_image";
     status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8";
-    };
     result: {
       filename: string;
       local_path?: string | undefined;
@@ -226,8 +346,6 @@ export type JobPage = {
     } | null;
     error: string | null;
     code: string | null;
-    checkpoint: string;
-    upscaler: string;
     created_at: number;
     finished_at: number | null;
     clients: Array<string>;
@@ -235,6 +353,142 @@ export type JobPage = {
     deleted: boolean;
     deleted_at: number | null;
     position: number | null;
+    checkpoint: string;
+    upscaler: string | null;
+    task_type: "text_to_image";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+    };
+  } | {
+    job_id: string;
+    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+    result: {
+      filename: string;
+      local_path?: string | undefined;
+      path?: string | undefined;
+      upscaled_filename?: string | undefined;
+    } | null;
+    error: string | null;
+    code: string | null;
+    created_at: number;
+    finished_at: number | null;
+    clients: Array<string>;
+    starred: boolean;
+    deleted: boolean;
+    deleted_at: number | null;
+    position: number | null;
+    checkpoint: string;
+    upscaler: string | null;
+    task_type: "image_to_image";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+      image: string;
+      strength: number;
+      fit: "cover" | "contain" | "stretch";
+    };
+  } | {
+    job_id: string;
+    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+    result: {
+      filename: string;
+      local_path?: string | undefined;
+      path?: string | undefined;
+      upscaled_filename?: string | undefined;
+    } | null;
+    error: string | null;
+    code: string | null;
+    created_at: number;
+    finished_at: number | null;
+    clients: Array<string>;
+    starred: boolean;
+    deleted: boolean;
+    deleted_at: number | null;
+    position: number | null;
+    checkpoint: string;
+    upscaler: string | null;
+    task_type: "inpaint";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+      image: string;
+      strength: number;
+      fit: "cover" | "contain" | "stretch";
+      mask?: string | undefined;
+      expand?: {
+        left: number;
+        top: number;
+        right: number;
+        bottom: number;
+      } | undefined;
+      feather: number;
+      composite?: false | undefined;
+    };
+  } | {
+    job_id: string;
+    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
+    result: {
+      filename: string;
+      local_path?: string | undefined;
+      path?: string | undefined;
+      upscaled_filename?: string | undefined;
+    } | null;
+    error: string | null;
+    code: string | null;
+    created_at: number;
+    finished_at: number | null;
+    clients: Array<string>;
+    starred: boolean;
+    deleted: boolean;
+    deleted_at: number | null;
+    position: number | null;
+    task_type: "upscale";
+    params: {
+      image: string;
+      scale: 2 | 4;
+      upscaler: string;
+      width: number;
+      height: number;
+    };
+    checkpoint: null;
+    upscaler: string;
   }>;
   next: number | null;
 };
@@ -319,6 +573,7 @@ export type Info = {
   limits: {
     size_unit_px: 16;
     max_pixels: 4194304;
+    max_input_pixels: 16777216;
     max_frame_bytes: number;
     max_upload_bytes: number;
     thumbnail_widths: Array<number>;
@@ -412,26 +667,7 @@ export type Models = {
 
 export type Recipe = {
   version: 1 | 2;
-  role: "original" | "upscaled";
   job_id: string;
-  task_type: "text_to_image";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8";
-  };
-  checkpoint: {
-    name: string;
-    identity: string;
-  };
-  upscaler: {
-    name: string;
-    identity: string;
-  };
   program: {
     name: string;
     version: string;
@@ -451,9 +687,182 @@ export type Recipe = {
     sha256: string;
   } | null;
   original_sha256: string | null;
+  role: "original" | "upscaled";
+  checkpoint: {
+    name: string;
+    identity: string;
+  };
+  upscaler?: {
+    name: string;
+    identity: string;
+  } | undefined;
+  task_type: "text_to_image";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+  };
+} | {
+  version: 1 | 2;
+  job_id: string;
+  program: {
+    name: string;
+    version: string;
+  };
+  created_at: number;
+  made_on: {
+    device: string;
+    provider: string;
+    processor: string;
+    accuracy: "exact" | "fast";
+    compiler: number;
+    onnxruntime: string;
+  } | null;
+  pixels: {
+    width: number;
+    height: number;
+    sha256: string;
+  } | null;
+  original_sha256: string | null;
+  role: "original" | "upscaled";
+  checkpoint: {
+    name: string;
+    identity: string;
+  };
+  upscaler?: {
+    name: string;
+    identity: string;
+  } | undefined;
+  task_type: "image_to_image";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+    image: string;
+    strength: number;
+    fit: "cover" | "contain" | "stretch";
+  };
+} | {
+  version: 1 | 2;
+  job_id: string;
+  program: {
+    name: string;
+    version: string;
+  };
+  created_at: number;
+  made_on: {
+    device: string;
+    provider: string;
+    processor: string;
+    accuracy: "exact" | "fast";
+    compiler: number;
+    onnxruntime: string;
+  } | null;
+  pixels: {
+    width: number;
+    height: number;
+    sha256: string;
+  } | null;
+  original_sha256: string | null;
+  role: "original" | "upscaled";
+  checkpoint: {
+    name: string;
+    identity: string;
+  };
+  upscaler?: {
+    name: string;
+    identity: string;
+  } | undefined;
+  task_type: "inpaint";
+  params: {
+    prompt: string;
+    width: number;
+    height: number;
+    steps: number;
+    guidance_scale: number;
+    seed: number;
+    model_type: "uint4" | "int8";
+    upscale?: 2 | false | undefined;
+    negative_prompt?: string | undefined;
+    loras?: Array<{
+      name: string;
+      weight: number;
+      identity: string;
+    }> | undefined;
+    image: string;
+    strength: number;
+    fit: "cover" | "contain" | "stretch";
+    mask?: string | undefined;
+    expand?: {
+      left: number;
+      top: number;
+      right: number;
+      bottom: number;
+    } | undefined;
+    feather: number;
+    composite?: false | undefined;
+  };
+} | {
+  version: 1 | 2;
+  job_id: string;
+  program: {
+    name: string;
+    version: string;
+  };
+  created_at: number;
+  made_on: {
+    device: string;
+    provider: string;
+    processor: string;
+    accuracy: "exact" | "fast";
+    compiler: number;
+    onnxruntime: string;
+  } | null;
+  pixels: {
+    width: number;
+    height: number;
+    sha256: string;
+  } | null;
+  original_sha256: string | null;
+  task_type: "upscale";
+  role: "upscaled";
+  params: {
+    image: string;
+    scale: 2 | 4;
+    upscaler: string;
+    width: number;
+    height: number;
+  };
+  upscaler: {
+    name: string;
+    identity: string;
+  };
 };
 
 export type Upload = {
+  id: string | null;
   format: string;
   width: number;
   height: number;
@@ -464,26 +873,7 @@ export type Upload = {
   }>;
   recipe: {
     version: 1 | 2;
-    role: "original" | "upscaled";
     job_id: string;
-    task_type: "text_to_image";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8";
-    };
-    checkpoint: {
-      name: string;
-      identity: string;
-    };
-    upscaler: {
-      name: string;
-      identity: string;
-    };
     program: {
       name: string;
       version: string;
@@ -503,5 +893,177 @@ export type Upload = {
       sha256: string;
     } | null;
     original_sha256: string | null;
+    role: "original" | "upscaled";
+    checkpoint: {
+      name: string;
+      identity: string;
+    };
+    upscaler?: {
+      name: string;
+      identity: string;
+    } | undefined;
+    task_type: "text_to_image";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+    };
+  } | {
+    version: 1 | 2;
+    job_id: string;
+    program: {
+      name: string;
+      version: string;
+    };
+    created_at: number;
+    made_on: {
+      device: string;
+      provider: string;
+      processor: string;
+      accuracy: "exact" | "fast";
+      compiler: number;
+      onnxruntime: string;
+    } | null;
+    pixels: {
+      width: number;
+      height: number;
+      sha256: string;
+    } | null;
+    original_sha256: string | null;
+    role: "original" | "upscaled";
+    checkpoint: {
+      name: string;
+      identity: string;
+    };
+    upscaler?: {
+      name: string;
+      identity: string;
+    } | undefined;
+    task_type: "image_to_image";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+      image: string;
+      strength: number;
+      fit: "cover" | "contain" | "stretch";
+    };
+  } | {
+    version: 1 | 2;
+    job_id: string;
+    program: {
+      name: string;
+      version: string;
+    };
+    created_at: number;
+    made_on: {
+      device: string;
+      provider: string;
+      processor: string;
+      accuracy: "exact" | "fast";
+      compiler: number;
+      onnxruntime: string;
+    } | null;
+    pixels: {
+      width: number;
+      height: number;
+      sha256: string;
+    } | null;
+    original_sha256: string | null;
+    role: "original" | "upscaled";
+    checkpoint: {
+      name: string;
+      identity: string;
+    };
+    upscaler?: {
+      name: string;
+      identity: string;
+    } | undefined;
+    task_type: "inpaint";
+    params: {
+      prompt: string;
+      width: number;
+      height: number;
+      steps: number;
+      guidance_scale: number;
+      seed: number;
+      model_type: "uint4" | "int8";
+      upscale?: 2 | false | undefined;
+      negative_prompt?: string | undefined;
+      loras?: Array<{
+        name: string;
+        weight: number;
+        identity: string;
+      }> | undefined;
+      image: string;
+      strength: number;
+      fit: "cover" | "contain" | "stretch";
+      mask?: string | undefined;
+      expand?: {
+        left: number;
+        top: number;
+        right: number;
+        bottom: number;
+      } | undefined;
+      feather: number;
+      composite?: false | undefined;
+    };
+  } | {
+    version: 1 | 2;
+    job_id: string;
+    program: {
+      name: string;
+      version: string;
+    };
+    created_at: number;
+    made_on: {
+      device: string;
+      provider: string;
+      processor: string;
+      accuracy: "exact" | "fast";
+      compiler: number;
+      onnxruntime: string;
+    } | null;
+    pixels: {
+      width: number;
+      height: number;
+      sha256: string;
+    } | null;
+    original_sha256: string | null;
+    task_type: "upscale";
+    role: "upscaled";
+    params: {
+      image: string;
+      scale: 2 | 4;
+      upscaler: string;
+      width: number;
+      height: number;
+    };
+    upscaler: {
+      name: string;
+      identity: string;
+    };
   } | null;
 };

@@ -3,7 +3,6 @@ import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
-import { expandFolder } from '#main/config/expand-folder.ts';
 import { commandArguments } from '#main/config/launch-arguments.ts';
 import { importImage } from '#main/images/decode-image.ts';
 import { recipeFacts } from '#main/jobs/processor/recipe-facts.ts';
@@ -78,7 +77,7 @@ export async function upscale(argv: readonly string[] = commandArguments()): Pro
 
 /** Decodes the file to `inputPath`. Throws as the decoder of uploads, and `bad_option` for a file that is missing or too large. */
 async function upscaleTask(file: string, scale: 2 | 4, upscaler: Upscaler, inputPath: string) {
-  const bytes = await readFile(expandFolder(file, process.env)).catch((cause: unknown) => {
+  const bytes = await readFile(pathOption.parse(file)).catch((cause: unknown) => {
     throw new AppError('bad_option', 'The file cannot be read. Check its name.', { option: 'FILES' }, { cause });
   });
   const { id, png, width, height } = await importImage(bytes);

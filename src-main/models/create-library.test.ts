@@ -413,7 +413,7 @@ describe('a repository that is not to be taken', () => {
     ],
     ['a web page in place of a list', { tree: '<html></html>' }, 'download_failed', 'returned invalid JSON'],
     ['a commit that is a path', { revision: { sha: '../../..' } }, 'download_failed', 'returned no commit'],
-    ['nothing, for it wants an agreement', { status: 401 }, 'repository_unavailable', 'HF_TOKEN'],
+    ['nothing, for it wants an agreement', { status: 401, errorCode: 'GatedRepo' }, 'repository_unavailable', 'is gated'],
     ['nothing, for it is not there', { status: 404 }, 'repository_unavailable', 'does not exist'],
   ] as const)('answers with %s', async (_what, api, code, reason) => {
     server.api = api;

@@ -59,7 +59,7 @@ const cases: [frame: string, code: string, field: string, ...words: string[]][] 
   ['%{"prompt":"p","model_type":4}', 'bad_param', 'model_type', 'is 4'],
   ['%{"prompt":"p","model_type":["uint4"]}', 'bad_param', 'model_type', '["uint4"]'],
   // names
-  ['%{"prompt":"p","negative_prompt":"x"}', 'unknown_param', 'negative_prompt', 'known are prompt, width, height'],
+  ['%{"prompt":"p","negative":"x"}', 'unknown_param', 'negative', 'known are prompt, width, height'],
   ['%{"promt":"p"}', 'unknown_param', 'promt', '"promt"'],
   ['%{"prompt":"p","Width":1024}', 'unknown_param', 'Width'],
   ['%{"prompt":"p","__proto__":{"width":1}}', 'unknown_param', '__proto__'],

@@ -146,13 +146,14 @@ async function ask(path: string): Promise<unknown> {
 }
 
 async function everything(): Promise<unknown> {
-  const files = readdirSync(server.dataDir, { recursive: true, encoding: 'utf8' }).sort();
+  // a cache of hashes, also of models that a refused job names
+  const files = readdirSync(server.dataDir, { recursive: true, encoding: 'utf8' }).filter((file) => file !== 'identities.json');
   return {
     jobs: await ask('/api/jobs'),
     bin: await ask('/api/jobs?deleted=true'),
     queue: await ask('/api/queue'),
     settings: await ask('/api/settings'),
-    files,
+    files: files.sort(),
   };
 }
 

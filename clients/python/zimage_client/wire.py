@@ -4,6 +4,11 @@ from typing import Any, Dict, List, Literal, Union
 
 from typing_extensions import NotRequired, TypedDict
 
+TextToImageParamsLorasItem = TypedDict("TextToImageParamsLorasItem", {
+    "name": str,
+    "weight": NotRequired[float],
+})
+
 TextToImageParams = TypedDict("TextToImageParams", {
     "prompt": str,
     "width": NotRequired[int],
@@ -12,6 +17,9 @@ TextToImageParams = TypedDict("TextToImageParams", {
     "guidance_scale": NotRequired[float],
     "seed": NotRequired[int],
     "model_type": NotRequired[Literal["uint4", "int8"]],
+    "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[TextToImageParamsLorasItem]],
 })
 
 JobStatusResult = TypedDict("JobStatusResult", {
@@ -163,7 +171,7 @@ ClientJobsJobsItemResult1 = TypedDict("ClientJobsJobsItemResult1", {
 
 ClientJobsJobsItem = TypedDict("ClientJobsJobsItem", {
     "job_id": str,
-    "task_type": Literal["text_to_image"],
+    "task_type": Literal["text_to_image", "image_to_image", "inpaint", "upscale"],
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
     "created_at": float,
     "result": Union[ClientJobsJobsItemResult1, None],
@@ -202,7 +210,20 @@ Error = TypedDict("Error", {
     "retry_after_ms": NotRequired[int],
 })
 
-JobRecordParams = TypedDict("JobRecordParams", {
+JobRecord1Result1 = TypedDict("JobRecord1Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobRecord1ParamsLorasItem = TypedDict("JobRecord1ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobRecord1Params = TypedDict("JobRecord1Params", {
     "prompt": str,
     "width": int,
     "height": int,
@@ -210,25 +231,17 @@ JobRecordParams = TypedDict("JobRecordParams", {
     "guidance_scale": float,
     "seed": int,
     "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobRecord1ParamsLorasItem]],
 })
 
-JobRecordResult1 = TypedDict("JobRecordResult1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobRecord = TypedDict("JobRecord", {
+JobRecord1 = TypedDict("JobRecord1", {
     "job_id": str,
-    "task_type": Literal["text_to_image"],
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "params": JobRecordParams,
-    "result": Union[JobRecordResult1, None],
+    "result": Union[JobRecord1Result1, None],
     "error": Union[str, None],
     "code": Union[str, None],
-    "checkpoint": str,
-    "upscaler": str,
     "created_at": float,
     "finished_at": Union[float, None],
     "clients": List[str],
@@ -236,9 +249,26 @@ JobRecord = TypedDict("JobRecord", {
     "deleted": bool,
     "deleted_at": Union[float, None],
     "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["text_to_image"],
+    "params": JobRecord1Params,
 })
 
-JobPageJobsItemParams = TypedDict("JobPageJobsItemParams", {
+JobRecord2Result1 = TypedDict("JobRecord2Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobRecord2ParamsLorasItem = TypedDict("JobRecord2ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobRecord2Params = TypedDict("JobRecord2Params", {
     "prompt": str,
     "width": int,
     "height": int,
@@ -246,25 +276,20 @@ JobPageJobsItemParams = TypedDict("JobPageJobsItemParams", {
     "guidance_scale": float,
     "seed": int,
     "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobRecord2ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
 })
 
-JobPageJobsItemResult1 = TypedDict("JobPageJobsItemResult1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobPageJobsItem = TypedDict("JobPageJobsItem", {
+JobRecord2 = TypedDict("JobRecord2", {
     "job_id": str,
-    "task_type": Literal["text_to_image"],
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "params": JobPageJobsItemParams,
-    "result": Union[JobPageJobsItemResult1, None],
+    "result": Union[JobRecord2Result1, None],
     "error": Union[str, None],
     "code": Union[str, None],
-    "checkpoint": str,
-    "upscaler": str,
     "created_at": float,
     "finished_at": Union[float, None],
     "clients": List[str],
@@ -272,10 +297,295 @@ JobPageJobsItem = TypedDict("JobPageJobsItem", {
     "deleted": bool,
     "deleted_at": Union[float, None],
     "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["image_to_image"],
+    "params": JobRecord2Params,
+})
+
+JobRecord3Result1 = TypedDict("JobRecord3Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobRecord3ParamsLorasItem = TypedDict("JobRecord3ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobRecord3ParamsExpand = TypedDict("JobRecord3ParamsExpand", {
+    "left": int,
+    "top": int,
+    "right": int,
+    "bottom": int,
+})
+
+JobRecord3Params = TypedDict("JobRecord3Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobRecord3ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+    "mask": NotRequired[str],
+    "expand": NotRequired[JobRecord3ParamsExpand],
+    "feather": int,
+    "composite": NotRequired[Literal[False]],
+})
+
+JobRecord3 = TypedDict("JobRecord3", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobRecord3Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["inpaint"],
+    "params": JobRecord3Params,
+})
+
+JobRecord4Result1 = TypedDict("JobRecord4Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobRecord4Params = TypedDict("JobRecord4Params", {
+    "image": str,
+    "scale": Union[Literal[2], Literal[4]],
+    "upscaler": str,
+    "width": int,
+    "height": int,
+})
+
+JobRecord4 = TypedDict("JobRecord4", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobRecord4Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "task_type": Literal["upscale"],
+    "params": JobRecord4Params,
+    "checkpoint": None,
+    "upscaler": str,
+})
+
+JobRecord = Union[JobRecord1, JobRecord2, JobRecord3, JobRecord4]
+
+JobPageJobsItem1Result1 = TypedDict("JobPageJobsItem1Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobPageJobsItem1ParamsLorasItem = TypedDict("JobPageJobsItem1ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobPageJobsItem1Params = TypedDict("JobPageJobsItem1Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobPageJobsItem1ParamsLorasItem]],
+})
+
+JobPageJobsItem1 = TypedDict("JobPageJobsItem1", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobPageJobsItem1Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["text_to_image"],
+    "params": JobPageJobsItem1Params,
+})
+
+JobPageJobsItem2Result1 = TypedDict("JobPageJobsItem2Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobPageJobsItem2ParamsLorasItem = TypedDict("JobPageJobsItem2ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobPageJobsItem2Params = TypedDict("JobPageJobsItem2Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobPageJobsItem2ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+})
+
+JobPageJobsItem2 = TypedDict("JobPageJobsItem2", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobPageJobsItem2Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["image_to_image"],
+    "params": JobPageJobsItem2Params,
+})
+
+JobPageJobsItem3Result1 = TypedDict("JobPageJobsItem3Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobPageJobsItem3ParamsLorasItem = TypedDict("JobPageJobsItem3ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+JobPageJobsItem3ParamsExpand = TypedDict("JobPageJobsItem3ParamsExpand", {
+    "left": int,
+    "top": int,
+    "right": int,
+    "bottom": int,
+})
+
+JobPageJobsItem3Params = TypedDict("JobPageJobsItem3Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[JobPageJobsItem3ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+    "mask": NotRequired[str],
+    "expand": NotRequired[JobPageJobsItem3ParamsExpand],
+    "feather": int,
+    "composite": NotRequired[Literal[False]],
+})
+
+JobPageJobsItem3 = TypedDict("JobPageJobsItem3", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobPageJobsItem3Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "checkpoint": str,
+    "upscaler": Union[str, None],
+    "task_type": Literal["inpaint"],
+    "params": JobPageJobsItem3Params,
+})
+
+JobPageJobsItem4Result1 = TypedDict("JobPageJobsItem4Result1", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
+})
+
+JobPageJobsItem4Params = TypedDict("JobPageJobsItem4Params", {
+    "image": str,
+    "scale": Union[Literal[2], Literal[4]],
+    "upscaler": str,
+    "width": int,
+    "height": int,
+})
+
+JobPageJobsItem4 = TypedDict("JobPageJobsItem4", {
+    "job_id": str,
+    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
+    "result": Union[JobPageJobsItem4Result1, None],
+    "error": Union[str, None],
+    "code": Union[str, None],
+    "created_at": float,
+    "finished_at": Union[float, None],
+    "clients": List[str],
+    "starred": bool,
+    "deleted": bool,
+    "deleted_at": Union[float, None],
+    "position": Union[int, None],
+    "task_type": Literal["upscale"],
+    "params": JobPageJobsItem4Params,
+    "checkpoint": None,
+    "upscaler": str,
 })
 
 JobPage = TypedDict("JobPage", {
-    "jobs": List[JobPageJobsItem],
+    "jobs": List[Union[JobPageJobsItem1, JobPageJobsItem2, JobPageJobsItem3, JobPageJobsItem4]],
     "next": Union[int, None],
 })
 
@@ -373,6 +683,7 @@ InfoQueue = TypedDict("InfoQueue", {
 InfoLimits = TypedDict("InfoLimits", {
     "size_unit_px": Literal[16],
     "max_pixels": Literal[4194304],
+    "max_input_pixels": Literal[16777216],
     "max_frame_bytes": int,
     "max_upload_bytes": int,
     "thumbnail_widths": List[int],
@@ -498,32 +809,12 @@ Models = TypedDict("Models", {
     "cache_dir": str,
 })
 
-RecipeParams = TypedDict("RecipeParams", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8"],
-})
-
-RecipeCheckpoint = TypedDict("RecipeCheckpoint", {
-    "name": str,
-    "identity": str,
-})
-
-RecipeUpscaler = TypedDict("RecipeUpscaler", {
-    "name": str,
-    "identity": str,
-})
-
-RecipeProgram = TypedDict("RecipeProgram", {
+Recipe1Program = TypedDict("Recipe1Program", {
     "name": str,
     "version": str,
 })
 
-RecipeMadeOn1 = TypedDict("RecipeMadeOn1", {
+Recipe1MadeOn1 = TypedDict("Recipe1MadeOn1", {
     "device": str,
     "provider": str,
     "processor": str,
@@ -532,58 +823,261 @@ RecipeMadeOn1 = TypedDict("RecipeMadeOn1", {
     "onnxruntime": str,
 })
 
-RecipePixels1 = TypedDict("RecipePixels1", {
+Recipe1Pixels1 = TypedDict("Recipe1Pixels1", {
     "width": int,
     "height": int,
     "sha256": str,
 })
 
-Recipe = TypedDict("Recipe", {
-    "version": Union[Literal[1], Literal[2]],
-    "role": Literal["original", "upscaled"],
-    "job_id": str,
-    "task_type": Literal["text_to_image"],
-    "params": RecipeParams,
-    "checkpoint": RecipeCheckpoint,
-    "upscaler": RecipeUpscaler,
-    "program": RecipeProgram,
-    "created_at": float,
-    "made_on": Union[RecipeMadeOn1, None],
-    "pixels": Union[RecipePixels1, None],
-    "original_sha256": Union[str, None],
+Recipe1Checkpoint = TypedDict("Recipe1Checkpoint", {
+    "name": str,
+    "identity": str,
 })
+
+Recipe1Upscaler = TypedDict("Recipe1Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe1ParamsLorasItem = TypedDict("Recipe1ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+Recipe1Params = TypedDict("Recipe1Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[Recipe1ParamsLorasItem]],
+})
+
+Recipe1 = TypedDict("Recipe1", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": Recipe1Program,
+    "created_at": float,
+    "made_on": Union[Recipe1MadeOn1, None],
+    "pixels": Union[Recipe1Pixels1, None],
+    "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": Recipe1Checkpoint,
+    "upscaler": NotRequired[Recipe1Upscaler],
+    "task_type": Literal["text_to_image"],
+    "params": Recipe1Params,
+})
+
+Recipe2Program = TypedDict("Recipe2Program", {
+    "name": str,
+    "version": str,
+})
+
+Recipe2MadeOn1 = TypedDict("Recipe2MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+Recipe2Pixels1 = TypedDict("Recipe2Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+Recipe2Checkpoint = TypedDict("Recipe2Checkpoint", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe2Upscaler = TypedDict("Recipe2Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe2ParamsLorasItem = TypedDict("Recipe2ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+Recipe2Params = TypedDict("Recipe2Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[Recipe2ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+})
+
+Recipe2 = TypedDict("Recipe2", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": Recipe2Program,
+    "created_at": float,
+    "made_on": Union[Recipe2MadeOn1, None],
+    "pixels": Union[Recipe2Pixels1, None],
+    "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": Recipe2Checkpoint,
+    "upscaler": NotRequired[Recipe2Upscaler],
+    "task_type": Literal["image_to_image"],
+    "params": Recipe2Params,
+})
+
+Recipe3Program = TypedDict("Recipe3Program", {
+    "name": str,
+    "version": str,
+})
+
+Recipe3MadeOn1 = TypedDict("Recipe3MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+Recipe3Pixels1 = TypedDict("Recipe3Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+Recipe3Checkpoint = TypedDict("Recipe3Checkpoint", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe3Upscaler = TypedDict("Recipe3Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe3ParamsLorasItem = TypedDict("Recipe3ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+Recipe3ParamsExpand = TypedDict("Recipe3ParamsExpand", {
+    "left": int,
+    "top": int,
+    "right": int,
+    "bottom": int,
+})
+
+Recipe3Params = TypedDict("Recipe3Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[Recipe3ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+    "mask": NotRequired[str],
+    "expand": NotRequired[Recipe3ParamsExpand],
+    "feather": int,
+    "composite": NotRequired[Literal[False]],
+})
+
+Recipe3 = TypedDict("Recipe3", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": Recipe3Program,
+    "created_at": float,
+    "made_on": Union[Recipe3MadeOn1, None],
+    "pixels": Union[Recipe3Pixels1, None],
+    "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": Recipe3Checkpoint,
+    "upscaler": NotRequired[Recipe3Upscaler],
+    "task_type": Literal["inpaint"],
+    "params": Recipe3Params,
+})
+
+Recipe4Program = TypedDict("Recipe4Program", {
+    "name": str,
+    "version": str,
+})
+
+Recipe4MadeOn1 = TypedDict("Recipe4MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+Recipe4Pixels1 = TypedDict("Recipe4Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+Recipe4Params = TypedDict("Recipe4Params", {
+    "image": str,
+    "scale": Union[Literal[2], Literal[4]],
+    "upscaler": str,
+    "width": int,
+    "height": int,
+})
+
+Recipe4Upscaler = TypedDict("Recipe4Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+Recipe4 = TypedDict("Recipe4", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": Recipe4Program,
+    "created_at": float,
+    "made_on": Union[Recipe4MadeOn1, None],
+    "pixels": Union[Recipe4Pixels1, None],
+    "original_sha256": Union[str, None],
+    "task_type": Literal["upscale"],
+    "role": Literal["upscaled"],
+    "params": Recipe4Params,
+    "upscaler": Recipe4Upscaler,
+})
+
+Recipe = Union[Recipe1, Recipe2, Recipe3, Recipe4]
 
 UploadTextsItem = TypedDict("UploadTextsItem", {
     "keyword": str,
     "text": str,
 })
 
-UploadRecipe1Params = TypedDict("UploadRecipe1Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8"],
-})
-
-UploadRecipe1Checkpoint = TypedDict("UploadRecipe1Checkpoint", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe1Upscaler = TypedDict("UploadRecipe1Upscaler", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe1Program = TypedDict("UploadRecipe1Program", {
+UploadRecipe11Program = TypedDict("UploadRecipe11Program", {
     "name": str,
     "version": str,
 })
 
-UploadRecipe1MadeOn1 = TypedDict("UploadRecipe1MadeOn1", {
+UploadRecipe11MadeOn1 = TypedDict("UploadRecipe11MadeOn1", {
     "device": str,
     "provider": str,
     "processor": str,
@@ -592,32 +1086,254 @@ UploadRecipe1MadeOn1 = TypedDict("UploadRecipe1MadeOn1", {
     "onnxruntime": str,
 })
 
-UploadRecipe1Pixels1 = TypedDict("UploadRecipe1Pixels1", {
+UploadRecipe11Pixels1 = TypedDict("UploadRecipe11Pixels1", {
     "width": int,
     "height": int,
     "sha256": str,
 })
 
-UploadRecipe1 = TypedDict("UploadRecipe1", {
+UploadRecipe11Checkpoint = TypedDict("UploadRecipe11Checkpoint", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe11Upscaler = TypedDict("UploadRecipe11Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe11ParamsLorasItem = TypedDict("UploadRecipe11ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+UploadRecipe11Params = TypedDict("UploadRecipe11Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[UploadRecipe11ParamsLorasItem]],
+})
+
+UploadRecipe11 = TypedDict("UploadRecipe11", {
     "version": Union[Literal[1], Literal[2]],
-    "role": Literal["original", "upscaled"],
     "job_id": str,
-    "task_type": Literal["text_to_image"],
-    "params": UploadRecipe1Params,
-    "checkpoint": UploadRecipe1Checkpoint,
-    "upscaler": UploadRecipe1Upscaler,
-    "program": UploadRecipe1Program,
+    "program": UploadRecipe11Program,
     "created_at": float,
-    "made_on": Union[UploadRecipe1MadeOn1, None],
-    "pixels": Union[UploadRecipe1Pixels1, None],
+    "made_on": Union[UploadRecipe11MadeOn1, None],
+    "pixels": Union[UploadRecipe11Pixels1, None],
     "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": UploadRecipe11Checkpoint,
+    "upscaler": NotRequired[UploadRecipe11Upscaler],
+    "task_type": Literal["text_to_image"],
+    "params": UploadRecipe11Params,
+})
+
+UploadRecipe12Program = TypedDict("UploadRecipe12Program", {
+    "name": str,
+    "version": str,
+})
+
+UploadRecipe12MadeOn1 = TypedDict("UploadRecipe12MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+UploadRecipe12Pixels1 = TypedDict("UploadRecipe12Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+UploadRecipe12Checkpoint = TypedDict("UploadRecipe12Checkpoint", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe12Upscaler = TypedDict("UploadRecipe12Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe12ParamsLorasItem = TypedDict("UploadRecipe12ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+UploadRecipe12Params = TypedDict("UploadRecipe12Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[UploadRecipe12ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+})
+
+UploadRecipe12 = TypedDict("UploadRecipe12", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": UploadRecipe12Program,
+    "created_at": float,
+    "made_on": Union[UploadRecipe12MadeOn1, None],
+    "pixels": Union[UploadRecipe12Pixels1, None],
+    "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": UploadRecipe12Checkpoint,
+    "upscaler": NotRequired[UploadRecipe12Upscaler],
+    "task_type": Literal["image_to_image"],
+    "params": UploadRecipe12Params,
+})
+
+UploadRecipe13Program = TypedDict("UploadRecipe13Program", {
+    "name": str,
+    "version": str,
+})
+
+UploadRecipe13MadeOn1 = TypedDict("UploadRecipe13MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+UploadRecipe13Pixels1 = TypedDict("UploadRecipe13Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+UploadRecipe13Checkpoint = TypedDict("UploadRecipe13Checkpoint", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe13Upscaler = TypedDict("UploadRecipe13Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe13ParamsLorasItem = TypedDict("UploadRecipe13ParamsLorasItem", {
+    "name": str,
+    "weight": float,
+    "identity": str,
+})
+
+UploadRecipe13ParamsExpand = TypedDict("UploadRecipe13ParamsExpand", {
+    "left": int,
+    "top": int,
+    "right": int,
+    "bottom": int,
+})
+
+UploadRecipe13Params = TypedDict("UploadRecipe13Params", {
+    "prompt": str,
+    "width": int,
+    "height": int,
+    "steps": int,
+    "guidance_scale": float,
+    "seed": int,
+    "model_type": Literal["uint4", "int8"],
+    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[UploadRecipe13ParamsLorasItem]],
+    "image": str,
+    "strength": float,
+    "fit": Literal["cover", "contain", "stretch"],
+    "mask": NotRequired[str],
+    "expand": NotRequired[UploadRecipe13ParamsExpand],
+    "feather": int,
+    "composite": NotRequired[Literal[False]],
+})
+
+UploadRecipe13 = TypedDict("UploadRecipe13", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": UploadRecipe13Program,
+    "created_at": float,
+    "made_on": Union[UploadRecipe13MadeOn1, None],
+    "pixels": Union[UploadRecipe13Pixels1, None],
+    "original_sha256": Union[str, None],
+    "role": Literal["original", "upscaled"],
+    "checkpoint": UploadRecipe13Checkpoint,
+    "upscaler": NotRequired[UploadRecipe13Upscaler],
+    "task_type": Literal["inpaint"],
+    "params": UploadRecipe13Params,
+})
+
+UploadRecipe14Program = TypedDict("UploadRecipe14Program", {
+    "name": str,
+    "version": str,
+})
+
+UploadRecipe14MadeOn1 = TypedDict("UploadRecipe14MadeOn1", {
+    "device": str,
+    "provider": str,
+    "processor": str,
+    "accuracy": Literal["exact", "fast"],
+    "compiler": int,
+    "onnxruntime": str,
+})
+
+UploadRecipe14Pixels1 = TypedDict("UploadRecipe14Pixels1", {
+    "width": int,
+    "height": int,
+    "sha256": str,
+})
+
+UploadRecipe14Params = TypedDict("UploadRecipe14Params", {
+    "image": str,
+    "scale": Union[Literal[2], Literal[4]],
+    "upscaler": str,
+    "width": int,
+    "height": int,
+})
+
+UploadRecipe14Upscaler = TypedDict("UploadRecipe14Upscaler", {
+    "name": str,
+    "identity": str,
+})
+
+UploadRecipe14 = TypedDict("UploadRecipe14", {
+    "version": Union[Literal[1], Literal[2]],
+    "job_id": str,
+    "program": UploadRecipe14Program,
+    "created_at": float,
+    "made_on": Union[UploadRecipe14MadeOn1, None],
+    "pixels": Union[UploadRecipe14Pixels1, None],
+    "original_sha256": Union[str, None],
+    "task_type": Literal["upscale"],
+    "role": Literal["upscaled"],
+    "params": UploadRecipe14Params,
+    "upscaler": UploadRecipe14Upscaler,
 })
 
 Upload = TypedDict("Upload", {
+    "id": Union[str, None],
     "format": str,
     "width": int,
     "height": int,
     "notices": List[Literal["first_frame_only", "converted_from_cmyk", "reduced_to_8_bits"]],
     "texts": List[UploadTextsItem],
-    "recipe": Union[UploadRecipe1, None],
+    "recipe": Union[Union[UploadRecipe11, UploadRecipe12, UploadRecipe13, UploadRecipe14], None],
 })

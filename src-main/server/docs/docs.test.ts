@@ -146,8 +146,9 @@ describe('the examples of HTTP', () => {
     server.jobs.add(exampleJobId);
     const added = server.jobs.get(exampleJobId);
     if (added !== null) server.jobs.records.set(exampleJobId, { ...added, result: exampleResult });
+    const upload = await ask(server.port, '/api/uploads', { method: 'PUT', headers: { 'content-type': 'image/png' }, body: png });
     for (const { path, method, operation } of all) {
-      let address = path;
+      let address = path === '/api/uploads/{id}/image' ? path.replace('{id}', String(upload.json()['id'])) : path;
       const query = new URLSearchParams();
       for (const { name, in: where, example } of operation.parameters ?? []) {
         if (where === 'path') address = address.replace(`{${name}}`, encodeURIComponent(String(example)));
