@@ -10,7 +10,8 @@ test('what a client asks for in a row is committed together and answered in that
   const checkpointFor = room.registry.checkpointFor.bind(room.registry);
   room.registry.checkpointFor = async (modelType) => {
     if (modelType === 'uint4') return checkpointFor(modelType);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // the first job has left the queue, so that one more finds room in it
+    await expect.poll(() => client.story()).toContain('processing r0');
     throw new AppError('model_not_installed', 'There is no int8 checkpoint.', { modelType });
   };
   const client = new TestClient(jobs, 'a');
