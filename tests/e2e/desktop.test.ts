@@ -87,7 +87,6 @@ test('an image is generated in the window, by an engine in a separate process; s
   });
   const blockers = (): Promise<number> => app.evaluate(({ powerSaveBlocker }) => [0, 1, 2, 3, 4, 5].filter((id) => powerSaveBlocker.isStarted(id)).length);
   expect(await blockers()).toBe(0);
-  await page.getByRole('button', { name: 'Start', exact: true }).click();
   await make(page, small.prompt, { size: '256' });
   await expect.poll(blockers).toBe(1);
   const engines = (): Promise<number> =>

@@ -52,7 +52,7 @@ test('npm run dev: the app restarts with a change of the page, and of the main p
   const waitForStart = (count: number) => expect.poll(() => addresses.length, { timeout: 90_000, message: lines.slice(-5).join('\n') }).toBe(count);
   const shownIn = async (address: string | undefined, words: string) => {
     const browser = await chromium.connectOverCDP(String(address));
-    const page = browser.contexts()[0]?.pages()[0] ?? (await browser.contexts()[0]?.waitForEvent('page'));
+    const page = browser.contexts()[0]?.pages()[0] ?? (await browser.contexts()[0]?.waitForEvent('page', { timeout: 90_000 }));
     await page?.getByText(words).first().waitFor({ timeout: 60_000 });
     await browser.close();
   };

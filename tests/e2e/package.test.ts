@@ -285,7 +285,6 @@ test('a good update waits for the running job, then replaces the running version
   try {
     const next = nextAppImage(join(home, 'started'));
     feed.offer(next);
-    await page.getByRole('button', { name: 'Start', exact: true }).click();
     await page.getByRole('button', { name: 'Settings', exact: true }).click();
     const section = page.getByRole('region', { name: 'Updates', exact: true });
     await section.getByRole('button', { name: 'Check now' }).click();
@@ -392,7 +391,7 @@ function checkInstalledFiles(): void {
     'scalable/apps/z-image-turbo-studio.svg',
   ];
   expect(paths.filter((path) => path.startsWith('/usr/')).sort()).toEqual(
-    [...shared.map((file) => `/usr/share/${file}`), ...icons.map((icon) => `/usr/share/icons/hicolor/${icon}`)].sort(),
+    ['/usr/bin/zimage', ...shared.map((file) => `/usr/share/${file}`), ...icons.map((icon) => `/usr/share/icons/hicolor/${icon}`)].sort(),
   );
   const executables = paths.filter((path) => lstatSync(path).isFile() && lstatSync(path).mode & 0o111);
   const programs = ['chrome-sandbox', 'chrome_crashpad_handler', 'z-image-turbo-studio'].map((name) => `${INSTALLED_IN}/${name}`);

@@ -11,6 +11,8 @@ import * as doctor from '#main/cli/doctor.ts';
 import * as generate from '#main/cli/generate.ts';
 import * as models from '#main/cli/models.ts';
 import * as parity from '#main/cli/parity.ts';
+import * as zimage from '#main/cli/run.ts';
+import * as verify from '#main/cli/verify.ts';
 import * as server from '#main/config/config.ts';
 import { clientMessageSchema } from '#shared/protocol/messages.ts';
 
@@ -21,7 +23,7 @@ import { clientMessageSchema } from '#shared/protocol/messages.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', 'README.zh-CN.md', ...readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))];
-const commands = { generate, models, cuda, doctor, compile, parity };
+const commands = { generate, models, cuda, doctor, compile, parity, verify };
 const isCommand = (name: string): name is keyof typeof commands => name in commands;
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
 
@@ -100,7 +102,7 @@ test('every option is in the schema of its command, or of the server', () => {
 });
 
 test('every option that a table or sentence names alone belongs to the server or one of the commands', () => {
-  const known = new Set([server, ...Object.values(commands)].flatMap(({ optionsSchema }) => Object.keys(optionsSchema.shape)));
+  const known = new Set([server, zimage, ...Object.values(commands)].flatMap(({ optionsSchema }) => Object.keys(optionsSchema.shape)));
   const unknown = inline.flatMap(({ page, line }) => {
     const [, option] = /^--([a-z][a-z-]*)( [A-Z.…][\w:.…]*| [a-z]+)?$/.exec(line) ?? [];
     return option === undefined || known.has(option) ? [] : [`${page}: --${option}`];
@@ -108,8 +110,9 @@ test('every option that a table or sentence names alone belongs to the server or
   expect(unknown).toEqual([]);
 });
 
-test('every variable of ours is one that the server reads', () => {
-  const known = new Set(Object.keys(server.optionsSchema.shape).map((option) => `ZIMAGE_${option.toUpperCase().replaceAll('-', '_')}`));
+test('every variable of ours is one that the server or zimage reads', () => {
+  const options = [...Object.keys(server.optionsSchema.shape), ...Object.keys(zimage.optionsSchema.shape)];
+  const known = new Set(options.map((option) => `ZIMAGE_${option.toUpperCase().replaceAll('-', '_')}`));
   const named = pages.flatMap((page) => [...readFileSync(join(root, page), 'utf8').matchAll(/\bZIMAGE_[A-Z_]+/g)].map(([name]) => `${page}: ${name}`));
   expect(named.length).toBeGreaterThan(0);
   expect(named.filter((name) => !known.has(name.split(' ')[1] ?? ''))).toEqual([]);
@@ -168,7 +171,7 @@ describe('in a fresh clone', () => {
     for (const { text } of snippets) heard.push(await statusesOf(text.replaceAll('localhost:8004', `localhost:${port}`)));
     expect(heard.map((statuses) => statuses.at(-1))).toEqual(snippets.map(() => 'completed'));
     // pages that request the same image get the one that is there already
-    expect(heard[0]).toContain('pending');
+    expect(heard.flat()).toContain('pending');
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);

@@ -37,7 +37,6 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     const bar = stage(page).getByRole('progressbar');
     await bar.waitFor();
     await expect.poll(() => bar.getAttribute('aria-valuetext'), { timeout: 30_000, interval: 10 }).toMatch(/Drawing, step \d of 9/);
-    await stage(page).locator('img[src^="data:image/"]').waitFor();
     await isFinished(page);
     expect(await page.getByRole('status').textContent()).toBe('Image finished.');
 
@@ -123,8 +122,9 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByRole('button', { name: 'Make 12 images' }).waitFor();
     await prompt(page).fill('six bears');
     await page.getByRole('button', { name: 'Make 6 images' }).click();
-    await queue(page).getByText('Next').waitFor();
+    await page.getByRole('button', { name: 'Pause the queue' }).click();
     await queue(page).getByRole('button', { name: 'Cancel: six bears' }).last().click();
+    await page.getByRole('button', { name: 'Resume' }).click();
     await expect.poll(() => queue(page).getByRole('button', { name: 'Show: six bears (Done)' }).count(), { timeout: 60_000 }).toBe(5);
     const batch = page.getByRole('region', { name: 'Batch' });
     await batch.getByText('6 of 6').waitFor();
