@@ -18,6 +18,8 @@ export default defineConfig({
           include: ['src-*/**/*.test.{ts,tsx}', 'tests/*.test.ts', 'tests/{contract,faults,fuzz}/**/*.test.ts', 'bench/**/*.test.ts'],
           environment: 'node',
           pool: 'forks',
+          // the default on two cores is one
+          maxWorkers: 2,
           expect: patience,
           testTimeout: 120_000,
           hookTimeout: 120_000,
