@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { queue } from '../../bench/load/sockets.ts';
 import { noBrowser } from './browser.ts';
 import { coloursShown, focusNow, markStops, missedStops, movements, outOfReach, passStop } from './page-checks.ts';
 import { go, openAdvanced } from './window-page.ts';
@@ -70,10 +71,10 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
     await page.getByText('This image could not be made').waitFor();
     await look('make, failed');
 
+    await queue(studio.port, 'pause');
     await page.getByLabel('Images', { exact: true }).fill('6');
     await prompt(page).fill(LONG);
     await prompt(page).press('Control+Enter');
-    await page.getByRole('button', { name: 'Pause the queue' }).click();
     await page
       .getByText(/^(Next|Position \d+)$/)
       .first()
