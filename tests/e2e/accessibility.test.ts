@@ -234,7 +234,6 @@ describe.skipIf(noBrowser !== null)('the window for everybody', () => {
       await prompt(page).fill('an image that moves');
       await prompt(page).press('Control+Enter');
     }
-    await Promise.all([moving, still].map((page) => page.getByRole('progressbar').first().waitFor()));
     await expect
       .poll(async () => {
         for (const name of await moving.evaluate(movements)) seen.moving.add(name);

@@ -19,7 +19,7 @@ export function ModelsSection() {
   const refresh = useStudio((state) => state.refreshModels);
   useEffect(refresh, [refresh]);
   return (
-    <Card title={t('settings.models')} lead={t('models.lead')}>
+    <Card heading="h2" title={t('settings.models')} lead={t('models.lead')}>
       {models === null ? (
         <p className="text-sm text-muted">{t('gallery.loading')}</p>
       ) : (
