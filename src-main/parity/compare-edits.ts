@@ -4,7 +4,7 @@ import { unpatchify } from '#main/inference/patches.ts';
 import { latentMask, planesOf } from '#main/inference/pipelines/image-latents.ts';
 import { createTextToImage, type PipelineInputs } from '#main/inference/pipelines/text-to-image.ts';
 import { torchRandn } from '#main/inference/rng.ts';
-import { firstForward, sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
+import { checkedFirstForward, sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type Comparison, largestDifference, psnr, relativeDifference } from './comparison.ts';
 import type { Goldens } from './goldens.ts';
@@ -44,7 +44,7 @@ export function createEditComparison(goldens: Goldens): (golden: StoredTensor) =
     const [, strengths = 0] = golden.shape;
     const value = expected.filter((first, at) => {
       try {
-        return BigInt(firstForward(Math.floor(at / strengths) + 1, (at % strengths) / 100)) !== first;
+        return BigInt(checkedFirstForward(Math.floor(at / strengths) + 1, (at % strengths) / 100)) !== first;
       } catch {
         // refused, which the table has as -1
         return first !== -1n;
@@ -104,7 +104,7 @@ export function createEditComparison(goldens: Goldens): (golden: StoredTensor) =
       const expected = await readFloats(golden);
       return { name, measure: 'equal', value: expected.filter((value, i) => value !== actual[i]).length, limit: 0 };
     }
-    const first = firstForward(forwards, Number(strengthText));
+    const first = checkedFirstForward(forwards, Number(strengthText));
     if (what === 'start') {
       const [expected] = new BigInt64Array((await readTensor(golden)).buffer);
       return { name, measure: 'equal', value: BigInt(first) === expected ? 0 : 1, limit: 0 };

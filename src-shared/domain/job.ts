@@ -87,15 +87,20 @@ export function secondScaleOf(work: JobWork): 2 | 4 | null {
 /** The denoising steps that a job shows in its progress, or null for one that only upscales. */
 export function stepsOf({ params }: JobWork): number | null {
   if (!('steps' in params)) return null;
-  return 'strength' in params ? params.steps - firstForward(params.steps, params.strength) : params.steps;
+  return 'strength' in params ? params.steps - firstForward(forwardsOf(params.steps), params.strength) : params.steps;
+}
+
+/** How often a job of `steps` steps runs the model. */
+export function forwardsOf(steps: number): number {
+  return Math.max(1, steps - 1);
 }
 
 /**
- * The forward that an image begins with of which `strength`, 0 to 1, may change: the last share of the schedule runs. N steps have max(1, N - 1) forwards.
+ * The first forward of an image that starts from another and may change it by `strength`, 0 to 1: only that last share of the schedule runs.
+ * It is `forwards` if none is left.
  * Source: https://github.com/huggingface/diffusers, `pipelines/z_image/pipeline_z_image_img2img.py`, `get_timesteps`.
  */
-export function firstForward(steps: number, strength: number): number {
-  const forwards = Math.max(1, steps - 1);
+export function firstForward(forwards: number, strength: number): number {
   return Math.trunc(Math.max(forwards - Math.min(forwards * strength, forwards), 0));
 }
 

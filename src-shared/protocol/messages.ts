@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cudaPackSchema } from '../domain/cuda-pack.ts';
-import { firstForward, fitSchema, modelTypeSchema, taskTypeSchema, upscaleChoiceSchema } from '../domain/job.ts';
+import { firstForward, fitSchema, forwardsOf, modelTypeSchema, taskTypeSchema, upscaleChoiceSchema } from '../domain/job.ts';
 import { modelEntrySchema } from '../domain/model.ts';
 import { exampleCudaPack, exampleImageHash, exampleJobId, exampleModel, exampleParams, exampleResult } from './examples.ts';
 import { settingNameSchema } from './settings.ts';
@@ -65,10 +65,8 @@ const strength = z.number().gt(0).max(1);
 export const MIN_INPUT_SIDE_PX = 16;
 
 function leavingSteps<S extends z.ZodType<{ steps: number; strength: number }>>(schema: S): S {
-  return schema.refine((params) => firstForward(params.steps, params.strength) < Math.max(1, params.steps - 1), {
-    path: ['strength'],
-    message: 'leaves no step to run: raise strength, or steps',
-  });
+  const leavesSteps = ({ steps, strength }: { steps: number; strength: number }) => firstForward(forwardsOf(steps), strength) < forwardsOf(steps);
+  return schema.refine(leavesSteps, { path: ['strength'], message: 'leaves no step to run: raise strength, or steps' });
 }
 
 const imageToImageParamsSchema = leavingSteps(

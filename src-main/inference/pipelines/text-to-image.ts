@@ -8,7 +8,7 @@ import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
 import { torchRandn } from '../rng.ts';
-import { eulerStep, firstForward, sigmasFor } from '../schedulers/flow-match-euler.ts';
+import { checkedFirstForward, eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
 import type { OrtInputs } from '../session.ts';
 import { assertLatents, assertNotFlat, isFlat } from '../validate-latents.ts';
 import { createCanvas, guideOf } from './canvas.ts';
@@ -84,7 +84,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     const canvas = source && createCanvas(source, mask, params, generated);
     const sigmas = sigmasFor(params.steps, models.shift);
     const forwards = sigmas.length - 1;
-    const first = source ? firstForward(forwards, source.strength) : 0;
+    const first = source ? checkedFirstForward(forwards, source.strength) : 0;
     const steps = params.steps - first;
 
     hooks.onProgress('encoding', 0, 1);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readGoldens } from '../../../tests/support/read-goldens.ts';
 import { needsSharedFolder, sharedCheckpoints, sharedPath } from '../../../tests/support/shared-folder.ts';
-import { eulerStep, firstForward, loadSchedulerConfig, parseSchedulerConfig, sigmasFor } from './flow-match-euler.ts';
+import { checkedFirstForward, eulerStep, loadSchedulerConfig, parseSchedulerConfig, sigmasFor } from './flow-match-euler.ts';
 
 test('sigmas equal the sigmas of diffusers, whose N steps are our N + 1', async (context) => {
   needsSharedFolder(context);
@@ -76,7 +76,7 @@ test.for([
   [8, 0.1, 7],
   [8, 1, 0],
   [1, 1, 0],
-] as const)('of %i forwards strength %f begins with forward %i', ([forwards, strength, first]) => expect(firstForward(forwards, strength)).toBe(first));
+] as const)('of %i forwards strength %f begins with forward %i', ([forwards, strength, first]) => expect(checkedFirstForward(forwards, strength)).toBe(first));
 
 test.for([
   [8, 0],
@@ -84,5 +84,5 @@ test.for([
   [8, 1.1],
   [8, Number.NaN],
 ] as const)('of %i forwards strength %f leaves none, or is out of range', ([forwards, strength]) => {
-  expect(() => firstForward(forwards, strength)).toThrow(expect.objectContaining({ code: 'bad_param', data: { field: 'strength' } }));
+  expect(() => checkedFirstForward(forwards, strength)).toThrow(expect.objectContaining({ code: 'bad_param', data: { field: 'strength' } }));
 });

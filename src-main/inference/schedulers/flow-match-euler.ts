@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
+import { firstForward, forwardsOf } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 const { fround } = Math;
@@ -58,20 +59,16 @@ export function parseSchedulerConfig(value: unknown, path: string): SchedulerCon
  * Source: https://github.com/huggingface/diffusers, `schedulers/scheduling_flow_match_euler_discrete.py`, `set_timesteps`.
  */
 export function sigmasFor(steps: number, shift: number): Float32Array {
-  const forwards = Math.max(1, steps - 1);
+  const forwards = forwardsOf(steps);
   return Float32Array.from({ length: forwards + 1 }, (_, i) => {
     const even = fround((forwards - i) / forwards);
     return fround(fround(shift * even) / fround(1 + fround((shift - 1) * even)));
   });
 }
 
-/**
- * The first forward of an image that starts from another and may change it by `strength`, 0 to 1: only that last share of the schedule runs.
- * Throws `bad_param` if no forward is left.
- * Source: https://github.com/huggingface/diffusers, `pipelines/z_image/pipeline_z_image_img2img.py`, `get_timesteps`.
- */
-export function firstForward(forwards: number, strength: number): number {
-  const first = Math.trunc(Math.max(forwards - Math.min(forwards * strength, forwards), 0));
+/** `firstForward`, checked. Throws `bad_param` if no forward is left, or `strength` is out of range. */
+export function checkedFirstForward(forwards: number, strength: number): number {
+  const first = firstForward(forwards, strength);
   if (strength >= 0 && strength <= 1 && first < forwards) return first;
   const sentence = `strength ${strength} leaves no step to run of ${forwards}. Use a value above ${(1 / forwards).toPrecision(2)} and up to 1, or more steps.`;
   throw new AppError('bad_param', sentence, { field: 'strength' });
