@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { imageInputsSchema, rasterImageSchema } from '#main/lib/image-inputs.ts';
+import { imageInputsSchema } from '#main/lib/image-inputs.ts';
 import type { RpcContract, RpcListeners } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
 import { expandSchema, filledParamsSchema, fitSchema } from '#shared/domain/job.ts';
@@ -79,9 +79,8 @@ const generateTaskSchema = z.object({
 export type GenerateTask = z.infer<typeof generateTaskSchema>;
 
 const upscaleTaskSchema = z.object({
-  /** PNG of this program to upscale; where `input` is given, that is upscaled instead. */
+  /** PNG of this program to upscale, with or without alpha. */
   inputPath: z.string(),
-  input: rasterImageSchema.exactOptional(),
   /** 4 without it. */
   scale: z.union([z.literal(2), z.literal(4)]).exactOptional(),
   /** It is all that its job does; without it, it continues a job that has begun. */

@@ -1,6 +1,5 @@
 import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
-import type { RasterImage } from '#main/lib/image-inputs.ts';
 import { encodePng } from '#main/lib/png.ts';
 import { decodePng } from '#main/lib/read-png.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
@@ -58,7 +57,7 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
         const { config, runner } = assertStarted();
         const where = request.onCpu ? { device: 'cpu' as const, deviceReason: 'the upscaler failed on the GPU' } : config;
         return runTask(request, where, context, async ({ clock, onProgress }) => {
-          const input = request.input === undefined ? await decodePng(request.inputPath) : rgbImage(request.input);
+          const input = await decodePng(request.inputPath);
           clock.mark('loading');
           const originalSha256 = await pixelHash(input);
           const image = await runner.upscale(request, input, { onProgress, onFallback: context.emit.bind(null, 'fallback') }, context.signal);
@@ -88,15 +87,6 @@ export function runWorker(port: ParentPort, createRunner: CreateRunner, findBind
   });
   setInterval(() => server.announce('heartbeat', { residentBytes: process.memoryUsage.rss() }), HEARTBEAT_MS);
   port.onMessage((message) => server.receive(message));
-}
-
-/** The channels apart, in memory of their own: it is handed over to the model thread. */
-function rgbImage({ width, height, channels, data }: RasterImage): RgbImage {
-  if (channels === 3) return { width, height, data: data.slice() };
-  const pixels = width * height;
-  const rgb = new Uint8Array(3 * pixels);
-  for (let i = 0; i < rgb.length; i++) rgb[i] = data[Math.floor(i / 3) * 4 + (i % 3)] ?? 0;
-  return { width, height, data: rgb, alpha: new Uint8Array(pixels).map((_, i) => data[4 * i + 3] ?? 0) };
 }
 
 async function runTask(

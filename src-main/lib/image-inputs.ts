@@ -76,7 +76,3 @@ export const imageInputsSchema = z.object({
   control: controlSchema.exactOptional(),
 });
 export type ImageInputs = z.infer<typeof imageInputsSchema>;
-
-/** An image to upscale, [height, width, channels]; the fourth channel is alpha. */
-export const rasterImageSchema = z.object({ width: side, height: side, channels: z.union([z.literal(3), z.literal(4)]), data: bytesSchema });
-export type RasterImage = z.infer<typeof rasterImageSchema>;
