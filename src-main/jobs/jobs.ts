@@ -10,8 +10,6 @@ import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#sha
 import type { InputImages } from './input-images.ts';
 import type { LockedFolder } from './store/open-data-folder.ts';
 
-export type { Clock };
-
 /** Pino's logger fits. */
 export interface JobsLog {
   info(fields: Record<string, unknown>, text: string): void;

@@ -1,7 +1,8 @@
+import type { Clock } from '#main/lib/clock.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Settings } from '#shared/protocol/settings.ts';
 import type { InputImages } from '../input-images.ts';
-import type { Clock, JobsLog } from '../jobs.ts';
+import type { JobsLog } from '../jobs.ts';
 import type { Store } from '../store/store.ts';
 import type { AgeClock } from './age-clock.ts';
 import type { Bin } from './bin.ts';

@@ -1,4 +1,5 @@
 import type { Engine } from '#main/engine/engine.ts';
+import type { Clock } from '#main/lib/clock.ts';
 import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 import type { JobEvent } from '#shared/domain/job.ts';
 import { AppError, toWireError, type WireError } from '#shared/protocol/errors.ts';
@@ -6,7 +7,7 @@ import type { DomainEvent } from '../events/domain-event.ts';
 import type { StatusTimes, Subscriptions } from '../events/subscriptions.ts';
 import type { ImageFolders } from '../images/image-folders.ts';
 import type { InputImages } from '../input-images.ts';
-import type { Clock, JobsLog } from '../jobs.ts';
+import type { JobsLog } from '../jobs.ts';
 import { Estimate } from '../queue/estimate.ts';
 import { JobQueue } from '../queue/job-queue.ts';
 import type { Store } from '../store/store.ts';

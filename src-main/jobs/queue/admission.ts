@@ -1,3 +1,4 @@
+import type { Clock } from '#main/lib/clock.ts';
 import type { Checkpoint, Upscaler } from '#main/models/checkpoint.ts';
 import { isEnd, type JobWork, transition } from '#shared/domain/job.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
@@ -8,7 +9,7 @@ import type { Bin } from '../images/bin.ts';
 import { imageFileName, upscaledFileName } from '../images/file-name.ts';
 import { type ImageFolders, imageBytes } from '../images/image-folders.ts';
 import type { Retention } from '../images/retention.ts';
-import type { Clock, JobsLimits } from '../jobs.ts';
+import type { JobsLimits } from '../jobs.ts';
 import type { JobProcessor } from '../processor/job-processor.ts';
 import type { Store } from '../store/store.ts';
 import type { ModelName, StoredJob } from '../store/stored-job.ts';
