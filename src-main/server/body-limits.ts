@@ -40,7 +40,8 @@ export function registerBodyLimits(app: FastifyInstance, limits: BodyLimits, bro
     raw.once('close', () => clearInterval(timer));
   });
 
-  app.addHook('onResponse', async ({ raw }) => discardRest(raw));
+  // not a hook of fastify: none runs for an address that cannot be decoded
+  app.server.on('request', (request, response) => response.once('finish', () => discardRest(request)));
 }
 
 /** Reads what the client still sends of an answered request, for a while, without keeping it; then closes the connection if the client asked for that. */

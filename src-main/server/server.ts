@@ -11,7 +11,7 @@ import type { Jobs } from '#main/jobs/jobs.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import { limitedAddress, registerAccess } from './access/access-hook.ts';
 import type { AccessKey } from './access/access-key.ts';
-import { type BodyLimits, defaultBodyLimits, discardRest, registerBodyLimits } from './body-limits.ts';
+import { type BodyLimits, defaultBodyLimits, registerBodyLimits } from './body-limits.ts';
 import { BrokenRequests } from './broken-request.ts';
 import { registerDocs, registerOpenApi } from './docs/docs.ts';
 import { registerA1111 } from './doors/a1111/a1111.ts';
@@ -127,11 +127,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
       shouldUpgradeCallback: isWebSocketUpgrade,
     },
     clientErrorHandler: brokenRequests.answer,
-    frameworkErrors: (error, request, reply) => {
-      // no hook runs for an address that cannot be decoded
-      reply.raw.once('finish', () => discardRest(request.raw));
-      replyWithError(error, request, reply);
-    },
+    frameworkErrors: replyWithError,
   }).withTypeProvider<ZodTypeProvider>();
   brokenRequests.watch(app.server);
   // a few more than sockets, so that most refusals are answered; what is beyond is dropped
