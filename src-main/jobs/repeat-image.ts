@@ -8,7 +8,7 @@ import type { RepeatedImage } from '#main/provenance/verify-image.ts';
 import type { Recipe, RecipeFacts } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { promptInputs } from './processor/input-files.ts';
-import { ModelPaths } from './processor/model-paths.ts';
+import { findCheckpoint, findUpscaler, ModelPaths } from './processor/model-paths.ts';
 
 type TextRecipe = Extract<Recipe, { task_type: 'text_to_image' }>;
 
@@ -29,7 +29,7 @@ interface RepeatParts {
 export async function repeatImage(recipe: Recipe, { engine, registry, signal, onProgress = () => {} }: RepeatParts): Promise<RepeatedImage> {
   if (recipe.task_type !== 'text_to_image') throw new AppError('bad_param', FROM_IMAGE, { field: 'repeat' });
   const { checkpoint, upscaler } = await modelsOf(recipe, registry);
-  if (checkpoint === null || upscaler === null) throw gone(recipe);
+  if (checkpoint === null || (recipe.role === 'upscaled' && upscaler === null)) throw gone(recipe);
   const folder = await mkdtemp(join(tmpdir(), 'zimage-repeat-'));
   const discard = () => rm(folder, { recursive: true, force: true });
   const [original, upscaled] = [join(folder, 'original.png'), join(folder, 'upscaled.png')];
@@ -41,7 +41,7 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
     const files = await promptInputs(recipe.params, new ModelPaths(registry));
     const task = { params: recipe.params, checkpointDir, checkpointIdentity, outputPath: original, provenance: provenance('original') };
     await engine.generate({ ...task, ...(Object.keys(files).length === 0 ? {} : { files }) }, hooks, signal);
-    if (recipe.role === 'upscaled') {
+    if (upscaler !== null) {
       const { upscale = 4 } = recipe.params;
       const { path: upscalerPath, fingerprint: upscalerIdentity } = upscaler;
       await engine.upscale(
@@ -50,7 +50,7 @@ export async function repeatImage(recipe: Recipe, { engine, registry, signal, on
         signal,
       );
     }
-    const path = recipe.role === 'upscaled' ? upscaled : original;
+    const path = upscaler === null ? original : upscaled;
     const made = await readRecipe(path);
     if (made === null) throw new Error(`The repeated image ${path} has no recipe.`);
     return { path, recipe: made, discard };
@@ -73,11 +73,12 @@ export async function missingModels(recipe: Recipe, registry: ModelRegistry): Pr
   ];
 }
 
+/** `upscaler` is null also where the recipe needs none. */
 async function modelsOf(recipe: TextRecipe, registry: ModelRegistry): Promise<{ checkpoint: Checkpoint | null; upscaler: Upscaler | null }> {
-  const checkpoint = (await registry.list()).find(({ fingerprint }) => fingerprint === recipe.checkpoint.identity) ?? null;
-  if (recipe.role === 'original') return { checkpoint, upscaler: await registry.upscaler() };
-  const upscaler = (await registry.upscalers()).find((found) => 'fingerprint' in found && found.fingerprint === recipe.upscaler?.identity);
-  return { checkpoint, upscaler: upscaler !== undefined && 'fingerprint' in upscaler ? upscaler : null };
+  return {
+    checkpoint: await findCheckpoint(registry, recipe.checkpoint.identity),
+    upscaler: recipe.role === 'upscaled' && recipe.upscaler !== undefined ? await findUpscaler(registry, recipe.upscaler.identity) : null,
+  };
 }
 
 function gone(recipe: TextRecipe): AppError<'model_not_installed'> {

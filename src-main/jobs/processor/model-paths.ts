@@ -24,8 +24,8 @@ export class ModelPaths {
     const { identity, name } = checkpoint;
     const known = this.#known(identity);
     if (known !== null) return { checkpointDir: known, checkpointIdentity: identity };
-    const found = (await this.#registry.list()).find(({ fingerprint }) => fingerprint === identity);
-    if (found === undefined) throw modelGone('checkpoint', name);
+    const found = await findCheckpoint(this.#registry, identity);
+    if (found === null) throw modelGone('checkpoint', name);
     this.#paths.set(identity, found.dir);
     return { checkpointDir: found.dir, checkpointIdentity: identity };
   }
@@ -36,8 +36,8 @@ export class ModelPaths {
     const { identity, name } = upscaler;
     const known = this.#known(identity);
     if (known !== null) return { upscalerPath: known, upscalerIdentity: identity };
-    const found = (await this.#registry.upscalers()).find((upscaler) => 'fingerprint' in upscaler && upscaler.fingerprint === identity);
-    if (found === undefined) throw modelGone('upscaler', name);
+    const found = await findUpscaler(this.#registry, identity);
+    if (found === null) throw modelGone('upscaler', name);
     this.#paths.set(identity, found.path);
     return { upscalerPath: found.path, upscalerIdentity: identity };
   }
@@ -53,6 +53,17 @@ export class ModelPaths {
     const path = this.#paths.get(identity);
     return path !== undefined && existsSync(path) ? path : null;
   }
+}
+
+/** The installed checkpoint with this fingerprint, or null. */
+export async function findCheckpoint(registry: ModelRegistry, identity: string): Promise<Checkpoint | null> {
+  return (await registry.list()).find(({ fingerprint }) => fingerprint === identity) ?? null;
+}
+
+/** The installed and undamaged upscaler with this fingerprint, or null. */
+export async function findUpscaler(registry: ModelRegistry, identity: string): Promise<Upscaler | null> {
+  const usable = (await registry.upscalers()).filter((upscaler) => 'fingerprint' in upscaler);
+  return usable.find(({ fingerprint }) => fingerprint === identity) ?? null;
 }
 
 function modelGone(kind: 'checkpoint' | 'upscaler' | 'LoRA', name: string): AppError<'model_not_installed'> {
