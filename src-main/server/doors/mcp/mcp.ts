@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import { WebSocket } from 'ws';
 import { Studio } from '../../../../clients/js/zimage.js';
@@ -8,7 +7,6 @@ import type { App } from '../../fastify-app.ts';
 import { serverOrigin } from '../../server-address.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { originOf } from '../image-links.ts';
-import { createMcpServer } from './tools.ts';
 
 const MAX_CALLERS = 100;
 
@@ -28,20 +26,25 @@ export function registerMcp(app: App, { version, accessKey }: { version: string;
     return studio;
   };
 
-  const handler = createMcpHandler(
-    ({ era, requestInfo, authInfo }) =>
-      createMcpServer({
-        studio: clientOf(authInfo?.clientId ?? ''),
-        version,
-        url: new URL(requestInfo?.url ?? ownOrigin(app)).origin,
-        outputsFolder: null,
-        cancelsOnAbort: era === 'modern',
-      }),
-    { onerror: (error) => app.log.info({ err: error }, 'an MCP request failed') },
-  );
+  const createHandler = async () => {
+    const [{ createMcpHandler }, { createMcpServer }] = await Promise.all([import('@modelcontextprotocol/server'), import('./tools.ts')]);
+    return createMcpHandler(
+      ({ era, requestInfo, authInfo }) =>
+        createMcpServer({
+          studio: clientOf(authInfo?.clientId ?? ''),
+          version,
+          url: new URL(requestInfo?.url ?? ownOrigin(app)).origin,
+          outputsFolder: null,
+          cancelsOnAbort: era === 'modern',
+        }),
+      { onerror: (error) => app.log.info({ err: error }, 'an MCP request failed') },
+    );
+  };
+  // the first request loads the library, so that the start of the server does not wait for it
+  let handler: ReturnType<typeof createHandler> | null = null;
   app.addHook('preClose', async () => {
     for (const studio of clients.values()) studio.close();
-    await handler.close();
+    await (await handler)?.close();
   });
 
   for (const method of ['GET', 'POST', 'DELETE'] as const)
@@ -60,7 +63,8 @@ export function registerMcp(app: App, { version, accessKey }: { version: string;
           // the handler takes the parsed body; nested too deeply, it could not be written again
           ...(method === 'POST' ? { body: '{}' } : {}),
         });
-        return reply.send(await handler.fetch(asked, { parsedBody: request.body, authInfo: { token: '', scopes: [], clientId: callerOf(request) } }));
+        handler ??= createHandler();
+        return reply.send(await (await handler).fetch(asked, { parsedBody: request.body, authInfo: { token: '', scopes: [], clientId: callerOf(request) } }));
       },
     });
 }
