@@ -1,11 +1,11 @@
 import type { TFunction } from 'i18next';
-import { X } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import type { Upload } from '#shared/protocol/http.ts';
-import { Button, IconButton } from './button.tsx';
+import { Button } from './button.tsx';
+import { PanelDialog } from './panel-dialog.tsx';
 import { Segmented } from './segmented.tsx';
 import { useCopy } from './use-copy.ts';
 import { useStudio } from './use-studio.ts';
@@ -21,10 +21,8 @@ export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDial
   const { t } = useTranslation();
   const readFile = useStudio((state) => state.readFile);
   const { copyText } = useCopy();
-  const dialog = useRef<HTMLDialogElement>(null);
   const [shown, setShown] = useState(filename);
   const [upload, setUpload] = useState<Upload | null>(null);
-  useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
     let isWanted = true;
     setUpload(null);
@@ -37,43 +35,29 @@ export function RecipeDialog({ filename, upscaledFilename, onClose }: RecipeDial
   }, [shown, readFile]);
   const recipe = upload?.recipe ?? null;
   return (
-    <dialog
-      ref={dialog}
-      aria-label={t('recipe.title')}
-      className="m-auto max-h-[90dvh] w-[min(40rem,calc(100vw-2rem))] overflow-y-auto rounded-lg border border-line bg-surface p-5 shadow-float backdrop:bg-veil"
-      onClose={onClose}
-      onKeyDown={(event) => event.stopPropagation()}
-    >
-      <div className="flex flex-col gap-4">
-        <div className="flex items-center gap-2">
-          <h2 className="mr-auto font-semibold">{t('recipe.title')}</h2>
-          <IconButton label={t('view.close')} onClick={() => dialog.current?.close()}>
-            <X size="1.125rem" aria-hidden />
-          </IconButton>
+    <PanelDialog title={t('recipe.title')} width="w-[min(40rem,calc(100vw-2rem))]" onClose={onClose}>
+      {upscaledFilename !== null && (
+        <Segmented
+          label={t('recipe.file')}
+          isLabelHidden
+          value={shown}
+          options={[
+            { value: filename, label: t('view.original') },
+            { value: upscaledFilename, label: t('view.upscaled') },
+          ]}
+          onChange={setShown}
+        />
+      )}
+      <p className="font-mono text-xs break-all text-muted">{shown}</p>
+      {upload !== null && recipe === null && <p className="text-sm">{t('error.no_recipe')}</p>}
+      {upload !== null && recipe !== null && <RecipeFacts recipe={recipe} width={upload.width} height={upload.height} />}
+      {recipe !== null && (
+        <div className="flex flex-wrap gap-2">
+          <Button onClick={() => copyText(JSON.stringify(recipe, null, 2))}>{t('recipe.copy')}</Button>
+          <VerifyButtons key={shown} filename={shown} />
         </div>
-        {upscaledFilename !== null && (
-          <Segmented
-            label={t('recipe.file')}
-            isLabelHidden
-            value={shown}
-            options={[
-              { value: filename, label: t('view.original') },
-              { value: upscaledFilename, label: t('view.upscaled') },
-            ]}
-            onChange={setShown}
-          />
-        )}
-        <p className="font-mono text-xs break-all text-muted">{shown}</p>
-        {upload !== null && recipe === null && <p className="text-sm">{t('error.no_recipe')}</p>}
-        {upload !== null && recipe !== null && <RecipeFacts recipe={recipe} width={upload.width} height={upload.height} />}
-        {recipe !== null && (
-          <div className="flex flex-wrap gap-2">
-            <Button onClick={() => copyText(JSON.stringify(recipe, null, 2))}>{t('recipe.copy')}</Button>
-            <VerifyButtons key={shown} filename={shown} />
-          </div>
-        )}
-      </div>
-    </dialog>
+      )}
+    </PanelDialog>
   );
 }
 

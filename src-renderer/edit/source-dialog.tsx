@@ -1,8 +1,8 @@
-import { Expand, ImagePlus, Paintbrush, ScrollText, X } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { Expand, ImagePlus, Paintbrush, ScrollText } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { uploadUrl } from '../client/http.ts';
-import { Button, IconButton } from '../components/button.tsx';
+import { Button } from '../components/button.tsx';
+import { PanelDialog } from '../components/panel-dialog.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import type { Source } from '../store/state.ts';
 
@@ -15,55 +15,39 @@ export function SourceDialog() {
 function Question({ source: { id, width, height, settings } }: { source: Source }) {
   const { t } = useTranslation();
   const { closeSource, reuseSource, startFromSource, upscale, show } = useStudioStore().getState();
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
   const startUpscale = (scale: 2 | 4) => {
     upscale({ image: id, scale });
     show('make');
     closeSource();
   };
   return (
-    <dialog
-      ref={dialog}
-      aria-label={t('edit.title')}
-      className="m-auto max-h-[90dvh] w-[min(28rem,calc(100vw-2rem))] overflow-y-auto rounded-lg border border-line bg-surface p-5 shadow-float backdrop:bg-veil"
-      onClose={closeSource}
-      onKeyDown={(event) => event.stopPropagation()}
-    >
-      <div className="flex flex-col gap-4">
-        <div className="flex items-center gap-2">
-          <h2 className="mr-auto font-semibold">{t('edit.title')}</h2>
-          <IconButton label={t('view.close')} onClick={() => dialog.current?.close()}>
-            <X size="1.125rem" aria-hidden />
-          </IconButton>
-        </div>
-        <img src={uploadUrl(id, 768)} alt={t('edit.source')} className="max-h-[45dvh] self-center rounded-md bg-sunken object-contain" />
-        <p className="text-center text-xs text-muted tabular-nums">
-          {width} × {height}
-        </p>
-        <div className="grid grid-cols-2 gap-2">
-          <Button tone="primary" onClick={() => startFromSource(false)}>
-            <ImagePlus size="1rem" aria-hidden />
-            {t('edit.startFrom')}
+    <PanelDialog title={t('edit.title')} width="w-[min(28rem,calc(100vw-2rem))]" onClose={closeSource}>
+      <img src={uploadUrl(id, 768)} alt={t('edit.source')} className="max-h-[45dvh] self-center rounded-md bg-sunken object-contain" />
+      <p className="text-center text-xs text-muted tabular-nums">
+        {width} × {height}
+      </p>
+      <div className="grid grid-cols-2 gap-2">
+        <Button tone="primary" onClick={() => startFromSource(false)}>
+          <ImagePlus size="1rem" aria-hidden />
+          {t('edit.startFrom')}
+        </Button>
+        <Button onClick={() => startFromSource(true)}>
+          <Paintbrush size="1rem" aria-hidden />
+          {t('edit.repaint')}
+        </Button>
+        {([2, 4] as const).map((scale) => (
+          <Button key={scale} onClick={() => startUpscale(scale)}>
+            <Expand size="1rem" aria-hidden />
+            {t('edit.upscale', { scale, width: width * scale, height: height * scale })}
           </Button>
-          <Button onClick={() => startFromSource(true)}>
-            <Paintbrush size="1rem" aria-hidden />
-            {t('edit.repaint')}
+        ))}
+        {settings !== null && (
+          <Button className="col-span-2" onClick={reuseSource}>
+            <ScrollText size="1rem" aria-hidden />
+            {t('edit.reuse')}
           </Button>
-          {([2, 4] as const).map((scale) => (
-            <Button key={scale} onClick={() => startUpscale(scale)}>
-              <Expand size="1rem" aria-hidden />
-              {t('edit.upscale', { scale, width: width * scale, height: height * scale })}
-            </Button>
-          ))}
-          {settings !== null && (
-            <Button className="col-span-2" onClick={reuseSource}>
-              <ScrollText size="1rem" aria-hidden />
-              {t('edit.reuse')}
-            </Button>
-          )}
-        </div>
+        )}
       </div>
-    </dialog>
+    </PanelDialog>
   );
 }
