@@ -9,7 +9,7 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 
 /**
  * Adds finished jobs to the data folder of a server that is not running, until it has `count`. Their images are hard links to the existing
- * images. A server cannot tell the difference: each name has its own thumbnail.
+ * images. This is the same work for a server: each name has its own thumbnail.
  */
 export async function fillGallery(dataDir: string, outputsDir: string, count: number): Promise<void> {
   const { database } = await openDatabase(join(dataDir, 'jobs.db'), Date.now());

@@ -5,7 +5,7 @@ import type { Command } from './run-command.ts';
 
 interface Program {
   starter: ServerStarter;
-  /** Commands that only this program has; they come before those of the same name that ask a server. */
+  /** Commands of this program only. They replace the client commands of the same name. */
   own: Readonly<Record<string, () => Promise<Command>>>;
 }
 

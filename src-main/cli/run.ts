@@ -16,7 +16,7 @@ Makes an image and its 4x version. Prints the names of the files that it wrote.
 
   -o, --output FILE     file for the image; the 4x version gets -upscaled in its name
                         (the server's name for it, in the current folder)
-  -n, --count NUMBER    so many images with consecutive seeds (1)
+  -n, --count NUMBER    number of images, with consecutive seeds (1)
   --size WIDTHxHEIGHT   multiples of 16 from 256 to 2048 (1024x1024)
   --seed NUMBER         (a random one)
   --steps NUMBER        1 to 50 (9)

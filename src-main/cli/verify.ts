@@ -133,7 +133,7 @@ class Engines {
   }
 }
 
-/** The database as it is, beside a running server; null where there is none, or one from before hashes of pixels were recorded. */
+/** Opens the database, also while a server uses it. Null if it does not exist, or if its version does not record hashes of pixels. */
 async function openStore(dataDir: string): Promise<Store | null> {
   const path = join(dataDir, 'jobs.db');
   if (!existsSync(path)) return null;

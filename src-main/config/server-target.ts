@@ -35,7 +35,7 @@ export function serverTargets(
   return { named: null, dataDirs: [checkoutDir === null ? null : join(checkoutDir, 'data'), desktopDataDir(env)].filter((dir) => dir !== null), key };
 }
 
-/** The origin of an address. A wildcard address, which is none to call, becomes loopback. Throws `bad_option`. */
+/** The origin of an address. A wildcard address cannot be called and becomes loopback. Throws `bad_option`. */
 export function parseServerUrl(text: string, option: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')

@@ -48,7 +48,7 @@ export interface FetchOptions {
 /** Parallel range requests, and the bytes that they ask for together: a kill loses at most these. */
 const RANGES = 8;
 const MAX_IN_FLIGHT_BYTES = 64 * 2 ** 20;
-/** Where a range's first byte takes so long, and its bytes less than so many times as long, the next ranges are twice as large. After a failure they start over. */
+/** The next ranges are twice as large if the first byte of a range takes at least `MIN_LATENCY_MS` and its bytes less than `MOST_LATENCIES` times that. A failure resets the size. */
 const MIN_LATENCY_MS = 50;
 const MOST_LATENCIES = 4;
 const MIN_RANGE_BYTES = 983_040;

@@ -47,7 +47,7 @@ test('what is kept is the decoded image: upright, in sRGB, without the metadata 
   expect((await sharp(image?.path ?? '').metadata()).exif).toBeUndefined();
 });
 
-test('alpha is kept, and an alpha of 255 everywhere is none', async () => {
+test('alpha is kept, and dropped if it is 255 everywhere', async () => {
   const half = await sharp({ create: { width: 8, height: 4, channels: 4, background: { r: 9, g: 8, b: 7, alpha: 0.5 } } })
     .png()
     .toBuffer();

@@ -12,7 +12,7 @@ import { denoiseOnce, type Goldens } from './goldens.ts';
 
 const IMAGE = /^image\.(\d+)x(\d+)\.prompt(\d+)(?:\.negative(\d+))?\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/;
 
-/** Compares goldens of one ControlNet, whose file is `path`. Those of others are left out. */
+/** Compares the goldens of the ControlNet in the file `path`, and skips the goldens of other ControlNets. */
 export function createControlNetComparison(goldens: Goldens, variant: DenoiserVariant, path: string) {
   const { compiled, models, tensors } = goldens;
   const file = `control.${basename(path, '.safetensors')}.`;

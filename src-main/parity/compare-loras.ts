@@ -17,7 +17,7 @@ export interface ParityLora {
 const DIT = /^dit\.(\d+x\d+)\.t([\d.]+)\.prompt(\d+)\.output$/;
 const IMAGE = /^image\.(\d+)x(\d+)\.prompt(\d+)\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/;
 
-/** Compares goldens of LoRAs. Those of files that were not named are left out. */
+/** Compares the goldens of the given LoRA files, and skips the goldens of other LoRAs. */
 export function createLoraComparison(goldens: Goldens, variant: DenoiserVariant, files: readonly ParityLora[]) {
   const { compiled, models } = goldens;
   const byName = new Map(files.map((file) => [basename(file.path, '.safetensors'), file]));

@@ -82,7 +82,7 @@ export class TimingRepository {
     this.#sql.run(sql, upscaleMs, upscaleMs, writeMs, writeMs, ...keyOf(kind));
   }
 
-  /** Those of images from text, the last measured first. */
+  /** Times of images from text, the latest first. */
   list(limit: number): QueueSummary['measured'] {
     return this.#sql
       .all("SELECT * FROM timings WHERE checkpoint_identity <> '' ORDER BY measured_at_ms DESC LIMIT ?", limit)

@@ -150,7 +150,7 @@ function isTransient(cause: unknown): boolean {
   return !(cause instanceof Error && cause.cause instanceof AppError) && !['ENOTFOUND', 'ECONNREFUSED', 'EAI_AGAIN'].includes(errnoCode(cause));
 }
 
-/** The hub answers 401 for what is missing too; `X-Error-Code` tells the cases apart. Source: huggingface_hub `utils/_http.py`. */
+/** The hub answers 401 also for a missing repository; `X-Error-Code` distinguishes the cases. Source: huggingface_hub `utils/_http.py`. */
 function badStatus({ status, header }: HttpResponse, repository: string, hasToken: boolean): AppError {
   const unavailable = (what: string) => new AppError('repository_unavailable', `${repository} ${what}`, { repository });
   const code = header('x-error-code');

@@ -18,7 +18,11 @@ export const txt2imgFields = {
     ours: 'seed',
     rule: 'Random if absent or -1; `info` has it.',
   },
-  batch_size: { schema: z.number().int().min(1).max(MAX_IMAGES), ours: 'jobs', rule: 'With `n_iter`: so many jobs with consecutive seeds, 16 at most.' },
+  batch_size: {
+    schema: z.number().int().min(1).max(MAX_IMAGES),
+    ours: 'jobs',
+    rule: 'Times `n_iter`, the number of jobs, with consecutive seeds; 16 at most.',
+  },
   n_iter: { schema: z.number().int().min(1).max(MAX_IMAGES), ours: 'jobs', rule: 'As `batch_size`.' },
   steps: {
     schema: z.number(),

@@ -17,7 +17,7 @@ export interface A1111Run {
   run: DoorRun;
 }
 
-/** The running requests of this door. Those of other doors and of the window are not in it, so nothing here can stop them. */
+/** The running requests of this door. Requests of other doors and of the window are not included, so this door cannot stop them. */
 export class A1111Runs {
   readonly #runs = new Set<A1111Run>();
 

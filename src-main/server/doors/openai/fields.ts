@@ -11,7 +11,7 @@ export const generationFields = {
     ours: 'model_type',
     rule: 'The name of an installed model, `uint4` or `int8`; any other name means the default. The answer has the real name.',
   },
-  n: { schema: whole(1, 10), ours: 'jobs', rule: 'So many jobs with consecutive seeds.' },
+  n: { schema: whole(1, 10), ours: 'jobs', rule: 'The number of jobs, with consecutive seeds.' },
   size: {
     schema: z.string().max(20),
     ours: 'width, height',
@@ -35,7 +35,7 @@ export const generationFields = {
   partial_images: {
     schema: whole(0, 3),
     ours: 'previews',
-    rule: 'So many previews of each image while it is made, smaller than the image. With `stream` only.',
+    rule: 'The number of previews of each image during its generation, smaller than the image. With `stream` only.',
   },
   negative_prompt: { schema: z.string(), ours: null, rule: 'The model runs without guidance.' },
   quality: { schema: z.string(), ours: null, rule: 'Repeated in the answer.' },
