@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { createEngine } from '#main/engine/create-engine.ts';
+import { createEngine, type SupervisedEngine } from '#main/engine/create-engine.ts';
 import type { Engine, EngineHooks, TaskReport } from '#main/engine/engine.ts';
 import type { Accuracy } from '#main/engine/protocol.ts';
 import { createNodeSpawn } from '#main/engine/spawn-node.ts';
@@ -15,7 +15,15 @@ interface LocalEngineOptions {
   device: Settings['device'];
   accuracy: Accuracy;
   dataDir: string;
-  log: { info: () => void; warn: (fields: object, message: string) => void };
+  log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
+}
+
+/** The engine of a command that works without a server. Throws `device_unavailable`. */
+export async function createLocalEngine({ device, accuracy, dataDir, log }: LocalEngineOptions): Promise<SupervisedEngine> {
+  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
+  const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
+  const [config] = await chooseEngines({ device, accuracy, memory: 'auto', binding: 'auto', priority: null, dataDir }, probes);
+  return createEngine({ spawn, devices: [config], log });
 }
 
 export interface LocalEngine {
@@ -24,12 +32,9 @@ export interface LocalEngine {
   produce(draft: string, path: string, run: (hooks: EngineHooks, signal: AbortSignal) => Promise<TaskReport>): Promise<void>;
 }
 
-/** The engine of a command that works without a server. Ctrl+C cancels its task. Throws `device_unavailable`. */
-export async function openLocalEngine({ device, accuracy, dataDir, log }: LocalEngineOptions): Promise<LocalEngine> {
-  const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
-  const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log });
-  const [config] = await chooseEngines({ device, accuracy, memory: 'auto', binding: 'auto', priority: null, dataDir }, probes);
-  const engine = createEngine({ spawn, devices: [config], log });
+/** As `createLocalEngine`, for tasks that write files. Ctrl+C cancels them. */
+export async function openLocalEngine(options: LocalEngineOptions): Promise<LocalEngine> {
+  const engine = await createLocalEngine(options);
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   return {

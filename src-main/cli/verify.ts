@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
-import { createEngine, type SupervisedEngine } from '#main/engine/create-engine.ts';
-import { createNodeSpawn } from '#main/engine/spawn-node.ts';
+import type { SupervisedEngine } from '#main/engine/create-engine.ts';
 import { createImages } from '#main/images/images.ts';
 import { findMadeImage } from '#main/jobs/images/find-made-image.ts';
 import { ImageFolders } from '#main/jobs/images/image-folders.ts';
@@ -17,13 +16,11 @@ import { entryFile, programDir, resourcesDir } from '#main/lib/program-files.ts'
 import { openModelRegistry } from '#main/models/registry.ts';
 import { verifyImage } from '#main/provenance/verify-image.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
-import { chooseEngines } from '#main/studio/choose-engines.ts';
-import { deviceProbes } from '#main/studio/device-probes.ts';
-import { engineEnvironment } from '#main/studio/engine-environment.ts';
 import { type DeviceName, deviceNameSchema } from '#shared/domain/device.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import { describeVerification, exitCodeOf } from './describe-verification.ts';
+import { createLocalEngine } from './local-engine.ts';
 
 export const usage = `Usage: npm run verify -- FILES… [--repeat] [--json] [--device NAME] [--checkpoint DIR] [--data-dir DIR]
 
@@ -118,13 +115,10 @@ class Engines {
     const key = `${device} ${accuracy}`;
     if (this.#engine !== null && this.#key === key) return this.#engine;
     await this.close();
-    const dataDir = this.#dataDir;
-    const spawn = createNodeSpawn({ entry: entryFile('engine/worker.ts'), env: engineEnvironment(dataDir) });
-    const probes = deviceProbes({ spawn, dataDir, binding: 'auto', active: () => [], log: this.#log });
-    const [config] = await chooseEngines({ device, accuracy, memory: 'auto', binding: 'auto', priority: null, dataDir }, probes);
+    const engine = await createLocalEngine({ device, accuracy, dataDir: this.#dataDir, log: this.#log });
     this.#key = key;
-    this.#engine = createEngine({ spawn, devices: [config], log: this.#log });
-    return this.#engine;
+    this.#engine = engine;
+    return engine;
   }
 
   async close(): Promise<void> {
