@@ -20,8 +20,10 @@ const args = [
 ];
 
 let app: ChildProcess | null = null;
-/** The last restart: two parts may change at once. */
 let restarted: Promise<void> = Promise.resolve();
+/** Parts that are being built now, and the restart that waits for them: one file may belong to two parts. */
+const building = new Set<object>();
+let nextRestart: NodeJS.Timeout | undefined;
 
 function startApp(): void {
   const started = spawn(executable, args, { stdio: 'inherit' });
@@ -50,9 +52,14 @@ async function watch(config: InlineConfig): Promise<void> {
   await new Promise<void>((ready) => {
     watcher.on('event', (event) => {
       if (event.code === 'ERROR') process.stderr.write(`${event.error.message}\n`);
+      if (event.code === 'START') {
+        building.add(watcher);
+        clearTimeout(nextRestart);
+      }
       if (event.code !== 'END') return;
+      building.delete(watcher);
       if (isFirst) ready();
-      else restarted = restarted.then(restartApp);
+      else if (building.size === 0) nextRestart = setTimeout(() => (restarted = restarted.then(restartApp)), 200);
       isFirst = false;
     });
   });

@@ -95,6 +95,6 @@ run_builder() {
 }
 
 is_built() {
-  local sources=(src-main src-shared src-renderer package.json package-lock.json electron.vite.config.ts)
+  local sources=(src-main src-shared src-renderer clients docs/images/storybook.png THIRD-PARTY.md package.json package-lock.json electron.vite.config.ts)
   [ -f "$root/out/.built" ] && [ -z "$(cd "$root" && find "${sources[@]}" -newer out/.built ! -name '*.test.ts' -print -quit)" ]
 }

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 
-const out = resolve(import.meta.dirname, '../../out');
+const root = resolve(import.meta.dirname, '../..');
+const out = join(root, 'out');
 
 test.each([
   'main/index.js',
@@ -33,4 +34,19 @@ test("the page's initial load stays under 350 kB gzipped", () => {
   expect(atStart.length).toBeGreaterThan(1);
   const bytes = atStart.reduce((sum, file) => sum + gzipSync(readFileSync(join(out, 'renderer/assets', file))).length, 0);
   expect(bytes).toBeLessThan(350_000);
+});
+
+test('start.sh builds again after a change of any file that the build takes', () => {
+  const sources = /local sources=\((.+)\)/.exec(readFileSync(join(root, 'scripts/prepare.sh'), 'utf8'))?.[1]?.split(' ') ?? [];
+  const files = ['src-main', 'src-shared', 'src-renderer'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.test.ts'))
+      .map((name) => join(root, folder, name)),
+  );
+  const imported = files.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/(?:from|import) '(\.\.?\/[^'?]+)/g)].map((match) => relative(root, resolve(dirname(file), match[1] ?? ''))),
+  );
+  const outside = [...new Set(imported.filter((path) => !path.startsWith('src-')))];
+  expect(outside.length).toBeGreaterThan(1);
+  expect(outside.filter((path) => !sources.some((source) => path === source || path.startsWith(`${source}/`)))).toEqual([]);
 });

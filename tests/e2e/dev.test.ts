@@ -32,7 +32,17 @@ function edit(file: string, from: string, to: string): void {
 
 test('npm run dev: the app restarts with a change of the page, and of the main process', async ({ skip }) => {
   if (typeof machine === 'string') return skip(machine);
-  for (const part of ['src-main', 'src-shared', 'src-renderer', 'scripts', 'package.json', 'electron.vite.config.ts', 'THIRD-PARTY.md']) {
+  for (const part of [
+    'src-main',
+    'src-shared',
+    'src-renderer',
+    'clients',
+    'docs/images',
+    'scripts',
+    'package.json',
+    'electron.vite.config.ts',
+    'THIRD-PARTY.md',
+  ]) {
     cpSync(join(root, part), join(copy, part), { recursive: true });
   }
   for (const part of ['node_modules', 'resources']) symlinkSync(join(root, part), join(copy, part));

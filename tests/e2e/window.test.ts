@@ -16,7 +16,7 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
   let studio: WindowStudio;
 
   beforeAll(async () => {
-    studio = new WindowStudio({ stepMs: 60 });
+    studio = new WindowStudio({ stepMs: 100 });
     await studio.start();
   });
   afterAll(() => studio.close());
@@ -102,6 +102,9 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
 
   test('a reload loses neither typed text nor running jobs', async () => {
     const page = await visit();
+    // long enough to be seen on a busy machine
+    await openAdvanced(page);
+    await page.getByLabel('Steps', { exact: true }).fill('50');
     await make(page, 'an owl before the reload');
     await stage(page).getByRole('progressbar').waitFor();
     await prompt(page).fill('half a sent');
