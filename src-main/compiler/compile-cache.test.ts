@@ -77,11 +77,13 @@ test.each<[string, (dir: string) => void, RegExp]>([
 ])('%s: compiled again once, with the reason', async (_, damage, reason) => {
   const { dir, compiledBy, compiled, damages, names } = createCache();
   await compiled('a');
+  const before = names();
   damage(join(dir, names()[0] ?? ''));
   const again = await compiled('b');
   expect(await compiled('c')).toEqual(again);
   expect([readFileSync(again.onnxPath, 'utf8'), compiledBy, names().length]).toEqual(['a graph by b', ['a', 'b'], 1]);
   expect(damages).toEqual([expect.stringMatching(reason)]);
+  expect(names()).toEqual(before);
 });
 
 test('a copied cache is not used: its graphs refer to the files they were copied from', async () => {

@@ -46,7 +46,7 @@ const inProgress = new Set<string>();
 
 /**
  * The result of `compile` for `key`, from the cache where an intact one exists. Every complete folder has a name of its own, so processes that compile the
- * same checkpoint at once never touch each other's files. A damaged folder is removed and compiled again; `onDamaged` gets the reason.
+ * same checkpoint at once never touch each other's files. A damaged folder is removed and compiled again under its name; `onDamaged` gets the reason.
  */
 export async function compiledOnce<S extends z.ZodType>(
   cacheDir: string,
@@ -60,19 +60,20 @@ export async function compiledOnce<S extends z.ZodType>(
     .update(JSON.stringify([COMPILER_VERSION, identity, target, source, variant]))
     .digest('hex')
     .slice(0, 32);
+  const id = randomUUID();
+  let finalName = `${prefix}-${id.slice(0, 8)}`;
   for (const name of await completeFolders(cacheDir)) {
     if (!name.startsWith(prefix)) continue;
     const damage = await findDamage(join(cacheDir, name), schema);
     if (typeof damage !== 'string') return damage.result;
     onDamaged(damage);
-    await removeUnlessInUse(join(cacheDir, name));
+    if (await removeUnlessInUse(join(cacheDir, name))) finalName = name;
   }
 
   await removeAbandoned(cacheDir);
-  const id = randomUUID();
   const writeName = `.${prefix}-${process.pid}-${id}`;
   const writeDir = join(cacheDir, writeName);
-  const finalDir = join(cacheDir, `${prefix}-${id.slice(0, 8)}`);
+  const finalDir = join(cacheDir, finalName);
   inProgress.add(writeName);
   await mkdir(writeDir, { recursive: true }).catch(async (cause: unknown) => {
     throw await diskError(cause, writeDir, 0);
@@ -86,7 +87,14 @@ export async function compiledOnce<S extends z.ZodType>(
     const files = await Promise.all((await readdir(writeDir)).map((name) => describeFile(writeDir, name)));
     const manifest: Manifest = { compilerVersion: COMPILER_VERSION, identity, target, dir: finalDir, files, result };
     await replaceFile(join(writeDir, MANIFEST), Buffer.from(JSON.stringify(manifest, null, 2)));
-    await renameDurably(writeDir, finalDir);
+    try {
+      await renameDurably(writeDir, finalDir);
+    } catch (error) {
+      // another that found the same damage may have been faster
+      const other = await readResult(finalDir, schema);
+      if (other === null) throw error;
+      return other;
+    }
     return result;
   } finally {
     await removeUnlessInUse(writeDir);
@@ -200,12 +208,14 @@ async function crc32Of(path: string): Promise<number> {
   return sum;
 }
 
-/** Windows refuses to remove files that another process has open; the next prune tries again. */
-async function removeUnlessInUse(dir: string): Promise<void> {
+/** Whether it was removed. Windows refuses to remove files that another process has open; the next prune tries again. */
+async function removeUnlessInUse(dir: string): Promise<boolean> {
   try {
     await rm(dir, { recursive: true, force: true });
+    return true;
   } catch (error) {
     if (!['EBUSY', 'EPERM', 'EACCES', 'ENOTEMPTY'].includes(errnoCode(error))) throw error;
+    return false;
   }
 }
 
