@@ -80,7 +80,7 @@ function imageFrom(url: string): Run {
   return async (round) => {
     const client = await JobClient.connect(url);
     const [times] = await client.draw(
-      [paramsOf({ prompt: 'a lighthouse in the fog', sidePx: SIDE_PX, seed: round + Math.floor(performance.now()) })],
+      [{ ...paramsOf({ prompt: 'a lighthouse in the fog', sidePx: SIDE_PX, seed: round + Math.floor(performance.now()) }), upscale: false }],
       'generated',
     );
     await client.close();
