@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { writeReliabilityPage } from './reliability-page.ts';
 import { writeReport } from './report.ts';
 
 interface Bench {
@@ -39,7 +40,10 @@ export const benches: Readonly<Record<string, Bench>> = {
  * For `vae` and `growth` another word selects rows: `npm run bench -- vae 1024`. BENCH_ROUNDS=2 makes a quick try without verdicts.
  */
 async function main(name = ''): Promise<void> {
-  if (name === 'report') return writeReport();
+  if (name === 'report') {
+    await writeReport();
+    return writeReliabilityPage();
+  }
   if (name === 'all') return runAll();
   const bench = benches[name];
   if (bench !== undefined) return bench.run();

@@ -26,8 +26,8 @@ export async function writeReliabilityPage(): Promise<void> {
 }
 
 const INTRODUCTION = [
-  'What the server withstands, measured. The commands named below write this page from `bench/results/*.json` and end with an error where a limit is missed; `bash test.sh` runs a short form of each.',
-  'The server is the real one, in a process of its own on 127.0.0.1, with a fake model in the engine process. Clients run in another process on the same machine and share its cores.',
+  'What the server withstands, measured. The commands named below write this page from `bench/results/*.json` and end with an error where a limit is missed; `bash test.sh` runs a short form of `faults`, `load` and `fuzz`.',
+  'The server is the real one, in a process of its own on 127.0.0.1, with a fake model in the engine process, but with the bundled checkpoint in `busy`. Clients run in another process on the same machine and share its cores.',
 ].join('\n');
 
 /** Conditions that reports about programs of this kind name, each with the test that holds the behaviour. */
@@ -102,5 +102,10 @@ const COMMANDS = [
       'Mutated messages, garbage, broken WebSocket frames, and HTTP requests with damaged lines, headers and bodies, over many connections. Every WebSocket frame with JSON must be answered, with its `request_id` where that is valid, or close the socket with the documented code. Every HTTP request must be answered, none with 5xx.',
       'A run prints its seed; `npm run fuzz -- --seed N` repeats it.',
     ].join('\n'),
+  },
+  {
+    command: 'busy',
+    title: 'A busy machine: `npm run bench -- busy`',
+    text: 'One image of 512 x 512 at a time without its upscaled version, from the headless server at normal priority and from a FastAPI server with diffusers and sdnq, in turns (A B B A), alone and while `stress-ng` multiplies matrices on every core. The fair share is the time alone times the number of programs on a core.',
   },
 ] as const;

@@ -7,7 +7,23 @@ import { formatValue, limitText, type Row, ratioText, remarksOf, verdictOf } fro
 import { median } from './harness/statistics.ts';
 
 /** Benchmarks with a section in `docs/performance.md`, in the order of the page. */
-export const performanceSections = ['picture', 'block', 'text', 'vae', 'upscale', 'start', 'memory', 'binding', 'overhead', 'png', 'queue', 'growth', 'window'];
+export const performanceSections = [
+  'picture',
+  'block',
+  'text',
+  'vae',
+  'upscale',
+  'edits',
+  'start',
+  'memory',
+  'binding',
+  'overhead',
+  'png',
+  'queue',
+  'growth',
+  'main-thread',
+  'window',
+];
 
 /**
  * Writes the measured figures between their markers: the summaries into both READMEs, all rows into `docs/performance.md`, downloads and the full size into
