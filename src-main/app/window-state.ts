@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Rectangle } from 'electron';
 import { z } from 'zod';
+import { readRegularFile } from '#main/lib/read-regular-file.ts';
 
 const rectangleSchema = z.object({ x: z.number(), y: z.number(), width: z.number().positive(), height: z.number().positive() });
 const stateSchema = z.object({ bounds: rectangleSchema, maximized: z.boolean() });
@@ -56,7 +57,7 @@ function keyOf(displays: readonly Rectangle[]): string {
 
 function load(file: string): Record<string, WindowState> {
   try {
-    const stored: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const stored: unknown = JSON.parse(readRegularFile(file).toString('utf8'));
     const entries = Object.entries(Object(stored)).map(([key, value]) => [key, stateSchema.safeParse(value).data] as const);
     return Object.fromEntries(entries.flatMap(([key, state]) => (state === undefined ? [] : [[key, state]])));
   } catch {

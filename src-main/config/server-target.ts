@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readRegularFile } from '#main/lib/read-regular-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { expandFolder, homeFolder } from './expand-folder.ts';
 import type { Environment } from './read-options.ts';
@@ -48,7 +48,7 @@ export function parseServerUrl(text: string, option: string): string {
 /** The key in a data folder, which only its owner can read; null without one. */
 export function readAccessKey(dataDir: string): string | null {
   try {
-    return readFileSync(join(dataDir, 'access-key'), 'utf8').trim() || null;
+    return readRegularFile(join(dataDir, 'access-key')).toString('utf8').trim() || null;
   } catch {
     // another user's folder, or none: a server of this machine may need no key
     return null;

@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -95,6 +96,14 @@ test.skipIf(process.getuid?.() === 0)('a file that may not be read is moved asid
     draft.days = 2;
   });
   expect([stored(), existsSync(`${path}.unreadable`)]).toEqual([{ days: 2 }, true]);
+});
+
+test.skipIf(process.platform === 'win32')('a pipe in the place of the file does not block and is moved aside', async () => {
+  execFileSync('mkfifo', [path]);
+  await open().change((draft) => {
+    draft.days = 2;
+  });
+  expect([stored(), warnings.length > 0, lstatSync(`${path}.unreadable`).isFIFO()]).toEqual([{ days: 2 }, true, true]);
 });
 
 test('changes at once are applied one after the other', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { copyFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { errnoCode } from './errno-code.ts';
 import { isRecord } from './is-record.ts';
 import { makeFolder } from './make-folder.ts';
+import { readRegularFile } from './read-regular-file.ts';
 import { diskError, replaceFile } from './write-file.ts';
 
 /** Pino's logger fits. */
@@ -93,7 +94,7 @@ function load<Fields extends z.ZodRawShape>(path: string, { fields, defaults, lo
   const stamp = stampOf(path);
   let json: unknown;
   try {
-    json = parseJson(readFileSync(path));
+    json = parseJson(readRegularFile(path));
     if (!isRecord(json)) throw new SyntaxError('the file must hold one JSON object');
   } catch (cause) {
     const isMissing = errnoCode(cause) === 'ENOENT';
@@ -152,7 +153,8 @@ function withKept(schema: z.core.$ZodType | undefined, value: unknown, oldRaw: u
 async function keepCopy(path: string): Promise<void> {
   let copy = `${path}.unreadable`;
   for (let n = 2; existsSync(copy); n++) copy = `${path}.unreadable-${n}`;
-  // a file that may not be read cannot be copied, but it can be moved
+  // what may not be read, or is not a file, can only be moved
+  if (!statSync(path).isFile()) return rename(path, copy);
   await copyFile(path, copy).catch(() => rename(path, copy));
 }
 

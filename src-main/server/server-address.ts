@@ -1,6 +1,7 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readRegularFile } from '#main/lib/read-regular-file.ts';
 import { serverUrl } from './listen.ts';
 
 const addressSchema = z.object({
@@ -17,13 +18,15 @@ const fileOf = (dataDir: string): string => join(dataDir, 'server.json');
 
 /** Lets other starts on this data folder find the server; only the holder of the folder's lock writes it. */
 export function writeServerAddress(dataDir: string, address: ServerAddress): void {
-  writeFileSync(fileOf(dataDir), `${JSON.stringify(address)}\n`);
+  const temporary = `${fileOf(dataDir)}.new`;
+  writeFileSync(temporary, `${JSON.stringify(address)}\n`);
+  renameSync(temporary, fileOf(dataDir));
 }
 
 /** Null without a readable file. A server that was killed leaves its file behind, so the caller must ask at that address. */
 export function readServerAddress(dataDir: string): ServerAddress | null {
   try {
-    return addressSchema.parse(JSON.parse(readFileSync(fileOf(dataDir), 'utf8')));
+    return addressSchema.parse(JSON.parse(readRegularFile(fileOf(dataDir)).toString('utf8')));
   } catch {
     return null;
   }

@@ -1,8 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { makeFolder } from '#main/lib/make-folder.ts';
+import { readRegularFile } from '#main/lib/read-regular-file.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 /** Name of the browser's cookie for the key. */
@@ -20,16 +21,16 @@ export interface AccessKey {
 /** Reads `access-key` in the data folder, or makes one there with mode 0600. Throws `folder_not_writable`. */
 export function loadAccessKey(dataDir: string): AccessKey {
   const path = join(dataDir, 'access-key');
-  if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '') rotateAccessKey(dataDir);
+  if (readKey(path) === '') rotateAccessKey(dataDir);
   restrict(path);
   let readAt = '';
   let key = '';
 
   function current(): string {
-    const { mtimeNs, ino } = statSync(path, { bigint: true });
-    const version = `${mtimeNs}.${ino}`;
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const version = `${found?.mtimeNs}.${found?.ino}`;
     if (version !== readAt) {
-      key = readFileSync(path, 'utf8').trim();
+      key = readKey(path) || rotateAccessKey(dataDir);
       readAt = version;
     }
     return key;
@@ -41,6 +42,17 @@ export function loadAccessKey(dataDir: string): AccessKey {
     cookieValue: () => cookieFor(current()),
     matchesCookie: (candidate) => equalInConstantTime(candidate, cookieFor(current())),
   };
+}
+
+/** Empty without a file. */
+function readKey(path: string): string {
+  try {
+    return readRegularFile(path).toString('utf8').trim();
+  } catch (cause) {
+    if (errnoCode(cause) === 'ENOENT') return '';
+    const message = `The access key ${path} cannot be read (${errnoCode(cause)}). Let this user read it, or remove it: then a new key is made.`;
+    throw new AppError('folder_not_writable', message, { folder: dirname(path) }, { cause });
+  }
 }
 
 /** Replaces the key, so the old one is refused from now on. Returns the new key. Throws `folder_not_writable`. */

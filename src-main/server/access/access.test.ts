@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -448,6 +449,28 @@ describe('the key on disk', () => {
     writeFileSync(join(dir, 'access-key'), '', { mode: 0o644 });
     expect(loadAccessKey(dir).text()).toMatch(/^[\w-]{32}$/);
     expect(statSync(join(dir, 'access-key')).mode & 0o777).toBe(0o600);
+  });
+
+  test('a key file that is emptied or removed while the server runs is made again: an empty key lets nobody in', () => {
+    const key = loadAccessKey(dir);
+    const old = key.text();
+    for (const change of [() => writeFileSync(join(dir, 'access-key'), ''), () => rmSync(join(dir, 'access-key'))]) {
+      change();
+      expect([key.matches(''), key.matches(old), key.text().length]).toEqual([false, false, 32]);
+      expect(loadAccessKey(dir).text()).toBe(key.text());
+    }
+  });
+
+  test.each([
+    ['a folder', (path: string) => mkdirSync(path)],
+    ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+  ])('%s in the place of the key is an error that names it', (_, make) => {
+    rmSync(join(dir, 'access-key'), { force: true });
+    make(join(dir, 'access-key'));
+    expect(() => loadAccessKey(dir)).toThrow(
+      expect.objectContaining({ code: 'folder_not_writable', message: expect.stringContaining(join(dir, 'access-key')) }),
+    );
+    rmSync(join(dir, 'access-key'), { recursive: true });
   });
 
   test('a rotated key counts at once, the old one and its cookie no more', () => {
