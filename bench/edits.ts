@@ -4,7 +4,7 @@ import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
 import { buildLayer } from '#main/compiler/models/transformer.ts';
 import { loadTransformerConfig } from '#main/compiler/models/transformer-config.ts';
 import type { Weights } from '#main/compiler/ops/weights.ts';
-import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
 import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
 import { torchRandn } from '#main/inference/rng.ts';
 import { captionPositions, imagePositions, rotaryTables } from '#main/inference/rotary.ts';
@@ -34,7 +34,7 @@ export async function compareEdits(): Promise<void> {
 
 async function compareImageToImage(cacheDir: string): Promise<Row> {
   const request = { cacheDir, identity: 'bench', target: 'cpu-fast' as const, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
-  const pipeline = await loadTextToImage(await compileCheckpoint(request, () => {}), { threads }, () => {});
+  const pipeline = await loadPipeline(await compileCheckpoint(request, () => {}), { threads }, () => {});
   const params = { prompt: 'an orange cat on a beach', width: SIDE_PX, height: SIDE_PX, seed: 1, guidance_scale: 0, model_type: 'uint4' as const };
   const plain = () => pipeline.generate({ ...params, steps: 5 }, silent, running);
   const source = { image: await plain(), strength: 0.5, fit: 'cover' as const };

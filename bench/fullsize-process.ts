@@ -16,9 +16,10 @@ async function compile([checkpointDir = '', cacheDir = '', identity = '']: strin
   const startedAt = performance.now();
   const compiled = await compileCheckpoint({ cacheDir, identity, target: 'cpu-fast', checkpointDir }, () => {});
   const milliseconds = performance.now() - startedAt;
-  const { textEncoder, captionRefiner, denoiser, vaeDecoder, report } = compiled;
+  const { report, parts } = compiled;
+  const graphs = Object.fromEntries(Object.entries(parts).flatMap(([name, part]) => (part === null ? [] : [[name, part.graph]])));
   const writtenBytes = report.graphs.reduce((sum, graph) => sum + graph.onnxBytes + graph.unpacked.reduce((all, { bytes }) => all + bytes, 0), 0);
-  return { milliseconds, writtenBytes, graphs: { textEncoder, captionRefiner, denoiser, vaeDecoder } };
+  return { milliseconds, writtenBytes, graphs };
 }
 
 async function load([onnxPath = '', weightsDir = '']: string[]) {

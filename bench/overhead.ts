@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { loadConfig } from '#main/config/config.ts';
 import type { SpawnEngine } from '#main/engine/engine-process.ts';
 import { engineProtocol, type WorkerReport } from '#main/engine/protocol.ts';
@@ -13,6 +12,7 @@ import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { createLog } from '#main/server/log.ts';
 import { startStudio } from '#main/studio/start-studio.ts';
 import { paramsOf } from './harness/bench-engine.ts';
+import { compileZImage } from './harness/compile-z-image.ts';
 import { JobClient, type JobTimes } from './harness/job-client.ts';
 import { publish } from './harness/results.ts';
 import { ROUNDS } from './harness/rounds.ts';
@@ -103,7 +103,7 @@ function reporting(reports: WorkerReport[]): SpawnEngine {
 /** By side, for each round: the pipeline's time without the models' runs. */
 async function measureInside(dataDir: string): Promise<Map<number, number[]>> {
   const checkpointDir = join(resourcesDir, 'models/storybook-uint4');
-  const compiled = await compileCheckpoint({ checkpointDir, cacheDir: join(dataDir, 'inside'), identity: 'bench', target: 'cpu-fast' }, () => {});
+  const compiled = await compileZImage(checkpointDir, join(dataDir, 'inside'));
   const models = await loadModels(compiled, { threads: availableParallelism() }, () => {});
   const clock = { modelMs: 0 };
   const pipeline = createTextToImage(compiled, timedModels(models, clock));

@@ -27,7 +27,7 @@ export async function compareText(): Promise<void> {
         target,
         compiledDir: join(folder, target),
         threads,
-        build: (builder, weights) => buildTextEncoder(builder, config, weights),
+        build: (builder, weights) => buildTextEncoder(builder, config, weights, { takenAfter: [config.layers - 1], isPadded: false }),
       });
       for (const tokens of TOKENS) {
         const row = await compare(session, dir, tokens, folder, peer, target === 'cpu-fast');

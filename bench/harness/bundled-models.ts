@@ -1,9 +1,11 @@
 import { join } from 'node:path';
-import { compileCheckpoint } from '#main/compiler/compile.ts';
 import type { CancelSignal } from '#main/inference/cancel.ts';
-import { type LoadOptions, loadModels } from '#main/inference/pipelines/models.ts';
+import type { LoadOptions } from '#main/inference/pipelines/load-parts.ts';
+import { loadModels } from '#main/inference/pipelines/models.ts';
 import { torchRandn } from '#main/inference/rng.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
+import { compileZImage } from './compile-z-image.ts';
 
 const SIDE_PX = 512;
 const PROMPT = 'an orange cat on a beach';
@@ -17,9 +19,9 @@ export interface BundledModels {
 }
 
 /** Compiles the checkpoint into `cacheDir` unless it is there, and loads it. */
-export async function openBundled(cacheDir: string, options: LoadOptions): Promise<BundledModels> {
+export async function openBundled(cacheDir: string, options: LoadOptions<CompiledZImage>): Promise<BundledModels> {
   const checkpointDir = join(resourcesDir, 'models/storybook-uint4');
-  const compiled = await compileCheckpoint({ checkpointDir, cacheDir, identity: 'bench', target: 'cpu-fast' }, () => {});
+  const compiled = await compileZImage(checkpointDir, cacheDir);
   const models = await loadModels(compiled, options, () => {});
   const latentSide = SIDE_PX / compiled.vaeScale;
   const tokenSide = latentSide / compiled.patchSize;

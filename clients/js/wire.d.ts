@@ -7,7 +7,7 @@ export type TextToImageParams = {
   steps?: number | undefined;
   guidance_scale?: number | undefined;
   seed?: number | undefined;
-  model_type?: "uint4" | "int8" | undefined;
+  model_type?: "uint4" | "int8" | "klein" | undefined;
   upscale?: 4 | 2 | false | undefined;
   negative_prompt?: string | undefined;
   loras?: Array<{
@@ -71,7 +71,7 @@ export type ModelProgress = {
   type: "model_progress";
   model: {
     name: string;
-    kind: "uint4" | "int8" | "upscaler";
+    kind: "uint4" | "int8" | "klein" | "upscaler";
     state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
     active: boolean;
     license: string;
@@ -206,7 +206,7 @@ export type JobRecord = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -243,7 +243,7 @@ export type JobRecord = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -283,7 +283,7 @@ export type JobRecord = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -363,7 +363,7 @@ export type JobPage = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{
@@ -400,7 +400,7 @@ export type JobPage = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{
@@ -440,7 +440,7 @@ export type JobPage = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{
@@ -514,7 +514,7 @@ export type Info = {
   version: string;
   models: Array<{
     name: string;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     bundled: boolean;
     identity: string;
     size_bytes: number;
@@ -595,7 +595,7 @@ export type Info = {
 
 export type ModelEntry = {
   name: string;
-  kind: "uint4" | "int8" | "upscaler";
+  kind: "uint4" | "int8" | "klein" | "upscaler";
   state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
   active: boolean;
   license: string;
@@ -629,7 +629,7 @@ export type ModelEntry = {
 export type Models = {
   models: Array<{
     name: string;
-    kind: "uint4" | "int8" | "upscaler";
+    kind: "uint4" | "int8" | "klein" | "upscaler";
     state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
     active: boolean;
     license: string;
@@ -704,7 +704,7 @@ export type Recipe = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -752,7 +752,7 @@ export type Recipe = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -803,7 +803,7 @@ export type Recipe = {
     steps: number;
     guidance_scale: number;
     seed: number;
-    model_type: "uint4" | "int8";
+    model_type: "uint4" | "int8" | "klein";
     upscale?: 2 | false | undefined;
     negative_prompt?: string | undefined;
     loras?: Array<{
@@ -910,7 +910,7 @@ export type Upload = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{
@@ -958,7 +958,7 @@ export type Upload = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{
@@ -1009,7 +1009,7 @@ export type Upload = {
       steps: number;
       guidance_scale: number;
       seed: number;
-      model_type: "uint4" | "int8";
+      model_type: "uint4" | "int8" | "klein";
       upscale?: 2 | false | undefined;
       negative_prompt?: string | undefined;
       loras?: Array<{

@@ -3,8 +3,9 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
-import { compareCheckpoint, type ParityTarget } from '#main/parity/compare-checkpoint.ts';
+import { compareCheckpoint } from '#main/parity/compare-checkpoint.ts';
 import { compareUpscaler } from '#main/parity/compare-upscaler.ts';
+import type { ParityTarget } from '#main/parity/compare-work.ts';
 import { type Comparison, printComparisons } from '#main/parity/comparison.ts';
 
 export const usage = `Usage: npm run parity -- --checkpoint DIR --expected FILE [--accuracy exact|fast] [--precision bf16|fp16] [--int8-rows]

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
 import type { CompileJob } from './compile-job.ts';
+import { compileKlein, loadKleinConfigs } from './models/klein.ts';
 import { parseConfig } from './models/parse-config.ts';
 import { compileZImage, compileZImageVariant, loadZImageConfigs, type VariantOptions } from './models/z-image.ts';
 import { assertSupportedQuantization, loadQuantizationConfig } from './sdnq/quantization-config.ts';
@@ -11,8 +12,9 @@ export interface Architecture {
   linearModels: readonly [LinearModel, ...LinearModel[]];
   /** Reads and checks the configs of all parts. */
   loadConfigs(root: string): Promise<unknown>;
-  compile(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>>;
-  compileVariant(root: string, job: CompileJob, options: VariantOptions): Promise<DenoiserVariant>;
+  compile(root: string, job: CompileJob, identity: string): Promise<CompiledCheckpoint>;
+  /** Null where no LoRA and no ControlNet is supported. */
+  compileVariant: ((root: string, job: CompileJob, options: VariantOptions) => Promise<DenoiserVariant>) | null;
 }
 
 interface LinearModel {
@@ -30,6 +32,15 @@ const architectures: Readonly<Record<string, Architecture>> = {
     loadConfigs: loadZImageConfigs,
     compile: compileZImage,
     compileVariant: compileZImageVariant,
+  },
+  Flux2KleinPipeline: {
+    linearModels: [
+      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
+      { folder: 'text_encoder', baseName: 'model' },
+    ],
+    loadConfigs: loadKleinConfigs,
+    compile: compileKlein,
+    compileVariant: null,
   },
 };
 const modelIndexSchema = z.object({ _class_name: z.enum(Object.keys(architectures)) });

@@ -9,5 +9,5 @@ export async function assertCanCompile(checkpointDir: string, scope: 'configs' |
   await checkConfigs(checkpointDir);
   if (scope === 'configs') return;
   const { compile } = await loadArchitecture(checkpointDir);
-  await compile(checkpointDir, new CompileJob({ writeDir: checkpointDir, finalDir: checkpointDir }, 'cpu-exact', { isDryRun: true }));
+  await compile(checkpointDir, new CompileJob({ writeDir: checkpointDir, finalDir: checkpointDir }, 'cpu-exact', { isDryRun: true }), '');
 }

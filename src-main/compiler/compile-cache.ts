@@ -9,7 +9,7 @@ import { errnoCode } from '#main/lib/errno-code.ts';
 import { diskError, renameDurably, replaceFile } from '#main/lib/write-file.ts';
 
 /** Raised whenever the same checkpoint would compile to something else. */
-export const COMPILER_VERSION = 12;
+export const COMPILER_VERSION = 13;
 
 /** Written last: a folder that has it is complete. */
 const MANIFEST = 'compiled.json';

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   type CompiledCheckpoint,
   compiledCheckpointSchema,
@@ -42,7 +42,7 @@ export interface VariantRequest {
 
 export type OnCompileProgress = (done: number, total: number) => void;
 
-const checkpointSchema = compiledCheckpointSchema.extend({ report: compileReportSchema });
+const checkpointSchema = compiledCheckpointSchema.and(z.object({ report: compileReportSchema }));
 const upscalerSchema = compiledUpscalerSchema.extend({ report: compileReportSchema });
 export type CheckpointCompilation = z.infer<typeof checkpointSchema>;
 export type UpscalerCompilation = z.infer<typeof upscalerSchema>;
@@ -58,8 +58,8 @@ export async function compileCheckpoint(options: CompileOptions & { checkpointDi
   const quantizesFloats = await isQuantizedHere(options, root, architecture);
   return cached({ ...options, variant: quantizesFloats ? 'int8 rows' : '' }, root, checkpointSchema, async (work) => {
     const job = new CompileJob(work, target, { quantizesFloats, onProgress });
-    const checkpoint = await architecture.compile(root, job);
-    return { identity, ...checkpoint, report: job.report() };
+    const checkpoint = await architecture.compile(root, job, identity);
+    return { ...checkpoint, report: job.report() };
   });
 }
 
@@ -75,7 +75,10 @@ export async function compileVariant(
   const { report, ...base } = checkpointSchema.parse(options.base);
   const root = await realPathOf(options.checkpointDir);
   const architecture = await loadArchitecture(root);
-  const baseDir = dirname(base.denoiser.onnxPath);
+  const { compileVariant: compileGraphs } = architecture;
+  if (compileGraphs === null)
+    throw new AppError('checkpoint_unsupported', `${root} is of an architecture that takes no LoRA and no ControlNet here.`, { path: root });
+  const baseDir = dirname(base.parts.denoiser.graph.onnxPath);
   const written = report.graphs.map(({ name, unpacked }) => ({ path: join(baseDir, `${name}.weights`), unpacked }));
   const quantizesFloats = await isQuantizedHere(options, root, architecture);
   const { takesLoras, controlNet } = options;
@@ -85,7 +88,7 @@ export async function compileVariant(
   const variant = JSON.stringify(['variant', baseDir, takesLoras, control?.path, controlNet?.identity]);
   return cached({ ...options, variant }, root, denoiserVariantSchema, (work) => {
     const job = new CompileJob(work, target, { quantizesFloats, onProgress });
-    return architecture.compileVariant(root, job, { takesLoras, controlNet: control, written });
+    return compileGraphs(root, job, { takesLoras, controlNet: control, written });
   });
 }
 

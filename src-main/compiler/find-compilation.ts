@@ -1,10 +1,10 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type CompiledCheckpoint, compiledCheckpointSchema, type GraphTarget } from '#main/lib/compiled.ts';
 import type { ModelCompilation } from '#shared/domain/model.ts';
 import { findCompiled } from './compile-cache.ts';
 import { compileReportSchema } from './compile-job.ts';
 
-const reportedSchema = compiledCheckpointSchema.pick({ identity: true }).extend({ report: compileReportSchema });
+const reportedSchema = z.object({ identity: z.string(), report: compileReportSchema });
 
 /** Figures of the checkpoint's compilation for `target`, or for any target if `target` is null; null if it is not compiled. */
 export async function findCompilation(cacheDir: string, identity: string, target: GraphTarget | null): Promise<ModelCompilation | null> {

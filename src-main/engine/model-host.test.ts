@@ -41,7 +41,7 @@ async function heardOn(config: Pick<WorkerConfig, 'device' | 'gpuPrecision'>, ac
         return compileUpscaler(request, onProgress);
       },
       ...withoutLoras,
-      loadTextToImage: async (_compiled, { provider, card, cuda }) => {
+      loadPipeline: async (_compiled, { provider, card, cuda }) => {
         loaded.push({ provider, card, cuda });
         return { follow: async () => {}, generate: async () => picture };
       },
@@ -115,7 +115,7 @@ test('a card is asked for its free memory once a minute, however many images are
       compileCheckpoint: () => Promise.reject(new Error('there is no checkpoint')),
       ...withoutLoras,
       compileUpscaler: async () => ({ identity: 'u', architecture: 'SRVGGNetCompact', convolutions: null, scale: 4, overlapPx: 16, ...compiled }),
-      loadTextToImage: () => Promise.reject(new Error('there is no checkpoint')),
+      loadPipeline: () => Promise.reject(new Error('there is no checkpoint')),
       loadUpscaler: async () => ({ largestTilePixels: 256 * 256, upscale: async () => picture }),
       freeMemory: async () => {
         asked++;
@@ -139,7 +139,14 @@ test('a card is asked for its free memory once a minute, however many images are
 describe('a job with LoRAs or a ControlNet', () => {
   const graph = { onnxPath: '', weightsDir: '', memory: { loadedBytes: 1, runningBytes: { fixed: 0, perUnit: 1 } } };
   const compiled: CompiledCheckpoint = {
-    ...{ identity: 'c', textEncoder: graph, captionRefiner: graph, denoiser: graph, vaeDecoder: graph, vaeEncoder: graph },
+    ...{ architecture: 'z-image', identity: 'c' },
+    parts: {
+      textEncoder: { role: 'text', unit: 'promptTokens', graph },
+      captionRefiner: { role: 'text', unit: 'promptTokens', graph },
+      vaeEncoder: { role: 'brief', unit: 'encodedPixels', graph },
+      denoiser: { role: 'denoiser', unit: 'imageTokens', graph },
+      vaeDecoder: { role: 'decoder', unit: 'latentPixels', graph },
+    },
     ...{ tokenizerDir: '', schedulerDir: '', latentChannels: 16, vaeScale: 8, vaeScalingFactor: 1, vaeShiftFactor: 0, patchSize: 2, captionWidth: 64 },
     rope: { theta: 256, axes: [8, 12, 12], lengths: [64, 64, 64] },
   };
@@ -154,14 +161,14 @@ describe('a job with LoRAs or a ControlNet', () => {
         compileUpscaler: () => Promise.reject(new Error('there is no upscaler')),
         compileVariant: async ({ takesLoras, controlNet }) => {
           seen.push(`compile${takesLoras ? ' loras' : ''}${controlNet ? ` ${controlNet.identity}` : ''}`);
-          return { captionRefiner: graph, denoiser: graph, loraTargets: [], controlChannels: 0 };
+          return { graphs: { captionRefiner: graph, denoiser: graph }, loraTargets: [], controlChannels: 0 };
         },
         loadLora: async (_path, identity) => {
           seen.push(`read ${identity}`);
           if (identity === 'wrong') throw new AppError('lora_unsupported', 'It is for another model.', { path: '/wrong.safetensors' });
           return { identity, modules: new Map(), notices: identity === 'text' ? ['2 tensors were left out.'] : [], metadata: new Map() };
         },
-        loadTextToImage: async (_compiled, { variant }) => {
+        loadPipeline: async (_compiled, { variant }) => {
           seen.push(variant === null ? 'load' : 'load variant');
           return {
             follow: async (_plan, next) => {

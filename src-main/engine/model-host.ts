@@ -5,14 +5,15 @@ import type { CudaChoices } from '#main/inference/cuda-options.ts';
 import { providerNamed } from '#main/inference/devices.ts';
 import { arenaBytesFor, type FreeMemory, type MemoryDecision, memoryNeeds, planMemory, tilePixelsFor } from '#main/inference/memory-plan.ts';
 import type { PipelineHooks } from '#main/inference/pipelines/hooks.ts';
+import type { ImagePipeline } from '#main/inference/pipelines/image-pipeline.ts';
+import type { LoadedVariant } from '#main/inference/pipelines/load-parts.ts';
 import type { WeightedLora } from '#main/inference/pipelines/lora-inputs.ts';
-import type { LoadedVariant } from '#main/inference/pipelines/models.ts';
-import type { PipelineInputs } from '#main/inference/pipelines/text-to-image.ts';
 import type { CompiledCheckpoint, CompiledUpscaler, DenoiserVariant, GraphTarget, LoraTarget } from '#main/lib/compiled.ts';
+import type { ImageInputs } from '#main/lib/image-inputs.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import { type DeviceName, deviceParts, type OrtBinding } from '#shared/domain/device.ts';
-import type { TextToImageParams } from '#shared/domain/job.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
+import { type Size, usedPartOf } from '#shared/domain/reference.ts';
 import { graphTarget } from './graph-target.ts';
 import type { RunHooks } from './model-runner.ts';
 import type { GenerateRequest, UpscaleRequest, WorkerConfig } from './protocol.ts';
@@ -42,10 +43,7 @@ interface MemoryOptions {
   variant: LoadedVariant | null;
 }
 
-interface TextToImage {
-  follow(plan: MemoryPlan, variant: LoadedVariant | null): Promise<void>;
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
-}
+type Pipeline = Pick<ImagePipeline, 'generate' | 'follow'>;
 
 interface Upscale {
   readonly largestTilePixels: number;
@@ -63,7 +61,7 @@ export interface ModelLoaders {
   ): Promise<DenoiserVariant>;
   /** Throws `lora_unsupported`, `checkpoint_missing` or `checkpoint_damaged`. */
   loadLora(path: string, identity: string, targets: readonly LoraTarget[]): Promise<LoadedLora>;
-  loadTextToImage(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<TextToImage>;
+  loadPipeline(compiled: CompiledCheckpoint, options: RunOptions & MemoryOptions, onProgress: OnProgress): Promise<Pipeline>;
   loadUpscaler(compiled: CompiledUpscaler, options: RunOptions, onProgress: OnProgress): Promise<Upscale>;
   /** Memory that programs can still have, on this device and beside it. */
   freeMemory(device: DeviceName): Promise<FreeMemory>;
@@ -75,7 +73,7 @@ const FREE_IS_NEW_MS = 60_000;
 export class ModelHost {
   readonly #loaders: ModelLoaders;
   readonly #config: WorkerConfig;
-  #textToImage: Held<CompiledCheckpoint, TextToImage> | null = null;
+  #pipeline: Held<CompiledCheckpoint, Pipeline> | null = null;
   #upscale: Held<CompiledUpscaler, Upscale> | null = null;
   /** Graphs for the last job that needed some in place of the checkpoint's own. */
   #variant: (LoadedVariant & { key: string }) | null = null;
@@ -95,20 +93,20 @@ export class ModelHost {
   async generate(request: GenerateRequest, hooks: RunHooks, signal: CancelSignal): Promise<RgbImage> {
     const { checkpointDir, checkpointIdentity: identity, accuracy } = request;
     const key = keyOf(`${accuracy} ${request.memory}`, checkpointDir, identity);
-    const held = this.#textToImage && unlessAnother(this.#textToImage, key);
+    const held = this.#pipeline && unlessAnother(this.#pipeline, key);
     const compiled = held?.compiled ?? (await this.#compileCheckpoint(request, this.#target(request), hooks, loadingHalf(hooks, 0)));
     assertNotCancelled(signal);
     const variant = await this.#variantFor(request, compiled, hooks);
     const loras = await this.#lorasFor(request, variant, hooks);
     assertNotCancelled(signal);
-    const decision = await this.#plan({ ...compiled, ...variant?.graphs }, request, hooks);
+    const decision = await this.#plan(compiled, variant, request, hooks);
     let model = held?.model;
     if (model === undefined) {
       const choices = { arenaBytes: arenaBytesFor(decision), isTight: decision.plan !== 'resident', isExact: accuracy === 'exact' };
       const compiledForCpu = once(() => this.#compileCheckpoint(request, `cpu-${accuracy}`, hooks, () => {}));
       const options = { ...this.#runOptions(this.#config.device, choices), memory: decision.plan, compiledForCpu, variant };
-      model = await this.#loaders.loadTextToImage(compiled, options, loadingHalf(hooks, 1));
-      this.#textToImage = { key, compiled, model };
+      model = await this.#loaders.loadPipeline(compiled, options, loadingHalf(hooks, 1));
+      this.#pipeline = { key, compiled, model };
       this.#lastFree = null;
     } else await model.follow(decision.plan, variant);
     return model.generate(request.params, hooks, signal, { ...request.inputs, loras });
@@ -186,14 +184,14 @@ export class ModelHost {
     return free;
   }
 
-  async #plan(compiled: CompiledCheckpoint, { params, inputs, memory }: GenerateRequest, hooks: RunHooks): Promise<MemoryDecision> {
-    const { device } = this.#config;
-    const decision = planMemory(
-      memoryNeeds(compiled, params, inputs?.source !== undefined || inputs?.control !== undefined),
-      await this.#freeAtStart(),
-      device !== 'cpu',
-      memory,
-    );
+  async #plan(
+    compiled: CompiledCheckpoint,
+    variant: LoadedVariant | null,
+    { params, inputs, memory }: GenerateRequest,
+    hooks: RunHooks,
+  ): Promise<MemoryDecision> {
+    const needs = memoryNeeds(compiled, params, encodedSizes(params, inputs), variant?.graphs);
+    const decision = planMemory(needs, await this.#freeAtStart(), this.#config.device !== 'cpu', memory);
     hooks.onPlanned?.(decision);
     return decision;
   }
@@ -218,6 +216,11 @@ interface Held<Compiled, Model> {
   key: string;
   compiled: Compiled;
   model: Model;
+}
+
+/** Of the images that the VAE encodes. */
+function encodedSizes(params: Size, { source, control, references = [] }: ImageInputs = {}): Size[] {
+  return [...(source || control ? [params] : []), ...references.map((image) => usedPartOf(image).kept)];
 }
 
 const HALF = 500;

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { compileCheckpoint, compileUpscaler, compileVariant } from '#main/compiler/compile.ts';
 import { loadLora } from '#main/compiler/lora/load-lora.ts';
-import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
 import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
 import { freeMemory } from './free-memory.ts';
 import { lowerPriority } from './lower-priority.ts';
@@ -12,4 +12,4 @@ const config: WorkerConfig = workerData;
 // before ONNX Runtime starts threads, which inherit it
 if (config.priority === 'low') await lowerPriority();
 
-serveModels({ compileCheckpoint, compileUpscaler, compileVariant, loadLora, loadTextToImage, loadUpscaler, freeMemory });
+serveModels({ compileCheckpoint, compileUpscaler, compileVariant, loadLora, loadPipeline, loadUpscaler, freeMemory });

@@ -204,7 +204,8 @@ function attentionCase(causal: boolean): Operator {
   const shape = [1, TOKENS, WIDTH];
   return {
     name: causal ? 'MultiHeadAttention, causal' : 'MultiHeadAttention',
-    build: (graph, x) => attention(graph, reshape(graph, x, shape), constant(graph, x, others.a, shape), constant(graph, x, others.b, shape), HEADS, causal),
+    build: (graph, x) =>
+      attention(graph, reshape(graph, x, shape), constant(graph, x, others.a, shape), constant(graph, x, others.b, shape), HEADS, causal ? 'causal' : null),
     expected: (x) => {
       const y = new Float32Array(x.length);
       for (let head = 0; head < HEADS; head++) {

@@ -1,6 +1,7 @@
 import { Template } from '@huggingface/jinja';
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers';
 import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
+import { isRecord } from '#main/lib/is-record.ts';
 
 export interface EncodedPrompt {
   /** At most `MAX_PROMPT_TOKENS`. */
@@ -20,8 +21,10 @@ export interface PromptLength {
 }
 
 export interface Tokenizer {
-  /** The prompt as one user message in the model's chat template, generation prompt added and thinking enabled, as the text encoder is fed. */
+  /** The prompt as one user message in the model's chat template, generation prompt added, as the text encoder is fed. */
   encodePrompt(prompt: string): EncodedPrompt;
+  /** The id that fills prompts up to one length. Throws where the tokenizer names none. */
+  padId(): number;
   /** How much of the prompt `encodePrompt` keeps. */
   measurePrompt(prompt: string): PromptLength;
 }
@@ -36,11 +39,16 @@ export interface TokenizerFiles {
   chatTemplate: string;
 }
 
+export interface TokenizerOptions {
+  /** Whether the model thinks before it answers. Without it the template closes an empty thought, which adds tokens. */
+  thinks: boolean;
+}
+
 /** A tokenizer over files that are in memory, for Node and browsers. Throws whatever the two libraries throw on files that they do not understand. */
-export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFiles): Tokenizer {
+export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFiles, { thinks }: TokenizerOptions): Tokenizer {
   const encoder = new BytePairEncoder(tokenizer, config);
   const template = new Template(chatTemplate);
-  const render = (content: string): string => template.render({ messages: [{ role: 'user', content }], add_generation_prompt: true, enable_thinking: true });
+  const render = (content: string): string => template.render({ messages: [{ role: 'user', content }], add_generation_prompt: true, enable_thinking: thinks });
   const addedTokens = encoder.get_added_tokens_decoder();
   const bytesBeforePrompt = utf8Length(render('\0').split('\0')[0] ?? '');
   // all but the added tokens are written in an alphabet of one letter a byte
@@ -50,6 +58,13 @@ export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFi
       // a lone surrogate has no UTF-8 and so no tokens
       const { ids } = encoder.encode(render(prompt.toWellFormed()));
       return { ids: ids.slice(0, MAX_PROMPT_TOKENS), truncated: ids.length > MAX_PROMPT_TOKENS, total: ids.length };
+    },
+    padId() {
+      const named = config['pad_token'];
+      const token = isRecord(named) ? named['content'] : named;
+      const id = typeof token === 'string' ? encoder.token_to_id(token) : undefined;
+      if (id === undefined) throw new Error(`The tokenizer has no id for its pad_token ${JSON.stringify(named)}.`);
+      return id;
     },
     measurePrompt(prompt) {
       const { ids, tokens } = encoder.encode(render(prompt.toWellFormed()));

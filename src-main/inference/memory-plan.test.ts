@@ -1,25 +1,14 @@
 import { expect, test } from 'vitest';
+import type { PartRole } from '#main/lib/compiled.ts';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { type MemoryNeeds, type PartNeed, planMemory, tilePixelsFor } from './memory-plan.ts';
 
-const gigabytes = (loaded: number, running: number): PartNeed => ({ loadedBytes: loaded * 1e9, runningBytes: running * 1e9 });
+const gigabytes = (role: PartRole, loaded: number, running: number): PartNeed => ({ role, loadedBytes: loaded * 1e9, runningBytes: running * 1e9 });
 
 /** About what Z-Image-Turbo in uint4 takes, by the side of the image. */
 const needs: Record<number, MemoryNeeds> = {
-  1024: {
-    textEncoder: gigabytes(2.4, 0.1),
-    captionRefiner: gigabytes(0.3, 0.1),
-    vaeEncoder: gigabytes(0, 0),
-    denoiser: gigabytes(3.9, 0.8),
-    vaeDecoder: gigabytes(0.2, 3.5),
-  },
-  2048: {
-    textEncoder: gigabytes(2.4, 0.1),
-    captionRefiner: gigabytes(0.3, 0.1),
-    vaeEncoder: gigabytes(0, 0),
-    denoiser: gigabytes(3.9, 3),
-    vaeDecoder: gigabytes(0.2, 14),
-  },
+  1024: [gigabytes('text', 2.4, 0.1), gigabytes('text', 0.3, 0.1), gigabytes('denoiser', 3.9, 0.8), gigabytes('decoder', 0.2, 3.5)],
+  2048: [gigabytes('text', 2.4, 0.1), gigabytes('text', 0.3, 0.1), gigabytes('denoiser', 3.9, 3), gigabytes('decoder', 0.2, 14)],
 };
 const needsOf = (side: number): MemoryNeeds => needs[side] ?? expect.fail(`no needs for ${side}`);
 
@@ -44,7 +33,7 @@ test.for<[card: number, free: number, side: number, plan: MemoryPlan, need: numb
 
 test('what would move to the CPU has to fit into RAM too', () => {
   const card = { cardBytes: 8.2e9 };
-  const large = { ...needsOf(1024), textEncoder: gigabytes(6, 0.1), vaeDecoder: gigabytes(0.2, 2) };
+  const large = [gigabytes('text', 6, 0.1), gigabytes('text', 0.3, 0.1), gigabytes('denoiser', 3.9, 0.8), gigabytes('decoder', 0.2, 2)];
   expect(planMemory(large, { ...card, ramBytes: 8e9 }, true).plan).toBe('text_on_cpu');
   expect(planMemory(large, { ...card, ramBytes: 4e9 }, true).plan).toBe('in_turn');
 });

@@ -1,10 +1,16 @@
-import { type CompiledCheckpoint, type GraphMemory, MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
+import {
+  type CompiledCheckpoint,
+  type CompiledGraph,
+  type CompiledPart,
+  type DenoiserVariant,
+  type GraphMemory,
+  MAX_PROMPT_TOKENS,
+  type PartRole,
+  type PartUnit,
+  partRoles,
+} from '#main/lib/compiled.ts';
 import type { MemoryChoice, MemoryPlan, PlannedMemory } from '#shared/domain/memory-plan.ts';
 import { memoryPlanSchema } from '#shared/domain/memory-plan.ts';
-
-/** The parts of a checkpoint, in the order in which they run. */
-export const parts = ['textEncoder', 'captionRefiner', 'vaeEncoder', 'denoiser', 'vaeDecoder'] as const;
-export type Part = (typeof parts)[number];
 
 /** Where a part runs and whether it stays loaded when another one runs. */
 export interface Placement {
@@ -16,27 +22,23 @@ const stays: Placement = { place: 'device', stays: true };
 const leaves: Placement = { place: 'device', stays: false };
 const leavesCpu: Placement = { place: 'cpu', stays: false };
 
-/** What each plan does with each part. The VAE's encoder is small and needed only for images that start from one, so no plan keeps it. */
-export const placements: Readonly<Record<MemoryPlan, Readonly<Record<Part, Placement>>>> = {
-  resident: { textEncoder: stays, captionRefiner: stays, vaeEncoder: leaves, denoiser: stays, vaeDecoder: stays },
-  text_freed: { textEncoder: leaves, captionRefiner: leaves, vaeEncoder: leaves, denoiser: stays, vaeDecoder: stays },
-  text_on_cpu: {
-    textEncoder: { place: 'cpu', stays: true },
-    captionRefiner: { place: 'cpu', stays: true },
-    vaeEncoder: leaves,
-    denoiser: stays,
-    vaeDecoder: stays,
-  },
-  in_turn: { textEncoder: leaves, captionRefiner: leaves, vaeEncoder: leaves, denoiser: leaves, vaeDecoder: leaves },
-  denoiser_alone: { textEncoder: leavesCpu, captionRefiner: leavesCpu, vaeEncoder: leavesCpu, denoiser: stays, vaeDecoder: leavesCpu },
+/** What each plan does with the parts of each role. What runs once a job loads fast, so no plan keeps it. */
+export const placements: Readonly<Record<MemoryPlan, Readonly<Record<PartRole, Placement>>>> = {
+  resident: { text: stays, brief: leaves, denoiser: stays, decoder: stays },
+  text_freed: { text: leaves, brief: leaves, denoiser: stays, decoder: stays },
+  text_on_cpu: { text: { place: 'cpu', stays: true }, brief: leaves, denoiser: stays, decoder: stays },
+  in_turn: { text: leaves, brief: leaves, denoiser: leaves, decoder: leaves },
+  denoiser_alone: { text: leavesCpu, brief: leavesCpu, denoiser: stays, decoder: leavesCpu },
 };
 
 /** Bytes of one part: its weights, and what its run takes beside them. */
 export interface PartNeed {
+  role: PartRole;
   loadedBytes: number;
   runningBytes: number;
 }
-export type MemoryNeeds = Readonly<Record<Part, PartNeed>>;
+/** In the order in which the parts run. */
+export type MemoryNeeds = readonly PartNeed[];
 
 export interface FreeMemory {
   ramBytes: number;
@@ -56,31 +58,31 @@ const CARD_RESERVE = 0.8e9;
 /** A plan that is to help after another one failed needs at most this share of it. */
 const CLEARLY_LESS = 0.9;
 
-const NOTHING: PartNeed = { loadedBytes: 0, runningBytes: 0 };
+interface Size {
+  width: number;
+  height: number;
+}
 
-/** What an image of this size takes of each part; sizes in pixels. The VAE's encoder takes nothing where no image `isEncoded`. */
-export function memoryNeeds(compiled: CompiledCheckpoint, { width, height }: { width: number; height: number }, isEncoded = false): MemoryNeeds {
-  const latentPixels = Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
-  const units: Record<Part, number> = {
-    textEncoder: MAX_PROMPT_TOKENS,
-    captionRefiner: MAX_PROMPT_TOKENS,
-    vaeEncoder: latentPixels,
-    denoiser: latentPixels / compiled.patchSize ** 2,
-    vaeDecoder: latentPixels,
+/** What an image of this size takes of each part; sizes in pixels. `encoded` are the images that the VAE encodes for it. */
+export function memoryNeeds(compiled: CompiledCheckpoint, size: Size, encoded: readonly Size[] = [], variant: DenoiserVariant | null = null): MemoryNeeds {
+  const latentPixels = ({ width, height }: Size): number => Math.ceil(width / compiled.vaeScale) * Math.ceil(height / compiled.vaeScale);
+  const tokens = (image: Size): number => latentPixels(image) / compiled.patchSize ** 2;
+  const units: Record<PartUnit, number> = {
+    promptTokens: MAX_PROMPT_TOKENS,
+    imageTokens: tokens(size),
+    sequenceTokens: [size, ...encoded].reduce((sum, image) => sum + tokens(image), 0),
+    latentPixels: latentPixels(size),
+    encodedPixels: Math.max(0, ...encoded.map(latentPixels)),
+    none: 0,
   };
-  const need = (part: Part): PartNeed => {
-    const graph = compiled[part];
-    if (graph === null) return NOTHING;
-    const { loadedBytes, runningBytes } = graph.memory;
-    return { loadedBytes, runningBytes: RUNNING_FACTOR * (runningBytes.fixed + runningBytes.perUnit * units[part]) };
-  };
-  return {
-    textEncoder: need('textEncoder'),
-    captionRefiner: need('captionRefiner'),
-    vaeEncoder: isEncoded ? need('vaeEncoder') : NOTHING,
-    denoiser: need('denoiser'),
-    vaeDecoder: need('vaeDecoder'),
-  };
+  const replaced: Readonly<Record<string, CompiledGraph>> = variant?.graphs ?? {};
+  const parts: readonly [string, CompiledPart | null][] = Object.entries(compiled.parts);
+  return parts.flatMap(([name, part]): PartNeed[] => {
+    // a part that counts encoded images is not loaded without one
+    if (part === null || (part.unit === 'encodedPixels' && encoded.length === 0)) return [];
+    const { loadedBytes, runningBytes } = (replaced[name] ?? part.graph).memory;
+    return [{ role: part.role, loadedBytes, runningBytes: RUNNING_FACTOR * (runningBytes.fixed + runningBytes.perUnit * units[part.unit]) }];
+  });
 }
 
 /** The plan to begin with, and the next one that needs clearly less if memory runs out anyway; null where no such plan exists. */
@@ -93,7 +95,7 @@ export interface MemoryDecision extends PlannedMemory {
  * with all parts loaded. `onCard` is false where models run on the CPU: plans that move parts there do not exist then.
  */
 export function planMemory(needs: MemoryNeeds, free: FreeMemory, onCard: boolean, choice: MemoryChoice = 'auto'): MemoryDecision {
-  const possible = memoryPlanSchema.options.filter((plan) => onCard || parts.every((part) => placements[plan][part].place === 'device'));
+  const possible = memoryPlanSchema.options.filter((plan) => onCard || partRoles.every((role) => placements[plan][role].place === 'device'));
   const needOf = (plan: MemoryPlan): { device: number; ram: number } => ({
     device: peakBytes(plan, needs, 'device', onCard) + (onCard ? CARD_RESERVE : RAM_RESERVE),
     ram: onCard ? peakBytes(plan, needs, 'cpu', false) + RAM_RESERVE : 0,
@@ -126,11 +128,12 @@ export function tilePixelsFor({ runningBytes }: GraphMemory, { ramBytes, cardByt
  * runs; the other parts give theirs back.
  */
 function peakBytes(plan: MemoryPlan, needs: MemoryNeeds, place: Placement['place'], keepsRuns: boolean): number {
-  const here = parts.filter((part) => placements[plan][part].place === place);
+  const here = needs.filter(({ role }) => placements[plan][role].place === place);
+  const denoiserRun = Math.max(0, ...needs.map(({ role, runningBytes }) => (role === 'denoiser' ? runningBytes : 0)));
   const moments = here.map((running) => {
-    const loaded = here.filter((part) => part === running || placements[plan][part].stays);
-    const kept = keepsRuns && running !== 'denoiser' && placements[plan].denoiser.stays ? needs.denoiser.runningBytes : 0;
-    return kept + needs[running].runningBytes + loaded.reduce((sum, part) => sum + needs[part].loadedBytes, 0);
+    const loaded = here.filter((part) => part === running || placements[plan][part.role].stays);
+    const kept = keepsRuns && running.role !== 'denoiser' && placements[plan].denoiser.stays ? denoiserRun : 0;
+    return kept + running.runningBytes + loaded.reduce((sum, part) => sum + part.loadedBytes, 0);
   });
   return Math.max(0, ...moments);
 }

@@ -8,18 +8,18 @@ export interface RotaryTables {
 
 export interface RopeSettings {
   theta: number;
-  /** Channels of a head for place in the sequence, row, column. */
-  axes: readonly [number, number, number];
+  /** Channels of a head by axis. */
+  axes: readonly number[];
 }
 
-/** Place in the sequence, row and column of a token. */
-export type TokenPosition = readonly [number, number, number];
+/** Where a token is, by axis. */
+export type TokenPosition = readonly number[];
 
 /**
- * Angles of `positions` for queries and keys whose neighbouring channels are turned together; width is half a head.
- * Angles are formed in float64 and rounded once, as `RopeEmbedder.precompute_freqs_cis` of diffusers 0.42.1 does.
+ * Angles of `positions` for queries and keys whose neighbouring channels are turned together; width is half a head. Angles are formed in float64 and, for
+ * Z-Image, rounded once, as `RopeEmbedder.precompute_freqs_cis` of diffusers 0.42.1 does; `Flux2PosEmbed` rounds only what comes of them.
  */
-export function rotaryTables(settings: RopeSettings, positions: readonly TokenPosition[]): RotaryTables {
+export function rotaryTables(settings: RopeSettings, positions: readonly TokenPosition[], rounded: (angle: number) => number = Math.fround): RotaryTables {
   const frequencies = settings.axes.flatMap((channels, axis) =>
     Array.from({ length: channels / 2 }, (_, i) => ({ axis, frequency: 1 / settings.theta ** ((2 * i) / channels) })),
   );
@@ -28,7 +28,7 @@ export function rotaryTables(settings: RopeSettings, positions: readonly TokenPo
   const sin = new Float32Array(positions.length * width);
   for (const [row, position] of positions.entries()) {
     for (const [column, { axis, frequency }] of frequencies.entries()) {
-      const angle = Math.fround((position[axis] ?? 0) * frequency);
+      const angle = rounded((position[axis] ?? 0) * frequency);
       cos[row * width + column] = Math.cos(angle);
       sin[row * width + column] = Math.sin(angle);
     }
@@ -36,7 +36,7 @@ export function rotaryTables(settings: RopeSettings, positions: readonly TokenPo
   return { cos, sin, rows: positions.length, width };
 }
 
-/** Caption tokens count from 1 on, padding included. */
+/** For Z-Image, by place in the sequence, row and column. Caption tokens count from 1 on, padding included. */
 export function captionPositions(paddedTokens: number): TokenPosition[] {
   return Array.from({ length: paddedTokens }, (_, i) => [i + 1, 0, 0]);
 }

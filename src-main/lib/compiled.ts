@@ -99,27 +99,48 @@ export interface LoraFactors {
   up: Float32Array;
 }
 
-const axes = z.tuple([z.number(), z.number(), z.number()]);
+/** What decides where a part runs and how long it stays loaded: `text` runs once a prompt, `brief` once a job, the others make the image. */
+export const partRoles = ['text', 'brief', 'denoiser', 'decoder'] as const;
+export type PartRole = (typeof partRoles)[number];
 
-/** Graphs of a text-to-image checkpoint and the numbers that the pipeline around them needs, all read from its configs. */
-export const compiledCheckpointSchema = z.object({
+/**
+ * What the memory of a part's run is counted in: tokens of the longest prompt, tokens of the image, those and the tokens of the encoded images, latent pixels of
+ * the image, latent pixels of the largest encoded image, or nothing that changes.
+ */
+const unitSchema = z.enum(['promptTokens', 'imageTokens', 'sequenceTokens', 'latentPixels', 'encodedPixels', 'none']);
+export type PartUnit = z.infer<typeof unitSchema>;
+
+/** One graph of a checkpoint, and how a memory plan counts it. */
+const part = z.object({ role: z.enum(partRoles), unit: unitSchema, graph });
+export type CompiledPart = z.infer<typeof part>;
+
+const checkpointFields = {
   identity: z.string(),
-  textEncoder: graph,
-  /** The part of the transformer that depends on the prompt only. */
-  captionRefiner: graph,
-  denoiser: graph,
-  vaeDecoder: graph,
-  /** Null if the checkpoint's VAE has no encoder; then no image can start from another. */
-  vaeEncoder: graph.nullable(),
   tokenizerDir: z.string(),
   schedulerDir: z.string(),
   latentChannels: z.number(),
   /** Image pixels per latent pixel, 8 or 16. */
   vaeScale: z.number(),
-  vaeScalingFactor: z.number(),
-  vaeShiftFactor: z.number(),
   /** Latent pixels per token and side, 2. */
   patchSize: z.number(),
+};
+const axes = z.tuple([z.number(), z.number(), z.number()]);
+
+/** Graphs of a Z-Image checkpoint in the order in which they run, and the numbers that the pipeline around them needs, all read from its configs. */
+const compiledZImageSchema = z.object({
+  architecture: z.literal('z-image'),
+  ...checkpointFields,
+  parts: z.object({
+    textEncoder: part,
+    /** The part of the transformer that depends on the prompt only. */
+    captionRefiner: part,
+    /** Null if the checkpoint's VAE has no encoder; then no image can start from another. */
+    vaeEncoder: part.nullable(),
+    denoiser: part,
+    vaeDecoder: part,
+  }),
+  vaeScalingFactor: z.number(),
+  vaeShiftFactor: z.number(),
   /** Width of the text embedding. */
   captionWidth: z.number(),
   rope: z.object({
@@ -130,12 +151,32 @@ export const compiledCheckpointSchema = z.object({
     lengths: axes,
   }),
 });
+export type CompiledZImage = z.infer<typeof compiledZImageSchema>;
+
+/** As `compiledZImageSchema`, of a FLUX.2 [klein] checkpoint. */
+const compiledKleinSchema = z.object({
+  architecture: z.literal('klein'),
+  ...checkpointFields,
+  parts: z.object({ textEncoder: part, prompt: part, vaeEncoder: part, modulation: part, denoiser: part, vaeDecoder: part }),
+  /** Whether it was trained to need no guidance. */
+  isDistilled: z.boolean(),
+  /** By channel of a token: latents are normalized for the transformer. */
+  latentNorm: z.object({ means: z.array(z.number()), deviations: z.array(z.number()) }),
+  rope: z.object({
+    theta: z.number(),
+    /** Channels of a head for time, row, column and place in the text. */
+    axes: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+  }),
+});
+export type CompiledKlein = z.infer<typeof compiledKleinSchema>;
+
+export const compiledCheckpointSchema = z.discriminatedUnion('architecture', [compiledZImageSchema, compiledKleinSchema]);
 export type CompiledCheckpoint = z.infer<typeof compiledCheckpointSchema>;
 
 /** Graphs that take the place of a checkpoint's own where a job has LoRAs or a ControlNet. */
 export const denoiserVariantSchema = z.object({
-  captionRefiner: graph,
-  denoiser: graph,
+  /** By the names of the parts that they replace. */
+  graphs: z.object({ captionRefiner: graph, denoiser: graph }),
   /** Empty where the graphs take no LoRAs. */
   loraTargets: z.array(loraTarget),
   /** Channels of the input of the ControlNet: as many as the latents, or 33 if it can repaint; 0 without one. */

@@ -74,5 +74,7 @@ export const imageInputsSchema = z.object({
   mask: maskSchema.exactOptional(),
   loras: z.array(loraSchema).exactOptional(),
   control: controlSchema.exactOptional(),
+  /** Images that the prompt edits or refers to, in the user's order; at most `MOST_REFERENCES`. */
+  references: z.array(rgbImageSchema).exactOptional(),
 });
 export type ImageInputs = z.infer<typeof imageInputsSchema>;

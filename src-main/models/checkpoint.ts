@@ -1,3 +1,4 @@
+import type { Capabilities } from '#shared/domain/architecture.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import type { AppError } from '#shared/protocol/errors.ts';
 
@@ -7,6 +8,8 @@ export interface Checkpoint {
   name: string;
   dir: string;
   modelType: ModelType;
+  /** What it can do; its architecture, tasks, defaults and limits. */
+  capabilities: Capabilities;
   /** Whether it comes with the program. */
   bundled: boolean;
   /** SHA-256 over the hashes of all its files; `identity` in the API. */

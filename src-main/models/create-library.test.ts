@@ -369,7 +369,7 @@ describe('a repository that is not to be taken', () => {
     repository.files.set('config.json', Buffer.from('{"architectures":["LlamaForCausalLM"]}'));
     expect(await failure()).toEqual({
       code: 'checkpoint_unsupported',
-      message: `${REPOSITORY} is a LlamaForCausalLM; a ZImagePipeline with a model_index.json is needed.`,
+      message: `${REPOSITORY} is a LlamaForCausalLM; a ZImagePipeline or Flux2KleinPipeline with a model_index.json is needed.`,
     });
   });
 

@@ -6,6 +6,7 @@ import { exists } from '#main/lib/exists.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
+import { type Capabilities, capabilitiesOf } from '#shared/domain/architecture.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -14,14 +15,15 @@ import type { FileHashes } from './file-hashes.ts';
 
 const UNKNOWN_LICENSE = 'unknown';
 
-export type CheckpointFacts = Pick<Checkpoint, 'modelType' | 'fingerprint' | 'sizeBytes' | 'license' | 'sizeUnitPx'>;
+export type CheckpointFacts = Pick<Checkpoint, 'modelType' | 'capabilities' | 'fingerprint' | 'sizeBytes' | 'license' | 'sizeUnitPx'>;
 
 /** Reads a checkpoint folder in Hugging Face layout. Throws `checkpoint_missing`, `checkpoint_damaged`, `checkpoint_unsupported` or `too_many_open_files`. */
 export async function describeCheckpoint(dir: string, hashes: FileHashes): Promise<CheckpointFacts> {
+  const capabilities = await loadCapabilities(dir);
   const modelType = await modelTypeOf(dir);
   const paths = await relevantPaths(dir);
-  const sizeUnitPx = await sizeUnitOf(dir);
-  return { modelType, ...(await fingerprintOf(dir, paths, hashes)), license: await licenseOf(dir), sizeUnitPx };
+  const sizeUnitPx = await sizeUnitOf(dir, capabilities.architecture);
+  return { modelType, capabilities, ...(await fingerprintOf(dir, paths, hashes)), license: await licenseOf(dir), sizeUnitPx };
 }
 
 /** SHA-256 over path, size and content hash of each file, sorted by path. */
@@ -36,28 +38,46 @@ export async function fingerprintOf(dir: string, paths: readonly string[], hashe
   return { fingerprint: fingerprint.digest('hex'), sizeBytes };
 }
 
+interface Layout {
+  /** The kind that jobs ask for; null where it depends on the quantization. */
+  modelType: ModelType | null;
+  /** The config with the latent pixels of a token's side, and its field, a list. */
+  patchSize: { config: string; field: string };
+}
+
+const layouts: Readonly<Record<Capabilities['architecture'], Layout>> = {
+  'z-image': { modelType: null, patchSize: { config: 'transformer/config.json', field: 'all_patch_size' } },
+  klein: { modelType: 'klein', patchSize: { config: 'vae/config.json', field: 'patch_size' } },
+};
+
+const NEEDED = 'a ZImagePipeline or Flux2KleinPipeline with a model_index.json is needed';
+
 /** Throws `checkpoint_missing` for a folder without a pipeline, `checkpoint_unsupported` for another model or pipeline. */
-async function assertZImage(dir: string): Promise<void> {
+async function loadCapabilities(dir: string): Promise<Capabilities> {
   const names = await listFolder(dir);
   const index = join(dir, 'model_index.json');
   if (!names.includes('model_index.json')) {
     const config = join(dir, 'config.json');
     const found = names.includes('config.json') ? z.object({ architectures: z.array(z.string()).min(1) }).safeParse(await readJsonFile(config)) : null;
     if (!found?.success) throw new AppError('checkpoint_missing', `${dir} is not a checkpoint: it has no model_index.json.`, { path: dir });
-    throw unsupported(dir, `this folder is a ${found.data.architectures.join(', ')}; a ZImagePipeline with a model_index.json is needed`);
+    throw unsupported(dir, `this folder is a ${found.data.architectures.join(', ')}; ${NEEDED}`);
   }
-  const { _class_name: pipeline } = z
-    .looseObject({ _class_name: z.unknown() })
-    .catch({ _class_name: undefined })
+  const { _class_name: pipeline, is_distilled: isDistilled } = z
+    .looseObject({ _class_name: z.unknown(), is_distilled: z.unknown() })
+    .catch({ _class_name: undefined, is_distilled: undefined })
     .parse(await readJsonFile(index));
-  if (pipeline !== 'ZImagePipeline') throw unsupported(index, `its _class_name is ${quoteValue(pipeline)}; "ZImagePipeline" is needed`);
+  const capabilities = typeof pipeline === 'string' && Object.hasOwn(capabilitiesOf, pipeline) ? capabilitiesOf[pipeline] : undefined;
+  if (capabilities !== undefined) return capabilities(isDistilled === true);
+  const known = Object.keys(capabilitiesOf).map((name) => `"${name}"`);
+  throw unsupported(index, `its _class_name is ${quoteValue(pipeline)}; ${known.join(' or ')} is needed`);
 }
 
 const quantizationSchema = z.object({ weights_dtype: z.string() });
 
-/** The kind that jobs ask for: `uint4` up to 4 bits, `int8` for more and for unquantized weights. Throws for other checkpoints. */
+/** The kind that jobs ask for; of Z-Image `uint4` up to 4 bits, `int8` for more and for unquantized weights. Throws for other checkpoints. */
 export async function modelTypeOf(dir: string): Promise<ModelType> {
-  await assertZImage(dir);
+  const { modelType } = layouts[(await loadCapabilities(dir)).architecture];
+  if (modelType !== null) return modelType;
   const path = join(dir, 'transformer/config.json');
   const separate = join(dir, 'transformer/quantization_config.json');
   const config = z.object({ quantization_config: quantizationSchema.nullish() }).safeParse(await readJsonFile(path));
@@ -73,17 +93,17 @@ export async function modelTypeOf(dir: string): Promise<ModelType> {
 }
 
 const vaeSchema = z.object({ block_out_channels: z.array(z.number()).min(1) });
-const transformerSchema = z.object({ all_patch_size: z.array(z.number().int().positive()).min(1) });
 
 /** Pixels per token: each block of the VAE but the first halves the image, and a patch of latents is one token. */
-async function sizeUnitOf(dir: string): Promise<number> {
+async function sizeUnitOf(dir: string, architecture: Capabilities['architecture']): Promise<number> {
   const vaePath = join(dir, 'vae/config.json');
-  const transformerPath = join(dir, 'transformer/config.json');
   const vae = vaeSchema.safeParse(await readJsonFile(vaePath));
   if (!vae.success) throw checkpointDamaged(vaePath, vae.error);
-  const transformer = transformerSchema.safeParse(await readJsonFile(transformerPath));
-  if (!transformer.success) throw checkpointDamaged(transformerPath, transformer.error);
-  return 2 ** (vae.data.block_out_channels.length - 1) * (transformer.data.all_patch_size[0] as number);
+  const { config, field } = layouts[architecture].patchSize;
+  const path = join(dir, config);
+  const patch = z.looseObject({ [field]: z.array(z.number().int().positive()).min(1) }).safeParse(await readJsonFile(path));
+  if (!patch.success) throw checkpointDamaged(path, patch.error);
+  return 2 ** (vae.data.block_out_channels.length - 1) * (patch.data[field]?.[0] as number);
 }
 
 /** The `license` in the front matter of a Hugging Face model card. */

@@ -83,7 +83,7 @@ async function refuseOtherArchitecture(hub: HubClient, repository: string, { com
   const text = await readText(response, MAX_CONFIG_BYTES);
   const architecture = /"architectures"\s*:\s*\[\s*"([\w.-]{1,100})"/.exec(text)?.[1];
   if (architecture === undefined) return;
-  const message = `${repository} is a ${architecture}; a ZImagePipeline with a model_index.json is needed.`;
+  const message = `${repository} is a ${architecture}; a ZImagePipeline or Flux2KleinPipeline with a model_index.json is needed.`;
   throw new AppError('checkpoint_unsupported', message, { path: repository });
 }
 

@@ -45,7 +45,15 @@ async function editJson(path: string, edit: (value: Record<string, unknown>) => 
 
 test.each(['uint4', 'int8'] as const)('the bundled %s checkpoint runs where nothing else was chosen', async (type) => {
   const { fingerprint, sizeBytes, ...rest } = await registryOver().checkpointFor(type);
-  expect(rest).toEqual({ name: `storybook-${type}`, dir: bundled(type), modelType: type, bundled: true, license: 'Apache-2.0', sizeUnitPx: 32 });
+  expect(rest).toEqual({
+    name: `storybook-${type}`,
+    dir: bundled(type),
+    modelType: type,
+    bundled: true,
+    license: 'Apache-2.0',
+    sizeUnitPx: 32,
+    capabilities: expect.objectContaining({ architecture: 'z-image', most_images: 0 }),
+  });
   expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
   expect(sizeBytes).toBeGreaterThan(20_000_000);
 });
@@ -177,7 +185,7 @@ const spoilt: [string, (copy: string) => Promise<void>, string, string][] = [
     'another pipeline',
     (copy) => writeFile(join(copy, 'model_index.json'), '{"_class_name":"FluxPipeline"}'),
     'checkpoint_unsupported',
-    '_class_name is "FluxPipeline"; "ZImagePipeline" is needed',
+    '_class_name is "FluxPipeline"; "ZImagePipeline" or "Flux2KleinPipeline" is needed',
   ],
   ['a model_index.json that is null', (copy) => writeFile(join(copy, 'model_index.json'), 'null'), 'checkpoint_unsupported', '_class_name is nothing'],
   [
@@ -224,6 +232,6 @@ test('a folder of another architecture is named', async () => {
   await writeFile(join(folder, 'config.json'), '{"architectures":["LlamaForCausalLM"]}');
   await expect(registryOver(folder).checkpointFor('uint4')).rejects.toMatchObject({
     code: 'checkpoint_unsupported',
-    message: expect.stringContaining('this folder is a LlamaForCausalLM; a ZImagePipeline with a model_index.json is needed'),
+    message: expect.stringContaining('this folder is a LlamaForCausalLM; a ZImagePipeline or Flux2KleinPipeline with a model_index.json is needed'),
   });
 });

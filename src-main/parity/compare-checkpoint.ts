@@ -1,36 +1,10 @@
-import { z } from 'zod';
-import { compileCheckpoint, compileVariant } from '#main/compiler/compile.ts';
-import type { StoredTensor } from '#main/compiler/safetensors/header.ts';
+import { compileCheckpoint } from '#main/compiler/compile.ts';
 import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts';
-import { readFloats, readTensor } from '#main/compiler/safetensors/read-tensor.ts';
-import { loadModels } from '#main/inference/pipelines/models.ts';
-import { createTextToImage } from '#main/inference/pipelines/text-to-image.ts';
-import { torchRandn } from '#main/inference/rng.ts';
-import { sigmasFor } from '#main/inference/schedulers/flow-match-euler.ts';
-import type { GraphTarget } from '#main/lib/compiled.ts';
-import { createControlNetComparison } from './compare-controlnet.ts';
-import { createEditComparison } from './compare-edits.ts';
-import { createLoraComparison, type ParityLora } from './compare-loras.ts';
-import { type Comparison, EXACT_TENSOR_LIMIT, largestDifference, psnr, relativeDifference } from './comparison.ts';
-import { denoiseOnce, type Goldens, latentsOf, promptOf } from './goldens.ts';
-
-export interface CompareRequest {
-  path: string;
-  /** safetensors file of goldens; names as in the goldens' README. */
-  expectedPath: string;
-  target: ParityTarget;
-  cacheDir: string;
-  threads: number;
-  /** Whether an unquantized checkpoint is quantized to int8 rows, as for a device with too little memory. */
-  int8Rows?: boolean;
-  /** LoRAs whose goldens are compared. */
-  loras?: readonly ParityLora[];
-  /** A ControlNet whose goldens are compared. */
-  controlNet?: string;
-}
-
-/** Targets whose graphs run on a CPU. */
-export type ParityTarget = Exclude<GraphTarget, `gpu-${string}`>;
+import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import { compareKlein } from './compare-klein.ts';
+import { type Compare, type CompareRequest, compileOptions, type ParityTarget } from './compare-work.ts';
+import { compareZImage } from './compare-z-image.ts';
+import { type Comparison, EXACT_TENSOR_LIMIT } from './comparison.ts';
 
 /** What one forward may differ by; with int8 activations the difference is only printed. */
 const TENSOR_LIMIT: Record<ParityTarget, number | null> = {
@@ -40,103 +14,17 @@ const TENSOR_LIMIT: Record<ParityTarget, number | null> = {
   'emulated-bf16': 3e-2,
 };
 const IMAGE_LIMIT_DB: Record<ParityTarget, number> = { 'cpu-exact': 45, 'cpu-fast': 30, 'emulated-fp16': 45, 'emulated-bf16': 30 };
-const INT8_ROWS_LIMIT = 2e-2;
-const EXACT_NUMBERS_LIMIT = 1e-6;
+
+const comparisons: { [Name in CompiledCheckpoint['architecture']]: Compare<Extract<CompiledCheckpoint, { architecture: Name }>> } = {
+  'z-image': compareZImage,
+  klein: compareKlein,
+};
 
 /** The checkpoint `path` against its goldens, one comparison a tensor, in the goldens' order. */
 export async function* compareCheckpoint(request: CompareRequest): AsyncGenerator<Comparison> {
-  const options = {
-    checkpointDir: request.path,
-    cacheDir: request.cacheDir,
-    identity: request.path,
-    target: request.target,
-    roomBytes: request.int8Rows ? 0 : null,
-  };
-  const compiled = await compileCheckpoint(options, () => {});
-  const models = await loadModels(compiled, { threads: request.threads }, () => {});
-  const { tensors, metadata } = await openSafetensors(request.expectedPath);
-  const prompts = z.array(z.string()).parse(JSON.parse(metadata.get('prompts') ?? 'null'));
-  const tensorLimit = request.int8Rows ? INT8_ROWS_LIMIT : TENSOR_LIMIT[request.target];
-  const negativePrompts = z.array(z.string()).parse(JSON.parse(metadata.get('negative_prompts') ?? '[]'));
-  const goldens: Goldens = { tensors, prompts, negativePrompts, compiled, models, tensorLimit, imageLimitDb: IMAGE_LIMIT_DB[request.target] };
-  const comparisons = [createEditComparison(goldens)];
-  const variant = { ...options, base: compiled };
-  const { loras, controlNet: path } = request;
-  if (loras) {
-    const graphs = await compileVariant({ ...variant, takesLoras: true, controlNet: null }, () => {});
-    comparisons.push(createLoraComparison(goldens, graphs, loras));
-  }
-  if (path !== undefined) {
-    const graphs = await compileVariant({ ...variant, takesLoras: false, controlNet: { path, identity: path } }, () => {});
-    comparisons.push(createControlNetComparison(goldens, graphs, path));
-  }
-  for (const golden of tensors.values()) {
-    let comparison: Comparison | null | 'unknown' = 'unknown';
-    for (const compareKind of comparisons) if (comparison === 'unknown') comparison = await compareKind(golden);
-    if (comparison === 'unknown') comparison = await compare(golden, goldens);
-    if (comparison !== null) yield comparison;
-  }
-  await models.release();
-}
-
-/** Null for tensors that are inputs of others. */
-async function compare(golden: StoredTensor, goldens: Goldens): Promise<Comparison | null> {
-  const { name } = golden;
-  const { tensorLimit } = goldens;
-  const within = async (actual: Float32Array, measure: 'absolute' | 'relative', limit: number | null): Promise<Comparison> => {
-    const difference = measure === 'absolute' ? largestDifference : relativeDifference;
-    return { name, measure, value: difference(actual, await readFloats(golden)), limit };
-  };
-
-  let match = /^prompt\.(\d+)\.input_ids$/.exec(name);
-  if (match) {
-    const { ids } = goldens.models.tokenizer.encodePrompt(promptOf(goldens, match[1]));
-    const expected = new BigInt64Array((await readTensor(golden)).buffer);
-    return { name, measure: 'equal', value: countDifferent(ids, expected), limit: 0 };
-  }
-  match = /^prompt\.(\d+|long)\.text_embedding$/.exec(name);
-  if (match) {
-    const prompt = match[1] === 'long' ? 'a cat and a dog and '.repeat(400) : promptOf(goldens, match[1]);
-    const embedding = await goldens.models.encode(goldens.models.tokenizer.encodePrompt(prompt).ids);
-    const kept = match[1] === 'long' ? embedding.subarray(-4 * goldens.compiled.captionWidth) : embedding;
-    return within(kept, 'relative', tensorLimit);
-  }
-  match = /^scheduler\.(\d+)\.\d+\.(sigmas|timesteps)$/.exec(name);
-  if (match) {
-    const sigmas = sigmasFor(Number(match[1]) + 1, goldens.models.shift);
-    // timesteps are sigmas in thousandths, so their tolerance is 1000 times as wide
-    if (match[2] === 'sigmas') return within(sigmas, 'absolute', EXACT_NUMBERS_LIMIT);
-    return within(
-      sigmas.subarray(0, -1).map((sigma) => sigma * 1000),
-      'absolute',
-      EXACT_NUMBERS_LIMIT * 1000,
-    );
-  }
-  match = /^randn\.(\d+)\.(\d+)$/.exec(name);
-  if (match) return within(torchRandn(Number(match[1]), Number(match[2])), 'absolute', EXACT_NUMBERS_LIMIT);
-  match = /^dit\.(\d+x\d+)\.t([\d.]+)\.prompt(\d+)\.output$/.exec(name);
-  if (match) return within(await denoiseOnce(goldens, match[1] ?? '', Number(match[2]), promptOf(goldens, match[3])), 'relative', tensorLimit);
-  match = /^vae\.(\d+x\d+)\.decoded$/.exec(name);
-  if (match) {
-    const { values, width, height } = await latentsOf(goldens, match[1] ?? '');
-    return within(await goldens.models.decode(values, width, height), 'relative', tensorLimit);
-  }
-  match = /^image\.(\d+)x(\d+)\.prompt(\d+)\.seed(\d+)\.steps(\d+)\.guidance([\d.]+)$/.exec(name);
-  if (match) {
-    const [width, height, prompt, seed, forwards, guidance] = match.slice(1).map(Number) as [number, number, number, number, number, number];
-    const image = await createTextToImage(goldens.compiled, goldens.models).generate(
-      { prompt: promptOf(goldens, String(prompt)), width, height, seed, steps: forwards + 1, guidance_scale: guidance, model_type: 'uint4' },
-      { onProgress: () => {} },
-      { cancelled: false },
-    );
-    return { name, measure: 'psnr', value: psnr(image.data, await readTensor(golden), 255), limit: goldens.imageLimitDb };
-  }
-  if (/^dit\.\d+x\d+\.latents$/.test(name)) return null;
-  throw new Error(`${golden.file} holds ${name}, which no comparison is known for`);
-}
-
-function countDifferent(actual: readonly number[], expected: BigInt64Array): number {
-  let different = Math.abs(actual.length - expected.length);
-  for (const [i, id] of actual.entries()) if (i < expected.length && BigInt(id) !== expected[i]) different++;
-  return different;
+  const compiled = await compileCheckpoint(compileOptions(request), () => {});
+  const goldens = await openSafetensors(request.expectedPath);
+  // the table pairs each architecture with its own type, which a lookup by a union loses
+  const compare = comparisons[compiled.architecture] as Compare<CompiledCheckpoint>;
+  yield* compare({ request, compiled, goldens, tensorLimit: TENSOR_LIMIT[request.target], imageLimitDb: IMAGE_LIMIT_DB[request.target] });
 }

@@ -3,7 +3,7 @@ import { openSafetensors } from '#main/compiler/safetensors/open-safetensors.ts'
 import { readFloats } from '#main/compiler/safetensors/read-tensor.ts';
 import { hasConvolutionKernels, loadConvolutions } from '#main/inference/convolutions/convolution-session.ts';
 import { createSession } from '#main/inference/ort.ts';
-import type { CompareRequest } from './compare-checkpoint.ts';
+import type { CompareRequest } from './compare-work.ts';
 import { type Comparison, psnr } from './comparison.ts';
 
 const GOLDEN_PREFIX = { SRVGGNetCompact: 'general', RRDBNet: 'plus' } as const;

@@ -3,14 +3,14 @@ import { readFloats } from '#main/compiler/safetensors/read-tensor.ts';
 import { patchify, unpatchify } from '#main/inference/patches.ts';
 import type { LoraInputs } from '#main/inference/pipelines/lora-inputs.ts';
 import type { Models } from '#main/inference/pipelines/models.ts';
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 
 /** What comparisons compare: the goldens, and the loaded checkpoint that they belong to. */
 export interface Goldens {
   tensors: ReadonlyMap<string, StoredTensor>;
   prompts: readonly string[];
   negativePrompts: readonly string[];
-  compiled: CompiledCheckpoint;
+  compiled: CompiledZImage;
   models: Models;
   /** What one forward may differ by; null where the difference is only printed. */
   tensorLimit: number | null;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type WireError, wireErrorSchema } from '../protocol/errors.ts';
 
-export const modelTypeSchema = z.enum(['uint4', 'int8']);
+export const modelTypeSchema = z.enum(['uint4', 'int8', 'klein']);
 export type ModelType = z.infer<typeof modelTypeSchema>;
 
 /** How much larger the second image is; false makes only one. */

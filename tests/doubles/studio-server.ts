@@ -11,6 +11,7 @@ import { type AccessKey, loadAccessKey } from '#main/server/access/access-key.ts
 import type { App } from '#main/server/fastify-app.ts';
 import { createLog } from '#main/server/log.ts';
 import { buildServer, type ServerOptions } from '#main/server/server.ts';
+import { zImage } from '#shared/domain/architecture.ts';
 import type { CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { ModelEntry } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
@@ -112,6 +113,7 @@ const checkpoint = {
   sizeBytes: 1,
   license: 'Apache-2.0',
   sizeUnitPx: 32,
+  capabilities: zImage,
 };
 
 const packEntry: CudaPackEntry = {

@@ -11,11 +11,14 @@ serveModels({
     onProgress(1, 1);
     return {
       identity: [checkpointDir, identity, cacheDir, target].join(' '),
-      textEncoder: graph,
-      captionRefiner: graph,
-      denoiser: graph,
-      vaeDecoder: graph,
-      vaeEncoder: graph,
+      architecture: 'z-image',
+      parts: {
+        textEncoder: { role: 'text', unit: 'promptTokens', graph },
+        captionRefiner: { role: 'text', unit: 'promptTokens', graph },
+        vaeEncoder: null,
+        denoiser: { role: 'denoiser', unit: 'imageTokens', graph },
+        vaeDecoder: { role: 'decoder', unit: 'latentPixels', graph },
+      },
       tokenizerDir: '.',
       schedulerDir: '.',
       latentChannels: 16,
@@ -33,7 +36,7 @@ serveModels({
     onProgress(1, 1);
     return { identity, architecture: 'SRVGGNetCompact', convolutions: null, graph, scale: 4, overlapPx: 16 };
   },
-  async loadTextToImage({ identity }, { threads }, onProgress) {
+  async loadPipeline({ identity }, { threads }, onProgress) {
     onProgress(1, 2);
     onProgress(2, 2);
     return {

@@ -1,4 +1,5 @@
 import type { Checkpoint, Lora, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import { zImage } from '#shared/domain/architecture.ts';
 
 /** Two checkpoints and an upscaler that are nowhere: names and identities only. */
 export class FixedRegistry implements ModelRegistry {
@@ -11,6 +12,7 @@ export class FixedRegistry implements ModelRegistry {
     sizeBytes: 1,
     license: 'Apache-2.0',
     sizeUnitPx: 16,
+    capabilities: zImage,
   }));
 
   async checkpointFor(modelType: 'uint4' | 'int8'): Promise<Checkpoint> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { compileCheckpoint } from '#main/compiler/compile.ts';
-import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
@@ -121,8 +121,8 @@ test('a VAE without an encoder still generates, but no image can start from anot
   const file = await readFile(weights('vae'), 'latin1');
   await writeFile(weights('vae'), file.replaceAll('"encoder.', '"unknown.'), 'latin1');
   const compiled = await compile();
-  expect(compiled.vaeEncoder).toBeNull();
-  const pipeline = await loadTextToImage(compiled, { threads: 1 }, () => {});
+  expect(compiled.parts.vaeEncoder).toBeNull();
+  const pipeline = await loadPipeline(compiled, { threads: 1 }, () => {});
   const params = { prompt: 'a fox', width: 64, height: 64, seed: 1, steps: 2, guidance_scale: 0, model_type: 'int8' as const };
   const [hooks, signal] = [{ onProgress: () => {} }, { cancelled: false }];
   const image = await pipeline.generate(params, hooks, signal);
@@ -140,9 +140,9 @@ test('a checkpoint that can run passes the dry run, which writes nothing', async
 test('a compiled checkpoint is taken from the cache, and made again where a graph of it is gone', async () => {
   const first = await compile();
   expect(await compile()).toEqual(first);
-  await rm(first.denoiser.onnxPath);
+  await rm(first.parts.denoiser.graph.onnxPath);
   const again = await compile();
   expect(again.report.graphs.map(({ name }) => name)).toEqual(first.report.graphs.map(({ name }) => name));
-  expect((await readFile(again.denoiser.onnxPath)).byteLength).toBeGreaterThan(0);
+  expect((await readFile(again.parts.denoiser.graph.onnxPath)).byteLength).toBeGreaterThan(0);
   expect(await readdir(cacheDir)).toHaveLength(1);
 });

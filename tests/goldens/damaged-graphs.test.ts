@@ -6,7 +6,7 @@ import { compileCheckpoint, compileUpscaler, compileVariant } from '#main/compil
 import { loadLora } from '#main/compiler/lora/load-lora.ts';
 import { freeMemory } from '#main/engine/free-memory.ts';
 import { ModelHost } from '#main/engine/model-host.ts';
-import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
 import { loadUpscaler } from '#main/inference/pipelines/upscale.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 
@@ -20,7 +20,7 @@ afterAll(() => rm(cacheDir, { recursive: true, force: true }));
 
 /** One image by a new engine over the cache, and the sentences for its report. */
 async function generate(): Promise<{ image: Uint8Array; fallbacks: string[] }> {
-  const loaders = { compileCheckpoint, compileUpscaler, compileVariant, loadLora, loadTextToImage, loadUpscaler, freeMemory };
+  const loaders = { compileCheckpoint, compileUpscaler, compileVariant, loadLora, loadPipeline, loadUpscaler, freeMemory };
   const host = new ModelHost(loaders, { device: 'cpu', deviceReason: 'a test', threads: availableParallelism(), cacheDir, priority: 'normal' });
   const fallbacks: string[] = [];
   const request = {

@@ -3,7 +3,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileCheckpoint, compileUpscaler } from '#main/compiler/compile.ts';
-import { loadTextToImage, type TextToImagePipeline } from '#main/inference/pipelines/text-to-image.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
+import type { ImagePipeline } from '#main/inference/pipelines/image-pipeline.ts';
 import { loadUpscaler, type UpscalePipeline } from '#main/inference/pipelines/upscale.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
@@ -13,12 +14,12 @@ const running = { cancelled: false };
 const options = { threads: availableParallelism() };
 
 let cacheDir: string;
-let pipeline: TextToImagePipeline;
+let pipeline: ImagePipeline;
 let upscaler: UpscalePipeline;
 beforeAll(async () => {
   cacheDir = await mkdtemp(join(tmpdir(), 'free-sizes-'));
   const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const };
-  pipeline = await loadTextToImage(
+  pipeline = await loadPipeline(
     await compileCheckpoint({ ...request, checkpointDir: join(resourcesDir, 'models/storybook-uint4') }, () => {}),
     options,
     () => {},
@@ -51,7 +52,7 @@ test.each([
 
 test('graphs that take turns in memory generate the same image', async () => {
   const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
-  const inTurn = await loadTextToImage(await compileCheckpoint(request, () => {}), { ...options, memory: 'in_turn' }, () => {});
+  const inTurn = await loadPipeline(await compileCheckpoint(request, () => {}), { ...options, memory: 'in_turn' }, () => {});
   const size = { width: 256, height: 256 };
   const [one, other] = [await pipeline.generate({ ...params, ...size }, silent, running), await inTurn.generate({ ...params, ...size }, silent, running)];
   await inTurn.release();
@@ -69,7 +70,7 @@ test('a preview per step, in the shape of the image and ever closer to it', asyn
   const previews: RgbImage[] = [];
   const hooks = { ...silent, onPreview: (step: number, preview: RgbImage) => expect(previews.push(preview)).toBe(step) };
   const request = { cacheDir, identity: 'bundled', target: 'cpu-fast' as const, checkpointDir: join(resourcesDir, 'models/storybook-uint4') };
-  const fresh = await loadTextToImage(await compileCheckpoint(request, () => {}), options, () => {});
+  const fresh = await loadPipeline(await compileCheckpoint(request, () => {}), options, () => {});
   const image = await fresh.generate({ ...params, width: 384, height: 512, steps: 9 }, hooks, running);
   await fresh.release();
   const distances = previews.map((preview) => distance(preview, image));

@@ -4,8 +4,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileCheckpoint, compileVariant } from '#main/compiler/compile.ts';
+import { loadPipeline } from '#main/inference/load-pipeline.ts';
 import { createSession } from '#main/inference/ort.ts';
-import { loadTextToImage } from '#main/inference/pipelines/text-to-image.ts';
 import type { Lora, LoraTarget } from '#main/lib/compiled.ts';
 import { resourcesDir } from '#main/lib/program-files.ts';
 import { compareCheckpoint } from '#main/parity/compare-checkpoint.ts';
@@ -50,7 +50,7 @@ test.each(['cpu-fast', 'cpu-exact'] as const)('%s: another weight loads nothing,
     threads: availableParallelism(),
     createSession: (...args: Parameters<typeof createSession>) => createSession(...args).finally(() => loads++),
   };
-  const pipeline = await loadTextToImage(base, counted, () => {});
+  const pipeline = await loadPipeline(base, counted, () => {});
   const make = async (...loras: [Lora, number][]) => {
     const params = { prompt: 'a red fox', width: 128, height: 128, seed: 4, steps: 3, guidance_scale: 0, model_type: 'uint4' as const };
     const inputs = { loras: loras.map(([one, weight]) => ({ lora: one, weight })) };

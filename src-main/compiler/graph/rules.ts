@@ -79,6 +79,11 @@ const normalization: Rule = (context) => {
   rank(scale, 1, 'scale');
   sameType(x, scale, 'input and scale');
   sameDim(x.shape.at(-1), scale.shape[0], 'the last dimension of input and scale');
+  const bias = context.inputs[2];
+  if (bias) {
+    sameType(x, bias, 'input and bias');
+    sameDim(scale.shape[0], bias.shape[0], 'scale and bias');
+  }
   return [x];
 };
 
@@ -172,14 +177,16 @@ export const rules: Readonly<Record<string, Rule>> = {
     if (x.shape[axis] !== total) refuse(`parts add up to ${total}, the axis has ${x.shape[axis]}`);
     return sizes.map((size: number) => ({ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? size : dim)) }));
   },
-  /** Rows of axis 0; the hint `size` names how many. */
+  /** Rows, or what the hint `axis` names; the hint `size` names how many. */
   Slice: (context) => {
     const x = input(context, 0);
     typed(input(context, 1), ['int64'], 'starts');
     typed(input(context, 2), ['int64'], 'ends');
     const size = context.hints['size'];
     if (typeof size !== 'string' && typeof size !== 'number') refuse('hint size must name the length of the slice');
-    return [{ type: x.type, shape: [size, ...x.shape.slice(1)] }];
+    const axis = context.hints['axis'] ?? 0;
+    if (axis !== 0) typed(input(context, 3), ['int64'], 'axes');
+    return [{ type: x.type, shape: x.shape.map((dim, i) => (i === axis ? size : dim)) }];
   },
   Transpose: (context) => {
     const x = input(context, 0);
@@ -340,6 +347,11 @@ export const rules: Readonly<Record<string, Rule>> = {
     sameType(k, v, 'key and value');
     sameDim(q.shape[2], k.shape[2], 'width of query and key');
     sameDim(k.shape[1], v.shape[1], 'length of key and value');
+    const bias = context.inputs[5];
+    if (bias) {
+      sameType(q, bias, 'query and attention bias');
+      if (showShape(bias.shape) !== showShape([1, 1, q.shape[1] ?? 0, k.shape[1] ?? 0])) refuse(`the attention bias is ${showShape(bias.shape)}`);
+    }
     const heads = int(context, 'num_heads');
     if (Number(q.shape[2]) % heads !== 0) refuse(`width ${q.shape[2]} must be a multiple of ${heads} heads`);
     return [{ type: q.type, shape: [q.shape[0] ?? 1, q.shape[1] ?? 0, v.shape[2] ?? 0] }];

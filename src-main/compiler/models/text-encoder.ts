@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { FloatType, Graph, Value } from '../graph/ir.ts';
-import { add, attention, cast, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
+import { add, attention, cast, concat, multiply, reshape, rmsNorm, rotate, silu } from '../ops/basic.ts';
 import { linear } from '../ops/linear.ts';
 import { scaled } from '../ops/numerics.ts';
 import type { Weights } from '../ops/weights.ts';
@@ -64,24 +64,40 @@ export async function loadTextEncoderConfig(dir: string): Promise<TextEncoderCon
   };
 }
 
-/**
- * Inputs: `input_ids` [tokens]. Output: `text_embedding` [tokens, width], the hidden states before the last layer
- * (`hidden_states[-2]`), so the last layer, the final norm and the head are not built.
- */
-export async function buildTextEncoder(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights): Promise<Graph> {
-  const ids = graph.input('input_ids', 'int64', ['tokens']);
+export interface TextEncoderUse {
+  /** The residual stream after so many layers, side by side. Later layers, the final norm and the head are not built. */
+  takenAfter: readonly number[];
+  /** Whether all prompts are as long as the longest; then the graph takes `attention_bias` [1, 1, tokens, tokens], which is added to the scores. */
+  isPadded: boolean;
+}
+
+/** Inputs: `input_ids` [tokens], and `attention_bias` where the prompt is padded. Output: `text_embedding` [tokens, taken layers * width]. */
+export async function buildTextEncoder(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, use: TextEncoderUse): Promise<Graph> {
+  const { takenAfter, isPadded } = use;
+  const ids = graph.input('input_ids', 'int64', [isPadded ? MAX_PROMPT_TOKENS : 'tokens']);
+  const bias = isPadded ? graph.input('attention_bias', 'float32', [1, 1, MAX_PROMPT_TOKENS, MAX_PROMPT_TOKENS]) : null;
+  const mask = bias === null ? 'causal' : cast(graph, bias, weights.numerics.compute);
   // gathered before it is widened: the whole table in float32 would be the largest thing in memory
   const table = weights.stored(graph, 'embed_tokens.weight', [config.vocabulary, config.width]);
   let x = cast(graph, graph.add('Gather', [table, ids], { attributes: { axis: 0 } }), weights.numerics.stream); // [tokens, width]
   const tables = rotaryTables(graph, config, weights.numerics.compute);
-  for (let i = 0; i < config.layers - 1; i++) x = await layer(graph.scope(`layers.${i}`), config, weights, `layers.${i}`, x, tables);
-  graph.output(cast(graph, x, 'float32'), 'text_embedding');
+  const taken: Value[] = [];
+  for (let i = 0; i < Math.max(...takenAfter); i++) {
+    x = await layer(graph.scope(`layers.${i}`), config, weights, `layers.${i}`, x, { tables, mask });
+    if (takenAfter.includes(i + 1)) taken.push(x);
+  }
+  graph.output(cast(graph, taken.length === 1 ? x : concat(graph, taken, 1), 'float32'), 'text_embedding');
   return graph.finish();
 }
 
 interface RotaryTables {
   cos: Value;
   sin: Value;
+}
+
+interface Positions {
+  tables: RotaryTables;
+  mask: 'causal' | Value;
 }
 
 /** [MAX_PROMPT_TOKENS, head / 2] each, in float32 steps as `Qwen3RotaryEmbedding` computes them. */
@@ -102,13 +118,13 @@ function rotaryTables(graph: GraphBuilder, config: TextEncoderConfig, type: Floa
 }
 
 /** [tokens, width] -> [tokens, width]. */
-async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, tables: RotaryTables): Promise<Value> {
+async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, positions: Positions): Promise<Value> {
   const { stream, compute, innerScale } = weights.numerics;
   const norm = (part: string, of: Value): Value => {
     const weight = cast(graph, weights.float(graph, `${name}.${part}.weight`, [config.width]), stream);
     return cast(graph, rmsNorm(graph, of, weight, config.normEpsilon), compute);
   };
-  const attended = await selfAttention(graph, config, weights, `${name}.self_attn`, norm('input_layernorm', x), tables);
+  const attended = await selfAttention(graph, config, weights, `${name}.self_attn`, norm('input_layernorm', x), positions);
   const afterAttention = add(graph, x, cast(graph, attended, stream));
   const feed = norm('post_attention_layernorm', afterAttention);
   const gate = silu(graph, await linear(graph, weights, `${name}.mlp.gate_proj`, feed, config.innerWidth));
@@ -117,8 +133,15 @@ async function layer(graph: GraphBuilder, config: TextEncoderConfig, weights: We
   return add(graph, afterAttention, innerScale === 1 ? fed : multiply(graph, fed, graph.scalar(1 / innerScale)));
 }
 
-/** Causal attention with grouped keys and values; [tokens, width] -> [tokens, width]. */
-async function selfAttention(graph: GraphBuilder, config: TextEncoderConfig, weights: Weights, name: string, x: Value, tables: RotaryTables): Promise<Value> {
+/** Attention with grouped keys and values; [tokens, width] -> [tokens, width]. */
+async function selfAttention(
+  graph: GraphBuilder,
+  config: TextEncoderConfig,
+  weights: Weights,
+  name: string,
+  x: Value,
+  { tables, mask }: Positions,
+): Promise<Value> {
   const { heads, keyValueHeads, headWidth } = config;
   const tokens = x.shape[0] ?? 0;
   const bias = config.attentionBias;
@@ -138,6 +161,6 @@ async function selfAttention(graph: GraphBuilder, config: TextEncoderConfig, wei
   const q = await head('q', heads);
   const k = spread(await head('k', keyValueHeads));
   const v = spread(await project('v', keyValueHeads));
-  const mixed = attention(graph, q, k, v, heads, true); // [1, tokens, heads * headWidth]
+  const mixed = attention(graph, q, k, v, heads, mask); // [1, tokens, heads * headWidth]
   return linear(graph, weights, `${name}.o_proj`, reshape(graph, mixed, [tokens, heads * headWidth]), config.width, { bias });
 }

@@ -11,15 +11,15 @@ import { parseConfig } from './parse-config.ts';
 export interface VaeConfig {
   latentChannels: number;
   imageChannels: number;
-  /** From the image's side to the latents'. */
+  /** Of the encoder, from the image's side to the latents'. */
   channels: number[];
+  /** Of the decoder, in the same order. */
+  decoderChannels: number[];
   layersPerBlock: number;
   normGroups: number;
   midAttention: boolean;
   quantConvolution: boolean;
   postQuantConvolution: boolean;
-  scalingFactor: number;
-  shiftFactor: number;
   /** Image pixels a latent pixel. */
   scale: number;
 }
@@ -27,8 +27,7 @@ export interface VaeConfig {
 const NORM_EPSILON = 1e-6;
 
 const size = z.number().int().positive();
-const schema = z.object({
-  _class_name: z.literal('AutoencoderKL'),
+const networkFields = {
   act_fn: z.literal('silu'),
   block_out_channels: z.array(size).min(1),
   down_block_types: z.array(z.literal('DownEncoderBlock2D')),
@@ -41,28 +40,52 @@ const schema = z.object({
   mid_block_add_attention: z.boolean().default(true),
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
+};
+const schema = z.object({
+  _class_name: z.literal('AutoencoderKL'),
+  ...networkFields,
   scaling_factor: z.number().positive(),
   shift_factor: z.number().nullable().default(null),
   latents_mean: z.null().optional(),
   latents_std: z.null().optional(),
 });
 
+const fluxSchema = z.object({
+  _class_name: z.literal('AutoencoderKLFlux2'),
+  ...networkFields,
+  decoder_block_out_channels: z.array(size).min(1).nullish(),
+  patch_size: z.tuple([z.literal(2), z.literal(2)]),
+  batch_norm_eps: z.number().positive(),
+});
+
 /** Throws `checkpoint_missing`, `checkpoint_damaged` or, for another architecture, `checkpoint_unsupported`. */
-export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
+export async function loadVaeConfig(dir: string): Promise<VaeConfig & { scalingFactor: number; shiftFactor: number }> {
   const { value, refuse } = await parseConfig(dir, 'config.json', schema);
-  const odd = value.block_out_channels.find((channels) => channels % value.norm_num_groups !== 0);
+  return { ...networkOf(value, value.block_out_channels, refuse), scalingFactor: value.scaling_factor, shiftFactor: value.shift_factor ?? 0 };
+}
+
+/** Latents of AutoencoderKLFlux2 are normalized by a batch norm over patches. Throws as `loadVaeConfig` does. */
+export async function loadFluxVaeConfig(dir: string): Promise<VaeConfig & { patchSize: number; batchNormEpsilon: number }> {
+  const { value, refuse } = await parseConfig(dir, 'config.json', fluxSchema);
+  const { block_out_channels: channels, decoder_block_out_channels: own } = value;
+  if (own && own.length !== channels.length)
+    throw refuse(`decoder_block_out_channels has ${own.length} entries; it must have ${channels.length}, as block_out_channels`);
+  return { ...networkOf(value, own ?? channels, refuse), patchSize: value.patch_size[0], batchNormEpsilon: value.batch_norm_eps };
+}
+
+function networkOf(value: z.infer<z.ZodObject<typeof networkFields>>, decoderChannels: number[], refuse: (reason: string) => Error): VaeConfig {
+  const odd = [...value.block_out_channels, ...decoderChannels].find((channels) => channels % value.norm_num_groups !== 0);
   if (odd !== undefined) throw refuse(`block_out_channels ${odd} must be a multiple of norm_num_groups ${value.norm_num_groups}`);
   return {
     latentChannels: value.latent_channels,
     imageChannels: value.out_channels,
     channels: value.block_out_channels,
+    decoderChannels,
     layersPerBlock: value.layers_per_block,
     normGroups: value.norm_num_groups,
     midAttention: value.mid_block_add_attention,
     quantConvolution: value.use_quant_conv,
     postQuantConvolution: value.use_post_quant_conv,
-    scalingFactor: value.scaling_factor,
-    shiftFactor: value.shift_factor ?? 0,
     scale: 2 ** (value.block_out_channels.length - 1),
   };
 }
@@ -71,9 +94,9 @@ export async function loadVaeConfig(dir: string): Promise<VaeConfig> {
 export async function buildVaeDecoder(graph: GraphBuilder, config: VaeConfig, weights: Weights): Promise<Graph> {
   let x = graph.input('latents', 'float32', [1, config.latentChannels, 'height', 'width']);
   if (config.postQuantConvolution) x = convolution(graph, weights, 'post_quant_conv', x, config.latentChannels, { kernel: 1 });
-  const channels = config.channels.toReversed();
+  const channels = config.decoderChannels.toReversed();
   x = convolution(graph, weights, 'decoder.conv_in', x, channels[0] ?? 0);
-  x = await midBlock(graph, config, weights, 'decoder.mid_block', x);
+  x = await midBlock(graph, config, weights, 'decoder.mid_block', x, channels[0] ?? 0);
   for (const [i, width] of channels.entries()) {
     const name = `decoder.up_blocks.${i}`;
     const block = graph.scope(name);
@@ -98,7 +121,7 @@ export async function buildVaeEncoder(graph: GraphBuilder, config: VaeConfig, we
     for (let j = 0; j < config.layersPerBlock; j++) x = resnet(block, config, weights, `${name}.resnets.${j}`, x, width);
     if (i < config.channels.length - 1) x = convolution(block, weights, `${name}.downsamplers.0.conv`, x, width, { halves: true });
   }
-  x = await midBlock(graph, config, weights, 'encoder.mid_block', x);
+  x = await midBlock(graph, config, weights, 'encoder.mid_block', x, config.channels.at(-1) ?? 0);
   x = silu(graph, groupNorm(graph, weights, 'encoder.conv_norm_out', x, config.normGroups, NORM_EPSILON));
   const moments = 2 * config.latentChannels;
   x = convolution(graph, weights, 'encoder.conv_out', x, moments);
@@ -107,9 +130,8 @@ export async function buildVaeEncoder(graph: GraphBuilder, config: VaeConfig, we
   return graph.finish();
 }
 
-async function midBlock(parent: GraphBuilder, config: VaeConfig, weights: Weights, name: string, x: Value): Promise<Value> {
+async function midBlock(parent: GraphBuilder, config: VaeConfig, weights: Weights, name: string, x: Value, width: number): Promise<Value> {
   const graph = parent.scope(name);
-  const width = config.channels.at(-1) ?? 0;
   let y = resnet(graph, config, weights, `${name}.resnets.0`, x, width);
   if (config.midAttention) y = await spatialAttention(graph, config, weights, `${name}.attentions.0`, y);
   return resnet(graph, config, weights, `${name}.resnets.1`, y, width);

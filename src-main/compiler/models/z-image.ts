@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { CompiledCheckpoint, DenoiserVariant } from '#main/lib/compiled.ts';
+import type { CompiledZImage, DenoiserVariant } from '#main/lib/compiled.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CompileJob } from '../compile-job.ts';
 import type { WrittenWeights } from '../derived-weights.ts';
@@ -11,7 +11,7 @@ import { loraTargets } from './lora-targets.ts';
 import { buildTextEncoder, loadTextEncoderConfig, type TextEncoderConfig } from './text-encoder.ts';
 import { buildCaptionRefiner, buildDenoiser } from './transformer.ts';
 import { loadTransformerConfig, type TransformerConfig } from './transformer-config.ts';
-import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig, type VaeConfig } from './vae.ts';
+import { buildVaeDecoder, buildVaeEncoder, loadVaeConfig } from './vae.ts';
 
 export interface VariantOptions {
   takesLoras: boolean;
@@ -23,7 +23,7 @@ export interface VariantOptions {
 interface ZImageConfigs {
   text: TextEncoderConfig;
   transformer: TransformerConfig;
-  vae: VaeConfig;
+  vae: Awaited<ReturnType<typeof loadVaeConfig>>;
 }
 
 /** Reads the configs and checks that the parts fit together. Throws `checkpoint_missing`, `checkpoint_damaged` or `checkpoint_unsupported`. */
@@ -41,25 +41,32 @@ export async function loadZImageConfigs(root: string): Promise<ZImageConfigs> {
 }
 
 /** ZImagePipeline: Qwen3 text encoder, ZImageTransformer2DModel and AutoencoderKL, in five graphs. */
-export async function compileZImage(root: string, job: CompileJob): Promise<Omit<CompiledCheckpoint, 'identity'>> {
+export async function compileZImage(root: string, job: CompileJob, identity: string): Promise<CompiledZImage> {
   const { text, transformer, vae } = await loadZImageConfigs(root);
   const textWeights = await job.openModel(join(root, 'text_encoder'), 'model');
   const transformerWeights = await job.openModel(join(root, 'transformer'), 'diffusion_pytorch_model');
   const vaeWeights = await job.openModel(join(root, 'vae'), 'diffusion_pytorch_model');
   const hasEncoder = vaeWeights.table.tensors.has('encoder.conv_in.weight');
-  const graphs = {
-    textEncoder: await job.graph('text_encoder', textWeights, (graph, weights) => buildTextEncoder(graph, text, weights)),
-    captionRefiner: await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights)),
-    denoiser: await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights)),
-    vaeDecoder: await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights)),
-    vaeEncoder: hasEncoder ? await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)) : null,
-  };
+  const textEncoder = await job.graph('text_encoder', textWeights, (graph, weights) =>
+    buildTextEncoder(graph, text, weights, { takenAfter: [text.layers - 1], isPadded: false }),
+  );
+  const captionRefiner = await job.graph('caption_refiner', transformerWeights, (graph, weights) => buildCaptionRefiner(graph, transformer, weights));
+  const denoiser = await job.graph('denoiser', transformerWeights, (graph, weights) => buildDenoiser(graph, transformer, weights));
+  const vaeDecoder = await job.graph('vae_decoder', vaeWeights, (graph, weights) => buildVaeDecoder(graph, vae, weights));
+  const vaeEncoder = hasEncoder ? await job.graph('vae_encoder', vaeWeights, (graph, weights) => buildVaeEncoder(graph, vae, weights)) : null;
   const lastTextLayer = `layers.${text.layers - 1}.`;
   job.assertAllUsed(textWeights, (name) => name.startsWith('layers.') && !name.startsWith(lastTextLayer));
   job.assertAllUsed(transformerWeights, (name) => /^(layers|noise_refiner|context_refiner)\./.test(name));
   job.assertAllUsed(vaeWeights, (name) => /^(encoder|decoder|quant_conv|post_quant_conv)\./.test(name));
   return {
-    ...graphs,
+    ...{ architecture: 'z-image', identity },
+    parts: {
+      textEncoder: { role: 'text', unit: 'promptTokens', graph: textEncoder },
+      captionRefiner: { role: 'text', unit: 'promptTokens', graph: captionRefiner },
+      vaeEncoder: vaeEncoder && { role: 'brief', unit: 'encodedPixels', graph: vaeEncoder },
+      denoiser: { role: 'denoiser', unit: 'imageTokens', graph: denoiser },
+      vaeDecoder: { role: 'decoder', unit: 'latentPixels', graph: vaeDecoder },
+    },
     tokenizerDir: join(root, 'tokenizer'),
     schedulerDir: join(root, 'scheduler'),
     latentChannels: vae.latentChannels,
@@ -81,9 +88,12 @@ export async function compileZImageVariant(root: string, job: CompileJob, varian
   const options = { takesLoras: variant.takesLoras, written: variant.written };
   const denoiser = (graph: GraphBuilder, source: Weights, control: Weights | null): Promise<Graph> =>
     buildDenoiser(graph, transformer, source, config && control && { config, weights: control });
+  const captionRefiner = (graph: GraphBuilder, source: Weights): Promise<Graph> => buildCaptionRefiner(graph, transformer, source);
   return {
-    captionRefiner: await job.graph('caption_refiner', weights, (graph, source) => buildCaptionRefiner(graph, transformer, source), options),
-    denoiser: await job.graph('denoiser', weights, denoiser, { ...options, second }),
+    graphs: {
+      captionRefiner: await job.graph('caption_refiner', weights, captionRefiner, options),
+      denoiser: await job.graph('denoiser', weights, denoiser, { ...options, second }),
+    },
     loraTargets: variant.takesLoras ? loraTargets(transformer) : [],
     controlChannels: config?.channels ?? 0,
   };

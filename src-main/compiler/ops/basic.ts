@@ -24,6 +24,14 @@ export function reshape(graph: GraphBuilder, x: Value, shape: readonly Dim[]): V
   return graph.add('Reshape', [x, wire], { hints: { to: shape.join(' ') } });
 }
 
+const TO_THE_END = Number.MAX_SAFE_INTEGER;
+
+/** `size` rows or columns of x, from `start` to before `end`; null is the end of x. */
+export function slice(graph: GraphBuilder, x: Value, axis: 0 | 1, start: number, end: number | Value | null, size: Dim): Value {
+  const ends = typeof end === 'number' || end === null ? graph.ints([end ?? TO_THE_END]) : end;
+  return graph.add('Slice', [x, graph.ints([start]), ends, graph.ints([axis])], { hints: { axis, size } });
+}
+
 /** Axes in a new order. */
 export function transpose(graph: GraphBuilder, x: Value, perm: readonly number[]): Value {
   return graph.add('Transpose', [x], { attributes: { perm } });
@@ -49,14 +57,18 @@ export function rmsNorm(graph: GraphBuilder, x: Value, scale: Value, epsilon: nu
   return graph.add('SimplifiedLayerNormalization', [x, scale], { attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 } });
 }
 
-/** Rotates [1, S, heads * d] by the tables [>= S, d / 2] of x's type; `interleaved` pairs neighbours, else halves. */
-export function rotate(graph: GraphBuilder, x: Value, cos: Value, sin: Value, heads: number, interleaved: boolean): Value {
-  const inputs = [x, graph.ints([0]), cos, sin];
+/** Rotates [1, S, heads * d] by the tables [>= S, d / 2] of x's type; `interleaved` pairs neighbours, else halves. The rows of x are those of the tables from `first` on. */
+export function rotate(graph: GraphBuilder, x: Value, cos: Value, sin: Value, heads: number, interleaved: boolean, first = 0): Value {
+  const inputs = [x, graph.ints([first]), cos, sin];
   return graph.add('RotaryEmbedding', inputs, { domain: 'com.microsoft', attributes: { num_heads: heads, interleaved: interleaved ? 1 : 0 } });
 }
 
-/** Softmax attention without a mask (or causal), q [1, Sq, H * d], k and v [1, Sk, H * d] -> [1, Sq, H * d]. */
-export function attention(graph: GraphBuilder, q: Value, k: Value, v: Value, heads: number, causal = false): Value {
-  const attributes = { num_heads: heads, ...(causal ? { unidirectional: 1 } : {}) };
-  return graph.add('MultiHeadAttention', [q, k, v], { domain: 'com.microsoft', attributes });
+/**
+ * Softmax attention, q [1, Sq, H * d], k and v [1, Sk, H * d] -> [1, Sq, H * d]: without a mask, causal, or with a bias [1, 1, Sq, Sk] that is added to the
+ * scores.
+ */
+export function attention(graph: GraphBuilder, q: Value, k: Value, v: Value, heads: number, mask: 'causal' | Value | null = null): Value {
+  const attributes = { num_heads: heads, ...(mask === 'causal' ? { unidirectional: 1 } : {}) };
+  const inputs = mask === null || mask === 'causal' ? [q, k, v] : [q, k, v, null, null, mask];
+  return graph.add('MultiHeadAttention', inputs, { domain: 'com.microsoft', attributes });
 }

@@ -1,4 +1,4 @@
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 import type { ControlInput } from '#main/lib/image-inputs.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { CancelSignal } from '../cancel.ts';
@@ -21,7 +21,7 @@ type Repainted = Pick<Canvas, 'image' | 'mask'> & { samplesMask: boolean };
  * repainted, or zeros. As tokens [padded tokens, patch width]. Reference: diffusers 0.42.1, `pipelines/z_image/pipeline_z_image_controlnet_inpaint.py`.
  */
 export async function encodeControl(
-  compiled: CompiledCheckpoint,
+  compiled: CompiledZImage,
   models: Models,
   control: Pick<ControlInput, 'preprocess'> & { image: RgbImage },
   repainted: Repainted | null,

@@ -1,4 +1,4 @@
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 import type { CancelSignal } from '../cancel.ts';
 import { captionPositions, imagePositions, rotaryTables } from '../rotary.ts';
 import type { OrtInputs, OrtTensor, Session } from '../session.ts';
@@ -28,7 +28,7 @@ export interface Denoiser {
   prepare(rows: number, columns: number, caption: PromptEmbedding, more?: OrtInputs): DenoiserRun;
 }
 
-export function createDenoiser(compiled: CompiledCheckpoint, captionRefiner: Session, denoiser: Session): Denoiser {
+export function createDenoiser(compiled: CompiledZImage, captionRefiner: Session, denoiser: Session): Denoiser {
   const patchWidth = compiled.patchSize ** 2 * compiled.latentChannels;
 
   return {

@@ -1,4 +1,4 @@
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { CancelSignal } from '../cancel.ts';
 import { patchify } from '../patches.ts';
@@ -22,7 +22,7 @@ export interface ImageLatents {
 
 /** Encodes the canvas. The seed's first draw is the noise of the VAE's posterior, the second that of the latents. */
 export async function encodeImage(
-  compiled: CompiledCheckpoint,
+  compiled: CompiledZImage,
   models: Models,
   { image, mask }: Pick<Canvas, 'image' | 'mask'>,
   seed: number,

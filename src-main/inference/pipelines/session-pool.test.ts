@@ -2,9 +2,17 @@ import { expect, test } from 'vitest';
 import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
 import { createSessionPool, type SessionPool } from './session-pool.ts';
 
-function pooled(plan: MemoryPlan): { pool: SessionPool; seen: string[]; image(): Promise<void> } {
+const roles = new Map([
+  ['textEncoder', 'text'],
+  ['captionRefiner', 'text'],
+  ['vaeEncoder', 'brief'],
+  ['denoiser', 'denoiser'],
+  ['vaeDecoder', 'decoder'],
+] as const);
+
+function pooled(plan: MemoryPlan): { pool: SessionPool<string>; seen: string[]; image(): Promise<void> } {
   const seen: string[] = [];
-  const pool = createSessionPool(async (part, place) => {
+  const load = async (part: string, place: 'device' | 'cpu') => {
     seen.push(`+${part}${place === 'cpu' ? ' on the CPU' : ''}`);
     return {
       run: async () => ({}),
@@ -12,7 +20,8 @@ function pooled(plan: MemoryPlan): { pool: SessionPool; seen: string[]; image():
         seen.push(`-${part}`);
       },
     };
-  }, plan);
+  };
+  const pool = createSessionPool<string>(roles, load, plan);
   const image = async (): Promise<void> => {
     for (const part of ['textEncoder', 'captionRefiner', 'denoiser', 'denoiser', 'vaeDecoder'] as const) await pool.session(part).run({});
     seen.push('image');
@@ -59,10 +68,14 @@ test('another plan moves what stands in the wrong place and loads what it keeps'
 
 test('a part that cannot be loaded is tried again', async () => {
   let isBroken = true;
-  const pool = createSessionPool(async () => {
-    if (isBroken) throw new Error('no memory');
-    return { run: async () => ({ out: Float32Array.of(1) }), release: async () => {} };
-  }, 'in_turn');
+  const pool = createSessionPool(
+    roles,
+    async () => {
+      if (isBroken) throw new Error('no memory');
+      return { run: async () => ({ out: Float32Array.of(1) }), release: async () => {} };
+    },
+    'in_turn',
+  );
   await expect(pool.session('denoiser').run({})).rejects.toThrow('no memory');
   isBroken = false;
   expect(await pool.session('denoiser').run({})).toEqual({ out: Float32Array.of(1) });

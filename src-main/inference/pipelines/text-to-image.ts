@@ -1,12 +1,11 @@
-import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
-import type { ControlInput, ImageInputs } from '#main/lib/image-inputs.ts';
+import type { CompiledZImage } from '#main/lib/compiled.ts';
 import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { TextToImageParams } from '#shared/domain/job.ts';
-import type { MemoryPlan } from '#shared/domain/memory-plan.ts';
+import { AppError } from '#shared/protocol/errors.ts';
 import { assertNotCancelled, type CancelSignal } from '../cancel.ts';
-import { createLatentPreview } from '../latent-preview.ts';
 import { patchify, unpatchify } from '../patches.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
+import { createRecentlyUsed } from '../recently-used.ts';
 import { torchRandn } from '../rng.ts';
 import { checkedFirstForward, eulerStep, sigmasFor } from '../schedulers/flow-match-euler.ts';
 import type { OrtInputs } from '../session.ts';
@@ -16,66 +15,39 @@ import { encodeControl, isControlled } from './control-input.ts';
 import type { DenoiserRun, PromptEmbedding } from './denoiser.ts';
 import type { PipelineHooks } from './hooks.ts';
 import { encodeImage } from './image-latents.ts';
-import { createLoraInputs, type LoraInputs, type WeightedLora } from './lora-inputs.ts';
-import { type LoadedVariant, type LoadOptions, loadModels, type Models, type OnLoadProgress } from './models.ts';
+import type { ImagePipeline, PipelineInputs } from './image-pipeline.ts';
+import type { LoadOptions, OnLoadProgress } from './load-parts.ts';
+import { createLoraInputs, type LoraInputs } from './lora-inputs.ts';
+import { loadModels, type Models } from './models.ts';
+import { createStepPreview } from './step-preview.ts';
 
-/** What an image is made from beside its params. */
-export interface PipelineInputs extends Pick<ImageInputs, 'negativePrompt' | 'source' | 'mask'> {
-  /** The models must use a variant that takes LoRAs. */
-  loras?: readonly WeightedLora[];
-  /** The models must use a variant with its ControlNet. */
-  control?: Omit<ControlInput, 'file' | 'name' | 'identity'>;
-}
-
-/** Prompt embeddings in the cache; the least recently used one is dropped. */
+/** Prompt embeddings in the cache. */
 const KEPT_EMBEDDINGS = 32;
 
-export interface TextToImagePipeline {
-  /** Throws `bad_param` for inputs that do not fit together, `cancelled`, `latents_not_finite`, `latents_collapsed`, `picture_not_finite`, `picture_flat`, `engine_out_of_memory` or `engine_failed`. */
-  generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs?: PipelineInputs): Promise<RgbImage>;
-  /** Uses this memory plan and these graphs from the next image on. Throws `engine_out_of_memory` or `engine_failed`. */
-  follow(plan: MemoryPlan, variant?: LoadedVariant | null): Promise<void>;
-  release(): Promise<void>;
-}
-
 /** Loads tokenizer, scheduler settings and graphs; `onProgress` counts them. */
-export async function loadTextToImage(compiled: CompiledCheckpoint, options: LoadOptions, onProgress: OnLoadProgress): Promise<TextToImagePipeline> {
+export async function loadTextToImage(compiled: CompiledZImage, options: LoadOptions<CompiledZImage>, onProgress: OnLoadProgress): Promise<ImagePipeline> {
   return createTextToImage(compiled, await loadModels(compiled, options, onProgress));
 }
 
 /** The pipeline over loaded models, which it releases. */
-export function createTextToImage(compiled: CompiledCheckpoint, models: Models): TextToImagePipeline {
+export function createTextToImage(compiled: CompiledZImage, models: Models): ImagePipeline {
   const { tokenizer, denoiser } = models;
-  const embeddings = new Map<string, PromptEmbedding>();
+  const recentEmbedding = createRecentlyUsed<PromptEmbedding>(KEPT_EMBEDDINGS);
   const loraInputs = createLoraInputs();
-  const preview = createLatentPreview(compiled.latentChannels, compiled.vaeScale);
-  /** Whether the preview was fitted to a finished image; until then each preview decodes a part of its own latents. */
-  let hasDecoded = false;
+  const preview = createStepPreview({
+    ...{ channels: compiled.latentChannels, scale: compiled.vaeScale, keepsDecoder: models.keepsDecoder },
+    decode: (latents, { width, height }) => models.decode(latents, width, height),
+  });
 
-  async function embeddingOf(prompt: string, lora: LoraInputs, signal: CancelSignal): Promise<PromptEmbedding> {
-    const key = `${lora.key} ${prompt}`;
-    const known = embeddings.get(key);
-    const embedding = known ?? (await denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal, lora.captionRefiner));
-    embeddings.delete(key);
-    embeddings.set(key, embedding);
-    if (embeddings.size > KEPT_EMBEDDINGS) embeddings.delete(embeddings.keys().next().value ?? '');
-    return embedding;
-  }
-
-  /** What the image would be if the last forward were right to the end: one pixel a latent pixel. `tokens` are those latents, patched. */
-  async function previewOf(tokens: Float32Array, { width, height }: LatentSize, params: TextToImageParams, signal: CancelSignal): Promise<RgbImage> {
-    const { latentChannels: channels, vaeScale } = compiled;
-    const latents = unpatchify(tokens, channels, height, width, compiled.patchSize);
-    if (!hasDecoded) {
-      // what the early steps lead to is blurred, so a fit to it does not last
-      const part = middleOf(latents, channels, height, width);
-      preview.fit(part.latents, await models.decode(part.latents, part.width, part.height, signal), part.height, part.width);
-    }
-    return cropped(preview.render(latents, height, width), Math.round(params.width / vaeScale), Math.round(params.height / vaeScale));
+  function embeddingOf(prompt: string, lora: LoraInputs, signal: CancelSignal): Promise<PromptEmbedding> {
+    return recentEmbedding(`${lora.key} ${prompt}`, async () =>
+      denoiser.refine(await models.encode(tokenizer.encodePrompt(prompt).ids, signal), signal, lora.captionRefiner),
+    );
   }
 
   async function generate(params: TextToImageParams, hooks: PipelineHooks, signal: CancelSignal, inputs: PipelineInputs = {}): Promise<RgbImage> {
     assertNotCancelled(signal);
+    if (inputs.references !== undefined) throw new AppError('bad_param', 'Z-Image takes no reference images. Use a klein model.', { field: 'images' });
     const size = latentSize(compiled, params);
     const { width, height, rows, columns } = size;
     const { latentChannels: channels, vaeScale } = compiled;
@@ -114,10 +86,10 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
       assertNotCancelled(signal);
       const [sigma, next] = [sigmas[i] ?? 0, sigmas[i + 1] ?? 0];
       const output = await guidedForward(runs, latents, modelTime(sigma), params.guidance_scale, signal, control && controlScale(control, i, forwards));
-      // loading the VAE just for a first preview is too slow; the finished image fits the map
-      if (hooks.onPreview && (hasDecoded || models.keepsDecoder())) {
+      if (hooks.onPreview && preview.isCheap()) {
         const end = eulerStep(latents, output, sigma); // a step over all that is left
-        hooks.onPreview(i + 1 - first, await previewOf(end, size, params, signal));
+        const whole = await preview.render(unpatchify(end, channels, height, width, compiled.patchSize), size);
+        hooks.onPreview(i + 1 - first, cropped(whole, Math.round(params.width / vaeScale), Math.round(params.height / vaeScale)));
       }
       latents = eulerStep(latents, output, Math.fround(sigma - next)); // the velocity is -output
       if (start) latents = start.keepUnmasked(latents, next);
@@ -132,8 +104,7 @@ export function createTextToImage(compiled: CompiledCheckpoint, models: Models):
     hooks.onProgress('decoding', 0, 1);
     const plain = unpatchify(latents, channels, height, width, compiled.patchSize);
     const planes = await models.decode(plain, width, height, signal);
-    preview.fit(plain, planes, height, width);
-    hasDecoded = true;
+    preview.fit(plain, planes, size);
     const decoded = { ...generated, data: pixelsFromPlanes(planes, 127.5, 127.5) };
     const image = canvas ? canvas.finish(decoded) : cropped(decoded, params.width, params.height);
     // a flat source may stay one, and pixels of the source may hide that nothing was generated
@@ -167,26 +138,8 @@ async function guidedForward(
   return guided;
 }
 
-function controlScale(control: Omit<ControlInput, 'file' | 'name' | 'identity'>, forward: number, forwards: number): OrtInputs {
+function controlScale(control: NonNullable<PipelineInputs['control']>, forward: number, forwards: number): OrtInputs {
   return { control_scale: { data: Float32Array.of(isControlled(control, forward, forwards) ? control.scale : 0), shape: [1] } };
-}
-
-/** Side of the part that is decoded to fit a preview of the first image: small beside one step of the denoiser, and large enough for the fit. */
-const FIRST_SAMPLE_SIDE = 32;
-
-/** At most FIRST_SAMPLE_SIDE squared latent pixels out of the middle of latents [channels, height, width]. */
-function middleOf(latents: Float32Array, channels: number, height: number, width: number): { latents: Float32Array; height: number; width: number } {
-  const rows = Math.min(height, FIRST_SAMPLE_SIDE);
-  const columns = Math.min(width, FIRST_SAMPLE_SIDE);
-  const [top, left] = [(height - rows) >> 1, (width - columns) >> 1];
-  const part = new Float32Array(channels * rows * columns);
-  for (let channel = 0; channel < channels; channel++) {
-    for (let y = 0; y < rows; y++) {
-      const from = (channel * height + top + y) * width + left;
-      part.set(latents.subarray(from, from + columns), (channel * rows + y) * columns);
-    }
-  }
-  return { latents: part, height: rows, width: columns };
 }
 
 /** 1 - sigma, in the float32 steps of diffusers: timesteps are sigma * 1000, the model gets (1000 - timestep) / 1000. */
@@ -204,7 +157,7 @@ interface LatentSize {
 }
 
 /** Size of the smallest image that the checkpoint can make and that contains the requested one. */
-function latentSize(compiled: CompiledCheckpoint, params: TextToImageParams): LatentSize {
+function latentSize(compiled: CompiledZImage, params: TextToImageParams): LatentSize {
   const tokenPx = compiled.vaeScale * compiled.patchSize;
   const rows = Math.ceil(params.height / tokenPx);
   const columns = Math.ceil(params.width / tokenPx);

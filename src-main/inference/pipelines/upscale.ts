@@ -6,7 +6,7 @@ import { createSession } from '../ort.ts';
 import { pixelsFromPlanes } from '../pixels.ts';
 import { assertFinite, assertNotFlat, isFlat } from '../validate-latents.ts';
 import type { PipelineHooks } from './hooks.ts';
-import type { LoadOptions, OnLoadProgress } from './models.ts';
+import type { LoadOptions, OnLoadProgress } from './load-parts.ts';
 import { LARGEST_TILE_PIXELS, planTiles, type Tile } from './tiles.ts';
 
 /** A tile's bytes in our own convolutions, all layers' images together. */

@@ -15,8 +15,10 @@ export interface SchedulerConfig {
 const configSchema = z.object({
   _class_name: z.string(),
   shift: z.number().positive(),
-  // what changes the sigmas and is not done here must be off
+  /** Sigmas are shifted by the size of the image. */
   use_dynamic_shifting: z.boolean().nullish(),
+  time_shift_type: z.string().nullish(),
+  // what changes the sigmas and is not done here must be off
   invert_sigmas: z.boolean().nullish(),
   shift_terminal: z.number().nullish(),
   stochastic_sampling: z.boolean().nullish(),
@@ -26,29 +28,32 @@ const configSchema = z.object({
 });
 
 /** Reads `scheduler_config.json` in `dir`. Throws as `parseSchedulerConfig` does, and `checkpoint_missing`. */
-export async function loadSchedulerConfig(dir: string): Promise<SchedulerConfig> {
+export async function loadSchedulerConfig(dir: string, isDynamic = false): Promise<SchedulerConfig> {
   const path = join(dir, 'scheduler_config.json');
-  return parseSchedulerConfig(await readJsonFile(path), path);
+  return parseSchedulerConfig(await readJsonFile(path), path, isDynamic);
 }
 
-/** Throws `checkpoint_damaged` for what is no scheduler config, `checkpoint_unsupported` for another scheduler or a setting that is not done here. */
-export function parseSchedulerConfig(value: unknown, path: string): SchedulerConfig {
+/**
+ * Throws `checkpoint_damaged` for what is no scheduler config, `checkpoint_unsupported` for another scheduler or a setting that is not done here. `isDynamic`
+ * is what the pipeline does: it shifts the sigmas by the size of the image, or always alike.
+ */
+export function parseSchedulerConfig(value: unknown, path: string, isDynamic = false): SchedulerConfig {
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'all of it'}: ${issue.message}`);
     throw new AppError('checkpoint_damaged', `${path} is no scheduler config (${wrong.join('; ')}).`, { path });
   }
-  const { _class_name: scheduler, shift, ...settings } = parsed.data;
+  const { _class_name: scheduler, shift, use_dynamic_shifting: dynamic, time_shift_type: type, ...settings } = parsed.data;
   if (scheduler !== 'FlowMatchEulerDiscreteScheduler')
     throw new AppError('checkpoint_unsupported', `${path} asks for the scheduler ${quoteValue(scheduler)}; "FlowMatchEulerDiscreteScheduler" is supported.`, {
       path,
     });
-  for (const [name, setting] of Object.entries(settings)) {
-    if (setting)
-      throw new AppError('checkpoint_unsupported', `${path} has ${name} ${quoteValue(setting)}; only a static shift is supported, so it must be off.`, {
-        path,
-      });
-  }
+  const refuse = (name: string, setting: unknown, needed: string): never => {
+    throw new AppError('checkpoint_unsupported', `${path} has ${name} ${quoteValue(setting)}; ${needed} is needed.`, { path });
+  };
+  if ((dynamic ?? false) !== isDynamic) refuse('use_dynamic_shifting', dynamic ?? false, String(isDynamic));
+  if (isDynamic && (type ?? 'exponential') !== 'exponential') refuse('time_shift_type', type, '"exponential"');
+  for (const [name, setting] of Object.entries(settings)) if (setting) refuse(name, setting, 'null or false');
   return { shift };
 }
 

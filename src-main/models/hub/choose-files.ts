@@ -18,7 +18,7 @@ export function chooseFiles(repository: string, listed: readonly ListedFile[]): 
   const chosen = listed.filter(({ path }) => relevant.has(path));
   assertNoTwins(repository, chosen);
   if (!chosen.some(({ path }) => path === 'model_index.json')) {
-    const message = `${repository} has no model_index.json; a ZImagePipeline in diffusers layout is needed.`;
+    const message = `${repository} has no model_index.json; a ZImagePipeline or Flux2KleinPipeline in diffusers layout is needed.`;
     throw new AppError('checkpoint_unsupported', message, { path: repository });
   }
   for (const part of weightParts) assertSafetensors(repository, part, listed);
