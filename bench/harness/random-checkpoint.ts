@@ -18,7 +18,7 @@ const INT8_DEVIATION = Math.sqrt((256 ** 2 - 1) / 12);
 const SHARD_BYTES = 5e9;
 
 /** A tensor to write: bytes at random, or bfloat16 of a mean and a deviation. */
-interface TensorPlan {
+export interface TensorPlan {
   name: string;
   dtype: 'U8' | 'I8' | 'BF16';
   shape: number[];
@@ -36,7 +36,13 @@ export function writeRandomTransformer(dir: string, kind: Kind, layers: number, 
 
 /** The same of Qwen3-4B, as `DIR/text_encoder`. */
 export function writeRandomTextEncoder(dir: string, kind: Kind, layers: number): Promise<string> {
-  return writePart(dir, 'text_encoder', 'model', textConfig(kind, layers), textTensors(kind, layers));
+  return writePart(
+    dir,
+    'text_encoder',
+    'model',
+    { ...textConfig(layers), quantization_config: quantizationConfig(kind) },
+    textTensors(layers, quantized.bind(null, kind)),
+  );
 }
 
 /** The same of the Flux VAE, as `DIR/vae`. */
@@ -44,7 +50,8 @@ export function writeRandomVae(dir: string): Promise<string> {
   return writePart(dir, 'vae', 'diffusion_pytorch_model', vaeConfig(), vaeTensors());
 }
 
-async function writePart(dir: string, part: string, stem: string, config: object, tensors: TensorPlan[]): Promise<string> {
+/** Writes a part; with `isSparse` its weights are a hole in the file, which takes no room on the disk and reads as zeros. */
+export async function writePart(dir: string, part: string, stem: string, config: object, tensors: TensorPlan[], isSparse = false): Promise<string> {
   const folder = join(dir, part);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), JSON.stringify(config, null, 2));
@@ -63,7 +70,7 @@ async function writePart(dir: string, part: string, stem: string, config: object
   for (const [i, shard] of shards.entries()) {
     const file = shards.length === 1 ? `${stem}.safetensors` : `${stem}-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     for (const { name } of shard) weightMap[name] = file;
-    await writeShard(join(folder, file), shard);
+    await writeShard(join(folder, file), shard, isSparse);
   }
   if (shards.length > 1) {
     const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
@@ -72,10 +79,12 @@ async function writePart(dir: string, part: string, stem: string, config: object
   return folder;
 }
 
-async function writeShard(path: string, tensors: readonly TensorPlan[]): Promise<void> {
+async function writeShard(path: string, tensors: readonly TensorPlan[], isSparse: boolean): Promise<void> {
   const file = await open(path, 'w');
   try {
-    await file.write(safetensorsHeader(tensors));
+    const header = safetensorsHeader(tensors);
+    await file.write(header);
+    if (isSparse) return await file.truncate(header.length + tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0));
     const chunk = new Uint8Array(1 << 24);
     for (const tensor of tensors) {
       const values = tensor.dtype === 'BF16' ? bfloat16Pool(tensor.mean, tensor.deviation) : null;
@@ -108,18 +117,18 @@ function bytesOf({ dtype, shape }: TensorPlan): number {
   return shape.reduce((a, b) => a * b, 1) * (dtype === 'BF16' ? 2 : 1);
 }
 
-function floats(name: string, shape: number[], deviation: number, mean = 0): TensorPlan {
+export function floats(name: string, shape: number[], deviation: number, mean = 0): TensorPlan {
   return { name, dtype: 'BF16', shape, mean, deviation };
 }
 
 /** A plain linear or convolution whose weights preserve the size of the activations. */
-function plain(name: string, shape: number[], bias: boolean): TensorPlan[] {
+export function plain(name: string, shape: number[], bias: boolean): TensorPlan[] {
   const [out = 0, ...rest] = shape;
   const weight = floats(`${name}.weight`, shape, 1 / Math.sqrt(rest.reduce((a, b) => a * b, 1)));
   return bias ? [weight, floats(`${name}.bias`, [out], 0.02)] : [weight];
 }
 
-function norm(name: string, width: number): TensorPlan {
+export function norm(name: string, width: number): TensorPlan {
   return floats(`${name}.weight`, [width], 0.1, 1);
 }
 
@@ -171,26 +180,27 @@ function transformerTensors(kind: Kind, layers: number, refiners: number): Tenso
   ];
 }
 
-function textTensors(kind: Kind, layers: number): TensorPlan[] {
+/** Linears of a text encoder as `quantize` stores them. */
+export function textTensors(layers: number, quantize: (name: string, n: number, k: number) => TensorPlan[]): TensorPlan[] {
   const { width, inner, heads, keyValueHeads, headWidth, vocabulary } = TEXT;
   const layer = (name: string): TensorPlan[] => [
     norm(`${name}.input_layernorm`, width),
     norm(`${name}.post_attention_layernorm`, width),
     norm(`${name}.self_attn.q_norm`, headWidth),
     norm(`${name}.self_attn.k_norm`, headWidth),
-    ...quantized(kind, `${name}.self_attn.q_proj`, heads * headWidth, width),
-    ...quantized(kind, `${name}.self_attn.k_proj`, keyValueHeads * headWidth, width),
-    ...quantized(kind, `${name}.self_attn.v_proj`, keyValueHeads * headWidth, width),
-    ...quantized(kind, `${name}.self_attn.o_proj`, width, heads * headWidth),
-    ...quantized(kind, `${name}.mlp.gate_proj`, inner, width),
-    ...quantized(kind, `${name}.mlp.up_proj`, inner, width),
-    ...quantized(kind, `${name}.mlp.down_proj`, width, inner),
+    ...quantize(`${name}.self_attn.q_proj`, heads * headWidth, width),
+    ...quantize(`${name}.self_attn.k_proj`, keyValueHeads * headWidth, width),
+    ...quantize(`${name}.self_attn.v_proj`, keyValueHeads * headWidth, width),
+    ...quantize(`${name}.self_attn.o_proj`, width, heads * headWidth),
+    ...quantize(`${name}.mlp.gate_proj`, inner, width),
+    ...quantize(`${name}.mlp.up_proj`, inner, width),
+    ...quantize(`${name}.mlp.down_proj`, width, inner),
   ];
   return [floats('embed_tokens.weight', [vocabulary, width], 1), ...Array.from({ length: layers }, (_, i) => layer(`layers.${i}`)).flat(), norm('norm', width)];
 }
 
-function vaeTensors(): TensorPlan[] {
-  const { channels, latentChannels, layersPerBlock } = VAE;
+export function vaeTensors(latentChannels = VAE.latentChannels): TensorPlan[] {
+  const { channels, layersPerBlock } = VAE;
   const [first = 0, last = 0] = [channels[0], channels.at(-1)];
   const groupNorm = (name: string, width: number) => [norm(name, width), floats(`${name}.bias`, [width], 0.02)];
   const conv = (name: string, out: number, width: number, kernel: number) => plain(name, [out, width, kernel, kernel], true);
@@ -268,7 +278,7 @@ function transformerConfig(kind: Kind, layers: number, refiners: number): object
   };
 }
 
-function textConfig(kind: Kind, layers: number): object {
+export function textConfig(layers: number): object {
   return {
     architectures: ['Qwen3Model'],
     model_type: 'qwen3',
@@ -288,11 +298,10 @@ function textConfig(kind: Kind, layers: number): object {
     tie_word_embeddings: true,
     use_cache: false,
     vocab_size: TEXT.vocabulary,
-    quantization_config: quantizationConfig(kind),
   };
 }
 
-function vaeConfig(): object {
+export function vaeConfig(): object {
   return {
     _class_name: 'AutoencoderKL',
     _diffusers_version: '0.36.0',

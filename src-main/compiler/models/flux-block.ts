@@ -82,11 +82,10 @@ export async function singleBlock(graph: GraphBuilder, trunk: FluxTrunk, name: s
   const normed = cast(graph, modulatedNorm(graph, config, x, by), compute);
   const all = await linear(graph, weights, `${name}.attn.to_qkv_mlp_proj`, normed, 3 * width + 2 * innerWidth);
   const asking = (rows: Value): Value => (isLast ? slice(graph, rows, 0, MAX_PROMPT_TOKENS, imageEnd, 'image_tokens') : rows);
-  const asked = asking(all);
   // before attention: its inputs are the largest thing in memory
-  const fed = gatedUnit(graph, trunk, asked, 3 * width);
+  const fed = asking(gatedUnit(graph, trunk, all, 3 * width));
   const part = (from: Value, index: number): Value => slice(graph, from, 1, index * width, (index + 1) * width, width);
-  const q = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_q`, part(asked, 0)), isLast ? MAX_PROMPT_TOKENS : 0);
+  const q = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_q`, asking(part(all, 0))), isLast ? MAX_PROMPT_TOKENS : 0);
   const k = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_k`, part(all, 1)));
   const mixed = scaled(graph, attend(graph, trunk, q, k, part(all, 2)), weights.numerics);
   const out = await linear(graph, weights, `${name}.attn.to_out`, concat(graph, [mixed, fed], 1), width);
