@@ -63,7 +63,7 @@ async function loadCapabilities(dir: string): Promise<Capabilities> {
     throw unsupported(dir, `this folder is a ${found.data.architectures.join(', ')}; ${NEEDED}`);
   }
   const { _class_name: pipeline, is_distilled: isDistilled } = z
-    .looseObject({ _class_name: z.unknown(), is_distilled: z.unknown() })
+    .looseObject({ _class_name: z.unknown(), is_distilled: z.unknown().optional() })
     .catch({ _class_name: undefined, is_distilled: undefined })
     .parse(await readJsonFile(index));
   const capabilities = typeof pipeline === 'string' && Object.hasOwn(capabilitiesOf, pipeline) ? capabilitiesOf[pipeline] : undefined;
