@@ -596,7 +596,7 @@ export const en = {
     bundled: 'included',
     active: 'in use',
     demo: 'Storybook demo',
-    quality: { uint4: 'compact', int8: 'high quality' },
+    quality: { uint4: 'compact', int8: 'high quality', klein: 'edits images by words' },
     speed: '≈ {{time}} here',
     recommended: 'recommended for this computer',
   },

@@ -65,7 +65,7 @@ export async function doubleBlock(
   const after = async (x: Value, attended: Value, out: string, feed: string, by: StreamModulation): Promise<Value> => {
     const y = gated(graph, trunk, x, await linear(graph, weights, `${name}.attn.${out}`, attended, width), by.attention);
     const inner = await linear(graph, weights, `${name}.${feed}.linear_in`, normed(y, by.feed), 2 * config.innerWidth);
-    const fed = await linear(graph, weights, `${name}.${feed}.linear_out`, gatedUnit(graph, trunk, inner, 0), width);
+    const fed = await linear(graph, weights, `${name}.${feed}.linear_out`, gatedUnit(graph, trunk, inner), width);
     return gated(graph, trunk, y, fed, by.feed, weights.numerics.innerScale);
   };
   return {
@@ -80,14 +80,16 @@ export async function singleBlock(graph: GraphBuilder, trunk: FluxTrunk, name: s
   const { width, innerWidth } = config;
   const { compute, innerScale } = weights.numerics;
   const normed = cast(graph, modulatedNorm(graph, config, x, by), compute);
-  const all = await linear(graph, weights, `${name}.attn.to_qkv_mlp_proj`, normed, 3 * width + 2 * innerWidth);
+  const of = 3 * width + 2 * innerWidth;
+  // the weight is one, its products are not: all of them at once would be the largest thing in memory
+  const project = (rows: Value, from: number, count: number): Promise<Value> =>
+    linear(graph, weights, `${name}.attn.to_qkv_mlp_proj`, rows, count, { rows: { from, of } });
   const asking = (rows: Value): Value => (isLast ? slice(graph, rows, 0, MAX_PROMPT_TOKENS, imageEnd, 'image_tokens') : rows);
-  // before attention: its inputs are the largest thing in memory
-  const fed = asking(gatedUnit(graph, trunk, all, 3 * width));
-  const part = (from: Value, index: number): Value => slice(graph, from, 1, index * width, (index + 1) * width, width);
-  const q = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_q`, asking(part(all, 0))), isLast ? MAX_PROMPT_TOKENS : 0);
-  const k = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_k`, part(all, 1)));
-  const mixed = scaled(graph, attend(graph, trunk, q, k, part(all, 2)), weights.numerics);
+  const asked = asking(normed);
+  const fed = gatedUnit(graph, trunk, await project(asked, 3 * width, 2 * innerWidth));
+  const q = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_q`, await project(asked, 0, width)), isLast ? MAX_PROMPT_TOKENS : 0);
+  const k = turned(graph, trunk, headNorm(graph, trunk, `${name}.attn.norm_k`, await project(normed, width, width)));
+  const mixed = scaled(graph, attend(graph, trunk, q, k, await project(normed, 2 * width, width)), weights.numerics);
   const out = await linear(graph, weights, `${name}.attn.to_out`, concat(graph, [mixed, fed], 1), width);
   return gated(graph, trunk, asking(x), out, by, innerScale);
 }
@@ -103,11 +105,11 @@ function gated(graph: GraphBuilder, { weights }: FluxTrunk, x: Value, y: Value, 
   return add(graph, x, multiply(graph, cast(graph, y, weights.numerics.stream), factor));
 }
 
-/** SwiGLU of the columns from `start` on, the first half of which is the gate; scaled by the numerics' scale. */
-function gatedUnit(graph: GraphBuilder, { config, weights }: FluxTrunk, x: Value, start: number): Value {
+/** SwiGLU, the first half of the columns being the gate; scaled by the numerics' scale. */
+function gatedUnit(graph: GraphBuilder, { config, weights }: FluxTrunk, x: Value): Value {
   const { innerWidth } = config;
-  const gate = silu(graph, slice(graph, x, 1, start, start + innerWidth, innerWidth));
-  return multiply(graph, gate, scaled(graph, slice(graph, x, 1, start + innerWidth, start + 2 * innerWidth, innerWidth), weights.numerics));
+  const gate = silu(graph, slice(graph, x, 1, 0, innerWidth, innerWidth));
+  return multiply(graph, gate, scaled(graph, slice(graph, x, 1, innerWidth, 2 * innerWidth, innerWidth), weights.numerics));
 }
 
 /** The norm of each head of x [rows, width]. */

@@ -6,8 +6,8 @@ import { LORA_RANK } from '../graph/memory.ts';
 import { readFloats } from '../safetensors/read-tensor.ts';
 import { dequantize, middleOf, readCodes, transposeBytes } from '../sdnq/dequantize.ts';
 import { type HadamardRotation, hadamardMatrix } from '../sdnq/hadamard.ts';
-import type { QuantizedLinear } from '../sdnq/quantized-linear.ts';
-import { add, cast, concat, multiply, reshape, transpose } from './basic.ts';
+import { linearRows, type QuantizedLinear, type RowRange, tensorRows } from '../sdnq/quantized-linear.ts';
+import { add, cast, concat, multiply, reshape, slice, transpose } from './basic.ts';
 import { appendIntegerRows, integerLinear, integerProduct, integerRowsOf, roundToInt8 } from './integer-linear.ts';
 import type { Weights } from './weights.ts';
 
@@ -21,6 +21,8 @@ export interface LinearOptions {
   bias?: boolean;
   /** Leaves an unquantized weight as it is where the others are quantized: for small layers at the ends of a network. */
   keepsFloats?: boolean;
+  /** Only these rows of a fused weight, which make `outWidth` values of the `of` that it makes in all. */
+  rows?: RowRange;
 }
 
 /**
@@ -41,18 +43,26 @@ async function plainLinear(graph: GraphBuilder, weights: Weights, name: string, 
   const inWidth = Number(x.shape[1]);
   const type = floatTypeOf(x);
   const bias = options.bias ? cast(graph, weights.float(graph, `${name}.bias`, [outWidth]), type) : null;
-  const quantized = weights.quantizedLinear(name);
-  if (quantized === null) {
+  const { rows = { from: 0, of: outWidth } } = options;
+  const described = weights.quantizedLinear(name);
+  if (described === null) {
     if (weights.quantizesFloats && !options.keepsFloats) {
-      const whole = await quantizedFloats(graph, weights, name, x, outWidth);
+      const whole = await quantizedFloats(graph, weights, name, x, outWidth, rows);
       return bias ? add(graph, whole, bias) : whole;
     }
-    return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [outWidth, inWidth]), type), bias);
+    const tensor = tensorRows(weights.require(`${name}.weight`, [rows.of, inWidth]), rows, outWidth);
+    return gemm(graph, x, cast(graph, weights.inPlace(graph, tensor, [outWidth, inWidth]), type), bias);
   }
-  if (quantized.n !== outWidth || quantized.k !== inWidth) {
-    const { file } = quantized.weight;
-    const sentence = `${file}: the quantized linear ${quantized.name} maps ${quantized.k} to ${quantized.n}; its config asks for ${inWidth} to ${outWidth}.`;
+  if (described.n !== rows.of || described.k !== inWidth) {
+    const { file } = described.weight;
+    const sentence = `${file}: the quantized linear ${described.name} maps ${described.k} to ${described.n}; its config asks for ${inWidth} to ${rows.of}.`;
     throw new AppError('checkpoint_damaged', sentence, { path: file });
+  }
+  const quantized = linearRows(described, rows, outWidth);
+  // its rows are not one range of bytes: the whole, which is computed once for all that ask
+  if (quantized === null) {
+    const whole = await plainLinear(graph, weights, name, x, rows.of, {});
+    return slice(graph, whole, 1, rows.from, rows.from + outWidth, outWidth);
   }
   const whole =
     (weights.numerics.accuracyLevel === 4 ? await integerLinear(graph, weights, x, quantized) : null) ??
@@ -61,14 +71,14 @@ async function plainLinear(graph: GraphBuilder, weights: Weights, name: string, 
 }
 
 /** An unquantized weight, quantized here to int8 with a scale a row. */
-async function quantizedFloats(graph: GraphBuilder, weights: Weights, name: string, x: Value, n: number): Promise<Value> {
+async function quantizedFloats(graph: GraphBuilder, weights: Weights, name: string, x: Value, n: number, range: RowRange): Promise<Value> {
   const k = Number(x.shape[1]);
   const block = largestBlock(k);
   const { accuracyLevel } = weights.numerics;
-  if (accuracyLevel !== 4 && block < SMALLEST_BLOCK) return gemm(graph, x, cast(graph, weights.stored(graph, `${name}.weight`, [n, k]), floatTypeOf(x)), null);
-  const fullName = weights.prefix + name;
-  weights.require(`${name}.weight`, [n, k]);
-  const rows = integerRowsOf(() => weights.readFloats(`${name}.weight`, [n, k]), n);
+  const tensor = tensorRows(weights.require(`${name}.weight`, [range.of, k]), range, n);
+  if (accuracyLevel !== 4 && block < SMALLEST_BLOCK) return gemm(graph, x, cast(graph, weights.inPlace(graph, tensor, [n, k]), floatTypeOf(x)), null);
+  const fullName = tensor.name.replace(/\.weight(?=$|\.)/, '');
+  const rows = integerRowsOf(() => readFloats(tensor), n);
   const reason = 'unquantized, and quantized to int8 with one scale a row';
   if (accuracyLevel === 4) return integerProduct(graph, x, await appendIntegerRows(graph, weights, fullName, n, k, rows, reason));
   const codes = async (): Promise<Uint8Array> => flipSigns(new Uint8Array((await rows()).bytes.buffer));

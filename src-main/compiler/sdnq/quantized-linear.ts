@@ -77,6 +77,34 @@ export function describeQuantizedLinear(table: TensorTable, name: string, config
   };
 }
 
+/** Rows of a weight that has `of` rows, from this one on. */
+export interface RowRange {
+  from: number;
+  of: number;
+}
+
+/** `count` rows of a tensor whose first size, in the file or as it is packed, is `of`; in place, under a name of their own. */
+export function tensorRows(tensor: StoredTensor, { from, of }: RowRange, count: number): StoredTensor {
+  if (count === of) return tensor;
+  const rowBytes = tensor.byteLength / of;
+  const place = { offset: tensor.offset + from * rowBytes, byteLength: count * rowBytes };
+  return { ...tensor, ...place, name: `${tensor.name}.rows_${from}`, shape: [count, ...tensor.shape.slice(1)] };
+}
+
+/** The same of a layer; null where its rows are not one range of bytes. */
+export function linearRows(linear: QuantizedLinear, range: RowRange, count: number): QuantizedLinear | null {
+  if (count === range.of) return linear;
+  const { svd, zeroPoint, k, bits } = linear;
+  if (linear.transposed || svd?.transposed || (k * bits) % 8 !== 0) return null;
+  const part = (tensor: StoredTensor): StoredTensor => tensorRows(tensor, range, count);
+  return {
+    ...linear,
+    ...{ name: `${linear.name}.rows_${range.from}`, n: count, weight: part(linear.weight), scale: part(linear.scale) },
+    zeroPoint: zeroPoint && part(zeroPoint),
+    svd: svd && { ...svd, up: part(svd.up) },
+  };
+}
+
 type Layout = Pick<QuantizedLinear, 'n' | 'k' | 'groups' | 'transposed'>;
 
 /** 4 bits are a flat tensor, others packs [packs, bytes a pack]. */
