@@ -9,20 +9,24 @@ const LATENT_CHANNELS = 32;
 const GROUPS = { uint4: 64, int5: 128 };
 /** Standard deviations of uniform values of 4 and of 5 bits. */
 const DEVIATIONS = { uint4: Math.sqrt((16 ** 2 - 1) / 12), int5: Math.sqrt((32 ** 2 - 1) / 12) };
-/** One linear in so many is int5, as the quantizer found the others good enough in uint4. */
-const INT5_EVERY = 10;
+interface KleinOptions {
+  /** As in `writePart`. */
+  isSparse: boolean;
+  /** One linear in so many is int5; the others are uint4. */
+  int5Every: number;
+}
 
 /**
  * A random klein checkpoint of the true sizes in `dir`, as sdnq 0.1 stores it: uint4 in groups of 64 without SVD, and some linears as int5. The tokenizer and
- * the scheduler's config are not written. `isSparse` as in `writePart`.
+ * the scheduler's config are not written.
  */
-export async function writeRandomKlein(dir: string, isSparse: boolean): Promise<void> {
+export async function writeRandomKlein(dir: string, { isSparse, int5Every }: KleinOptions): Promise<void> {
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, 'model_index.json'), JSON.stringify({ _class_name: 'Flux2KleinPipeline', is_distilled: true }));
-  const transformer = mixedLinears();
+  const transformer = mixedLinears(int5Every);
   const tensors = transformerTensors(transformer.linear);
   await writePart(dir, 'transformer', 'diffusion_pytorch_model', { ...transformerConfig, quantization_config: transformer.config() }, tensors, isSparse);
-  const text = mixedLinears();
+  const text = mixedLinears(int5Every);
   const ofText = textTensors(TEXT_LAYERS, text.linear);
   await writePart(dir, 'text_encoder', 'model', { ...textConfig(TEXT_LAYERS), quantization_config: text.config() }, ofText, isSparse);
   const vae = {
@@ -40,11 +44,11 @@ export async function writeRandomKlein(dir: string, isSparse: boolean): Promise<
 }
 
 /** Linears of mixed types, and the config that names those that are int5. */
-function mixedLinears() {
+function mixedLinears(int5Every: number) {
   const int5: string[] = [];
   let count = 0;
   const linear = (name: string, n: number, k: number): TensorPlan[] => {
-    const type = ++count % INT5_EVERY === 0 ? 'int5' : 'uint4';
+    const type = ++count % int5Every === 0 ? 'int5' : 'uint4';
     const scale = 1 / Math.sqrt(k) / DEVIATIONS[type];
     const groups = [n, k / GROUPS[type], 1];
     if (type === 'int5') {

@@ -5,7 +5,7 @@ import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { InputFiles } from './protocol.ts';
 
 /** Reads the images of a task. Throws `picture_damaged`. */
-export async function loadInputs({ source, mask, ...others }: InputFiles): Promise<ImageInputs> {
+export async function loadInputs({ source, mask, references, ...others }: InputFiles): Promise<ImageInputs> {
   const inputs: ImageInputs = { ...others };
   if (source !== undefined) {
     const { path, strength, fit } = source;
@@ -15,6 +15,7 @@ export async function loadInputs({ source, mask, ...others }: InputFiles): Promi
     const { path, ...how } = mask;
     inputs.mask = { ...how, mask: path === null ? null : maskOf(await decodePng(path)), onlyMasked: null };
   }
+  if (references !== undefined) inputs.references = await Promise.all(references.map(async (path) => onWhite(await decodePng(path))));
   return inputs;
 }
 

@@ -56,6 +56,8 @@ const inputFilesSchema = imageInputsSchema.pick({ negativePrompt: true, loras: t
   /** PNGs of ours. */
   source: z.object({ path: z.string(), strength: z.number(), fit: fitSchema }).exactOptional(),
   mask: z.object({ path: z.string().nullable(), expand: expandSchema.nullable(), featherPx: z.number().int(), composite: z.boolean() }).exactOptional(),
+  /** Images of an edit, in the user's order. */
+  references: z.array(z.string()).exactOptional(),
 });
 export type InputFiles = z.infer<typeof inputFilesSchema>;
 

@@ -121,7 +121,7 @@ describe('OpenAPI', () => {
       '/api/verify',
     ]);
     const text = JSON.stringify(paths);
-    expect(text).toContain('"enum":["uint4","int8"]');
+    expect(text).toContain('"enum":["uint4","int8","klein"]');
     expect(text).toContain('"minimum":1,"maximum":500');
     expect(text).not.toContain('"token"');
   });
