@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { StudioProcess } from '../../tests/support/studio-process.ts';
 import { loadCommand } from './load-command.ts';
 
@@ -103,6 +103,37 @@ test.for([
   await expect(run()).rejects.toMatchObject({ code: 'bad_option', message: expect.stringContaining(words) });
 });
 
+test('verify sends files to the server: verdicts, JSON, exit status, and the image that one was made from', async () => {
+  zimage('an image to verify', '-o', 'v.png', '--seed', '12', '--size', '256x256', '--steps', '2');
+  const lines = vi.spyOn(console, 'log').mockImplementation(() => {});
+  const errors = vi.spyOn(console, 'error').mockImplementation(() => {});
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+    process.exitCode = undefined;
+  });
+  const starter = { version: () => '', checkoutDir: null, start: () => Promise.reject(new Error('there is a server')) };
+  const verify = async (...args: string[]) => {
+    lines.mockClear();
+    errors.mockClear();
+    await (await loadCommand('verify', { starter, own: {} }))([...args, '--data-dir', server.dataDir]);
+    return { status: process.exitCode, out: lines.mock.calls.map(([text]) => String(text)), errors: errors.mock.calls.map(([text]) => String(text)) };
+  };
+  const [file, missing, text] = [join(folder, 'v.png'), join(folder, 'missing.png'), join(folder, 'text.png')];
+  writeFileSync(text, 'no image');
+  expect(await verify('--repeat', file)).toEqual({ status: 0, out: [expect.stringMatching(/v\.png: .*Made here as .*identical\.$/)], errors: [] });
+  const { status, out } = await verify(file, missing, text, '--json');
+  expect([status, ...out.map((line) => JSON.parse(line))]).toMatchObject([
+    1,
+    { file, pixels: 'intact', repeat: null },
+    { file: missing, error: { code: 'unknown_image' } },
+    { file: text, error: { code: 'picture_damaged' } },
+  ]);
+  const unused = await verify(file, '--image', file);
+  expect([unused.status, unused.errors]).toEqual([0, [expect.stringContaining('was not used')]]);
+  await expect(verify(file, '--image', missing)).rejects.toMatchObject({ code: 'bad_option', message: expect.stringContaining(missing) });
+  await expect(verify()).rejects.toMatchObject({ code: 'bad_option' });
+});
+
 test('a wrong option ends with exit status 2', () => {
   expect(zimage('stauts')).toMatchObject({ status: 2, stdout: '' });
 });
@@ -161,6 +192,7 @@ test.skipIf(spawnSync('bash', ['-c', 'true']).status !== 0)('bash completes comm
   expect(complete('zimage st')).toEqual(['status']);
   expect(complete('zimage queue p')).toEqual(['pause']);
   expect(complete('zimage cancel --j')).toEqual(['--json']);
+  expect(complete('zimage verify --re')).toEqual(['--repeat']);
   expect(complete('zimage fox --no')).toEqual(['--no-upscale']);
 });
 

@@ -8,6 +8,7 @@ import { run, optionsSchema as runOptions } from './run.ts';
 import type { Command } from './run-command.ts';
 import { show, optionsSchema as showOptions } from './show.ts';
 import { serverReport, status, optionsSchema as statusOptions } from './status.ts';
+import { verifyByServer, optionsSchema as verifyOptions } from './verify-by-server.ts';
 
 /** A command that needs no engine in its own process. */
 interface ClientCommand {
@@ -25,6 +26,7 @@ const clientCommands: Readonly<Record<string, ClientCommand>> = {
   queue: { summary: 'Show, pause, resume or clear the queue', words: ['pause', 'resume', 'clear'], command: queue, optionsSchema: jobOptions },
   cancel: { summary: 'Cancel jobs', command: cancel, optionsSchema: jobOptions },
   show: { summary: 'Show how an image was made', command: show, optionsSchema: showOptions },
+  verify: { summary: 'Check image files, and make them again to compare', command: verifyByServer, optionsSchema: verifyOptions },
   models: { summary: 'List models', command: listModels, optionsSchema: modelOptions },
   pull: { summary: 'Download a model', command: pull, optionsSchema: modelOptions },
   rm: { summary: 'Delete a model', command: rm, optionsSchema: modelOptions },

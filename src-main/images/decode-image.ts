@@ -13,11 +13,17 @@ import { MAX_INPUT_PIXELS } from '#shared/protocol/messages.ts';
 import { type ImageFormat, imageFormat, unsupportedImage } from './image-format.ts';
 import { loadSharp } from './load-sharp.ts';
 
-const MAX_IMAGE_BYTES = 256 * 1024 * 1024;
-const MAX_IMAGE_PIXELS = 8192 * 8192;
+interface ReadLimits {
+  bytes: number;
+  pixels: number;
+}
+
+const foreignLimits: ReadLimits = { bytes: 256 * 1024 * 1024, pixels: 8192 * 8192 };
 const LARGEST_UNMARKED_PX = 512;
 /** Of an image made here: the largest one that a job starts from, upscaled 4x. */
 const MAX_OWN_PIXELS = 16 * MAX_INPUT_PIXELS;
+/** Of what may have been made here: RGB in PNG is hardly ever larger than its pixels. */
+export const ownLimits: ReadLimits = { bytes: 3 * MAX_OWN_PIXELS, pixels: MAX_OWN_PIXELS };
 /** libvips stops its work after this time; the pool ends a thread that does not. */
 const DECODE_TIMEOUT_S = 30;
 
@@ -51,7 +57,7 @@ export interface DecodedImage {
  * Throws as `decodeImage`.
  */
 export async function importImage(bytes: Uint8Array): Promise<ImageDescription & { png: Uint8Array | null }> {
-  const opened = await openImage(bytes);
+  const opened = await openImage(bytes, foreignLimits);
   const { format, image, metadata, notices } = opened;
   const { width, height } = metadata.autoOrient;
   const id = createHash('sha256').update(bytes).digest('hex');
@@ -67,11 +73,11 @@ export async function importImage(bytes: Uint8Array): Promise<ImageDescription &
 
 /**
  * The one decoder of files from outside.
- * Throws `AppError` `unsupported_media_type` for a format that is not read, `body_too_large` for more than 256 MiB or 67,108,864 pixels,
- * `picture_damaged` for a file that is not whole.
+ * Throws `AppError` `unsupported_media_type` for a format that is not read, `body_too_large` for more than 256 MiB or 67,108,864 pixels unless `limits` are
+ * others, `picture_damaged` for a file that is not whole.
  */
-export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
-  const opened = await openImage(bytes);
+export async function decodeImage(bytes: Uint8Array, limits: ReadLimits = foreignLimits): Promise<DecodedImage> {
+  const opened = await openImage(bytes, limits);
   return { format: opened.format, notices: opened.notices, ...(await pixelsOf(opened)) };
 }
 
@@ -93,18 +99,18 @@ async function pixelsOf({ image, metadata }: OpenedImage): Promise<Pick<DecodedI
   };
 }
 
-async function openImage(bytes: Uint8Array): Promise<OpenedImage> {
-  if (bytes.byteLength > MAX_IMAGE_BYTES) {
-    throw new AppError('body_too_large', `The image has ${bytes.byteLength} bytes; at most ${MAX_IMAGE_BYTES} are read.`, { limit: MAX_IMAGE_BYTES });
+async function openImage(bytes: Uint8Array, limits: ReadLimits): Promise<OpenedImage> {
+  if (bytes.byteLength > limits.bytes) {
+    throw new AppError('body_too_large', `The image has ${bytes.byteLength} bytes; at most ${limits.bytes} are read.`, { limit: limits.bytes });
   }
   const format = imageFormat(bytes);
   // 'error', not 'warning': a bad checksum in an unused chunk is no damage. The pixel limit follows below, with a message of its own
   const image = sharp(bytes, { failOn: 'error', limitInputPixels: false, sequentialRead: true }).timeout({ seconds: DECODE_TIMEOUT_S });
   const metadata = await decoding(image.metadata());
   const { width, height } = metadata;
-  if (width * height > MAX_IMAGE_PIXELS) {
-    throw new AppError('body_too_large', `The image has ${width} x ${height} pixels; at most ${MAX_IMAGE_PIXELS} in all are read. Make it smaller.`, {
-      limit: MAX_IMAGE_PIXELS,
+  if (width * height > limits.pixels) {
+    throw new AppError('body_too_large', `The image has ${width} x ${height} pixels; at most ${limits.pixels} in all are read. Make it smaller.`, {
+      limit: limits.pixels,
     });
   }
   if (metadata.compression === 'hevc') throw unsupportedImage('HEIC');

@@ -93,3 +93,11 @@ test('the thread that answers requests stays free while a large file is read', a
   clearInterval(turning);
   expect(turns).toBeGreaterThan(0);
 });
+
+test('a file with more pixels than an upload may have is inspected: upscaled images can be that large', async () => {
+  const create = { width: 8200, height: 8200, channels: 3 as const, background: '#abc' };
+  const bytes = await sharp({ create, limitInputPixels: false }).png({ compressionLevel: 1 }).toBuffer();
+  const path = file('large.png', bytes);
+  expect(await images.inspect({ path })).toMatchObject({ format: 'png', width: 8200, height: 8200, recipe: null });
+  await expect(images.decode(bytes)).rejects.toMatchObject({ code: 'body_too_large' });
+});

@@ -5,7 +5,7 @@ import { pixelHash } from '#main/provenance/pixel-hash.ts';
 import type { ImageSource, InspectedImage } from '#main/provenance/verify-image.ts';
 import { isMarked } from '#main/provenance/xmp-packet.ts';
 import { parseRecipe, RECIPE_KEYWORD } from '#shared/domain/recipe.ts';
-import { type DecodedImage, decodeImage, decoding } from './decode-image.ts';
+import { type DecodedImage, decodeImage, decoding, ownLimits } from './decode-image.ts';
 import type { ImageFormat } from './image-format.ts';
 import { loadSharp } from './load-sharp.ts';
 
@@ -15,7 +15,7 @@ const sharp = loadSharp();
 /** Reads a file of this program or of any other; either `path` or `bytes`. Throws as `decodeImage`, and the system's error for `path`. */
 export async function inspectImage(source: ImageSource): Promise<InspectedImage> {
   const bytes = await bytesOf(source);
-  const decoded = await decodeImage(bytes);
+  const decoded = await decodeImage(bytes, ownLimits);
   const { format, width, height } = decoded;
   return { format, width, height, pixelsSha256: await pixelHash(planesOf(decoded)), ...(await readOrigin(bytes, format)) };
 }

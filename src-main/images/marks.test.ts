@@ -34,17 +34,26 @@ const size = 640;
 const image = { width: size, height: size, data: new Uint8Array(size * size * 3).fill(90) };
 const program = { name: 'Z-Image-Turbo Studio', version: '1.2.3' };
 
+const common = { version: 2, job_id: 'a'.repeat(64), created_at: 1, program, made_on: null, pixels: null, original_sha256: null } as const;
+const models = { checkpoint: { name: 'c', identity: 'i' }, upscaler: { name: 'u', identity: 'j' } };
+const paramsOf = (prompt: string) => ({ prompt, width: size, height: size, steps: 9, guidance_scale: 0, seed: 1, model_type: 'uint4' as const });
+
 function recipeOf(prompt: string, role: Recipe['role']): Recipe {
-  return {
-    ...{ version: 2, role, job_id: 'a'.repeat(64), task_type: 'text_to_image', created_at: 1, program, made_on: null, pixels: null, original_sha256: null },
-    params: { prompt, width: size, height: size, steps: 9, guidance_scale: 0, seed: 1, model_type: 'uint4' },
-    ...{ checkpoint: { name: 'c', identity: 'i' }, upscaler: { name: 'u', identity: 'j' } },
-  };
+  return { ...common, ...models, role, task_type: 'text_to_image', params: paramsOf(prompt) };
 }
 
+const source = { image: 'b'.repeat(64), strength: 0.5, fit: 'cover' as const };
+const fromImages: Recipe[] = [
+  { ...common, ...models, role: 'original', task_type: 'image_to_image', params: { ...paramsOf('a cat'), ...source } },
+  { ...common, ...models, role: 'upscaled', task_type: 'inpaint', params: { ...paramsOf('a cat'), ...source, feather: 8 } },
+  {
+    ...{ ...common, upscaler: models.upscaler, role: 'upscaled', task_type: 'upscale' },
+    params: { image: source.image, scale: 2, upscaler: 'u', width: size, height: size },
+  },
+];
+
 /** Every kind of file that this program makes from one image. */
-async function outputs(prompt: string, index: number): Promise<{ path: string; recipe: Recipe }[]> {
-  const recipe = recipeOf(prompt, index % 2 === 0 ? 'original' : 'upscaled');
+async function outputs(recipe: Recipe, index: number): Promise<{ path: string; recipe: Recipe }[]> {
   const png = join(folder, `${index}.png`);
   writeFileSync(png, await encodePng(image, imageTexts(recipe, true)));
   const files: [string, Uint8Array][] = [['thumb.webp', await encodeThumbnail({ path: png, width: 768, isMarked: true })]];
@@ -60,20 +69,23 @@ async function outputs(prompt: string, index: number): Promise<{ path: string; r
   return [{ path: png, recipe }, ...written];
 }
 
-const all = (await Promise.all(prompts.map(outputs))).flat();
+const recipes = [...prompts.map((prompt, index) => recipeOf(prompt, index % 2 === 0 ? 'original' : 'upscaled')), ...fromImages];
+const all = (await Promise.all(recipes.map(outputs))).flat();
+const sourceTypeOf = ({ task_type }: Recipe) => (task_type === 'text_to_image' ? 'trainedAlgorithmicMedia' : 'compositeWithTrainedAlgorithmicMedia');
 
 describe('marks of every kind of file', () => {
   // earlier versions of exiftool do not know the property and write it Aigc
-  test.skipIf(!hasExiftool)('exiftool reads them, equal for every prompt (skipped without exiftool)', () => {
+  test.skipIf(!hasExiftool)('exiftool reads them, equal for every prompt and by the task (skipped without exiftool)', () => {
     const found: Record<string, unknown>[] = JSON.parse(
       execFileSync('exiftool', ['-json', '-n', '-XMP:all', '-a', ...all.map(({ path }) => path)], { maxBuffer: 1 << 26 }).toString(),
     );
     expect(found).toHaveLength(all.length);
+    const sourceTypes = new Map(all.map(({ path, recipe }) => [path, sourceTypeOf(recipe)]));
     for (const { SourceFile, CreatorTool, DigitalSourceType, AIGC, Aigc = AIGC } of found) {
       expect([SourceFile, CreatorTool, DigitalSourceType]).toEqual([
         SourceFile,
         'Z-Image-Turbo Studio 1.2.3',
-        'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia',
+        `http://cv.iptc.org/newscodes/digitalsourcetype/${sourceTypes.get(String(SourceFile))}`,
       ]);
       expect(typeof Aigc === 'string' ? JSON.parse(Aigc) : Aigc).toMatchObject({ Label: '1', ContentProducer: program.name, ProduceID: 'a'.repeat(64) });
     }
@@ -82,9 +94,10 @@ describe('marks of every kind of file', () => {
   test.skipIf(!hasPython)('sharp returns packets that a strict XML parser takes (skipped without python3)', async () => {
     const packets = new Set<string>();
     for (const { path } of all) packets.add((await sharp(path).metadata()).xmpAsString ?? `${path} has none`);
-    expect([...packets]).toHaveLength(1);
-    const [packet = ''] = packets;
-    execFileSync('python3', ['-c', 'import xml.etree.ElementTree as e,sys; e.fromstring(sys.stdin.buffer.read())'], { input: packet });
+    // one for images from text and one for those from images
+    expect([...packets]).toHaveLength(2);
+    for (const packet of packets)
+      execFileSync('python3', ['-c', 'import xml.etree.ElementTree as e,sys; e.fromstring(sys.stdin.buffer.read())'], { input: packet });
   });
 
   test('the prompt is in a file with all metadata, exactly, and in no other', async () => {

@@ -24,11 +24,12 @@ import { findMadeImage } from './images/find-made-image.ts';
 import { ImageFolders } from './images/image-folders.ts';
 import { indexImages, reconcileBin, recover } from './images/recovery.ts';
 import { Retention } from './images/retention.ts';
+import type { InputImages } from './input-images.ts';
 import { createRecords } from './job-records.ts';
 import type { Caller, Jobs, JobsConnection, JobsLimits, JobsLog, JobsOptions } from './jobs.ts';
 import { JobProcessor } from './processor/job-processor.ts';
 import { Admission } from './queue/admission.ts';
-import { missingModels, repeatImage } from './repeat-image.ts';
+import { repeatImage, repeatObstacles } from './repeat-image.ts';
 import { openDatabase } from './store/database.ts';
 import { networkFileSystemOf } from './store/network-file-system.ts';
 import { openDataFolder } from './store/open-data-folder.ts';
@@ -108,7 +109,7 @@ async function openJobs(options: JobsOptions, isOurs: boolean, unlock: () => voi
     const { fixedSettings = [], fixedDevice } = options;
     return new DurableJobs({
       ...{ store, subscriptions, clientsSeen, unitOfWork, folders, bin, retention, ageClock, processor, admission, settingsFile, fixedSettings, fixedDevice },
-      ...{ clock, limits, engine, registry, log, unlock },
+      ...{ clock, limits, engine, registry, inputs: options.inputs, log, unlock },
     });
   } catch (thrown) {
     store.close();
@@ -134,6 +135,7 @@ interface Parts {
   limits: JobsLimits;
   engine: Engine;
   registry: ModelRegistry;
+  inputs: InputImages;
   log: JobsLog;
   unlock: () => void;
 }
@@ -295,8 +297,8 @@ class DurableJobs implements Jobs {
     return findMadeImage({ ...this.#parts, hashOf }, pixelsSha256, jobId);
   }
 
-  missingModels(recipe: Recipe): Promise<string[]> {
-    return missingModels(recipe, this.#parts.registry);
+  repeatObstacles(recipe: Recipe): Promise<string[]> {
+    return repeatObstacles(recipe, this.#parts);
   }
 
   repeat(recipe: Recipe, signal: AbortSignal): Promise<RepeatedImage> {

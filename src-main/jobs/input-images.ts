@@ -25,7 +25,7 @@ export interface InputImages {
 }
 
 /** Throws `unknown_image` with the param's name. */
-export async function findInput(inputs: InputImages, id: string, field: string): Promise<InputImage> {
+export async function findInput(inputs: Pick<InputImages, 'find'>, id: string, field: string): Promise<InputImage> {
   const found = await inputs.find(id);
   if (found !== null) return withEnoughPixels(found, field);
   throw new AppError(

@@ -131,8 +131,8 @@ export interface Jobs {
   binnedImageFile(filename: string): Promise<string | null>;
   /** The image with these pixels, see `findMadeImage`; `hashOf` is called for files from before hashes were recorded. */
   findMadeImage(pixelsSha256: string, jobId: string | null, hashOf: (path: string) => Promise<string>): Promise<MadeImage | null>;
-  /** Which models of a recipe are not here, a sentence each. */
-  missingModels(recipe: Recipe): Promise<string[]>;
+  /** What is missing here to repeat an image, a sentence each. */
+  repeatObstacles(recipe: Recipe): Promise<string[]>;
   /** See `repeatImage`. Waits for its turn on the device as every task does. */
   repeat(recipe: Recipe, signal: AbortSignal): Promise<RepeatedImage>;
 

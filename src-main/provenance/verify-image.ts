@@ -35,8 +35,8 @@ export interface VerifyParts {
   compare(one: ImageSource, other: ImageSource): Promise<{ maxLevels: number; psnrDb: number } | null>;
   /** The image with these pixels, looked up by their hash and then among the files of the job. */
   findMade(pixelsSha256: string, jobId: string | null): Promise<MadeImage | null>;
-  /** Which models of a recipe are missing, a sentence each. */
-  missingModels(recipe: Recipe): Promise<string[]>;
+  /** What is missing here to repeat an image, a sentence each. */
+  obstacles(recipe: Recipe): Promise<string[]>;
   /** Makes the image of a recipe; left out where nothing is to be repeated. */
   repeat?: ((recipe: Recipe) => Promise<RepeatedImage>) | undefined;
 }
@@ -47,7 +47,7 @@ export async function verifyImage(source: ImageSource, parts: VerifyParts): Prom
   const made = await parts.findMade(found.pixelsSha256, found.recipe?.job_id ?? null);
   const recipe = found.recipe ?? (made?.path == null ? null : (await parts.inspect({ path: made.path })).recipe);
   const pixels = made === null ? verdictOn(found) : 'intact';
-  const obstacles = recipe === null ? ['There is no recipe to repeat it from.'] : await parts.missingModels(recipe);
+  const obstacles = recipe === null ? ['There is no recipe to repeat it from.'] : await parts.obstacles(recipe);
   const { format, width, height, isMarked: marked } = found;
   const made_here = made === null ? null : { job_id: made.jobId, filename: made.filename };
   const verification = { format, width, height, pixels, made_here, marked, obstacles, recipe, repeat: null };

@@ -10,15 +10,17 @@ const sourceTypes: Record<Recipe['task_type'], string> = {
 const SOURCE_TYPE_URL = 'http://cv.iptc.org/newscodes/digitalsourcetype/';
 
 /** What the marks say about an image. */
-export type MarkedImage = Pick<Recipe, 'task_type' | 'program' | 'job_id'>;
+export type MarkedImage = Pick<Recipe, 'task_type' | 'program' | 'job_id' | 'pixels'>;
 
 /**
  * The machine-readable marks of an AI image as an XMP packet: IPTC's digital source type, the tool, and the `AIGC` JSON of GB 45438-2025 (Label 1: made by AI).
- * It contains no text of a user, so it is well-formed and short: a JPEG segment holds 65,502 bytes of XMP.
+ * It contains no text of a user, so it is well-formed and short: a JPEG segment holds 65,502 bytes of XMP. The number of the content is the hash of its pixels:
+ * the job's id would let a reader test guesses of the prompt. Recipes of version 1 have no hash.
  * Sources: https://www.iptc.org/std/photometadata/specification, TC260-PG-20258A.
  */
-export function xmpPacket({ task_type, program, job_id }: MarkedImage): string {
-  const aigc = { Label: '1', ContentProducer: program.name, ProduceID: job_id, ReservedCode1: '', ContentPropagator: '', PropagateID: '', ReservedCode2: '' };
+export function xmpPacket({ task_type, program, job_id, pixels }: MarkedImage): string {
+  const ProduceID = pixels?.sha256 ?? job_id;
+  const aigc = { Label: '1', ContentProducer: program.name, ProduceID, ReservedCode1: '', ContentPropagator: '', PropagateID: '', ReservedCode2: '' };
   return `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

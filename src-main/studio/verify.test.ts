@@ -62,6 +62,15 @@ test('the receipt of the upscaled image leads back to its original', async () =>
   expect((await get('/api/images/20260101-none-12345678.png/receipt')).status).toBe(404);
 });
 
+test('the marks number the content by its pixels, not by the prompt', async () => {
+  for (const name of [original, upscaled]) {
+    const { recipe } = await verify(image(name));
+    const { xmpAsString = '' } = await sharp(image(name)).metadata();
+    expect(xmpAsString).toContain(`"ProduceID":"${recipe?.pixels?.sha256}"`);
+    expect(xmpAsString).not.toContain(recipe?.job_id);
+  }
+});
+
 test('both images are intact, made here and repeated identically', async () => {
   for (const name of [original, upscaled]) {
     expect(await verify(image(name), true)).toMatchObject({
@@ -134,6 +143,55 @@ test('the name of a copy says what it lacks, and no file contains a key, a path 
   for (const [name, bytes] of files) for (const secret of secrets) expect(bytes.includes(secret), `${name} contains ${secret}`).toBe(false);
   for (const name of copies.slice(1)) expect(files.get(name)?.includes('<dog>'), name).toBe(false);
 });
+
+test('images made from an image are repeated while it is here, and say what is missing when it is not', async () => {
+  const upload = await photo(64);
+  const headers = { 'content-type': 'image/png' };
+  const { id } = (await ask(studio.port, '/api/uploads', { method: 'PUT', headers, body: upload })).json();
+  const mask = await sharp({ create: { width: 256, height: 256, channels: 3, background: '#fff' } })
+    .png()
+    .toBuffer();
+  const { id: maskId } = (await ask(studio.port, '/api/uploads', { method: 'PUT', headers, body: mask })).json();
+  const size = { width: 256, height: 256, steps: 3 };
+  const made = [
+    await make('image_to_image', { prompt: 'from a photo', image: id, ...size }),
+    await make('image_to_image', { prompt: 'from an image made here', image: original, ...size }),
+    await make('inpaint', { prompt: 'repainted', image: original, mask: maskId, ...size }),
+    await make('upscale', { image: id, scale: 2 }),
+  ];
+  for (const name of made) expect(await verify(image(name), true), name).toMatchObject({ pixels: 'intact', obstacles: [], repeat: { verdict: 'identical' } });
+
+  rmSync(join(dir, 'data/uploads', `${id}.png`));
+  const obstacles = [expect.stringContaining(`SHA-256 ${id}`)];
+  for (const name of [made[0], made[3]]) {
+    expect(await verify(image(String(name)), true)).toMatchObject({ pixels: 'intact', obstacles, repeat: { verdict: 'cannot', because: obstacles } });
+  }
+  // another image does not take its place
+  await ask(studio.port, '/api/uploads', { method: 'PUT', headers, body: await photo(65) });
+  expect(await verify(image(String(made[0])), true)).toMatchObject({ repeat: { verdict: 'cannot' } });
+  await ask(studio.port, '/api/uploads', { method: 'PUT', headers, body: upload });
+  expect(await verify(image(String(made[0])), true)).toMatchObject({ obstacles: [], repeat: { verdict: 'identical' } });
+});
+
+function photo(seed: number): Promise<Buffer> {
+  const raw = { width: 256, height: 256, channels: 3 as const };
+  return sharp(Buffer.alloc(256 * 256 * 3, seed), { raw })
+    .png()
+    .toBuffer();
+}
+
+/** The name of the finished image. */
+async function make(task_type: string, params: object): Promise<string> {
+  const client = await SocketClient.open(`http://127.0.0.1:${studio.port}`, 'b');
+  const heard = await client.converse([{ type: 'create_job', request_id: 'r', task_type, params }]);
+  const job = heard.find((message) => message.type === 'job_status');
+  if (job === undefined) throw new Error(`refused: ${JSON.stringify(heard)}`);
+  const isDone = (message: { type: string; status?: string }) => message.type === 'job_status' && message.status === 'completed';
+  const done = heard.find(isDone) ?? (await client.status(job.job_id, ['completed', 'failed']));
+  client.close();
+  if (done.type !== 'job_status' || done.result === undefined) throw new Error(`not made: ${JSON.stringify(done)}`);
+  return done.result.filename;
+}
 
 test('without the setting, new images have no marks', async () => {
   await studio.jobs.changeSettings({ mark_images: false });

@@ -159,7 +159,7 @@ export class JobsDouble implements Jobs {
     return null;
   }
 
-  async missingModels(): Promise<string[]> {
+  async repeatObstacles(): Promise<string[]> {
     return [];
   }
 

@@ -6,7 +6,7 @@ import type { ModelPaths } from './model-paths.ts';
 type GenerateParams = Extract<JobWork, { params: { prompt: string } }>['params'];
 
 /** What a job's image is made from beside its params; null for a plain text_to_image. */
-export async function inputFiles(job: JobWork, inputs: InputImages, models: ModelPaths): Promise<InputFiles | null> {
+export async function inputFiles(job: JobWork, inputs: Pick<InputImages, 'find'>, models: ModelPaths): Promise<InputFiles | null> {
   if (job.taskType === 'upscale') return null;
   const files = await promptInputs(job.params, models);
   if (job.taskType !== 'text_to_image') {
@@ -21,7 +21,7 @@ export async function inputFiles(job: JobWork, inputs: InputImages, models: Mode
 }
 
 /** The inputs that every task which generates may have. Throws `model_not_installed`. */
-export async function promptInputs({ negative_prompt: negativePrompt, loras = [] }: GenerateParams, models: ModelPaths): Promise<InputFiles> {
+async function promptInputs({ negative_prompt: negativePrompt, loras = [] }: GenerateParams, models: ModelPaths): Promise<InputFiles> {
   return {
     ...(negativePrompt === undefined ? {} : { negativePrompt }),
     ...(loras.length === 0 ? {} : { loras: await Promise.all(loras.map((lora) => models.loraOf(lora))) }),

@@ -88,7 +88,7 @@ export async function registerUploads(app: App, { jobs, images, uploads, thumbna
           return verifyImage(
             { bytes },
             {
-              ...{ inspect: images.inspect, compare: images.compare, missingModels: (recipe) => jobs.missingModels(recipe) },
+              ...{ inspect: images.inspect, compare: images.compare, obstacles: (recipe) => jobs.repeatObstacles(recipe) },
               findMade: (sha256, jobId) => jobs.findMadeImage(sha256, jobId, hashOf),
               repeat: repeat ? (recipe) => jobs.repeat(recipe, gone.signal) : undefined,
             },
