@@ -2,6 +2,7 @@ import { Template } from '@huggingface/jinja';
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers';
 import { MAX_PROMPT_TOKENS } from '#main/lib/compiled.ts';
 import { isRecord } from '#main/lib/is-record.ts';
+import type { Architecture } from '#shared/domain/architecture.ts';
 
 export interface EncodedPrompt {
   /** At most `MAX_PROMPT_TOKENS`. */
@@ -39,13 +40,21 @@ export interface TokenizerFiles {
   chatTemplate: string;
 }
 
-export interface TokenizerOptions {
-  /** Whether the model thinks before it answers. Without it the template closes an empty thought, which adds tokens. */
+/** How an architecture reads prompts. */
+export const promptStyles: Readonly<Record<Architecture, PromptStyle>> = {
+  'z-image': { thinks: true, isPadded: false },
+  klein: { thinks: false, isPadded: true },
+};
+
+interface PromptStyle {
+  /** Whether the template leaves a thought open. Otherwise it closes an empty one, which adds tokens. */
   thinks: boolean;
+  /** Whether all prompts are filled up to the longest. */
+  isPadded: boolean;
 }
 
 /** A tokenizer over files that are in memory, for Node and browsers. Throws whatever the two libraries throw on files that they do not understand. */
-export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFiles, { thinks }: TokenizerOptions): Tokenizer {
+export function createTokenizer({ tokenizer, config, chatTemplate }: TokenizerFiles, { thinks }: PromptStyle): Tokenizer {
   const encoder = new BytePairEncoder(tokenizer, config);
   const template = new Template(chatTemplate);
   const render = (content: string): string => template.render({ messages: [{ role: 'user', content }], add_generation_prompt: true, enable_thinking: thinks });

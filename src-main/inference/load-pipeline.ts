@@ -1,10 +1,10 @@
 import type { CompiledCheckpoint } from '#main/lib/compiled.ts';
+import type { Architecture } from '#shared/domain/architecture.ts';
 import type { ImagePipeline } from './pipelines/image-pipeline.ts';
 import { loadKlein } from './pipelines/klein.ts';
 import type { LoadOptions, OnLoadProgress } from './pipelines/load-parts.ts';
 import { loadTextToImage } from './pipelines/text-to-image.ts';
 
-type Architecture = CompiledCheckpoint['architecture'];
 type Load<Compiled extends CompiledCheckpoint> = (compiled: Compiled, options: LoadOptions<Compiled>, onProgress: OnLoadProgress) => Promise<ImagePipeline>;
 
 const pipelines: { [Name in Architecture]: Load<Extract<CompiledCheckpoint, { architecture: Name }>> } = {

@@ -12,8 +12,8 @@ const server = createRpcServer(meterProtocol, (message) => parentPort?.postMessa
 parentPort?.on('message', (message) => server.receive(message));
 
 /** With the checkpoint's tokenizer, which is read once for each content. */
-async function measure({ dir, fingerprint, prompt }: RpcParams<typeof meterProtocol, 'measure'>): Promise<PromptLength> {
-  const tokenizer = tokenizers.get(fingerprint) ?? loadTokenizer(join(dir, 'tokenizer'));
+async function measure({ dir, architecture, fingerprint, prompt }: RpcParams<typeof meterProtocol, 'measure'>): Promise<PromptLength> {
+  const tokenizer = tokenizers.get(fingerprint) ?? loadTokenizer(join(dir, 'tokenizer'), architecture);
   // set again at the end of the map, so that the first one is the one that was not used for longest
   tokenizers.delete(fingerprint);
   tokenizers.set(fingerprint, tokenizer);

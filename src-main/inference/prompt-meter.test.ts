@@ -6,7 +6,8 @@ import { entryFile, resourcesDir } from '#main/lib/program-files.ts';
 import { createPromptMeter } from './prompt-meter.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
-const bundled = { dir: join(resourcesDir, 'models/storybook-uint4'), fingerprint: 'bundled' };
+const capabilities = { architecture: 'z-image' as const };
+const bundled = { dir: join(resourcesDir, 'models/storybook-uint4'), fingerprint: 'bundled', capabilities };
 const entry = entryFile('inference/meter-thread.ts');
 let folder: string;
 beforeAll(() => {
@@ -29,7 +30,7 @@ test('the thread measures as the tokenizer does, many prompts at a time, and thi
 
 test('a missing tokenizer is reported by its code, and the next one is measured', async () => {
   const meter = createPromptMeter(entry);
-  await expect(meter.measure({ dir: folder, fingerprint: 'none' }, 'a cat')).rejects.toMatchObject({ code: 'checkpoint_missing' });
+  await expect(meter.measure({ dir: folder, fingerprint: 'none', capabilities }, 'a cat')).rejects.toMatchObject({ code: 'checkpoint_missing' });
   expect(await meter.measure(bundled, 'a cat')).toMatchObject({ cutAt: null });
   await meter.close();
 });

@@ -1,13 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { createRpcClient, type RpcClient, type RpcContract } from '#main/lib/rpc.ts';
+import { type Capabilities, capabilitiesSchema } from '#shared/domain/architecture.ts';
 import type { PromptLength } from './create-tokenizer.ts';
 
 export const meterProtocol = {
   calls: {
     measure: {
-      /** A prompt for the tokenizer of a checkpoint: its folder, and the hash of its content. */
-      params: z.object({ dir: z.string(), fingerprint: z.string(), prompt: z.string() }),
+      /** A prompt for the tokenizer of a checkpoint: its folder, its architecture, and the hash of its content. */
+      params: z.object({ dir: z.string(), architecture: capabilitiesSchema.shape.architecture, fingerprint: z.string(), prompt: z.string() }),
       result: z.object({ count: z.number(), limit: z.number(), cutAt: z.number().nullable() }),
       events: {},
     },
@@ -15,9 +16,15 @@ export const meterProtocol = {
   announcements: {},
 } satisfies RpcContract;
 
+export interface MeasuredCheckpoint {
+  dir: string;
+  fingerprint: string;
+  capabilities: Pick<Capabilities, 'architecture'>;
+}
+
 export interface PromptMeter {
   /** Rejects as `loadTokenizer`. */
-  measure(checkpoint: { dir: string; fingerprint: string }, prompt: string): Promise<PromptLength>;
+  measure(checkpoint: MeasuredCheckpoint, prompt: string): Promise<PromptLength>;
   close(): Promise<void>;
 }
 
@@ -47,9 +54,9 @@ export function createPromptMeter(entry: string): PromptMeter {
   }
 
   return {
-    measure({ dir, fingerprint }, prompt) {
+    measure({ dir, fingerprint, capabilities: { architecture } }, prompt) {
       running ??= start();
-      return running.client.call('measure', { dir, fingerprint, prompt });
+      return running.client.call('measure', { dir, architecture, fingerprint, prompt });
     },
     async close() {
       await running?.thread.terminate();

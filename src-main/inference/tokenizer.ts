@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { isRecord } from '#main/lib/is-record.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
+import type { Architecture } from '#shared/domain/architecture.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { createTokenizer, type Tokenizer, type TokenizerOptions } from './create-tokenizer.ts';
+import { createTokenizer, promptStyles, type Tokenizer } from './create-tokenizer.ts';
 import { loadSlowTokenizer } from './slow-tokenizer.ts';
 
 export type { Tokenizer } from './create-tokenizer.ts';
@@ -14,18 +15,18 @@ export type { Tokenizer } from './create-tokenizer.ts';
  * The tokenizer of a checkpoint's `tokenizer` folder, from `tokenizer.json` or from the older files without it. Throws `checkpoint_missing` where a file
  * cannot be read, `checkpoint_damaged` where its content is not a tokenizer or a chat template, `checkpoint_unsupported` for another kind of tokenizer.
  */
-export async function loadTokenizer(dir: string, options: TokenizerOptions = { thinks: true }): Promise<Tokenizer> {
+export async function loadTokenizer(dir: string, architecture: Architecture = 'z-image'): Promise<Tokenizer> {
   const config = await readRecord(join(dir, 'tokenizer_config.json'));
   const fast = join(dir, 'tokenizer.json');
   const isSlow = !existsSync(fast) && existsSync(join(dir, 'vocab.json'));
   const tokenizer = isSlow ? await loadSlowTokenizer(dir, config) : await readRecord(fast);
   const chatTemplate = await loadChatTemplate(dir, config);
+  const style = promptStyles[architecture];
   try {
-    const loaded = createTokenizer({ tokenizer, config, chatTemplate }, options);
+    const loaded = createTokenizer({ tokenizer, config, chatTemplate }, style);
     // the libraries find many faults only when they are used
     loaded.encodePrompt('a cat');
-    // without a thought prompts are padded
-    if (!options.thinks) loaded.padId();
+    if (style.isPadded) loaded.padId();
     return loaded;
   } catch (cause) {
     throw new AppError('checkpoint_damaged', `${dir} holds no tokenizer that can be used (${errnoCode(cause)}).`, { path: dir }, { cause });

@@ -6,7 +6,7 @@ import { exists } from '#main/lib/exists.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { readJsonFile } from '#main/lib/read-json-file.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
-import { type Capabilities, capabilitiesOf } from '#shared/domain/architecture.ts';
+import { type Architecture, type Capabilities, capabilitiesOf } from '#shared/domain/architecture.ts';
 import type { ModelType } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -45,7 +45,7 @@ interface Layout {
   patchSize: { config: string; field: string };
 }
 
-const layouts: Readonly<Record<Capabilities['architecture'], Layout>> = {
+const layouts: Readonly<Record<Architecture, Layout>> = {
   'z-image': { modelType: null, patchSize: { config: 'transformer/config.json', field: 'all_patch_size' } },
   klein: { modelType: 'klein', patchSize: { config: 'vae/config.json', field: 'patch_size' } },
 };
@@ -95,7 +95,7 @@ export async function modelTypeOf(dir: string): Promise<ModelType> {
 const vaeSchema = z.object({ block_out_channels: z.array(z.number()).min(1) });
 
 /** Pixels per token: each block of the VAE but the first halves the image, and a patch of latents is one token. */
-async function sizeUnitOf(dir: string, architecture: Capabilities['architecture']): Promise<number> {
+async function sizeUnitOf(dir: string, architecture: Architecture): Promise<number> {
   const vaePath = join(dir, 'vae/config.json');
   const vae = vaeSchema.safeParse(await readJsonFile(vaePath));
   if (!vae.success) throw checkpointDamaged(vaePath, vae.error);

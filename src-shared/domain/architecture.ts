@@ -14,6 +14,7 @@ export const capabilitiesSchema = z.object({
   largest_guidance: z.number(),
 });
 export type Capabilities = z.infer<typeof capabilitiesSchema>;
+export type Architecture = Capabilities['architecture'];
 
 const LARGEST_GUIDANCE = 20;
 

@@ -54,7 +54,7 @@ export interface KleinModels extends Pick<LoadedParts<keyof CompiledKlein['parts
 }
 
 export async function loadKleinModels(compiled: CompiledKlein, options: LoadOptions<CompiledKlein>, onProgress: OnLoadProgress): Promise<KleinModels> {
-  const tokenizer = await loadTokenizer(compiled.tokenizerDir, { thinks: false });
+  const tokenizer = await loadTokenizer(compiled.tokenizerDir, compiled.architecture);
   await loadSchedulerConfig(compiled.schedulerDir, true);
   const parts = await loadParts(compiled, options, onProgress);
   const { latentChannels, patchSize } = compiled;
