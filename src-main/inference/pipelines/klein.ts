@@ -39,6 +39,14 @@ export function createKlein(compiled: CompiledKlein, models: KleinModels): Image
     decode: (latents, size) => models.decode(patchifyKlein(latents, latentChannels, gridOf(size), patchSize), gridOf(size)),
   });
 
+  function embeddingOf(prompt: string, signal: CancelSignal): Promise<PromptEmbedding> {
+    return recentPrompt(prompt, async () => {
+      const text = await models.encode(prompt, signal);
+      assertNotCancelled(signal);
+      return models.embed(text, signal);
+    });
+  }
+
   return {
     async generate(params, hooks, signal, inputs = {}) {
       assertNotCancelled(signal);
@@ -55,10 +63,11 @@ export function createKlein(compiled: CompiledKlein, models: KleinModels): Image
       hooks.onProgress('encoding', 0, parts);
       const embeddings: PromptEmbedding[] = [];
       for (const prompt of prompts) {
-        embeddings.push(await recentPrompt(prompt, async () => models.embed(await models.encode(prompt, signal), signal)));
+        embeddings.push(await embeddingOf(prompt, signal));
         hooks.onProgress('encoding', embeddings.length, parts);
       }
       const references = await encodeReferences(images, signal, (done) => hooks.onProgress('encoding', prompts.length + done, parts));
+      assertNotCancelled(signal);
       const modulation = await recentModulation(`${steps} ${imageTokens}`, () => models.modulate(sigmas.subarray(0, steps), signal));
       const runs = embeddings.map((prompt) => models.prepare({ image, references, prompt, modulation, steps }));
 
