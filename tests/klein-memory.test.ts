@@ -12,13 +12,21 @@ import { writeRandomKlein } from '../bench/harness/klein-checkpoint.ts';
 let dir: string;
 let onCard: CompiledKlein;
 let onCpu: CompiledKlein;
+const written: unknown[] = [];
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'klein-memory-'));
   await writeRandomKlein(dir, { isSparse: true, int5Every: Number.POSITIVE_INFINITY });
-  const compile = (target: 'gpu-bf16' | 'cpu-fast') => compileKlein(dir, new CompileJob({ writeDir: dir, finalDir: dir }, target, { isDryRun: true }), target);
+  const compile = async (target: 'gpu-bf16' | 'cpu-fast') => {
+    const job = new CompileJob({ writeDir: dir, finalDir: dir }, target, { isDryRun: true });
+    const compiled = await compileKlein(dir, job, target);
+    written.push(...job.report().graphs.flatMap(({ unpacked }) => unpacked));
+    return compiled;
+  };
   [onCard, onCpu] = [await compile('gpu-bf16'), await compile('cpu-fast')];
 });
 afterAll(() => rm(dir, { recursive: true }));
+
+test('uint4 in groups of 64 is used in place, fused matrices too', () => expect(written).toEqual([]));
 
 const TABLE_GB = 0.78;
 const loadedGb = ({ parts }: CompiledKlein, ...names: (keyof CompiledKlein['parts'])[]): number =>
