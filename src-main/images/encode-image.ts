@@ -9,6 +9,8 @@ export interface EncodeRequest {
   format: ExportFormat;
   /** 1 to 100, for JPEG and WebP. */
   quality: number;
+  /** The size to scale to; the image's own without it. */
+  resize?: { width: number; height: number } | null;
 }
 
 /** Sides in pixels that each format can hold. */
@@ -17,12 +19,15 @@ const maxSides: Record<ExportFormat, number> = { png: 2 ** 31 - 1, jpeg: 65_535,
 const sharp = loadSharp();
 
 /** Encodes pixels as a file without any metadata. JPEG has no transparency: it gets a white background. Throws `bad_param` `format` if a side is too long for it. */
-export async function encodeImage({ image, format, quality }: EncodeRequest): Promise<Uint8Array> {
+export async function encodeImage({ image, format, quality, resize = null }: EncodeRequest): Promise<Uint8Array> {
   const { width, height, channels, data } = image;
-  assertSidesFit(format, width, height);
+  const size = resize ?? { width, height };
+  assertSidesFit(format, size.width, size.height);
+  const isScaled = size.width !== width || size.height !== height;
   // three times as fast as libpng, and smaller
-  if (format === 'png' && channels === 3) return encodePng({ width, height, data: new Uint8Array(data) }, []);
+  if (format === 'png' && channels === 3 && !isScaled) return encodePng({ width, height, data: new Uint8Array(data) }, []);
   const source = sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
+  if (isScaled) source.resize({ ...size, fit: 'fill' });
   if (format === 'png') return source.png().toBuffer();
   if (format === 'webp') return source.webp({ quality }).toBuffer();
   return source.flatten({ background: 'white' }).jpeg({ quality, mozjpeg: true }).toBuffer();

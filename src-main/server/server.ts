@@ -184,7 +184,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   const gate = createUploadGate({ ...defaultUploadLimits, ...options.uploadLimits });
   await registerUploads(app, { jobs, images, uploads, thumbnails }, gate);
   registerSocketRoute(app, { jobs, library, cudaPack, access, limits: socketLimits });
-  const doors = { jobs, library, images, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
+  const doors = { jobs, library, images, uploads, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
   await registerOpenAi(app, doors);
   registerA1111(app, { ...doors, mayChangeModel: (request) => limitedAddress(request) === null || access.hasKey(request) });
   registerMcp(app, { version, accessKey });

@@ -47,12 +47,21 @@ export function createUploadGate({ totalBytes, perAddress }: UploadLimits): Uplo
 
 const RETRY_AFTER_MS = 2000;
 
+const places = new WeakMap<FastifyRequest, () => void>();
+
 /** The hook of a route with large bodies: each takes its place before it is received. Throws `too_many_uploads`. */
 export function uploadPlace(gate: UploadGate, maxBytes: number) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const sizeBytes = Math.min(Number(request.headers['content-length'] ?? maxBytes), maxBytes);
     const leave = gate.enter(limitedAddress(request), sizeBytes);
     if (leave === null) throw appError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
+    places.set(request, leave);
     reply.raw.once('close', leave);
   };
+}
+
+/** For a handler that waits for long after it has decoded the body: lets go of the body and gives its place to others. */
+export function leaveUploadPlace(request: FastifyRequest): void {
+  request.body = undefined;
+  places.get(request)?.();
 }

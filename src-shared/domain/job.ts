@@ -85,9 +85,10 @@ export function secondScaleOf(work: JobWork): 2 | 4 | null {
 }
 
 /** The denoising steps that a job shows in its progress, or null for one that only upscales. */
-export function stepsOf({ params }: JobWork): number | null {
+export function stepsOf({ params }: { params: { steps: number; strength?: number } | { scale: number } }): number | null {
   if (!('steps' in params)) return null;
-  return 'strength' in params ? params.steps - firstForward(forwardsOf(params.steps), params.strength) : params.steps;
+  const { steps, strength } = params;
+  return strength === undefined ? steps : steps - firstForward(forwardsOf(steps), strength);
 }
 
 /** How often a job of `steps` steps runs the model. */

@@ -101,7 +101,7 @@ const upscaleParamsSchema = z.strictObject({
   upscaler: z.string().min(1).max(255).optional(),
 });
 
-const createJobSchema = z.discriminatedUnion('task_type', [
+export const createJobSchema = z.discriminatedUnion('task_type', [
   z.object({ type: z.literal('create_job'), task_type: z.literal('text_to_image'), request_id: requestIdSchema, params: textToImageParamsSchema }).meta({
     description:
       'Requests an image and, unless upscale is false, its upscaled version. The same params again join the job that exists, or return the saved result.',

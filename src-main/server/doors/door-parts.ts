@@ -1,15 +1,12 @@
 import { randomInt } from 'node:crypto';
-import type { Images } from '#main/images/images.ts';
-import type { Jobs } from '#main/jobs/jobs.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
 import type { UploadGate } from '../upload-gate.ts';
 import type { DoorTiming } from './delivery.ts';
+import type { InputParts } from './input-image.ts';
 
 /** What every door works with. */
-export interface DoorParts {
-  jobs: Jobs;
+export interface DoorParts extends InputParts {
   library: ModelLibrary;
-  images: Images;
   /** Limits the memory of large bodies. */
   gate: UploadGate;
   timing: DoorTiming;

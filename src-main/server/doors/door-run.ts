@@ -1,11 +1,11 @@
 import type { ClientPlace, Jobs } from '#main/jobs/jobs.ts';
 import { AppError, type ErrorCode, wireErrorSchema } from '#shared/protocol/errors.ts';
-import type { JobPreviewMessage, JobProgressMessage, TextToImageRequest } from '#shared/protocol/messages.ts';
+import type { CreateJob, JobPreviewMessage, JobProgressMessage } from '#shared/protocol/messages.ts';
 
 /** One image of a run. */
 export interface DoorImage {
   jobId: string;
-  params: TextToImageRequest;
+  work: CreateJob;
   /** Of the image, or of its upscaled version if the run waits for that; null if the job was cancelled. */
   filename: string | null;
 }
@@ -13,7 +13,7 @@ export interface DoorImage {
 export interface DoorRunOptions {
   jobs: Jobs;
   from: ClientPlace;
-  params: readonly TextToImageRequest[];
+  works: readonly CreateJob[];
   /** What to wait for. */
   until: 'generated' | 'completed';
   onProgress?: (index: number, progress: JobProgressMessage['progress']) => void;
@@ -34,8 +34,8 @@ export interface DoorRun {
 }
 
 /** Asks for jobs as one client and follows them. The only way from a door to the jobs. */
-export function startDoorRun({ jobs, from, params, until, onProgress, onPreview }: DoorRunOptions): DoorRun {
-  const images: DoorImage[] = params.map((one) => ({ jobId: '', params: one, filename: null }));
+export function startDoorRun({ jobs, from, works, until, onProgress, onPreview }: DoorRunOptions): DoorRun {
+  const images: DoorImage[] = works.map((work) => ({ jobId: '', work, filename: null }));
   const open = new Set(images.keys());
   const done = Promise.withResolvers<DoorImage[]>();
   const accepted = Promise.withResolvers<void>();
@@ -84,9 +84,7 @@ export function startDoorRun({ jobs, from, params, until, onProgress, onPreview 
     void Promise.allSettled(unfinished.map(async (jobId) => connection.cancel(jobId, undefined))).then(() => connection.close());
   }
 
-  for (const [at, one] of params.entries()) {
-    void connection.create({ type: 'create_job', task_type: 'text_to_image', request_id: at, params: one }, (reason) => fail(reason));
-  }
+  for (const [at, work] of works.entries()) void connection.create({ ...work, request_id: at }, (reason) => fail(reason));
   return {
     images: done.promise,
     accepted: accepted.promise,

@@ -11,7 +11,7 @@ export interface DoorError {
 /** The error in the shape of the door that `path` belongs to; null outside of the doors. Applies to every error, wherever it is thrown. */
 export function doorError(error: AppError, path: string, body: HttpError): DoorError | null {
   if (/^\/v1(\/|$)/.test(path)) return openAiError(error, body);
-  if (/^\/(sdapi|queue\/status)(\/|$)/.test(path)) return a1111Error(error, body);
+  if (/^\/(sdapi|controlnet|queue\/status)(\/|$)/.test(path)) return a1111Error(error, body);
   return null;
 }
 

@@ -11,16 +11,18 @@ export interface Delivery {
   quality: number;
   /** The size that was asked for, if the file is larger. */
   crop: { width: number; height: number } | null;
+  /** The size that the image is scaled to, if the file has another one. */
+  resize?: { width: number; height: number } | null;
 }
 
 /** Divides by 3, so that each part becomes base64 without padding. */
 const PART_BYTES = 48 * 1024;
 
 /** The base64 of an image file in parts, so that slow readers cost no memory. A PNG in its own size keeps its bytes, recipe included. */
-export async function* base64Image(path: string, images: Images, { format, quality, crop }: Delivery): AsyncGenerator<string> {
-  if (format !== 'png' || crop !== null) {
+export async function* base64Image(path: string, images: Images, { format, quality, crop, resize = null }: Delivery): AsyncGenerator<string> {
+  if (format !== 'png' || crop !== null || resize !== null) {
     const image = await images.decode(await readFile(path));
-    const bytes = await images.encode({ image: crop === null ? image : cropped(image, crop), format, quality });
+    const bytes = await images.encode({ image: crop === null ? image : cropped(image, crop), format, quality, resize });
     yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
     return;
   }

@@ -85,7 +85,7 @@ test.for(Object.entries(clients))('the request of %s: an image of the asked size
   expect(parameters).toEqual(body);
   const read = JSON.parse(info);
   expect(read).toMatchObject({ prompt: 'a red fox', width: body.width, height: body.height, steps: 9, requested_steps: body.steps });
-  expect(read.infotexts[0]).toMatch(/^a red fox\nSteps: 9/);
+  expect(read.infotexts[0]).toMatch(/^a red fox\n(Negative prompt: blurry\n)?Steps: 9/);
   expect(read.all_seeds).toEqual(images.map((_, at) => read.seed + at));
 });
 
@@ -108,9 +108,8 @@ test.each(['', 'data:image/png;base64,'])('png-info reads what txt2img made, wit
   expect((await post('/sdapi/v1/png-info', { image: 'AAAA' })).status).toBe(422);
 });
 
-test('img2img and the extras say that they are not supported', async () => {
-  for (const name of ['img2img', 'extra-single-image', 'extra-batch-images'])
-    expect((await post(`/sdapi/v1/${name}`, {})).json()).toMatchObject({ error: 'not_supported', detail: expect.stringContaining(name) });
+test('interrogate says that it is not supported', async () => {
+  expect((await post('/sdapi/v1/interrogate', { image: '' })).json()).toMatchObject({ error: 'not_supported', detail: expect.stringContaining('interrogate') });
 });
 
 test('all lists that clients ask for at the start are there', async () => {
@@ -182,7 +181,9 @@ test.for<[body: unknown, field: string]>([
   [{ prompt: 'a', width: 64 }, 'width'],
   [{}, 'prompt'],
   [{ prompt: '' }, 'prompt'],
-  [{ prompt: 'a <lora:style:0.8>' }, 'prompt'],
+  [{ prompt: 'a <lora:style:0.8>' }, 'loras'],
+  [{ prompt: '<lora:style:0.8>' }, 'prompt'],
+  [{ prompt: 'a', lora: [{ path: '/x/style.safetensors' }] }, 'loras'],
   [{ prompt: 'a', batch_size: 9, n_iter: 9 }, 'batch_size'],
 ])('%j is refused with 422 and the field', async ([body, field]) => {
   const answer = await post('/sdapi/v1/txt2img', body);

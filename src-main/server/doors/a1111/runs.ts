@@ -1,5 +1,9 @@
-import type { JobProgressMessage } from '#shared/protocol/messages.ts';
-import type { DoorRun } from '../door-run.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Jobs } from '#main/jobs/jobs.ts';
+import type { CreateJob, JobProgressMessage } from '#shared/protocol/messages.ts';
+import { limitedAddress } from '../../access/access-hook.ts';
+import { onDisconnect } from '../disconnect.ts';
+import { type DoorRun, startDoorRun } from '../door-run.ts';
 
 /** A request that runs, as `progress` and `interrupt` see it. */
 export interface A1111Run {
@@ -17,19 +21,56 @@ export interface A1111Run {
   run: DoorRun;
 }
 
+interface RunRequest {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  jobs: Jobs;
+  works: readonly CreateJob[];
+  id: string | null;
+}
+
 /** The running requests of this door. Requests of other doors and of the window are not included, so this door cannot stop them. */
 export class A1111Runs {
   readonly #runs = new Set<A1111Run>();
 
-  add(run: A1111Run): () => void {
-    this.#runs.add(run);
-    return () => this.#runs.delete(run);
+  /** Asks for the jobs of a request and follows them until they end or the client goes away. */
+  start({ request, reply, jobs, works, id }: RunRequest): A1111Run {
+    const run = startDoorRun({
+      jobs,
+      from: limitedAddress(request) === null ? 'this_machine' : 'network',
+      works,
+      until: 'generated',
+      onProgress: (at, progress) => entry.progress.set(at, progress),
+      onPreview: (_, { data }) => {
+        entry.preview = data;
+      },
+    });
+    const entry: A1111Run = {
+      id,
+      caller: callerOf(request),
+      startedMs: performance.now(),
+      images: works.length,
+      progress: new Map(),
+      preview: null,
+      isInterrupted: false,
+      run,
+    };
+    this.#runs.add(entry);
+    const remove = (): boolean => this.#runs.delete(entry);
+    void run.images.then(remove, remove);
+    onDisconnect(request, reply, run.cancel);
+    return entry;
   }
 
   /** The runs with this id; without one, those of the caller. */
-  find(id: string | null, caller: string): A1111Run[] {
+  find(id: string | null, request: FastifyRequest): A1111Run[] {
+    const caller = callerOf(request);
     return [...this.#runs].filter((run) => (id === null ? run.caller === caller : run.id === id));
   }
+}
+
+function callerOf(request: FastifyRequest): string {
+  return request.headers.authorization || request.ip;
 }
 
 /** What `GET /sdapi/v1/progress` answers. Idle is `progress` 0 with `job_count` 0. */

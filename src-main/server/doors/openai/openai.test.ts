@@ -119,19 +119,6 @@ test('a client that goes away cancels its job; one that others want goes on', as
   await queue('resume');
 });
 
-test.each([
-  ['/v1/images/edits', { 'content-type': 'multipart/form-data; boundary=x' }, '--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nPNG\r\n--x--\r\n'],
-  ['/v1/images/edits', json, '{"prompt":"a","images":[]}'],
-  ['/v1/images/variations', json, '{}'],
-])('%s says that it is not supported', async (path, headers, body) => {
-  const answer = await ask(server.port, path, { method: 'POST', headers, body });
-  expect([answer.status, answer.headers['x-should-retry'], answer.json()]).toEqual([
-    400,
-    'false',
-    { error: expect.objectContaining({ code: 'not_supported' }) },
-  ]);
-});
-
 test('models', async () => {
   const list = (await ask(server.port, '/v1/models')).json() as { object: string; data: { id: string; object: string }[] };
   expect(list).toMatchObject({ object: 'list', data: [{ object: 'model', owned_by: 'zimage' }, {}] });
