@@ -6,11 +6,11 @@ import { jobPageSchema, jobRecordSchema, queueSummarySchema } from '#shared/doma
 import { modelEntrySchema } from '#shared/domain/model.ts';
 import { recipeSchema } from '#shared/domain/recipe.ts';
 import { infoSchema, modelsSchema, uploadSchema } from '#shared/protocol/http.ts';
-import { serverMessageSchema, textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import { createJobSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-const inputs = { TextToImageParams: textToImageParamsSchema };
+const inputs = Object.fromEntries(createJobSchema.options.map(({ shape }) => [`${pascal([...shape.task_type.values][0] ?? '')}Params`, shape.params]));
 const outputs = {
   ...Object.fromEntries(serverMessageSchema.options.map((message) => [pascal([...message.shape.type.values][0] ?? ''), message])),
   JobRecord: jobRecordSchema,

@@ -16,6 +16,59 @@ export type TextToImageParams = {
   }> | undefined;
 };
 
+export type ImageToImageParams = {
+  prompt: string;
+  width?: number | undefined;
+  height?: number | undefined;
+  steps?: number | undefined;
+  guidance_scale?: number | undefined;
+  seed?: number | undefined;
+  model_type?: "uint4" | "int8" | undefined;
+  upscale?: 4 | 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight?: number | undefined;
+  }> | undefined;
+  image: string;
+  strength?: number | undefined;
+  fit?: "cover" | "contain" | "stretch" | undefined;
+};
+
+export type InpaintParams = {
+  prompt: string;
+  width?: number | undefined;
+  height?: number | undefined;
+  steps?: number | undefined;
+  guidance_scale?: number | undefined;
+  seed?: number | undefined;
+  model_type?: "uint4" | "int8" | undefined;
+  upscale?: 4 | 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight?: number | undefined;
+  }> | undefined;
+  image: string;
+  mask?: string | undefined;
+  strength?: number | undefined;
+  fit?: "cover" | "contain" | "stretch" | undefined;
+  expand?: {
+    left?: number | undefined;
+    top?: number | undefined;
+    right?: number | undefined;
+    bottom?: number | undefined;
+  } | undefined;
+  feather?: number | undefined;
+  composite?: boolean | undefined;
+};
+
+export type UpscaleParams = {
+  image: string;
+  scale?: 2 | 4 | undefined;
+  upscaler?: string | undefined;
+};
+
 export type JobStatus = {
   type: "job_status";
   job_id: string;

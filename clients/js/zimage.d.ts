@@ -1,4 +1,4 @@
-import type { JobPreview, JobProgress, JobStatus, TextToImageParams } from './wire.d.ts';
+import type { ImageToImageParams, InpaintParams, JobPreview, JobProgress, JobStatus, TextToImageParams, Upload, UpscaleParams } from './wire.d.ts';
 
 export type * from './wire.d.ts';
 
@@ -26,6 +26,10 @@ export interface CallOptions {
 
 export type JobMessage = JobStatus | JobProgress | JobPreview;
 
+/** The file name of an image made here, the id of an upload, or the bytes of an image file. */
+export type ImageSource = string | Uint8Array<ArrayBuffer> | Blob;
+export type EditParams = Omit<ImageToImageParams, 'image'> | (Omit<InpaintParams, 'image' | 'mask'> & { mask: ImageSource });
+
 export declare class StudioError extends Error {
   code: string;
   field?: string;
@@ -39,6 +43,9 @@ export declare class Studio {
   readonly seq: number | undefined;
   create(params: TextToImageParams, options?: { taskType?: string; previews?: boolean }): Job;
   create(params: Record<string, unknown>, options: { taskType: string; previews?: boolean }): Job;
+  edit(image: ImageSource, params: EditParams, options?: { previews?: boolean }): Promise<Job>;
+  upscale(image: ImageSource, params?: Omit<UpscaleParams, 'image'>): Promise<Job>;
+  upload(bytes: Uint8Array<ArrayBuffer> | Blob): Promise<Upload>;
   job(jobId: string): Job;
   cancel(jobId: string): Promise<JobStatus>;
   call(path: string, options?: CallOptions): Promise<unknown>;

@@ -56,6 +56,31 @@ export class Studio {
     return job;
   }
 
+  /** Makes an image from another one; with `params.mask` only parts of it. Images are file names of images made here, ids of uploads, or bytes. */
+  async edit(image, { mask, ...params }, options) {
+    const inputs = { image: await this.#reference(image), ...(mask === undefined ? {} : { mask: await this.#reference(mask) }) };
+    return this.create({ ...params, ...inputs }, { ...options, taskType: mask === undefined ? 'image_to_image' : 'inpaint' });
+  }
+
+  /** Makes an image 2 or 4 times as large; `image` as in `edit`. */
+  async upscale(image, params) {
+    return this.create({ ...params, image: await this.#reference(image) }, { taskType: 'upscale' });
+  }
+
+  /** Uploads the bytes of an image file. Its `id` may start jobs for a day. */
+  async upload(bytes) {
+    // whatever it is, the server looks at the bytes
+    const answer = await this.fetch('/api/uploads', { method: 'PUT', headers: { 'content-type': 'image/png' }, body: bytes });
+    return answer.json();
+  }
+
+  async #reference(image) {
+    if (typeof image === 'string') return image;
+    const { id, width, height } = await this.upload(image);
+    if (id === null) throw new StudioError({ code: 'bad_param', field: 'image', message: `The image has ${width} x ${height} pixels, which is too large.` });
+    return id;
+  }
+
   /** Follows a job that exists. */
   job(jobId) {
     const job = new Job(this, { type: 'get_status', job_id: jobId });

@@ -187,7 +187,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   const doors = { jobs, library, images, uploads, gate, timing: { ...defaultDoorTiming, ...options.doorTiming } };
   await registerOpenAi(app, doors);
   registerA1111(app, { ...doors, mayChangeModel: (request) => limitedAddress(request) === null || access.hasKey(request) });
-  registerMcp(app, { version, accessKey });
+  registerMcp(app, { version, accessKey, gate });
   registerDocs(app, version);
   registerWindow(app, rendererDir);
   await app.ready();

@@ -12,10 +12,12 @@ from urllib.parse import quote, urlencode
 import httpx
 import websockets
 
-from .wire import JobPreview, JobProgress, JobStatus
+from .wire import JobPreview, JobProgress, JobStatus, Upload
 
 __all__ = ["AsyncJob", "AsyncStudio", "Job", "Studio", "StudioError"]
 
+#: The file name of an image made here, the id of an upload, or the bytes of an image file.
+ImageSource = Union[str, bytes]
 JobMessage = Union[JobStatus, JobProgress, JobPreview]
 _ENDS = {"completed", "failed", "cancelled"}
 _RECONNECT_S = 0.5
@@ -114,13 +116,40 @@ class AsyncStudio:
         await self.close()
 
     async def create(self, prompt: str, *, task_type: str = "text_to_image", previews: bool = False, **params: Any) -> AsyncJob:
-        """Asks for an image. `params` are width, height, steps, guidance_scale, seed and model_type."""
+        """Asks for an image. `params` are those of `create_job`: width, height, steps, seed and more."""
+        return await self._create(task_type, {"prompt": prompt, **params}, previews)
+
+    async def edit(self, image: ImageSource, prompt: str, *, mask: Optional[ImageSource] = None, previews: bool = False, **params: Any) -> AsyncJob:
+        """Makes an image from another one; with `mask` only parts of it. Images are file names of images made here, ids of uploads, or bytes."""
+        params = {"prompt": prompt, "image": await self._reference(image), **params}
+        if mask is not None:
+            params["mask"] = await self._reference(mask)
+        return await self._create("image_to_image" if mask is None else "inpaint", params, previews)
+
+    async def upscale(self, image: ImageSource, **params: Any) -> AsyncJob:
+        """Makes an image 2 or 4 times as large (`scale`); `image` as in `edit`."""
+        return await self._create("upscale", {"image": await self._reference(image), **params}, False)
+
+    async def upload(self, data: bytes) -> Upload:
+        """Uploads the bytes of an image file. Its `id` may start jobs for a day."""
+        # whatever it is, the server looks at the bytes
+        return cast(Upload, (await self._request("/api/uploads", "PUT", content=data, headers={"content-type": "image/png"})).json())
+
+    async def _reference(self, image: ImageSource) -> str:
+        if isinstance(image, str):
+            return image
+        found = await self.upload(image)
+        if found["id"] is None:
+            raise StudioError("bad_param", f"The image has {found['width']} x {found['height']} pixels, which is too large.", "image")
+        return found["id"]
+
+    async def _create(self, task_type: str, params: Dict[str, Any], previews: bool) -> AsyncJob:
         job = AsyncJob(self)
         self._jobs.add(job)
         if previews and not self._previews:
             self._previews = True
             await self._send({"type": "watch", "previews": True})
-        await self._ask({"type": "create_job", "task_type": task_type, "params": {"prompt": prompt, **params}}, job)
+        await self._ask({"type": "create_job", "task_type": task_type, "params": params}, job)
         return job
 
     async def job(self, job_id: str) -> AsyncJob:
@@ -137,7 +166,7 @@ class AsyncStudio:
 
     async def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """Calls an HTTP address of the server and returns its JSON."""
-        return (await self._request(path, method, body)).json()
+        return (await self._request(path, method, json=body)).json()
 
     async def image(self, filename: str, width: Optional[int] = None) -> bytes:
         """The bytes of an image, or of its smaller version."""
@@ -152,9 +181,9 @@ class AsyncStudio:
         self._fail(StudioError("closed", "The client was closed."))
         await self._http.aclose()
 
-    async def _request(self, path: str, method: str = "GET", body: Any = None) -> httpx.Response:
+    async def _request(self, path: str, method: str = "GET", **content: Any) -> httpx.Response:
         try:
-            answer = await self._http.request(method, path, json=body)
+            answer = await self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise StudioError("unreachable", f"No server answers at {self.url}.") from error
         if answer.is_success:
@@ -293,6 +322,15 @@ class Studio:
 
     def create(self, prompt: str, **params: Any) -> Job:
         return Job(self, self._do(self._studio.create(prompt, **params)))
+
+    def edit(self, image: ImageSource, prompt: str, **params: Any) -> Job:
+        return Job(self, self._do(self._studio.edit(image, prompt, **params)))
+
+    def upscale(self, image: ImageSource, **params: Any) -> Job:
+        return Job(self, self._do(self._studio.upscale(image, **params)))
+
+    def upload(self, data: bytes) -> Upload:
+        return cast(Upload, self._do(self._studio.upload(data)))
 
     def job(self, job_id: str) -> Job:
         return Job(self, self._do(self._studio.job(job_id)))

@@ -22,6 +22,65 @@ TextToImageParams = TypedDict("TextToImageParams", {
     "loras": NotRequired[List[TextToImageParamsLorasItem]],
 })
 
+ImageToImageParamsLorasItem = TypedDict("ImageToImageParamsLorasItem", {
+    "name": str,
+    "weight": NotRequired[float],
+})
+
+ImageToImageParams = TypedDict("ImageToImageParams", {
+    "prompt": str,
+    "width": NotRequired[int],
+    "height": NotRequired[int],
+    "steps": NotRequired[int],
+    "guidance_scale": NotRequired[float],
+    "seed": NotRequired[int],
+    "model_type": NotRequired[Literal["uint4", "int8"]],
+    "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[ImageToImageParamsLorasItem]],
+    "image": str,
+    "strength": NotRequired[float],
+    "fit": NotRequired[Literal["cover", "contain", "stretch"]],
+})
+
+InpaintParamsLorasItem = TypedDict("InpaintParamsLorasItem", {
+    "name": str,
+    "weight": NotRequired[float],
+})
+
+InpaintParamsExpand = TypedDict("InpaintParamsExpand", {
+    "left": NotRequired[int],
+    "top": NotRequired[int],
+    "right": NotRequired[int],
+    "bottom": NotRequired[int],
+})
+
+InpaintParams = TypedDict("InpaintParams", {
+    "prompt": str,
+    "width": NotRequired[int],
+    "height": NotRequired[int],
+    "steps": NotRequired[int],
+    "guidance_scale": NotRequired[float],
+    "seed": NotRequired[int],
+    "model_type": NotRequired[Literal["uint4", "int8"]],
+    "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
+    "negative_prompt": NotRequired[str],
+    "loras": NotRequired[List[InpaintParamsLorasItem]],
+    "image": str,
+    "mask": NotRequired[str],
+    "strength": NotRequired[float],
+    "fit": NotRequired[Literal["cover", "contain", "stretch"]],
+    "expand": NotRequired[InpaintParamsExpand],
+    "feather": NotRequired[int],
+    "composite": NotRequired[bool],
+})
+
+UpscaleParams = TypedDict("UpscaleParams", {
+    "image": str,
+    "scale": NotRequired[Union[Literal[2], Literal[4]]],
+    "upscaler": NotRequired[str],
+})
+
 JobStatusResult = TypedDict("JobStatusResult", {
     "filename": str,
     "local_path": NotRequired[str],

@@ -9,6 +9,7 @@ import { bodySchema, type FieldTable, type FieldValues, ignoredFields } from '..
 import { base64Image } from '../image-bytes.ts';
 import { keepInput, MAX_IMAGE_BODY_BYTES } from '../input-image.ts';
 import { parseWork } from '../parse-work.ts';
+import type { Size } from '../size.ts';
 import { base64Bytes } from './base64-bytes.ts';
 import { extraBatchFields, extraSingleFields, type extrasFields } from './fields.ts';
 import type { A1111Runs } from './runs.ts';
@@ -67,11 +68,6 @@ export function registerExtras(app: App, parts: DoorParts, runs: A1111Runs): voi
       yield `${brackets[1]},"html_info":""}`;
     }
   }
-}
-
-interface Size {
-  width: number;
-  height: number;
 }
 
 function sizeOf({ resize_mode, upscaling_resize, upscaling_resize_w, upscaling_resize_h }: Options, { width, height }: Size): Size {

@@ -128,7 +128,12 @@ test.for<[options: object, size: string, scale: number]>([
   [{ upscaling_resize: 3 }, '192x768', 4],
   [{ resize_mode: 1, upscaling_resize_w: 100, upscaling_resize_h: 400 }, '100x400', 2],
 ])('extra-single-image with %j makes %s', async ([options, made, scale]) => {
-  const answer = await post('/sdapi/v1/extra-single-image', { image: uri(small), ...options });
+  // an image of its own, since the same one would join an earlier job
+  const background = { r: Object.keys(options).length, g: Number(made.split('x')[0]) % 256, b: 0 };
+  const own = await sharp({ create: { width: 64, height: 256, channels: 3, background } })
+    .png()
+    .toBuffer();
+  const answer = await post('/sdapi/v1/extra-single-image', { image: uri(own.toString('base64')), ...options });
   expect(answer.status).toBe(200);
   expect([await sizeOf(String(answer.json()['image'])), answer.json()['html_info']]).toEqual([made, '']);
   expect(await newestJob()).toMatchObject({ task_type: 'upscale', params: { scale } });

@@ -5,13 +5,15 @@ import { Studio } from '../../../../clients/js/zimage.js';
 import type { AccessKey } from '../../access/access-key.ts';
 import type { App } from '../../fastify-app.ts';
 import { serverOrigin } from '../../server-address.ts';
+import { uploadPlace, type UploadGate } from '../../upload-gate.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { originOf } from '../image-links.ts';
+import { MAX_IMAGE_BODY_BYTES } from '../input-image.ts';
 
 const MAX_CALLERS = 100;
 
 /** The Model Context Protocol over Streamable HTTP, in both of its eras. Source: https://modelcontextprotocol.io/specification */
-export function registerMcp(app: App, { version, accessKey }: { version: string; accessKey: AccessKey }): void {
+export function registerMcp(app: App, { version, accessKey, gate }: { version: string; accessKey: AccessKey; gate: UploadGate }): void {
   // kept between requests, so that a cancellation still reaches a job whose request is gone
   const clients = new Map<string, Studio>();
   const clientOf = (caller: string): Studio => {
@@ -35,6 +37,7 @@ export function registerMcp(app: App, { version, accessKey }: { version: string;
           version,
           url: new URL(requestInfo?.url ?? ownOrigin(app)).origin,
           outputsFolder: null,
+          readLocal: null,
           cancelsOnAbort: era === 'modern',
         }),
       { onerror: (error) => app.log.info({ err: error }, 'an MCP request failed') },

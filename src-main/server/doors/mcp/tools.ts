@@ -3,8 +3,11 @@ import { z } from 'zod';
 import { jobPageSchema, jobRecordSchema } from '#shared/domain/job-record.ts';
 import { infoSchema } from '#shared/protocol/http.ts';
 import { textToImageParamsSchema } from '#shared/protocol/messages.ts';
-import type { Job, JobMessage, Studio } from '../../../../clients/js/zimage.js';
+import type { Job, Studio } from '../../../../clients/js/zimage.js';
 import { newSeed } from '../door-parts.ts';
+import { modelSize, ownSize } from '../size.ts';
+import { followJobs, type ToolRequest } from './follow-jobs.ts';
+import { type ReadLocalImage, type SourceImage, sourceImage } from './image-source.ts';
 
 export interface McpOptions {
   studio: Studio;
@@ -13,6 +16,7 @@ export interface McpOptions {
   url: string;
   /** The folder of images, if the host is on the same machine. */
   outputsFolder: string | null;
+  readLocal: ReadLocalImage;
   /** Whether an aborted request is a cancellation: of HTTP's older protocol it is a lost connection only. */
   cancelsOnAbort: boolean;
 }
@@ -25,18 +29,33 @@ const PREVIEW_WIDTHS = [512, 256] as const;
 /** Hosts limit a result to about 1 MB, and images fill the context of their models. */
 const MAX_PREVIEW_BYTES = 100_000;
 
-const { prompt, width, height, steps, guidance_scale, seed, model_type } = textToImageParamsSchema.shape;
-const generateSchema = z.object({
+const { prompt, width, height, steps, guidance_scale, negative_prompt, seed, model_type } = textToImageParamsSchema.shape;
+const waiting = { wait_seconds: z.number().min(0).max(MAX_WAIT_S).default(WAIT_S).describe('Then the ids of the jobs are returned; ask get_job for them later.') };
+const generating = {
   prompt: prompt.describe('What the image shows.'),
-  width: width.describe('Pixels, a multiple of 16 from 256 to 2048.'),
-  height: height.describe('As width.'),
   seed: seed.removeDefault().optional().describe('The same seed makes the same image; random without it.'),
   steps: steps.describe('More take longer; 9 is the model’s own.'),
   guidance_scale: guidance_scale.describe('Above 0 each step takes twice as long.'),
+  negative_prompt: negative_prompt.describe('What the image should not show; used where guidance_scale is above 0.'),
   model_type,
-  count: z.number().int().min(1).max(MAX_COUNT).default(1).describe('So many images with consecutive seeds.'),
+  count: z.number().int().min(1).max(MAX_COUNT).default(1).describe('The number of images, with consecutive seeds.'),
   upscale: z.boolean().default(false).describe('Wait for the 4x version and link to it.'),
-  wait_seconds: z.number().min(0).max(MAX_WAIT_S).default(WAIT_S).describe('Then the ids of the jobs are returned; ask get_job for them later.'),
+  ...waiting,
+};
+const generateSchema = z.object({
+  ...generating,
+  width: width.describe('Pixels, a multiple of 16 from 256 to 2048.'),
+  height: height.describe('As width.'),
+});
+const editSchema = z.object({
+  ...generating,
+  width: width.removeDefault().optional().describe('Pixels, a multiple of 16 from 256 to 2048; the image’s own size, up to a megapixel, without it.'),
+  height: height.removeDefault().optional().describe('As width.'),
+  strength: z.number().gt(0).max(1).optional().describe('How much may change; 0.6 without it, 1 with a mask.'),
+});
+const upscaleSchema = z.object({
+  scale: z.union([z.literal(2), z.literal(4)]).default(4),
+  ...waiting,
 });
 const imageSchema = z.object({
   job_id: z.string().nullable(),
@@ -52,47 +71,66 @@ const imagesSchema = z.object({ images: z.array(imageSchema) });
 const jobIdSchema = z.object({ job_id: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** The tools of one MCP connection or request. */
-export function createMcpServer({ studio, version, url, outputsFolder, cancelsOnAbort }: McpOptions): McpServer {
+export function createMcpServer({ studio, version, url, outputsFolder, readLocal, cancelsOnAbort }: McpOptions): McpServer {
   const server = new McpServer({ name: 'zimage', title: 'Z-Image-Turbo Studio', version });
+  const source = (text: string, field: string): Promise<SourceImage> => sourceImage(text, field, studio, readLocal);
+  const image = z
+    .string()
+    .min(1)
+    .describe(`The job id or file name of an image made here${readLocal === null ? '' : ', the path of an image file'}, or a data URI.`);
+  const returns = 'Returns a small preview and a link to each PNG, or the job ids if it takes longer than wait_seconds.';
 
   server.registerTool(
     'generate_image',
     {
       title: 'Generate images',
-      description:
-        'Makes images from text on this machine. Returns a small preview and a link to each PNG, or the job ids if it takes longer than wait_seconds.',
+      description: `Makes images from text on this machine. ${returns}`,
       inputSchema: generateSchema,
       outputSchema: imagesSchema,
     },
-    async (input, { mcpReq }) => {
-      const { count, upscale, wait_seconds, seed: first = newSeed(), ...params } = input;
-      const all = Array.from({ length: count }, (_, at) => ({ ...params, seed: first + at }));
-      const jobs = all.map((one) => studio.create(one));
-      let isDone = false;
-      // it aborts after a normal end too
-      mcpReq.signal.addEventListener('abort', () => {
-        if (!isDone && cancelsOnAbort) for (const job of jobs) void job.cancel().catch(ended);
-      });
-      const token = mcpReq._meta?.progressToken;
-      let reported = -1;
-      const shares = jobs.map(() => 0);
-      const report = (at: number, message: JobMessage): void => {
-        if (message.type !== 'job_progress' || token === undefined) return;
-        shares[at] = Math.max(shares[at] ?? 0, message.progress.percentage);
-        const progress = shares.reduce((sum, share) => sum + share, 0);
-        if (progress <= reported) return;
-        reported = progress;
-        const text = `${message.progress.stage}, step ${message.progress.current_step} of ${message.progress.total_steps}`;
-        void mcpReq
-          .notify({ method: 'notifications/progress', params: { progressToken: token, progress, total: 100 * jobs.length, message: text } })
-          .catch(ended);
-      };
-      const deadline = Date.now() + wait_seconds * 1000;
-      const images = await Promise.all(
-        jobs.map(async (job, at) => ({ ...sizeOf(all[at]), ...(await follow(job, { upscale, deadline, onMessage: (message) => report(at, message) })) })),
+    ({ count, upscale, wait_seconds, seed: first, ...params }, { mcpReq }) => {
+      const all = seeded(params, { count, upscale, first });
+      return follow(
+        all.map((one) => studio.create(one)),
+        { sizes: all, upscale, wait_seconds, mcpReq },
       );
-      isDone = true;
-      return answer(images);
+    },
+  );
+
+  server.registerTool(
+    'edit_image',
+    {
+      title: 'Edit an image',
+      description: `Makes an image from another one and a text; with a mask only parts of it change. ${returns}`,
+      inputSchema: editSchema.extend({
+        image,
+        mask: image.optional().describe('An image of the same size: what is white, or transparent, is repainted.'),
+      }),
+      outputSchema: imagesSchema,
+    },
+    async ({ count, upscale, wait_seconds, seed: first, image: from, mask: repaint, strength, ...params }, { mcpReq }) => {
+      const found = await source(from, 'image');
+      const mask = repaint === undefined ? undefined : (await source(repaint, 'mask')).id;
+      const own = modelSize(ownSize(found));
+      const all = seeded({ ...params, width: params.width ?? own.width, height: params.height ?? own.height }, { count, upscale, first });
+      const inputs = { ...(mask === undefined ? {} : { mask }), ...(strength === undefined ? {} : { strength }) };
+      const jobs = await Promise.all(all.map((one) => studio.edit(found.id, { ...one, ...inputs })));
+      return follow(jobs, { sizes: all, upscale, wait_seconds, mcpReq });
+    },
+  );
+
+  server.registerTool(
+    'upscale_image',
+    {
+      title: 'Upscale an image',
+      description: `Makes an image 2 or 4 times as large, with more detail. ${returns}`,
+      inputSchema: upscaleSchema.extend({ image }),
+      outputSchema: imagesSchema,
+    },
+    async ({ image: from, scale, wait_seconds }, { mcpReq }) => {
+      const { id, width: before, height: beforeToo } = await source(from, 'image');
+      const sizes = [{ width: before * scale, height: beforeToo * scale }];
+      return follow([await studio.upscale(id, { scale })], { sizes, upscale: false, wait_seconds, mcpReq });
     },
   );
 
@@ -137,6 +175,15 @@ export function createMcpServer({ studio, version, url, outputsFolder, cancelsOn
 
   return server;
 
+  async function follow(
+    jobs: readonly Job[],
+    options: { sizes: readonly { seed?: number; width: number; height: number }[]; upscale: boolean; wait_seconds: number; mcpReq: ToolRequest },
+  ) {
+    const { sizes, upscale, wait_seconds, mcpReq } = options;
+    const followed = await followJobs(jobs, mcpReq, { upscale, waitSeconds: wait_seconds, cancelsOnAbort });
+    return answer(followed.map((one, at) => ({ ...sizeOf(sizes[at]), ...one })));
+  }
+
   /** A short text, small previews for the person, links to the files. Images themselves would fill the context of the host's model. */
   async function answer(images: readonly (Omit<ImageAnswer, 'url'> & { filename: string | null })[]) {
     const content: object[] = [];
@@ -168,26 +215,9 @@ export function createMcpServer({ studio, version, url, outputsFolder, cancelsOn
   }
 }
 
-/** The state of a job at its end, or when the time is over. */
-async function follow(job: Job, { upscale, deadline, onMessage }: { upscale: boolean; deadline: number; onMessage: (message: JobMessage) => void }) {
-  const found = { job_id: null as string | null, state: 'pending', filename: null as string | null, error: null as string | null };
-  const messages = job[Symbol.asyncIterator]();
-  const timeUp = new Promise<null>((resolve) => setTimeout(() => resolve(null), Math.max(0, deadline - Date.now())).unref());
-  try {
-    while (true) {
-      // the first answer, which has the id, comes at once
-      const next = found.job_id === null ? await messages.next() : await Promise.race([messages.next(), timeUp]);
-      if (next === null || next.done) return found;
-      onMessage(next.value);
-      found.job_id = job.id ?? null;
-      if (next.value.type !== 'job_status') continue;
-      const { status, result, error } = next.value;
-      Object.assign(found, { state: status, error: error ?? null, filename: (upscale ? result?.upscaled_filename : result?.filename) ?? null });
-      if (found.filename !== null) return found;
-    }
-  } catch (thrown) {
-    return { ...found, state: 'refused', error: thrown instanceof Error ? thrown.message : String(thrown) };
-  }
+/** The params of each image. An upscaled version is not made where nobody waits for it. */
+function seeded<P extends object>(params: P, { count, upscale, first = newSeed() }: { count: number; upscale: boolean; first: number | undefined }) {
+  return Array.from({ length: count }, (_, at) => ({ ...params, upscale: upscale ? (4 as const) : (false as const), seed: first + at }));
 }
 
 function sizeOf(params: { seed?: number; width: number; height: number } | undefined) {
@@ -201,6 +231,3 @@ function text(line: string) {
 function fileUri(folder: string, filename: string): string {
   return new URL(encodeURIComponent(filename), `file://${folder.startsWith('/') ? '' : '/'}${folder.replaceAll('\\', '/')}/`).href;
 }
-
-/** The job has ended, or the host is gone: nothing is left to do. */
-function ended(): void {}

@@ -86,6 +86,3 @@ export const variationFields = {
   ...variationOnly,
   prompt: { ...generationFields.prompt, rule: 'An extension of this server; a general one if absent.' },
 } as const;
-
-/** Size of `auto`. */
-export const AUTO_SIZE_PX = 1024;

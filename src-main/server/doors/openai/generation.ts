@@ -3,13 +3,13 @@ import { quoteValue } from '#main/lib/quote-value.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { type ModelType, modelTypeSchema, stepsOf } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import { type CreateJob, SIZE_UNIT_PX } from '#shared/protocol/messages.ts';
+import type { CreateJob } from '#shared/protocol/messages.ts';
 import type { FieldValues } from '../fields.ts';
 import type { Delivery } from '../image-bytes.ts';
 import { type InputParts, keepInput, paddedInput } from '../input-image.ts';
 import { parseWork } from '../parse-work.ts';
-import { modelSize } from '../size.ts';
-import { AUTO_SIZE_PX, type editFields } from './fields.ts';
+import { AUTO_SIZE_PX, MAX_SIDE_PX, MIN_SIDE_PX, modelSize, ownSize, type Size } from '../size.ts';
+import type { editFields } from './fields.ts';
 
 /** Of any of the images calls; `image`, `images`, `mask` and `strength` are for those that start from an image. */
 export type ImagesBody = FieldValues<typeof editFields>;
@@ -36,8 +36,6 @@ export interface Generation {
 }
 
 const VARIATION_PROMPT = 'a detailed image of high quality';
-const MIN_SIDE_PX = 256;
-const MAX_SIDE_PX = 2048;
 
 /** Throws `missing_param`, `bad_param`, and as `keepInput`. */
 export async function keepInputs({ image, images, mask }: ImagesBody, parts: InputParts): Promise<Inputs> {
@@ -91,11 +89,6 @@ export async function parseGeneration(
   };
 }
 
-interface Size {
-  width: number;
-  height: number;
-}
-
 async function inputParams(
   { image, mask }: Inputs,
   { strength, asked, size, parts }: { strength: number | undefined; asked: Size; size: Size; parts: InputParts },
@@ -112,16 +105,6 @@ function parseSize(text: string, inputs: Inputs | null): Size {
   if (width !== undefined && height !== undefined && Math.min(width, height) >= MIN_SIDE_PX && Math.max(width, height) <= MAX_SIDE_PX) return { width, height };
   const message = `size is ${quoteValue(text)}; it must be auto, or WIDTHxHEIGHT with sides from ${MIN_SIDE_PX} to ${MAX_SIDE_PX}, such as 1024x768.`;
   throw new AppError('bad_param', message, { field: 'size' });
-}
-
-/** The size of an image, or one in its proportions that the model makes in reasonable time. */
-function ownSize({ width, height }: Size): Size {
-  const isPossible = Math.min(width, height) >= MIN_SIDE_PX && Math.max(width, height) <= MAX_SIDE_PX;
-  if (isPossible && width * height <= AUTO_SIZE_PX ** 2) return { width, height };
-  const scale = Math.sqrt(AUTO_SIZE_PX ** 2 / (width * height));
-  const side = (length: number): number =>
-    Math.min(MAX_SIDE_PX, Math.max(MIN_SIDE_PX, Math.round((length * Math.min(1, scale)) / SIZE_UNIT_PX) * SIZE_UNIT_PX));
-  return { width: side(width), height: side(height) };
 }
 
 /** Other programs send the names of OpenAI's models, so an unknown name is the default. */
