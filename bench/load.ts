@@ -3,6 +3,7 @@ import { measureFanOut } from './load/fan-out.ts';
 import { measureIdleSockets } from './load/idle-sockets.ts';
 import { measurePeers } from './load/peer.ts';
 import { measureProgressDelay } from './load/progress-delay.ts';
+import { measureSlowDoors } from './load/slow-doors.ts';
 import { measureSlowReaders } from './load/slow-readers.ts';
 import { measureSoak } from './load/soak.ts';
 import { measureSubmits } from './load/submit.ts';
@@ -14,6 +15,7 @@ await runParts('load', {
   idle: { duration: '20 seconds', measure: measureIdleSockets },
   delay: { duration: '20 seconds', measure: measureProgressDelay },
   slow: { duration: 'half a minute', measure: measureSlowReaders },
+  doors: { duration: 'half a minute', measure: measureSlowDoors },
   peer: { duration: 'a minute, and once one more to install the peer', measure: measurePeers },
   soak: { duration: '20 minutes', measure: measureSoak, isOptional: true },
 });

@@ -1,15 +1,18 @@
+import { homedir } from 'node:os';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
-import { readCommandOptions } from '#main/config/command-options.ts';
+import { pathOption, readCommandOptions } from '#main/config/command-options.ts';
 import { createMcpServer } from '#main/server/doors/mcp/tools.ts';
 import { settingsAnswerSchema } from '#shared/protocol/settings.ts';
 import { clientOptions, connectOrStart, type ServerStarter } from './connect.ts';
+import { createLocalImageReader } from './read-local-image.ts';
 
-const usage = `Usage: zimage mcp [--url URL]
+const usage = `Usage: zimage mcp [--url URL] [--folder DIR]...
 
-Serves the Model Context Protocol on standard input and output, for hosts such as Claude and VS Code. Standard output has only its messages.`;
+Serves the Model Context Protocol on standard input and output, for hosts such as Claude and VS Code. Standard output has only its messages.
+Tools read image files in the current folder, your home folder and the folders of --folder, and none that are hidden.`;
 const { json: _, ...options } = clientOptions;
-export const optionsSchema = z.object(options);
+export const optionsSchema = z.object({ ...options, folder: z.array(pathOption).default([]) });
 
 export async function mcp(argv: readonly string[], starter: ServerStarter): Promise<void> {
   const given = readCommandOptions(optionsSchema, usage, argv);
@@ -30,5 +33,8 @@ export async function mcp(argv: readonly string[], starter: ServerStarter): Prom
     () => null,
   );
   const isLocal = /^http:\/\/(127\.|localhost|\[::1\])/.test(url);
-  serveStdio(() => createMcpServer({ studio, version: starter.version(), url, outputsFolder: isLocal ? outputsFolder : null, cancelsOnAbort: true }));
+  const readLocal = createLocalImageReader([...given.folder, process.cwd(), homedir(), ...(isLocal && outputsFolder !== null ? [outputsFolder] : [])]);
+  serveStdio(() =>
+    createMcpServer({ studio, version: starter.version(), url, outputsFolder: isLocal ? outputsFolder : null, readLocal, cancelsOnAbort: true }),
+  );
 }

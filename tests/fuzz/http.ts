@@ -37,6 +37,7 @@ const openApiSchema = z.object({
 interface Call {
   method: string;
   path: string;
+  takesForm: boolean;
   /** Null if it takes no JSON. */
   bodySchema: JsonSchema | null;
 }
@@ -56,10 +57,15 @@ async function describedCalls(port: number): Promise<[Call, ...Call[]]> {
   const document = openApiSchema.parse(await (await fetch(`http://127.0.0.1:${port}/docs/openapi.json`)).json());
   const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { requestBody }]): Call => {
-      return { method: method.toUpperCase(), path, bodySchema: requestBody?.content['application/json']?.schema ?? null };
+      return {
+        method: method.toUpperCase(),
+        path,
+        takesForm: requestBody?.content['multipart/form-data'] !== undefined,
+        bodySchema: requestBody?.content['application/json']?.schema ?? null,
+      };
     }),
   );
-  return [{ method: 'GET', path: '/', bodySchema: null }, ...calls];
+  return [{ method: 'GET', path: '/', takesForm: false, bodySchema: null }, ...calls];
 }
 
 async function fuzzRequest(port: number, calls: readonly [Call, ...Call[]], number: number, seed: number, fuzzed: Fuzzed): Promise<void> {
@@ -126,14 +132,24 @@ const HEADERS = [
   'No colon',
 ] as const;
 
+/** One white pixel; as text it stays what it is only in latin1, which is how damaged files come too. */
+const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVQI12P4DwABAQEAG7buVgAAAABJRU5ErkJggg==', 'base64').toString('latin1');
+
 /** `isWhole` where nothing is wrong with the framing: such a request may not be hung up on, however long its answer takes. */
-function makeRequest(dice: Dice, { method, path, bodySchema }: Call): { bytes: Buffer; isWhole: boolean } {
+function makeRequest(dice: Dice, { method, path, takesForm, bodySchema }: Call): { bytes: Buffer; isWhole: boolean } {
   const segments = path.split('/').map((segment) => (segment.startsWith('{') || dice.chance(0.1) ? encodeIfLucky(dice, dice.pick(SEGMENTS)) : segment));
   const query = dice.chance(0.4) ? `?${dice.pick(QUERY_NAMES)}=${encodeIfLucky(dice, dice.pick(SEGMENTS))}` : '';
-  const text = bodySchema === null || dice.chance(0.1) ? JSON.stringify(anyValue(dice)) : makeBody(dice, bodySchema);
+  const isForm = takesForm && dice.chance(0.7);
+  const text = isForm ? makeForm(dice) : bodySchema === null || dice.chance(0.1) ? JSON.stringify(anyValue(dice)) : makeBody(dice, bodySchema);
   const hasBody = method !== 'GET' && method !== 'HEAD' ? dice.chance(0.9) : dice.chance(0.1);
   const body = hasBody ? (dice.chance(0.2) ? mutateText(dice, text) : Buffer.from(text)) : Buffer.alloc(0);
-  const headers = ['Host: localhost', 'Connection: close', ...(hasBody ? ['Content-Type: application/json', `Content-Length: ${body.length}`] : [])];
+  const headers = [
+    'Host: localhost',
+    'Connection: close',
+    ...(hasBody
+      ? [isForm ? `Content-Type: multipart/form-data; boundary=${BOUNDARY}` : 'Content-Type: application/json', `Content-Length: ${body.length}`]
+      : []),
+  ];
   const added = Array.from({ length: dice.below(3) }, () => dice.pick(HEADERS));
   for (const header of added) headers.splice(dice.below(headers.length + 1), 0, header);
   const verb = dice.chance(0.15) ? dice.pick(METHODS) : method;
@@ -141,6 +157,18 @@ function makeRequest(dice: Dice, { method, path, bodySchema }: Call): { bytes: B
   // a damaged request may still be valid, and probing devices takes seconds
   if (dice.chance(0.1) && !path.startsWith('/api/devices')) return { bytes: mutateText(dice, bytes.toString('latin1')), isWhole: false };
   return { bytes, isWhole: !added.some((header) => /^(content-length|transfer-encoding|expect)/i.test(header)) || path.startsWith('/api/devices') };
+}
+
+const BOUNDARY = 'fuzz';
+const PARTS = ['prompt', 'size', 'n', 'seed', 'image', 'image[]', 'mask', 'strength', 'stream', '__proto__', 'x'] as const;
+const CONTENTS = ['a fox', '256x256', '1', '-1', '0.5', 'true', '', '\r\n--fuzz', '\r\n\r\n', PNG] as const;
+
+function makeForm(dice: Dice): string {
+  const parts = Array.from({ length: dice.below(6) }, () => {
+    const filename = dice.chance(0.3) ? '; filename="x.png"' : '';
+    return `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${dice.pick(PARTS)}"${filename}\r\n\r\n${dice.pick(CONTENTS)}\r\n`;
+  });
+  return `${parts.join('')}--${BOUNDARY}--\r\n`;
 }
 
 function makeBody(dice: Dice, schema: JsonSchema): string {

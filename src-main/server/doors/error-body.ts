@@ -16,8 +16,8 @@ export function doorError(error: AppError, path: string, body: HttpError): DoorE
 }
 
 const types: Readonly<Record<number, string>> = { 401: 'authentication_error', 403: 'permission_error', 404: 'not_found_error', 429: 'rate_limit_error' };
-/** A full queue is the client's rate to these clients, which wait and try again. */
-const statuses: Partial<Record<ErrorCode, number>> = { queue_full: 429, too_many_uploads: 429 };
+/** A full queue is the client's rate to these clients, which wait and try again. Somebody's cancellation is no fault of the server. */
+const statuses: Partial<Record<ErrorCode, number>> = { queue_full: 429, too_many_uploads: 429, cancelled: 409 };
 const paramCodes: readonly ErrorCode[] = ['bad_param', 'missing_param', 'unknown_param'];
 
 function statusOf({ code }: AppError): number {
@@ -27,7 +27,7 @@ function statusOf({ code }: AppError): number {
 /** `error` must be an object: some clients fail to read a string. Source: https://platform.openai.com/docs/guides/error-codes */
 function openAiError(error: AppError, { field, message, code }: HttpError): DoorError {
   const status = statusOf(error);
-  const mayHelp = 'retryAfterMs' in error.data || status === 409;
+  const mayHelp = 'retryAfterMs' in error.data || (status === 409 && error.code !== 'cancelled');
   return {
     status,
     // the SDKs repeat 408, 409, 429 and everything from 500 on unless this header says no

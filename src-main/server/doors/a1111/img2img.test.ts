@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, ask } from '../../../../tests/doubles/ask.ts';
 import { StudioProcess } from '../../../../tests/support/studio-process.ts';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   const canvas = (width: number, channels: 3 | 4, background: string | { r: number; g: number; b: number; alpha: number }) =>
     sharp({ create: { width, height: 256, channels, background } });
   const half = { input: { create: { width: 132, height: 256, channels: 3 as const, background: 'white' } }, left: 0, top: 0 };
-  const base64 = async (made: sharp.Sharp): Promise<string> => (await made.png().toBuffer()).toString('base64');
+  const base64 = async (made: Sharp): Promise<string> => (await made.png().toBuffer()).toString('base64');
   image = await base64(canvas(264, 3, 'red'));
   mask = await base64(canvas(264, 3, 'black').composite([half]));
   opaque = await base64(canvas(264, 4, { r: 0, g: 0, b: 0, alpha: 0 }).composite([half]));

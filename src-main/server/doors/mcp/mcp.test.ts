@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask } from '../../../../tests/doubles/ask.ts';
 import { StudioProcess } from '../../../../tests/support/studio-process.ts';
@@ -10,8 +11,13 @@ const cli = join(import.meta.dirname, '../../../cli/main.ts');
 const initialize = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const generation = { prompt: 'a red fox', width: 256, height: 256, steps: 4, seed: 3 };
 let server: StudioProcess;
+let mask256: string;
 
 beforeAll(async () => {
+  const white = await sharp({ create: { width: 256, height: 256, channels: 3, background: 'white' } })
+    .png()
+    .toBuffer();
+  mask256 = `data:image/png;base64,${white.toString('base64')}`;
   server = await StudioProcess.start({ engine: { stepMs: 20 } });
 });
 afterAll(() => server.dispose());
@@ -44,7 +50,15 @@ const callTool = (name: string, args: object, more: object = {}): Promise<Messag
 
 test('the tools are listed', async () => {
   const [message] = await call('tools/list', {});
-  expect(message?.result?.tools?.map(({ name }) => name)).toEqual(['generate_image', 'get_job', 'cancel_job', 'list_jobs', 'get_status']);
+  expect(message?.result?.tools?.map(({ name }) => name)).toEqual([
+    'generate_image',
+    'edit_image',
+    'upscale_image',
+    'get_job',
+    'cancel_job',
+    'list_jobs',
+    'get_status',
+  ]);
 });
 
 test('an image: rising progress, a small preview for the person, a link that opens, structured content', async () => {
@@ -59,6 +73,37 @@ test('an image: rising progress, a small preview for the person, a link that ope
   const link = new URL(result?.content?.[2]?.uri ?? '');
   expect(link.port).toBe(String(server.port));
   expect((await ask(server.port, link.pathname)).headers['content-type']).toBe('image/png');
+});
+
+test('an image is edited and upscaled: by job id, file name, address and data URI', async () => {
+  const [made] = (await callTool('generate_image', { ...generation, prompt: 'a source' })).at(-1)?.result?.structuredContent?.images ?? [];
+  const address = String(made?.['url']);
+  const bytes = (await ask(server.port, new URL(address).pathname)).body;
+  const sources = [made?.['job_id'], address.split('/').at(-1), address, `data:image/png;base64,${bytes.toString('base64')}`];
+  for (const image of sources) {
+    const result = (await callTool('edit_image', { prompt: 'at night', image, steps: 4, seed: 5 })).at(-1)?.result;
+    expect(result?.structuredContent?.images).toMatchObject([{ state: 'generated', seed: 5, width: 256, height: 256, error: null }]);
+  }
+  const masked = (
+    await callTool('edit_image', { prompt: 'masked', image: address, mask: mask256, steps: 4, strength: 0.5 }, { _meta: { progressToken: 8 } })
+  ).at(-1);
+  const [{ job_id } = {}] = masked?.result?.structuredContent?.images ?? [];
+  expect((await ask(server.port, `/api/jobs/${job_id}`)).json()).toMatchObject({ task_type: 'inpaint', params: { strength: 0.5 } });
+  const upscaled = (await callTool('upscale_image', { image: address, scale: 2 }, { _meta: { progressToken: 9 } })).at(-1)?.result;
+  expect(upscaled?.structuredContent?.images).toMatchObject([{ seed: null, width: 512, height: 512, error: null }]);
+  expect(upscaled?.content?.map(({ type }) => type)).toEqual(['text', 'image', 'resource_link']);
+});
+
+test.each([
+  ['edit_image', { prompt: 'x', image: '/etc/hostname' }, 'image is "/etc/hostname"'],
+  ['edit_image', { prompt: 'x', image: 'http://127.0.0.1:1/x.png' }, 'image is "http://127.0.0.1:1/x.png"'],
+  ['edit_image', { prompt: 'x', image: 'data:image/png;base64,AAAA' }, 'starts with'],
+  ['edit_image', { image: 'x.png' }, 'prompt'],
+  ['upscale_image', { image: '0'.repeat(64) }, 'job'],
+  ['upscale_image', { image: 'x.png', scale: 3 }, 'scale'],
+])('%s with %j is refused by name', async (name, args, text) => {
+  const [message] = await callTool(name, args);
+  expect(message?.result).toMatchObject({ isError: true, content: [{ text: expect.stringContaining(text) }] });
 });
 
 test('a wait that runs out returns the job id, which get_job and cancel_job take', async () => {
@@ -110,7 +155,12 @@ test('over stdio: only messages on standard output, and the end of input ends th
   await expect
     .poll(() => messages.find(({ id }) => id === 2)?.result?.content?.map(({ type }) => type))
     .toEqual(['text', 'image', 'resource_link', 'resource_link']);
-  expect(messages.find(({ id }) => id === 2)?.result?.content?.[3]?.uri).toMatch(/^file:\/\/.*\.png$/);
+  const file = messages.find(({ id }) => id === 2)?.result?.content?.[3]?.uri ?? '';
+  expect(file).toMatch(/^file:\/\/.*\.png$/);
+  send({ id: 3, method: 'tools/call', params: { name: 'upscale_image', arguments: { image: file, scale: 2 } } });
+  send({ id: 4, method: 'tools/call', params: { name: 'upscale_image', arguments: { image: '/etc/hostname' } } });
+  await expect.poll(() => messages.find(({ id }) => id === 3)?.result?.structuredContent?.images).toMatchObject([{ width: 512, error: null }]);
+  await expect.poll(() => messages.find(({ id }) => id === 4)?.result?.isError).toBe(true);
   child.stdin.end();
   expect((await exited)[0]).toBe(0);
   expect((await ask(server.port, '/api/health')).status).toBe(200);

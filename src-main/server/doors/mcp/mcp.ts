@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { WebSocket } from 'ws';
 import { Studio } from '../../../../clients/js/zimage.js';
 import type { AccessKey } from '../../access/access-key.ts';
 import type { App } from '../../fastify-app.ts';
 import { serverOrigin } from '../../server-address.ts';
-import { uploadPlace, type UploadGate } from '../../upload-gate.ts';
+import { type UploadGate, uploadPlace } from '../../upload-gate.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { originOf } from '../image-links.ts';
 import { MAX_IMAGE_BODY_BYTES } from '../input-image.ts';
 
 const MAX_CALLERS = 100;
+/** Most calls bring no image, and wait for long. */
+const SMALL_BODY_BYTES = 64 * 1024;
 
 /** The Model Context Protocol over Streamable HTTP, in both of its eras. Source: https://modelcontextprotocol.io/specification */
 export function registerMcp(app: App, { version, accessKey, gate }: { version: string; accessKey: AccessKey; gate: UploadGate }): void {
@@ -50,10 +52,17 @@ export function registerMcp(app: App, { version, accessKey, gate }: { version: s
     await (await handler)?.close();
   });
 
+  const place = uploadPlace(gate, MAX_IMAGE_BODY_BYTES);
+  const placeForImages = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const isSmall = request.method !== 'POST' || Number(request.headers['content-length'] ?? MAX_IMAGE_BODY_BYTES) <= SMALL_BODY_BYTES;
+    if (!isSmall) await place(request, reply);
+  };
   for (const method of ['GET', 'POST', 'DELETE'] as const)
     app.route({
       method,
       url: '/mcp',
+      bodyLimit: MAX_IMAGE_BODY_BYTES,
+      onRequest: placeForImages,
       schema: { tags: ['mcp'], summary: 'The Model Context Protocol over Streamable HTTP' },
       handler: async (request, reply) => {
         const gone = new AbortController();

@@ -30,7 +30,9 @@ const PREVIEW_WIDTHS = [512, 256] as const;
 const MAX_PREVIEW_BYTES = 100_000;
 
 const { prompt, width, height, steps, guidance_scale, negative_prompt, seed, model_type } = textToImageParamsSchema.shape;
-const waiting = { wait_seconds: z.number().min(0).max(MAX_WAIT_S).default(WAIT_S).describe('Then the ids of the jobs are returned; ask get_job for them later.') };
+const waiting = {
+  wait_seconds: z.number().min(0).max(MAX_WAIT_S).default(WAIT_S).describe('Then the ids of the jobs are returned; ask get_job for them later.'),
+};
 const generating = {
   prompt: prompt.describe('What the image shows.'),
   seed: seed.removeDefault().optional().describe('The same seed makes the same image; random without it.'),

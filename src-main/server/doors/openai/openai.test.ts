@@ -119,6 +119,17 @@ test('a client that goes away cancels its job; one that others want goes on', as
   await queue('resume');
 });
 
+test('a job that is cancelled elsewhere is an error that the client reads and does not repeat', async () => {
+  const queue = (action: string) => ask(server.port, '/api/queue', { method: 'POST', headers: json, body: JSON.stringify({ action }) });
+  await queue('pause');
+  const waiting = generate({ prompt: 'cancelled elsewhere', ...small });
+  await expect.poll(async () => (await ask(server.port, '/api/queue')).json()).toMatchObject({ waiting: 1 });
+  await queue('clear');
+  const answer = await waiting;
+  expect([answer.status, answer.headers['x-should-retry'], answer.json()]).toEqual([409, 'false', { error: expect.objectContaining({ code: 'cancelled' }) }]);
+  await queue('resume');
+});
+
 test('models', async () => {
   const list = (await ask(server.port, '/v1/models')).json() as { object: string; data: { id: string; object: string }[] };
   expect(list).toMatchObject({ object: 'list', data: [{ object: 'model', owned_by: 'zimage' }, {}] });

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { quoteValue } from '#main/lib/quote-value.ts';
-import { AppError } from '#shared/protocol/errors.ts';
+import { AppError, appError } from '#shared/protocol/errors.ts';
 import { limitedAddress } from '../../access/access-hook.ts';
 import type { App } from '../../fastify-app.ts';
 import { leaveUploadPlace, uploadPlace } from '../../upload-gate.ts';
@@ -11,7 +11,7 @@ import { fromTexts } from '../../validate.ts';
 import { EventQueue, eventStream, sendWhenDone } from '../delivery.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { type DoorParts, newSeed } from '../door-parts.ts';
-import { startDoorRun } from '../door-run.ts';
+import { type DoorImage, startDoorRun } from '../door-run.ts';
 import { bodySchema, type FieldTable, ignoredFields, knownFields } from '../fields.ts';
 import { ImageLinks, registerImageLinks } from '../image-links.ts';
 import { MAX_IMAGE_BODY_BYTES } from '../input-image.ts';
@@ -110,7 +110,7 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     onDisconnect(request, reply, run.cancel);
     await run.accepted;
     if (!body.stream)
-      return sendWhenDone(reply, run.images, {
+      return sendWhenDone(reply, run.images.then(assertAllMade), {
         write: (done) => imagesAnswer(written, done),
         timing,
         onLateFailure: (reason) => Object.assign(known, { failure: reason }),
@@ -130,6 +130,12 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     reply.type('text/event-stream; charset=utf-8').headers({ 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
     return reply.send(Readable.from(eventStream(events, timing.keepAliveMs)));
   }
+}
+
+/** Throws `cancelled` before the answer begins, so that the client gets to read it. */
+function assertAllMade(images: DoorImage[]): DoorImage[] {
+  if (images.some(({ filename }) => filename === null)) throw appError('cancelled', {});
+  return images;
 }
 
 function modelObject({ name }: { name: string }) {
