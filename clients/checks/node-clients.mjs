@@ -8,7 +8,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as McpClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpTransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { generateImage } from 'ai';
-import OpenAI from 'openai';
+import OpenAI, { toFile } from 'openai';
 import { Studio } from '../js/zimage.js';
 import { assert, assertPng, runChecks } from './check.mjs';
 
@@ -16,6 +16,14 @@ const [url, cli] = process.argv.slice(2);
 const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none' });
 const small = { size: '256x256', model: 'gpt-image-1' };
 const mcpArguments = { prompt: 'a red fox', width: 256, height: 256, steps: 4, seed: 3 };
+
+/** An image of 256 x 256 pixels, made once. */
+let fox;
+async function foxPng() {
+  fox ??= Buffer.from((await openai.images.generate({ ...small, prompt: 'a red fox', seed: 3 })).data[0].b64_json, 'base64');
+  return fox;
+}
+const foxFile = async (name = 'fox.png') => toFile(await foxPng(), name, { type: 'image/png' });
 
 async function checkMcp(client, transport) {
   await client.connect(transport);
@@ -35,6 +43,14 @@ async function checkMcp(client, transport) {
     'the answer links to the image',
   );
   assert(progress > 0, 'progress arrived');
+  const [{ job_id: image }] = answer.structuredContent.images;
+  for (const [name, more] of [
+    ['edit_image', { prompt: 'a red fox at night', steps: 4 }],
+    ['upscale_image', { scale: 2 }],
+  ]) {
+    const { structuredContent, isError, content } = await client.callTool({ name, arguments: { image, ...more } });
+    assert(!isError && structuredContent.images[0].url !== null, `${name}: ${JSON.stringify(content).slice(0, 200)}`);
+  }
   await client.close();
 }
 
@@ -64,6 +80,32 @@ await runChecks([
       assertPng(await (await fetch(data[0].url)).arrayBuffer());
     },
   ],
+  [
+    'openai for Node.js',
+    'images.edit',
+    async () => {
+      const { data } = await openai.images.edit({ ...small, image: [await foxFile()], prompt: 'a red fox at night' });
+      assertPng(Buffer.from(data[0].b64_json, 'base64'));
+    },
+  ],
+  [
+    'openai for Node.js',
+    'images.edit, mask, stream',
+    async () => {
+      const types = [];
+      const asked = { ...small, image: await foxFile(), mask: await foxFile('mask.png'), prompt: 'a blue fox', stream: true, partial_images: 1 };
+      for await (const event of await openai.images.edit(asked)) types.push(event.type);
+      assert(types.at(-1) === 'image_edit.completed', `the image at the end: ${types}`);
+    },
+  ],
+  [
+    'openai for Node.js',
+    'images.createVariation',
+    async () => {
+      const { data } = await openai.images.createVariation({ image: await foxFile(), size: '256x256', response_format: 'b64_json' });
+      assertPng(Buffer.from(data[0].b64_json, 'base64'));
+    },
+  ],
   ['openai for Node.js', 'models.list', async () => assert((await openai.models.list()).data.length > 0, 'there are models')],
   [
     'openai for Node.js',
@@ -83,6 +125,19 @@ await runChecks([
         prompt: 'a red fox',
         size: '256x256',
         providerOptions: { zimage: { steps: 4 } },
+      });
+      assertPng(image.uint8Array);
+    },
+  ],
+  [
+    'Vercel AI SDK',
+    'generateImage, from an image',
+    async () => {
+      const provider = createOpenAICompatible({ name: 'zimage', baseURL: `${url}/v1` });
+      const { image } = await generateImage({
+        model: provider.imageModel('zimage'),
+        prompt: { images: [await foxPng()], text: 'a red fox at night' },
+        size: '256x256',
       });
       assertPng(image.uint8Array);
     },
@@ -136,6 +191,19 @@ await runChecks([
       for await (const { type } of job) types.add(type);
       assert(types.has('job_progress'), 'progress arrived');
       assertPng(await studio.image((await job.result()).result.filename));
+      studio.close();
+    },
+  ],
+  [
+    'zimage-client for JavaScript',
+    'edit, upscale',
+    async () => {
+      const studio = new Studio({ url });
+      const png = new Uint8Array(await foxPng());
+      const edited = await (await studio.edit(png, { prompt: 'a red fox at night', width: 256, height: 256, steps: 4, upscale: false })).result();
+      const repainted = await (await studio.edit(edited.result.filename, { mask: png, prompt: 'a fox', width: 256, height: 256, upscale: false })).result();
+      assertPng(await studio.image(repainted.result.filename));
+      assertPng(await studio.image((await (await studio.upscale(png, { scale: 2 })).result()).result.filename));
       studio.close();
     },
   ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import json
 import random
 import sys
@@ -40,6 +41,60 @@ def openai_error():
         raise AssertionError("a wrong size was accepted")
 
 
+def fox_png():
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{URL}/v1", api_key="none")
+    return base64.b64decode(client.images.generate(model="x", prompt="a red fox", size="256x256", extra_body={"seed": 3}).data[0].b64_json)
+
+
+def left_half(value):
+    """A mask: `value` in the left half of 256 x 256 pixels, black in the right one."""
+    from PIL import Image
+
+    mask = Image.new("L", (256, 256), 0)
+    mask.paste(value, (0, 0, 128, 256))
+    return mask
+
+
+def assert_right_half_kept(before, after):
+    from PIL import ImageChops
+
+    # the transition of a soft mask is left of it
+    box = (144, 0, 256, 256)
+    assert ImageChops.difference(before.convert("RGB").crop(box), after.convert("RGB").crop(box)).getbbox() is None, "kept pixels changed"
+    left = (0, 0, 112, 256)
+    assert ImageChops.difference(before.convert("RGB").crop(left), after.convert("RGB").crop(left)).getbbox() is not None, "nothing was repainted"
+
+
+def openai_edit():
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{URL}/v1", api_key="none")
+    data = client.images.edit(model="gpt-image-1", image=fox_png(), prompt="a red fox at night", size="256x256").data
+    assert base64.b64decode(data[0].b64_json).startswith(PNG)
+
+
+def openai_edit_mask():
+    from openai import OpenAI
+    from PIL import Image
+
+    client = OpenAI(base_url=f"{URL}/v1", api_key="none")
+    png, mask = fox_png(), io.BytesIO()
+    left_half(255).save(mask, "PNG")
+    data = client.images.edit(model="gpt-image-1", image=("fox.png", png), mask=("mask.png", mask.getvalue()), prompt="a blue house").data
+    assert_right_half_kept(Image.open(io.BytesIO(png)), Image.open(io.BytesIO(base64.b64decode(data[0].b64_json))))
+
+
+def litellm_edit():
+    from litellm import image_edit
+
+    image = io.BytesIO(fox_png())
+    image.name = "fox.png"
+    answer = image_edit(model="openai/zimage", image=image, prompt="a red fox at night", size="256x256", api_base=f"{URL}/v1", api_key="none")
+    assert base64.b64decode(answer.data[0].b64_json).startswith(PNG)
+
+
 def litellm_generate():
     from litellm import image_generation
 
@@ -69,6 +124,29 @@ def webui_png_info():
     assert "a red fox" in api.png_info(image).info
 
 
+def webui_img2img():
+    import webuiapi
+    from PIL import Image
+
+    host, port = URL.removeprefix("http://").split(":")
+    api = webuiapi.WebUIApi(host=host, port=int(port))
+    fox = Image.open(io.BytesIO(fox_png()))
+    assert api.img2img(images=[fox], prompt="a red fox at night", width=256, height=264, denoising_strength=0.6).image.size == (256, 264)
+    inpainted = api.img2img(images=[fox], mask_image=left_half(255), inpainting_fill=1, prompt="a blue house", width=256, height=256, denoising_strength=1)
+    assert_right_half_kept(fox, inpainted.image)
+
+
+def webui_extras():
+    import webuiapi
+    from PIL import Image
+
+    host, port = URL.removeprefix("http://").split(":")
+    api = webuiapi.WebUIApi(host=host, port=int(port))
+    fox = Image.open(io.BytesIO(fox_png()))
+    assert api.extra_single_image(image=fox, upscaling_resize=2).image.size == (512, 512)
+    assert [image.size for image in api.extra_batch_images(images=[fox, fox], upscaling_resize=3).images] == [(768, 768)] * 2
+
+
 def fastmcp_generate():
     from fastmcp import Client
 
@@ -76,6 +154,11 @@ def fastmcp_generate():
         async with Client(f"{URL}/mcp") as client:
             answer = await client.call_tool("generate_image", {"prompt": "a red fox", "width": 256, "height": 256, "steps": 4})
             assert answer.structured_content["images"][0]["state"] == "generated", answer
+            image = answer.structured_content["images"][0]["job_id"]
+            edited = await client.call_tool("edit_image", {"prompt": "a red fox at night", "image": image, "steps": 4})
+            assert edited.structured_content["images"][0]["error"] is None, edited
+            upscaled = await client.call_tool("upscale_image", {"image": image, "scale": 2})
+            assert upscaled.structured_content["images"][0]["width"] == 512, upscaled
 
     asyncio.run(run())
 
@@ -95,6 +178,18 @@ def own_sync():
             raise AssertionError("a wrong width was accepted")
 
 
+def own_edit():
+    from zimage_client import Studio
+
+    with Studio(URL) as studio:
+        png = fox_png()
+        edited = studio.edit(png, "a red fox at night", width=256, height=256, steps=4, upscale=False).result()
+        repainted = studio.edit(edited["result"]["filename"], "a fox", mask=png, width=256, height=256, upscale=False).result()
+        assert studio.image(repainted["result"]["filename"]).startswith(PNG)
+        upscaled = studio.upscale(png, scale=2).result()
+        assert studio.image(upscaled["result"]["filename"]).startswith(PNG)
+
+
 def own_async():
     from zimage_client import AsyncStudio
 
@@ -110,12 +205,18 @@ def own_async():
 CHECKS = [
     ("openai for Python", "images.generate", openai_generate),
     ("openai for Python", "images.generate, stream", openai_stream),
+    ("openai for Python", "images.edit", openai_edit),
+    ("openai for Python", "images.edit, mask", openai_edit_mask),
     ("openai for Python", "a wrong size", openai_error),
     ("LiteLLM", "image_generation", litellm_generate),
+    ("LiteLLM", "image_edit", litellm_edit),
     ("webuiapi", "txt2img, lists, progress, interrupt", webui_txt2img),
+    ("webuiapi", "img2img, with and without a mask", webui_img2img),
+    ("webuiapi", "extra_single_image, extra_batch_images", webui_extras),
     ("webuiapi", "png_info", webui_png_info),
-    ("fastmcp", "call_tool", fastmcp_generate),
+    ("fastmcp", "generate_image, edit_image, upscale_image", fastmcp_generate),
     ("zimage-client for Python", "Studio", own_sync),
+    ("zimage-client for Python", "edit, upscale", own_edit),
     ("zimage-client for Python", "AsyncStudio", own_async),
 ]
 

@@ -82,7 +82,7 @@ test('an image is edited and upscaled: by job id, file name, address and data UR
   const sources = [made?.['job_id'], address.split('/').at(-1), address, `data:image/png;base64,${bytes.toString('base64')}`];
   for (const image of sources) {
     const result = (await callTool('edit_image', { prompt: 'at night', image, steps: 4, seed: 5 })).at(-1)?.result;
-    expect(result?.structuredContent?.images).toMatchObject([{ state: 'generated', seed: 5, width: 256, height: 256, error: null }]);
+    expect(result?.structuredContent?.images).toMatchObject([{ seed: 5, width: 256, height: 256, error: null }]);
   }
   const masked = (
     await callTool('edit_image', { prompt: 'masked', image: address, mask: mask256, steps: 4, strength: 0.5 }, { _meta: { progressToken: 8 } })
