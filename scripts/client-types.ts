@@ -2,11 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { cudaPackSchema } from '#shared/domain/cuda-pack.ts';
+import { filledImageToImageParamsSchema, filledInpaintParamsSchema, filledParamsSchema, filledUpscaleParamsSchema } from '#shared/domain/job.ts';
 import { jobPageSchema, jobRecordSchema, queueSummarySchema } from '#shared/domain/job-record.ts';
 import { modelEntrySchema } from '#shared/domain/model.ts';
 import { recipeSchema } from '#shared/domain/recipe.ts';
 import { infoSchema, modelsSchema, uploadSchema } from '#shared/protocol/http.ts';
-import { createJobSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
+import { createJobSchema, jobResultSchema, serverMessageSchema } from '#shared/protocol/messages.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -20,6 +22,12 @@ const outputs = {
   ModelEntry: modelEntrySchema,
   Models: modelsSchema,
   Recipe: recipeSchema,
+  MadeTextToImage: filledParamsSchema,
+  MadeImageToImage: filledImageToImageParamsSchema,
+  MadeInpaint: filledInpaintParamsSchema,
+  MadeUpscale: filledUpscaleParamsSchema,
+  JobResult: jobResultSchema,
+  CudaPack: cudaPackSchema,
   Upload: uploadSchema,
 };
 
@@ -27,9 +35,13 @@ function pascal(name: string): string {
   return name.replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Each schema under its name; where one stands inside another, `$ref` is its name. */
 function schemas(): [name: string, schema: JsonSchema][] {
-  const convert = (all: Record<string, z.ZodType>, io: 'input' | 'output') =>
-    Object.entries(all).map(([name, schema]): [string, JsonSchema] => [name, z.toJSONSchema(schema, { io, unrepresentable: 'any' })]);
+  const convert = (all: Record<string, z.ZodType>, io: 'input' | 'output') => {
+    const registry = z.registry<{ id: string }>();
+    for (const [id, schema] of Object.entries(all)) registry.add(schema, { id });
+    return Object.entries(z.toJSONSchema(registry, { io, unrepresentable: 'any', uri: (id) => id }).schemas);
+  };
   return [...convert(inputs, 'input'), ...convert(outputs, 'output')];
 }
 
@@ -42,6 +54,7 @@ const isSchema = (value: unknown): value is JsonSchema => typeof value === 'obje
 
 function typescript(schema: JsonSchema, indent = ''): string {
   const inner = `${indent}  `;
+  if (schema.$ref !== undefined) return schema.$ref;
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
   if (children(schema).length > 0) return [...new Set(children(schema).map((one) => typescript(one, indent)))].join(' | ');
@@ -61,6 +74,8 @@ function typescript(schema: JsonSchema, indent = ''): string {
 /** The class for an object, which Python cannot write in place, goes into `classes` before its use. */
 function python(schema: JsonSchema, name: string, classes: string[]): string {
   const literal = (value: unknown): string => (value === null ? 'None' : typeof value === 'boolean' ? (value ? 'True' : 'False') : JSON.stringify(value));
+  // may be defined further down
+  if (schema.$ref !== undefined) return `"${schema.$ref}"`;
   if (schema.const !== undefined) return `Literal[${literal(schema.const)}]`;
   if (schema.enum !== undefined) return `Literal[${schema.enum.map(literal).join(', ')}]`;
   if (children(schema).length > 0) return `Union[${[...new Set(children(schema).map((one, at) => python(one, `${name}${at + 1}`, classes)))].join(', ')}]`;

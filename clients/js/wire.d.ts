@@ -23,7 +23,7 @@ export type ImageToImageParams = {
   steps?: number | undefined;
   guidance_scale?: number | undefined;
   seed?: number | undefined;
-  model_type?: "uint4" | "int8" | undefined;
+  model_type?: "uint4" | "int8" | "klein" | undefined;
   upscale?: 4 | 2 | false | undefined;
   negative_prompt?: string | undefined;
   loras?: Array<{
@@ -42,7 +42,7 @@ export type InpaintParams = {
   steps?: number | undefined;
   guidance_scale?: number | undefined;
   seed?: number | undefined;
-  model_type?: "uint4" | "int8" | undefined;
+  model_type?: "uint4" | "int8" | "klein" | undefined;
   upscale?: 4 | 2 | false | undefined;
   negative_prompt?: string | undefined;
   loras?: Array<{
@@ -73,12 +73,7 @@ export type JobStatus = {
   type: "job_status";
   job_id: string;
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  result?: {
-    filename: string;
-    local_path?: string | undefined;
-    path?: string | undefined;
-    upscaled_filename?: string | undefined;
-  } | undefined;
+  result?: JobResult | undefined;
   error?: string | undefined;
   request_id?: string | number | undefined;
   code?: string | undefined;
@@ -122,69 +117,12 @@ export type JobPreview = {
 
 export type ModelProgress = {
   type: "model_progress";
-  model: {
-    name: string;
-    kind: "uint4" | "int8" | "klein" | "upscaler";
-    state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
-    active: boolean;
-    license: string;
-    source: {
-      type: "bundled" | "hub" | "folder";
-      repository: string | null;
-      revision: string | null;
-      path: string | null;
-    };
-    identity: string | null;
-    bytes_done: number;
-    bytes_total: number;
-    bytes_per_second: number | null;
-    seconds_left: number | null;
-    error: {
-      code: string;
-      message: string;
-    } | null;
-    compilation: {
-      milliseconds: number;
-      graphs: Array<{
-        name: string;
-        nodes: number;
-        in_place_bytes: number;
-        unpacked_bytes: number;
-        reasons: Array<string>;
-      }>;
-    } | null;
-  };
+  model: ModelEntry;
 };
 
 export type CudaPackProgress = {
   type: "cuda_pack_progress";
-  pack: {
-    state: "unsupported" | "absent" | "downloading" | "unpacking" | "paused" | "failed" | "installed" | "verifying" | "damaged";
-    version: string;
-    onnxruntime: string;
-    source: string;
-    path: string | null;
-    bytes_done: number;
-    bytes_total: number;
-    bytes_per_second: number | null;
-    seconds_left: number | null;
-    installed_bytes: number;
-    error: {
-      code: string;
-      message: string;
-    } | null;
-    revision: number;
-    licences: Array<{
-      name: string;
-      covers: string;
-      url: string;
-    }>;
-    others: Array<{
-      version: string;
-      onnxruntime: string;
-      size_bytes: number;
-    }>;
-  };
+  pack: CudaPack;
 };
 
 export type ClientJobs = {
@@ -194,12 +132,7 @@ export type ClientJobs = {
     task_type: "text_to_image" | "image_to_image" | "inpaint" | "upscale";
     status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
     created_at: number;
-    result: {
-      filename: string;
-      local_path?: string | undefined;
-      path?: string | undefined;
-      upscaled_filename?: string | undefined;
-    } | null;
+    result: JobResult | null;
   }>;
   more?: true | undefined;
   request_id?: string | number | undefined;
@@ -234,12 +167,7 @@ export type Error = {
 export type JobRecord = {
   job_id: string;
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  result: {
-    filename: string;
-    local_path?: string | undefined;
-    path?: string | undefined;
-    upscaled_filename?: string | undefined;
-  } | null;
+  result: JobResult | null;
   error: string | null;
   code: string | null;
   created_at: number;
@@ -252,31 +180,11 @@ export type JobRecord = {
   checkpoint: string;
   upscaler: string | null;
   task_type: "text_to_image";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-  };
+  params: MadeTextToImage;
 } | {
   job_id: string;
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  result: {
-    filename: string;
-    local_path?: string | undefined;
-    path?: string | undefined;
-    upscaled_filename?: string | undefined;
-  } | null;
+  result: JobResult | null;
   error: string | null;
   code: string | null;
   created_at: number;
@@ -289,34 +197,11 @@ export type JobRecord = {
   checkpoint: string;
   upscaler: string | null;
   task_type: "image_to_image";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-    image: string;
-    strength: number;
-    fit: "cover" | "contain" | "stretch";
-  };
+  params: MadeImageToImage;
 } | {
   job_id: string;
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  result: {
-    filename: string;
-    local_path?: string | undefined;
-    path?: string | undefined;
-    upscaled_filename?: string | undefined;
-  } | null;
+  result: JobResult | null;
   error: string | null;
   code: string | null;
   created_at: number;
@@ -329,43 +214,11 @@ export type JobRecord = {
   checkpoint: string;
   upscaler: string | null;
   task_type: "inpaint";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-    image: string;
-    strength: number;
-    fit: "cover" | "contain" | "stretch";
-    mask?: string | undefined;
-    expand?: {
-      left: number;
-      top: number;
-      right: number;
-      bottom: number;
-    } | undefined;
-    feather: number;
-    composite?: false | undefined;
-  };
+  params: MadeInpaint;
 } | {
   job_id: string;
   status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-  result: {
-    filename: string;
-    local_path?: string | undefined;
-    path?: string | undefined;
-    upscaled_filename?: string | undefined;
-  } | null;
+  result: JobResult | null;
   error: string | null;
   code: string | null;
   created_at: number;
@@ -376,173 +229,13 @@ export type JobRecord = {
   deleted_at: number | null;
   position: number | null;
   task_type: "upscale";
-  params: {
-    image: string;
-    scale: 2 | 4;
-    upscaler: string;
-    width: number;
-    height: number;
-  };
+  params: MadeUpscale;
   checkpoint: null;
   upscaler: string;
 };
 
 export type JobPage = {
-  jobs: Array<{
-    job_id: string;
-    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-    result: {
-      filename: string;
-      local_path?: string | undefined;
-      path?: string | undefined;
-      upscaled_filename?: string | undefined;
-    } | null;
-    error: string | null;
-    code: string | null;
-    created_at: number;
-    finished_at: number | null;
-    clients: Array<string>;
-    starred: boolean;
-    deleted: boolean;
-    deleted_at: number | null;
-    position: number | null;
-    checkpoint: string;
-    upscaler: string | null;
-    task_type: "text_to_image";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-    };
-  } | {
-    job_id: string;
-    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-    result: {
-      filename: string;
-      local_path?: string | undefined;
-      path?: string | undefined;
-      upscaled_filename?: string | undefined;
-    } | null;
-    error: string | null;
-    code: string | null;
-    created_at: number;
-    finished_at: number | null;
-    clients: Array<string>;
-    starred: boolean;
-    deleted: boolean;
-    deleted_at: number | null;
-    position: number | null;
-    checkpoint: string;
-    upscaler: string | null;
-    task_type: "image_to_image";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-      image: string;
-      strength: number;
-      fit: "cover" | "contain" | "stretch";
-    };
-  } | {
-    job_id: string;
-    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-    result: {
-      filename: string;
-      local_path?: string | undefined;
-      path?: string | undefined;
-      upscaled_filename?: string | undefined;
-    } | null;
-    error: string | null;
-    code: string | null;
-    created_at: number;
-    finished_at: number | null;
-    clients: Array<string>;
-    starred: boolean;
-    deleted: boolean;
-    deleted_at: number | null;
-    position: number | null;
-    checkpoint: string;
-    upscaler: string | null;
-    task_type: "inpaint";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-      image: string;
-      strength: number;
-      fit: "cover" | "contain" | "stretch";
-      mask?: string | undefined;
-      expand?: {
-        left: number;
-        top: number;
-        right: number;
-        bottom: number;
-      } | undefined;
-      feather: number;
-      composite?: false | undefined;
-    };
-  } | {
-    job_id: string;
-    status: "pending" | "processing" | "generated" | "completed" | "failed" | "cancelled";
-    result: {
-      filename: string;
-      local_path?: string | undefined;
-      path?: string | undefined;
-      upscaled_filename?: string | undefined;
-    } | null;
-    error: string | null;
-    code: string | null;
-    created_at: number;
-    finished_at: number | null;
-    clients: Array<string>;
-    starred: boolean;
-    deleted: boolean;
-    deleted_at: number | null;
-    position: number | null;
-    task_type: "upscale";
-    params: {
-      image: string;
-      scale: 2 | 4;
-      upscaler: string;
-      width: number;
-      height: number;
-    };
-    checkpoint: null;
-    upscaler: string;
-  }>;
+  jobs: Array<JobRecord>;
   next: number | null;
 };
 
@@ -607,22 +300,7 @@ export type Info = {
       resident_bytes: number;
     }>;
   };
-  queue: {
-    paused: boolean;
-    waiting: number;
-    running: number;
-    order: Array<string>;
-    limit: number;
-    measured: Array<{
-      checkpoint: string;
-      width: number;
-      height: number;
-      steps: number;
-      generate_ms: number;
-      upscale_ms: number | null;
-      pictures: number;
-    }>;
-  };
+  queue: QueueSummary;
   limits: {
     size_unit_px: 16;
     max_pixels: 4194304;
@@ -680,38 +358,7 @@ export type ModelEntry = {
 };
 
 export type Models = {
-  models: Array<{
-    name: string;
-    kind: "uint4" | "int8" | "klein" | "upscaler";
-    state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
-    active: boolean;
-    license: string;
-    source: {
-      type: "bundled" | "hub" | "folder";
-      repository: string | null;
-      revision: string | null;
-      path: string | null;
-    };
-    identity: string | null;
-    bytes_done: number;
-    bytes_total: number;
-    bytes_per_second: number | null;
-    seconds_left: number | null;
-    error: {
-      code: string;
-      message: string;
-    } | null;
-    compilation: {
-      milliseconds: number;
-      graphs: Array<{
-        name: string;
-        nodes: number;
-        in_place_bytes: number;
-        unpacked_bytes: number;
-        reasons: Array<string>;
-      }>;
-    } | null;
-  }>;
+  models: Array<ModelEntry>;
   limits: {
     bytes_per_second: number | null;
   };
@@ -750,22 +397,7 @@ export type Recipe = {
     identity: string;
   } | undefined;
   task_type: "text_to_image";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-  };
+  params: MadeTextToImage;
 } | {
   version: 1 | 2;
   job_id: string;
@@ -798,25 +430,7 @@ export type Recipe = {
     identity: string;
   } | undefined;
   task_type: "image_to_image";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-    image: string;
-    strength: number;
-    fit: "cover" | "contain" | "stretch";
-  };
+  params: MadeImageToImage;
 } | {
   version: 1 | 2;
   job_id: string;
@@ -849,34 +463,7 @@ export type Recipe = {
     identity: string;
   } | undefined;
   task_type: "inpaint";
-  params: {
-    prompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    guidance_scale: number;
-    seed: number;
-    model_type: "uint4" | "int8" | "klein";
-    upscale?: 2 | false | undefined;
-    negative_prompt?: string | undefined;
-    loras?: Array<{
-      name: string;
-      weight: number;
-      identity: string;
-    }> | undefined;
-    image: string;
-    strength: number;
-    fit: "cover" | "contain" | "stretch";
-    mask?: string | undefined;
-    expand?: {
-      left: number;
-      top: number;
-      right: number;
-      bottom: number;
-    } | undefined;
-    feather: number;
-    composite?: false | undefined;
-  };
+  params: MadeInpaint;
 } | {
   version: 1 | 2;
   job_id: string;
@@ -901,17 +488,120 @@ export type Recipe = {
   original_sha256: string | null;
   task_type: "upscale";
   role: "upscaled";
-  params: {
-    image: string;
-    scale: 2 | 4;
-    upscaler: string;
-    width: number;
-    height: number;
-  };
+  params: MadeUpscale;
   upscaler: {
     name: string;
     identity: string;
   };
+};
+
+export type MadeTextToImage = {
+  prompt: string;
+  width: number;
+  height: number;
+  steps: number;
+  guidance_scale: number;
+  seed: number;
+  model_type: "uint4" | "int8" | "klein";
+  upscale?: 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight: number;
+    identity: string;
+  }> | undefined;
+};
+
+export type MadeImageToImage = {
+  prompt: string;
+  width: number;
+  height: number;
+  steps: number;
+  guidance_scale: number;
+  seed: number;
+  model_type: "uint4" | "int8" | "klein";
+  upscale?: 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight: number;
+    identity: string;
+  }> | undefined;
+  image: string;
+  strength: number;
+  fit: "cover" | "contain" | "stretch";
+};
+
+export type MadeInpaint = {
+  prompt: string;
+  width: number;
+  height: number;
+  steps: number;
+  guidance_scale: number;
+  seed: number;
+  model_type: "uint4" | "int8" | "klein";
+  upscale?: 2 | false | undefined;
+  negative_prompt?: string | undefined;
+  loras?: Array<{
+    name: string;
+    weight: number;
+    identity: string;
+  }> | undefined;
+  image: string;
+  strength: number;
+  fit: "cover" | "contain" | "stretch";
+  mask?: string | undefined;
+  expand?: {
+    left: number;
+    top: number;
+    right: number;
+    bottom: number;
+  } | undefined;
+  feather: number;
+  composite?: false | undefined;
+};
+
+export type MadeUpscale = {
+  image: string;
+  scale: 2 | 4;
+  upscaler: string;
+  width: number;
+  height: number;
+};
+
+export type JobResult = {
+  filename: string;
+  local_path?: string | undefined;
+  path?: string | undefined;
+  upscaled_filename?: string | undefined;
+};
+
+export type CudaPack = {
+  state: "unsupported" | "absent" | "downloading" | "unpacking" | "paused" | "failed" | "installed" | "verifying" | "damaged";
+  version: string;
+  onnxruntime: string;
+  source: string;
+  path: string | null;
+  bytes_done: number;
+  bytes_total: number;
+  bytes_per_second: number | null;
+  seconds_left: number | null;
+  installed_bytes: number;
+  error: {
+    code: string;
+    message: string;
+  } | null;
+  revision: number;
+  licences: Array<{
+    name: string;
+    covers: string;
+    url: string;
+  }>;
+  others: Array<{
+    version: string;
+    onnxruntime: string;
+    size_bytes: number;
+  }>;
 };
 
 export type Upload = {
@@ -924,199 +614,5 @@ export type Upload = {
     keyword: string;
     text: string;
   }>;
-  recipe: {
-    version: 1 | 2;
-    job_id: string;
-    program: {
-      name: string;
-      version: string;
-    };
-    created_at: number;
-    made_on: {
-      device: string;
-      provider: string;
-      processor: string;
-      accuracy: "exact" | "fast";
-      compiler: number;
-      onnxruntime: string;
-    } | null;
-    pixels: {
-      width: number;
-      height: number;
-      sha256: string;
-    } | null;
-    original_sha256: string | null;
-    role: "original" | "upscaled";
-    checkpoint: {
-      name: string;
-      identity: string;
-    };
-    upscaler?: {
-      name: string;
-      identity: string;
-    } | undefined;
-    task_type: "text_to_image";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-    };
-  } | {
-    version: 1 | 2;
-    job_id: string;
-    program: {
-      name: string;
-      version: string;
-    };
-    created_at: number;
-    made_on: {
-      device: string;
-      provider: string;
-      processor: string;
-      accuracy: "exact" | "fast";
-      compiler: number;
-      onnxruntime: string;
-    } | null;
-    pixels: {
-      width: number;
-      height: number;
-      sha256: string;
-    } | null;
-    original_sha256: string | null;
-    role: "original" | "upscaled";
-    checkpoint: {
-      name: string;
-      identity: string;
-    };
-    upscaler?: {
-      name: string;
-      identity: string;
-    } | undefined;
-    task_type: "image_to_image";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-      image: string;
-      strength: number;
-      fit: "cover" | "contain" | "stretch";
-    };
-  } | {
-    version: 1 | 2;
-    job_id: string;
-    program: {
-      name: string;
-      version: string;
-    };
-    created_at: number;
-    made_on: {
-      device: string;
-      provider: string;
-      processor: string;
-      accuracy: "exact" | "fast";
-      compiler: number;
-      onnxruntime: string;
-    } | null;
-    pixels: {
-      width: number;
-      height: number;
-      sha256: string;
-    } | null;
-    original_sha256: string | null;
-    role: "original" | "upscaled";
-    checkpoint: {
-      name: string;
-      identity: string;
-    };
-    upscaler?: {
-      name: string;
-      identity: string;
-    } | undefined;
-    task_type: "inpaint";
-    params: {
-      prompt: string;
-      width: number;
-      height: number;
-      steps: number;
-      guidance_scale: number;
-      seed: number;
-      model_type: "uint4" | "int8" | "klein";
-      upscale?: 2 | false | undefined;
-      negative_prompt?: string | undefined;
-      loras?: Array<{
-        name: string;
-        weight: number;
-        identity: string;
-      }> | undefined;
-      image: string;
-      strength: number;
-      fit: "cover" | "contain" | "stretch";
-      mask?: string | undefined;
-      expand?: {
-        left: number;
-        top: number;
-        right: number;
-        bottom: number;
-      } | undefined;
-      feather: number;
-      composite?: false | undefined;
-    };
-  } | {
-    version: 1 | 2;
-    job_id: string;
-    program: {
-      name: string;
-      version: string;
-    };
-    created_at: number;
-    made_on: {
-      device: string;
-      provider: string;
-      processor: string;
-      accuracy: "exact" | "fast";
-      compiler: number;
-      onnxruntime: string;
-    } | null;
-    pixels: {
-      width: number;
-      height: number;
-      sha256: string;
-    } | null;
-    original_sha256: string | null;
-    task_type: "upscale";
-    role: "upscaled";
-    params: {
-      image: string;
-      scale: 2 | 4;
-      upscaler: string;
-      width: number;
-      height: number;
-    };
-    upscaler: {
-      name: string;
-      identity: string;
-    };
-  } | null;
+  recipe: Recipe | null;
 };

@@ -34,7 +34,7 @@ ImageToImageParams = TypedDict("ImageToImageParams", {
     "steps": NotRequired[int],
     "guidance_scale": NotRequired[float],
     "seed": NotRequired[int],
-    "model_type": NotRequired[Literal["uint4", "int8"]],
+    "model_type": NotRequired[Literal["uint4", "int8", "klein"]],
     "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[ImageToImageParamsLorasItem]],
@@ -62,7 +62,7 @@ InpaintParams = TypedDict("InpaintParams", {
     "steps": NotRequired[int],
     "guidance_scale": NotRequired[float],
     "seed": NotRequired[int],
-    "model_type": NotRequired[Literal["uint4", "int8"]],
+    "model_type": NotRequired[Literal["uint4", "int8", "klein"]],
     "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[InpaintParamsLorasItem]],
@@ -81,18 +81,11 @@ UpscaleParams = TypedDict("UpscaleParams", {
     "upscaler": NotRequired[str],
 })
 
-JobStatusResult = TypedDict("JobStatusResult", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
 JobStatus = TypedDict("JobStatus", {
     "type": Literal["job_status"],
     "job_id": str,
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": NotRequired[JobStatusResult],
+    "result": NotRequired["JobResult"],
     "error": NotRequired[str],
     "request_id": NotRequired[Union[str, float]],
     "code": NotRequired[str],
@@ -136,96 +129,14 @@ JobPreview = TypedDict("JobPreview", {
     "seq": NotRequired[int],
 })
 
-ModelProgressModelSource = TypedDict("ModelProgressModelSource", {
-    "type": Literal["bundled", "hub", "folder"],
-    "repository": Union[str, None],
-    "revision": Union[str, None],
-    "path": Union[str, None],
-})
-
-ModelProgressModelError1 = TypedDict("ModelProgressModelError1", {
-    "code": str,
-    "message": str,
-})
-
-ModelProgressModelCompilation1GraphsItem = TypedDict("ModelProgressModelCompilation1GraphsItem", {
-    "name": str,
-    "nodes": int,
-    "in_place_bytes": float,
-    "unpacked_bytes": float,
-    "reasons": List[str],
-})
-
-ModelProgressModelCompilation1 = TypedDict("ModelProgressModelCompilation1", {
-    "milliseconds": float,
-    "graphs": List[ModelProgressModelCompilation1GraphsItem],
-})
-
-ModelProgressModel = TypedDict("ModelProgressModel", {
-    "name": str,
-    "kind": Literal["uint4", "int8", "klein", "upscaler"],
-    "state": Literal["absent", "queued", "downloading", "paused", "verifying", "installed", "damaged", "failed"],
-    "active": bool,
-    "license": str,
-    "source": ModelProgressModelSource,
-    "identity": Union[str, None],
-    "bytes_done": int,
-    "bytes_total": int,
-    "bytes_per_second": Union[float, None],
-    "seconds_left": Union[float, None],
-    "error": Union[ModelProgressModelError1, None],
-    "compilation": Union[ModelProgressModelCompilation1, None],
-})
-
 ModelProgress = TypedDict("ModelProgress", {
     "type": Literal["model_progress"],
-    "model": ModelProgressModel,
-})
-
-CudaPackProgressPackError1 = TypedDict("CudaPackProgressPackError1", {
-    "code": str,
-    "message": str,
-})
-
-CudaPackProgressPackLicencesItem = TypedDict("CudaPackProgressPackLicencesItem", {
-    "name": str,
-    "covers": str,
-    "url": str,
-})
-
-CudaPackProgressPackOthersItem = TypedDict("CudaPackProgressPackOthersItem", {
-    "version": str,
-    "onnxruntime": str,
-    "size_bytes": int,
-})
-
-CudaPackProgressPack = TypedDict("CudaPackProgressPack", {
-    "state": Literal["unsupported", "absent", "downloading", "unpacking", "paused", "failed", "installed", "verifying", "damaged"],
-    "version": str,
-    "onnxruntime": str,
-    "source": str,
-    "path": Union[str, None],
-    "bytes_done": int,
-    "bytes_total": int,
-    "bytes_per_second": Union[float, None],
-    "seconds_left": Union[float, None],
-    "installed_bytes": int,
-    "error": Union[CudaPackProgressPackError1, None],
-    "revision": int,
-    "licences": List[CudaPackProgressPackLicencesItem],
-    "others": List[CudaPackProgressPackOthersItem],
+    "model": "ModelEntry",
 })
 
 CudaPackProgress = TypedDict("CudaPackProgress", {
     "type": Literal["cuda_pack_progress"],
-    "pack": CudaPackProgressPack,
-})
-
-ClientJobsJobsItemResult1 = TypedDict("ClientJobsJobsItemResult1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
+    "pack": "CudaPack",
 })
 
 ClientJobsJobsItem = TypedDict("ClientJobsJobsItem", {
@@ -233,7 +144,7 @@ ClientJobsJobsItem = TypedDict("ClientJobsJobsItem", {
     "task_type": Literal["text_to_image", "image_to_image", "inpaint", "upscale"],
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
     "created_at": float,
-    "result": Union[ClientJobsJobsItemResult1, None],
+    "result": Union["JobResult", None],
 })
 
 ClientJobs = TypedDict("ClientJobs", {
@@ -269,36 +180,10 @@ Error = TypedDict("Error", {
     "retry_after_ms": NotRequired[int],
 })
 
-JobRecord1Result1 = TypedDict("JobRecord1Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobRecord1ParamsLorasItem = TypedDict("JobRecord1ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobRecord1Params = TypedDict("JobRecord1Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobRecord1ParamsLorasItem]],
-})
-
 JobRecord1 = TypedDict("JobRecord1", {
     "job_id": str,
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobRecord1Result1, None],
+    "result": Union["JobResult", None],
     "error": Union[str, None],
     "code": Union[str, None],
     "created_at": float,
@@ -311,42 +196,13 @@ JobRecord1 = TypedDict("JobRecord1", {
     "checkpoint": str,
     "upscaler": Union[str, None],
     "task_type": Literal["text_to_image"],
-    "params": JobRecord1Params,
-})
-
-JobRecord2Result1 = TypedDict("JobRecord2Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobRecord2ParamsLorasItem = TypedDict("JobRecord2ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobRecord2Params = TypedDict("JobRecord2Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobRecord2ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
+    "params": "MadeTextToImage",
 })
 
 JobRecord2 = TypedDict("JobRecord2", {
     "job_id": str,
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobRecord2Result1, None],
+    "result": Union["JobResult", None],
     "error": Union[str, None],
     "code": Union[str, None],
     "created_at": float,
@@ -359,53 +215,13 @@ JobRecord2 = TypedDict("JobRecord2", {
     "checkpoint": str,
     "upscaler": Union[str, None],
     "task_type": Literal["image_to_image"],
-    "params": JobRecord2Params,
-})
-
-JobRecord3Result1 = TypedDict("JobRecord3Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobRecord3ParamsLorasItem = TypedDict("JobRecord3ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobRecord3ParamsExpand = TypedDict("JobRecord3ParamsExpand", {
-    "left": int,
-    "top": int,
-    "right": int,
-    "bottom": int,
-})
-
-JobRecord3Params = TypedDict("JobRecord3Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobRecord3ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
-    "mask": NotRequired[str],
-    "expand": NotRequired[JobRecord3ParamsExpand],
-    "feather": int,
-    "composite": NotRequired[Literal[False]],
+    "params": "MadeImageToImage",
 })
 
 JobRecord3 = TypedDict("JobRecord3", {
     "job_id": str,
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobRecord3Result1, None],
+    "result": Union["JobResult", None],
     "error": Union[str, None],
     "code": Union[str, None],
     "created_at": float,
@@ -418,28 +234,13 @@ JobRecord3 = TypedDict("JobRecord3", {
     "checkpoint": str,
     "upscaler": Union[str, None],
     "task_type": Literal["inpaint"],
-    "params": JobRecord3Params,
-})
-
-JobRecord4Result1 = TypedDict("JobRecord4Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobRecord4Params = TypedDict("JobRecord4Params", {
-    "image": str,
-    "scale": Union[Literal[2], Literal[4]],
-    "upscaler": str,
-    "width": int,
-    "height": int,
+    "params": "MadeInpaint",
 })
 
 JobRecord4 = TypedDict("JobRecord4", {
     "job_id": str,
     "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobRecord4Result1, None],
+    "result": Union["JobResult", None],
     "error": Union[str, None],
     "code": Union[str, None],
     "created_at": float,
@@ -450,201 +251,15 @@ JobRecord4 = TypedDict("JobRecord4", {
     "deleted_at": Union[float, None],
     "position": Union[int, None],
     "task_type": Literal["upscale"],
-    "params": JobRecord4Params,
+    "params": "MadeUpscale",
     "checkpoint": None,
     "upscaler": str,
 })
 
 JobRecord = Union[JobRecord1, JobRecord2, JobRecord3, JobRecord4]
 
-JobPageJobsItem1Result1 = TypedDict("JobPageJobsItem1Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobPageJobsItem1ParamsLorasItem = TypedDict("JobPageJobsItem1ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobPageJobsItem1Params = TypedDict("JobPageJobsItem1Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobPageJobsItem1ParamsLorasItem]],
-})
-
-JobPageJobsItem1 = TypedDict("JobPageJobsItem1", {
-    "job_id": str,
-    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobPageJobsItem1Result1, None],
-    "error": Union[str, None],
-    "code": Union[str, None],
-    "created_at": float,
-    "finished_at": Union[float, None],
-    "clients": List[str],
-    "starred": bool,
-    "deleted": bool,
-    "deleted_at": Union[float, None],
-    "position": Union[int, None],
-    "checkpoint": str,
-    "upscaler": Union[str, None],
-    "task_type": Literal["text_to_image"],
-    "params": JobPageJobsItem1Params,
-})
-
-JobPageJobsItem2Result1 = TypedDict("JobPageJobsItem2Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobPageJobsItem2ParamsLorasItem = TypedDict("JobPageJobsItem2ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobPageJobsItem2Params = TypedDict("JobPageJobsItem2Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobPageJobsItem2ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
-})
-
-JobPageJobsItem2 = TypedDict("JobPageJobsItem2", {
-    "job_id": str,
-    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobPageJobsItem2Result1, None],
-    "error": Union[str, None],
-    "code": Union[str, None],
-    "created_at": float,
-    "finished_at": Union[float, None],
-    "clients": List[str],
-    "starred": bool,
-    "deleted": bool,
-    "deleted_at": Union[float, None],
-    "position": Union[int, None],
-    "checkpoint": str,
-    "upscaler": Union[str, None],
-    "task_type": Literal["image_to_image"],
-    "params": JobPageJobsItem2Params,
-})
-
-JobPageJobsItem3Result1 = TypedDict("JobPageJobsItem3Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobPageJobsItem3ParamsLorasItem = TypedDict("JobPageJobsItem3ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-JobPageJobsItem3ParamsExpand = TypedDict("JobPageJobsItem3ParamsExpand", {
-    "left": int,
-    "top": int,
-    "right": int,
-    "bottom": int,
-})
-
-JobPageJobsItem3Params = TypedDict("JobPageJobsItem3Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[JobPageJobsItem3ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
-    "mask": NotRequired[str],
-    "expand": NotRequired[JobPageJobsItem3ParamsExpand],
-    "feather": int,
-    "composite": NotRequired[Literal[False]],
-})
-
-JobPageJobsItem3 = TypedDict("JobPageJobsItem3", {
-    "job_id": str,
-    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobPageJobsItem3Result1, None],
-    "error": Union[str, None],
-    "code": Union[str, None],
-    "created_at": float,
-    "finished_at": Union[float, None],
-    "clients": List[str],
-    "starred": bool,
-    "deleted": bool,
-    "deleted_at": Union[float, None],
-    "position": Union[int, None],
-    "checkpoint": str,
-    "upscaler": Union[str, None],
-    "task_type": Literal["inpaint"],
-    "params": JobPageJobsItem3Params,
-})
-
-JobPageJobsItem4Result1 = TypedDict("JobPageJobsItem4Result1", {
-    "filename": str,
-    "local_path": NotRequired[str],
-    "path": NotRequired[str],
-    "upscaled_filename": NotRequired[str],
-})
-
-JobPageJobsItem4Params = TypedDict("JobPageJobsItem4Params", {
-    "image": str,
-    "scale": Union[Literal[2], Literal[4]],
-    "upscaler": str,
-    "width": int,
-    "height": int,
-})
-
-JobPageJobsItem4 = TypedDict("JobPageJobsItem4", {
-    "job_id": str,
-    "status": Literal["pending", "processing", "generated", "completed", "failed", "cancelled"],
-    "result": Union[JobPageJobsItem4Result1, None],
-    "error": Union[str, None],
-    "code": Union[str, None],
-    "created_at": float,
-    "finished_at": Union[float, None],
-    "clients": List[str],
-    "starred": bool,
-    "deleted": bool,
-    "deleted_at": Union[float, None],
-    "position": Union[int, None],
-    "task_type": Literal["upscale"],
-    "params": JobPageJobsItem4Params,
-    "checkpoint": None,
-    "upscaler": str,
-})
-
 JobPage = TypedDict("JobPage", {
-    "jobs": List[Union[JobPageJobsItem1, JobPageJobsItem2, JobPageJobsItem3, JobPageJobsItem4]],
+    "jobs": List["JobRecord"],
     "next": Union[int, None],
 })
 
@@ -720,25 +335,6 @@ InfoEngine = TypedDict("InfoEngine", {
     "devices": List[InfoEngineDevicesItem],
 })
 
-InfoQueueMeasuredItem = TypedDict("InfoQueueMeasuredItem", {
-    "checkpoint": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "generate_ms": float,
-    "upscale_ms": Union[float, None],
-    "pictures": int,
-})
-
-InfoQueue = TypedDict("InfoQueue", {
-    "paused": bool,
-    "waiting": int,
-    "running": int,
-    "order": List[str],
-    "limit": int,
-    "measured": List[InfoQueueMeasuredItem],
-})
-
 InfoLimits = TypedDict("InfoLimits", {
     "size_unit_px": Literal[16],
     "max_pixels": Literal[4194304],
@@ -769,7 +365,7 @@ Info = TypedDict("Info", {
     "models": List[InfoModelsItem],
     "upscaler": Union[InfoUpscaler1, None],
     "engine": InfoEngine,
-    "queue": InfoQueue,
+    "queue": "QueueSummary",
     "limits": InfoLimits,
     "memory": InfoMemory,
     "disk": Union[InfoDisk1, None],
@@ -817,53 +413,12 @@ ModelEntry = TypedDict("ModelEntry", {
     "compilation": Union[ModelEntryCompilation1, None],
 })
 
-ModelsModelsItemSource = TypedDict("ModelsModelsItemSource", {
-    "type": Literal["bundled", "hub", "folder"],
-    "repository": Union[str, None],
-    "revision": Union[str, None],
-    "path": Union[str, None],
-})
-
-ModelsModelsItemError1 = TypedDict("ModelsModelsItemError1", {
-    "code": str,
-    "message": str,
-})
-
-ModelsModelsItemCompilation1GraphsItem = TypedDict("ModelsModelsItemCompilation1GraphsItem", {
-    "name": str,
-    "nodes": int,
-    "in_place_bytes": float,
-    "unpacked_bytes": float,
-    "reasons": List[str],
-})
-
-ModelsModelsItemCompilation1 = TypedDict("ModelsModelsItemCompilation1", {
-    "milliseconds": float,
-    "graphs": List[ModelsModelsItemCompilation1GraphsItem],
-})
-
-ModelsModelsItem = TypedDict("ModelsModelsItem", {
-    "name": str,
-    "kind": Literal["uint4", "int8", "klein", "upscaler"],
-    "state": Literal["absent", "queued", "downloading", "paused", "verifying", "installed", "damaged", "failed"],
-    "active": bool,
-    "license": str,
-    "source": ModelsModelsItemSource,
-    "identity": Union[str, None],
-    "bytes_done": int,
-    "bytes_total": int,
-    "bytes_per_second": Union[float, None],
-    "seconds_left": Union[float, None],
-    "error": Union[ModelsModelsItemError1, None],
-    "compilation": Union[ModelsModelsItemCompilation1, None],
-})
-
 ModelsLimits = TypedDict("ModelsLimits", {
     "bytes_per_second": Union[int, None],
 })
 
 Models = TypedDict("Models", {
-    "models": List[ModelsModelsItem],
+    "models": List["ModelEntry"],
     "limits": ModelsLimits,
     "cache_dir": str,
 })
@@ -898,25 +453,6 @@ Recipe1Upscaler = TypedDict("Recipe1Upscaler", {
     "identity": str,
 })
 
-Recipe1ParamsLorasItem = TypedDict("Recipe1ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-Recipe1Params = TypedDict("Recipe1Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[Recipe1ParamsLorasItem]],
-})
-
 Recipe1 = TypedDict("Recipe1", {
     "version": Union[Literal[1], Literal[2]],
     "job_id": str,
@@ -929,7 +465,7 @@ Recipe1 = TypedDict("Recipe1", {
     "checkpoint": Recipe1Checkpoint,
     "upscaler": NotRequired[Recipe1Upscaler],
     "task_type": Literal["text_to_image"],
-    "params": Recipe1Params,
+    "params": "MadeTextToImage",
 })
 
 Recipe2Program = TypedDict("Recipe2Program", {
@@ -962,28 +498,6 @@ Recipe2Upscaler = TypedDict("Recipe2Upscaler", {
     "identity": str,
 })
 
-Recipe2ParamsLorasItem = TypedDict("Recipe2ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-Recipe2Params = TypedDict("Recipe2Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[Recipe2ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
-})
-
 Recipe2 = TypedDict("Recipe2", {
     "version": Union[Literal[1], Literal[2]],
     "job_id": str,
@@ -996,7 +510,7 @@ Recipe2 = TypedDict("Recipe2", {
     "checkpoint": Recipe2Checkpoint,
     "upscaler": NotRequired[Recipe2Upscaler],
     "task_type": Literal["image_to_image"],
-    "params": Recipe2Params,
+    "params": "MadeImageToImage",
 })
 
 Recipe3Program = TypedDict("Recipe3Program", {
@@ -1029,39 +543,6 @@ Recipe3Upscaler = TypedDict("Recipe3Upscaler", {
     "identity": str,
 })
 
-Recipe3ParamsLorasItem = TypedDict("Recipe3ParamsLorasItem", {
-    "name": str,
-    "weight": float,
-    "identity": str,
-})
-
-Recipe3ParamsExpand = TypedDict("Recipe3ParamsExpand", {
-    "left": int,
-    "top": int,
-    "right": int,
-    "bottom": int,
-})
-
-Recipe3Params = TypedDict("Recipe3Params", {
-    "prompt": str,
-    "width": int,
-    "height": int,
-    "steps": int,
-    "guidance_scale": float,
-    "seed": int,
-    "model_type": Literal["uint4", "int8", "klein"],
-    "upscale": NotRequired[Union[Literal[2], Literal[False]]],
-    "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[Recipe3ParamsLorasItem]],
-    "image": str,
-    "strength": float,
-    "fit": Literal["cover", "contain", "stretch"],
-    "mask": NotRequired[str],
-    "expand": NotRequired[Recipe3ParamsExpand],
-    "feather": int,
-    "composite": NotRequired[Literal[False]],
-})
-
 Recipe3 = TypedDict("Recipe3", {
     "version": Union[Literal[1], Literal[2]],
     "job_id": str,
@@ -1074,7 +555,7 @@ Recipe3 = TypedDict("Recipe3", {
     "checkpoint": Recipe3Checkpoint,
     "upscaler": NotRequired[Recipe3Upscaler],
     "task_type": Literal["inpaint"],
-    "params": Recipe3Params,
+    "params": "MadeInpaint",
 })
 
 Recipe4Program = TypedDict("Recipe4Program", {
@@ -1097,14 +578,6 @@ Recipe4Pixels1 = TypedDict("Recipe4Pixels1", {
     "sha256": str,
 })
 
-Recipe4Params = TypedDict("Recipe4Params", {
-    "image": str,
-    "scale": Union[Literal[2], Literal[4]],
-    "upscaler": str,
-    "width": int,
-    "height": int,
-})
-
 Recipe4Upscaler = TypedDict("Recipe4Upscaler", {
     "name": str,
     "identity": str,
@@ -1120,54 +593,19 @@ Recipe4 = TypedDict("Recipe4", {
     "original_sha256": Union[str, None],
     "task_type": Literal["upscale"],
     "role": Literal["upscaled"],
-    "params": Recipe4Params,
+    "params": "MadeUpscale",
     "upscaler": Recipe4Upscaler,
 })
 
 Recipe = Union[Recipe1, Recipe2, Recipe3, Recipe4]
 
-UploadTextsItem = TypedDict("UploadTextsItem", {
-    "keyword": str,
-    "text": str,
-})
-
-UploadRecipe11Program = TypedDict("UploadRecipe11Program", {
-    "name": str,
-    "version": str,
-})
-
-UploadRecipe11MadeOn1 = TypedDict("UploadRecipe11MadeOn1", {
-    "device": str,
-    "provider": str,
-    "processor": str,
-    "accuracy": Literal["exact", "fast"],
-    "compiler": int,
-    "onnxruntime": str,
-})
-
-UploadRecipe11Pixels1 = TypedDict("UploadRecipe11Pixels1", {
-    "width": int,
-    "height": int,
-    "sha256": str,
-})
-
-UploadRecipe11Checkpoint = TypedDict("UploadRecipe11Checkpoint", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe11Upscaler = TypedDict("UploadRecipe11Upscaler", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe11ParamsLorasItem = TypedDict("UploadRecipe11ParamsLorasItem", {
+MadeTextToImageLorasItem = TypedDict("MadeTextToImageLorasItem", {
     "name": str,
     "weight": float,
     "identity": str,
 })
 
-UploadRecipe11Params = TypedDict("UploadRecipe11Params", {
+MadeTextToImage = TypedDict("MadeTextToImage", {
     "prompt": str,
     "width": int,
     "height": int,
@@ -1177,61 +615,16 @@ UploadRecipe11Params = TypedDict("UploadRecipe11Params", {
     "model_type": Literal["uint4", "int8", "klein"],
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[UploadRecipe11ParamsLorasItem]],
+    "loras": NotRequired[List[MadeTextToImageLorasItem]],
 })
 
-UploadRecipe11 = TypedDict("UploadRecipe11", {
-    "version": Union[Literal[1], Literal[2]],
-    "job_id": str,
-    "program": UploadRecipe11Program,
-    "created_at": float,
-    "made_on": Union[UploadRecipe11MadeOn1, None],
-    "pixels": Union[UploadRecipe11Pixels1, None],
-    "original_sha256": Union[str, None],
-    "role": Literal["original", "upscaled"],
-    "checkpoint": UploadRecipe11Checkpoint,
-    "upscaler": NotRequired[UploadRecipe11Upscaler],
-    "task_type": Literal["text_to_image"],
-    "params": UploadRecipe11Params,
-})
-
-UploadRecipe12Program = TypedDict("UploadRecipe12Program", {
-    "name": str,
-    "version": str,
-})
-
-UploadRecipe12MadeOn1 = TypedDict("UploadRecipe12MadeOn1", {
-    "device": str,
-    "provider": str,
-    "processor": str,
-    "accuracy": Literal["exact", "fast"],
-    "compiler": int,
-    "onnxruntime": str,
-})
-
-UploadRecipe12Pixels1 = TypedDict("UploadRecipe12Pixels1", {
-    "width": int,
-    "height": int,
-    "sha256": str,
-})
-
-UploadRecipe12Checkpoint = TypedDict("UploadRecipe12Checkpoint", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe12Upscaler = TypedDict("UploadRecipe12Upscaler", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe12ParamsLorasItem = TypedDict("UploadRecipe12ParamsLorasItem", {
+MadeImageToImageLorasItem = TypedDict("MadeImageToImageLorasItem", {
     "name": str,
     "weight": float,
     "identity": str,
 })
 
-UploadRecipe12Params = TypedDict("UploadRecipe12Params", {
+MadeImageToImage = TypedDict("MadeImageToImage", {
     "prompt": str,
     "width": int,
     "height": int,
@@ -1241,71 +634,26 @@ UploadRecipe12Params = TypedDict("UploadRecipe12Params", {
     "model_type": Literal["uint4", "int8", "klein"],
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[UploadRecipe12ParamsLorasItem]],
+    "loras": NotRequired[List[MadeImageToImageLorasItem]],
     "image": str,
     "strength": float,
     "fit": Literal["cover", "contain", "stretch"],
 })
 
-UploadRecipe12 = TypedDict("UploadRecipe12", {
-    "version": Union[Literal[1], Literal[2]],
-    "job_id": str,
-    "program": UploadRecipe12Program,
-    "created_at": float,
-    "made_on": Union[UploadRecipe12MadeOn1, None],
-    "pixels": Union[UploadRecipe12Pixels1, None],
-    "original_sha256": Union[str, None],
-    "role": Literal["original", "upscaled"],
-    "checkpoint": UploadRecipe12Checkpoint,
-    "upscaler": NotRequired[UploadRecipe12Upscaler],
-    "task_type": Literal["image_to_image"],
-    "params": UploadRecipe12Params,
-})
-
-UploadRecipe13Program = TypedDict("UploadRecipe13Program", {
-    "name": str,
-    "version": str,
-})
-
-UploadRecipe13MadeOn1 = TypedDict("UploadRecipe13MadeOn1", {
-    "device": str,
-    "provider": str,
-    "processor": str,
-    "accuracy": Literal["exact", "fast"],
-    "compiler": int,
-    "onnxruntime": str,
-})
-
-UploadRecipe13Pixels1 = TypedDict("UploadRecipe13Pixels1", {
-    "width": int,
-    "height": int,
-    "sha256": str,
-})
-
-UploadRecipe13Checkpoint = TypedDict("UploadRecipe13Checkpoint", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe13Upscaler = TypedDict("UploadRecipe13Upscaler", {
-    "name": str,
-    "identity": str,
-})
-
-UploadRecipe13ParamsLorasItem = TypedDict("UploadRecipe13ParamsLorasItem", {
+MadeInpaintLorasItem = TypedDict("MadeInpaintLorasItem", {
     "name": str,
     "weight": float,
     "identity": str,
 })
 
-UploadRecipe13ParamsExpand = TypedDict("UploadRecipe13ParamsExpand", {
+MadeInpaintExpand = TypedDict("MadeInpaintExpand", {
     "left": int,
     "top": int,
     "right": int,
     "bottom": int,
 })
 
-UploadRecipe13Params = TypedDict("UploadRecipe13Params", {
+MadeInpaint = TypedDict("MadeInpaint", {
     "prompt": str,
     "width": int,
     "height": int,
@@ -1315,52 +663,17 @@ UploadRecipe13Params = TypedDict("UploadRecipe13Params", {
     "model_type": Literal["uint4", "int8", "klein"],
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
-    "loras": NotRequired[List[UploadRecipe13ParamsLorasItem]],
+    "loras": NotRequired[List[MadeInpaintLorasItem]],
     "image": str,
     "strength": float,
     "fit": Literal["cover", "contain", "stretch"],
     "mask": NotRequired[str],
-    "expand": NotRequired[UploadRecipe13ParamsExpand],
+    "expand": NotRequired[MadeInpaintExpand],
     "feather": int,
     "composite": NotRequired[Literal[False]],
 })
 
-UploadRecipe13 = TypedDict("UploadRecipe13", {
-    "version": Union[Literal[1], Literal[2]],
-    "job_id": str,
-    "program": UploadRecipe13Program,
-    "created_at": float,
-    "made_on": Union[UploadRecipe13MadeOn1, None],
-    "pixels": Union[UploadRecipe13Pixels1, None],
-    "original_sha256": Union[str, None],
-    "role": Literal["original", "upscaled"],
-    "checkpoint": UploadRecipe13Checkpoint,
-    "upscaler": NotRequired[UploadRecipe13Upscaler],
-    "task_type": Literal["inpaint"],
-    "params": UploadRecipe13Params,
-})
-
-UploadRecipe14Program = TypedDict("UploadRecipe14Program", {
-    "name": str,
-    "version": str,
-})
-
-UploadRecipe14MadeOn1 = TypedDict("UploadRecipe14MadeOn1", {
-    "device": str,
-    "provider": str,
-    "processor": str,
-    "accuracy": Literal["exact", "fast"],
-    "compiler": int,
-    "onnxruntime": str,
-})
-
-UploadRecipe14Pixels1 = TypedDict("UploadRecipe14Pixels1", {
-    "width": int,
-    "height": int,
-    "sha256": str,
-})
-
-UploadRecipe14Params = TypedDict("UploadRecipe14Params", {
+MadeUpscale = TypedDict("MadeUpscale", {
     "image": str,
     "scale": Union[Literal[2], Literal[4]],
     "upscaler": str,
@@ -1368,23 +681,50 @@ UploadRecipe14Params = TypedDict("UploadRecipe14Params", {
     "height": int,
 })
 
-UploadRecipe14Upscaler = TypedDict("UploadRecipe14Upscaler", {
-    "name": str,
-    "identity": str,
+JobResult = TypedDict("JobResult", {
+    "filename": str,
+    "local_path": NotRequired[str],
+    "path": NotRequired[str],
+    "upscaled_filename": NotRequired[str],
 })
 
-UploadRecipe14 = TypedDict("UploadRecipe14", {
-    "version": Union[Literal[1], Literal[2]],
-    "job_id": str,
-    "program": UploadRecipe14Program,
-    "created_at": float,
-    "made_on": Union[UploadRecipe14MadeOn1, None],
-    "pixels": Union[UploadRecipe14Pixels1, None],
-    "original_sha256": Union[str, None],
-    "task_type": Literal["upscale"],
-    "role": Literal["upscaled"],
-    "params": UploadRecipe14Params,
-    "upscaler": UploadRecipe14Upscaler,
+CudaPackError1 = TypedDict("CudaPackError1", {
+    "code": str,
+    "message": str,
+})
+
+CudaPackLicencesItem = TypedDict("CudaPackLicencesItem", {
+    "name": str,
+    "covers": str,
+    "url": str,
+})
+
+CudaPackOthersItem = TypedDict("CudaPackOthersItem", {
+    "version": str,
+    "onnxruntime": str,
+    "size_bytes": int,
+})
+
+CudaPack = TypedDict("CudaPack", {
+    "state": Literal["unsupported", "absent", "downloading", "unpacking", "paused", "failed", "installed", "verifying", "damaged"],
+    "version": str,
+    "onnxruntime": str,
+    "source": str,
+    "path": Union[str, None],
+    "bytes_done": int,
+    "bytes_total": int,
+    "bytes_per_second": Union[float, None],
+    "seconds_left": Union[float, None],
+    "installed_bytes": int,
+    "error": Union[CudaPackError1, None],
+    "revision": int,
+    "licences": List[CudaPackLicencesItem],
+    "others": List[CudaPackOthersItem],
+})
+
+UploadTextsItem = TypedDict("UploadTextsItem", {
+    "keyword": str,
+    "text": str,
 })
 
 Upload = TypedDict("Upload", {
@@ -1394,5 +734,5 @@ Upload = TypedDict("Upload", {
     "height": int,
     "notices": List[Literal["first_frame_only", "converted_from_cmyk", "reduced_to_8_bits"]],
     "texts": List[UploadTextsItem],
-    "recipe": Union[Union[UploadRecipe11, UploadRecipe12, UploadRecipe13, UploadRecipe14], None],
+    "recipe": Union["Recipe", None],
 })
