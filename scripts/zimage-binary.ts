@@ -30,6 +30,5 @@ execFileSync(process.execPath, ['--experimental-sea-config', config], { stdio: [
 mkdirSync(join(outDir, 'bin'), { recursive: true });
 copyFileSync(process.execPath, executable);
 chmodSync(executable, 0o755);
-// not a dependency: only who builds a package needs it
-const postject = ['--yes', 'postject@1.0.0-alpha.6', executable, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'];
-execFileSync('npx', postject, { stdio: ['ignore', 'ignore', 'inherit'], shell: process.platform === 'win32' });
+const postject = [executable, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'];
+execFileSync(process.execPath, [join(root, 'node_modules/postject/dist/cli.js'), ...postject], { stdio: ['ignore', 'ignore', 'inherit'] });

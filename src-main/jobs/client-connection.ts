@@ -3,7 +3,7 @@ import { type CreateJob, MAX_CLIENT_JOBS, type RequestId, type ServerMessage } f
 import type { Connection } from './events/connections.ts';
 import { statusDraft, wireResult } from './events/status-message.ts';
 import type { Subscriptions } from './events/subscriptions.ts';
-import type { JobsConnection } from './jobs.ts';
+import type { Caller, JobsConnection } from './jobs.ts';
 import type { JobProcessor } from './processor/job-processor.ts';
 import type { Admission } from './queue/admission.ts';
 import type { Store } from './store/store.ts';
@@ -24,9 +24,9 @@ export class ClientConnection implements JobsConnection {
   readonly #parts: Parts;
   readonly #connection: Connection;
 
-  constructor(parts: Parts, clientId: string | null, send: (message: ServerMessage) => void) {
+  constructor(parts: Parts, caller: Caller, send: (message: ServerMessage) => void) {
     this.#parts = parts;
-    this.#connection = parts.subscriptions.connections.open(clientId, send);
+    this.#connection = parts.subscriptions.connections.open(caller, send);
   }
 
   create(message: CreateJob, refuse: (reason: unknown) => void): Promise<void> {

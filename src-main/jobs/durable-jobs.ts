@@ -148,13 +148,14 @@ class DurableJobs implements Jobs {
     this.#parts = parts;
   }
 
-  connect({ clientId, from = 'this_machine' }: Caller, send: (message: ServerMessage) => void): JobsConnection {
+  connect(caller: Caller, send: (message: ServerMessage) => void): JobsConnection {
+    const { clientId, from = 'this_machine' } = caller;
     const { clientsSeen } = this.#parts;
     const note = () => {
       if (clientId !== null && !this.#closed) clientsSeen.note(clientId, from);
     };
     note();
-    return new ClientConnection({ ...this.#parts, onClose: note }, clientId, send);
+    return new ClientConnection({ ...this.#parts, onClose: note }, caller, send);
   }
 
   list(query: JobQuery): JobPage {

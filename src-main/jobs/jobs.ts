@@ -58,6 +58,8 @@ export interface Caller {
   clientId: string | null;
   /** Left out by callers inside this process. */
   from?: ClientPlace;
+  /** Whose turn its jobs take in the queue; each client id and each connection without one has its own by default. */
+  requester?: string;
 }
 
 export type ClientPlace = 'this_machine' | 'network';

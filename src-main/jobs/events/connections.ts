@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestId, ServerMessage } from '#shared/protocol/messages.ts';
+import type { Caller } from '../jobs.ts';
 import type { Standing } from '../store/subscription-repository.ts';
 
 /** An open connection. */
@@ -21,8 +22,8 @@ export class Connections {
   readonly #all = new Set<Connection>();
   readonly #byClient = new Map<string, Set<Connection>>();
 
-  open(clientId: string | null, send: (message: ServerMessage) => void): Connection {
-    const requester = clientId === null ? `connection:${randomUUID()}` : `client:${clientId}`;
+  open({ clientId, requester: given }: Caller, send: (message: ServerMessage) => void): Connection {
+    const requester = given ?? (clientId === null ? `connection:${randomUUID()}` : `client:${clientId}`);
     const connection: Connection = { clientId, requester, send, subscriptions: new Map(), seq: 0, all: false, previews: false };
     this.#all.add(connection);
     if (clientId !== null) {

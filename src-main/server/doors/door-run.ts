@@ -12,7 +12,8 @@ export interface DoorImage {
 
 export interface DoorRunOptions {
   jobs: Jobs;
-  from: ClientPlace;
+  /** `requester` is the program that asks: its requests take turns with other clients as one. */
+  caller: { from: ClientPlace; requester: string };
   works: readonly CreateJob[];
   /** What to wait for. */
   until: 'generated' | 'completed';
@@ -34,7 +35,7 @@ export interface DoorRun {
 }
 
 /** Asks for jobs as one client and follows them. The only way from a door to the jobs. */
-export function startDoorRun({ jobs, from, works, until, onProgress, onPreview }: DoorRunOptions): DoorRun {
+export function startDoorRun({ jobs, caller, works, until, onProgress, onPreview }: DoorRunOptions): DoorRun {
   const images: DoorImage[] = works.map((work) => ({ jobId: '', work, filename: null }));
   const open = new Set(images.keys());
   const done = Promise.withResolvers<DoorImage[]>();
@@ -42,7 +43,7 @@ export function startDoorRun({ jobs, from, works, until, onProgress, onPreview }
   // who waits for one of the two hears of the failure there
   for (const promise of [done.promise, accepted.promise]) promise.catch(() => {});
 
-  const connection = jobs.connect({ clientId: null, from }, (message) => {
+  const connection = jobs.connect({ clientId: null, ...caller }, (message) => {
     switch (message.type) {
       case 'job_progress':
         return eachOf(message.job_id, (at) => onProgress?.(at, message.progress));

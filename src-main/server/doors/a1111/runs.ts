@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import type { CreateJob, JobProgressMessage } from '#shared/protocol/messages.ts';
 import { limitedAddress } from '../../access/access-hook.ts';
+import { callerOf } from '../caller.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { type DoorRun, startDoorRun } from '../door-run.ts';
 
@@ -37,7 +38,7 @@ export class A1111Runs {
   start({ request, reply, jobs, works, id }: RunRequest): A1111Run {
     const run = startDoorRun({
       jobs,
-      from: limitedAddress(request) === null ? 'this_machine' : 'network',
+      caller: { from: limitedAddress(request) === null ? 'this_machine' : 'network', requester: `a1111:${callerOf(request)}` },
       works,
       until: 'generated',
       onProgress: (at, progress) => entry.progress.set(at, progress),
@@ -67,10 +68,6 @@ export class A1111Runs {
     const caller = callerOf(request);
     return [...this.#runs].filter((run) => (id === null ? run.caller === caller : run.id === id));
   }
-}
-
-function callerOf(request: FastifyRequest): string {
-  return request.headers.authorization || request.ip;
 }
 
 /** What `GET /sdapi/v1/progress` answers. Idle is `progress` 0 with `job_count` 0. */

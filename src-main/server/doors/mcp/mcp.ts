@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { WebSocket } from 'ws';
 import { Studio } from '../../../../clients/js/zimage.js';
@@ -6,6 +5,7 @@ import type { AccessKey } from '../../access/access-key.ts';
 import type { App } from '../../fastify-app.ts';
 import { serverOrigin } from '../../server-address.ts';
 import { type UploadGate, uploadPlace } from '../../upload-gate.ts';
+import { callerOf } from '../caller.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { originOf } from '../image-links.ts';
 import { MAX_IMAGE_BODY_BYTES } from '../input-image.ts';
@@ -85,12 +85,4 @@ function ownOrigin(app: App): string {
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
   return serverOrigin({ host: address.address, port: address.port, pid: process.pid });
-}
-
-/** The same for all requests of one caller, so that it can cancel the jobs that it asked for. */
-function callerOf(request: FastifyRequest): string {
-  return createHash('sha256')
-    .update(request.headers.authorization || request.ip)
-    .digest('hex')
-    .slice(0, 16);
 }

@@ -8,6 +8,7 @@ import { limitedAddress } from '../../access/access-hook.ts';
 import type { App } from '../../fastify-app.ts';
 import { leaveUploadPlace, uploadPlace } from '../../upload-gate.ts';
 import { fromTexts } from '../../validate.ts';
+import { callerOf } from '../caller.ts';
 import { EventQueue, eventStream, sendWhenDone } from '../delivery.ts';
 import { onDisconnect } from '../disconnect.ts';
 import { type DoorParts, newSeed } from '../door-parts.ts';
@@ -81,7 +82,7 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     { body, inputs, fields, event }: { body: ImagesBody; inputs: Inputs | null; fields: FieldTable; event: AnswerParts['event'] },
   ): Promise<FastifyReply> {
     reply.header('x-request-id', request.id);
-    const caller = `${request.ip} ${request.headers.authorization ?? ''}`;
+    const caller = callerOf(request);
     const asked = { ...knownFields(fields, body), inputs: [inputs?.image.id, inputs?.mask?.id] };
     const known = recent.enter(caller, asked, Number(request.headers['x-stainless-retry-count'] ?? 0) > 0, newSeed);
     if (known.failure !== undefined) throw known.failure;
@@ -95,7 +96,7 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     const sent = new Map<number, number>();
     const run = startDoorRun({
       jobs,
-      from: limitedAddress(request) === null ? 'this_machine' : 'network',
+      caller: { from: limitedAddress(request) === null ? 'this_machine' : 'network', requester: `openai:${caller}` },
       works: generation.works,
       until: generation.until,
       onPreview: (at, { step, data, media_type }) => {
