@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { AppError, appError } from '#shared/protocol/errors.ts';
+import type { JobPreviewMessage } from '#shared/protocol/messages.ts';
 import { limitedAddress } from '../../access/access-hook.ts';
 import type { App } from '../../fastify-app.ts';
 import { leaveUploadPlace, uploadPlace } from '../../upload-gate.ts';
@@ -94,17 +95,24 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
     const events = new EventQueue();
     const partials = body.stream ? (body.partial_images ?? 0) : 0;
     const sent = new Map<number, number>();
+    /** Of each image the newest preview that came too early to be sent. */
+    const early = new Map<number, JobPreviewMessage>();
+    const sendPreview = (at: number, { data, media_type }: JobPreviewMessage): void => {
+      const count = sent.get(at) ?? 0;
+      if (count >= partials) return;
+      sent.set(at, count + 1);
+      early.delete(at);
+      events.push(partialEvent(written, { b64_json: data, partial_image_index: count, output_format: media_type.slice('image/'.length) }));
+    };
     const run = startDoorRun({
       jobs,
       caller: { from: limitedAddress(request) === null ? 'this_machine' : 'network', requester: `openai:${caller}` },
       works: generation.works,
       until: generation.until,
-      onPreview: (at, { step, data, media_type }) => {
-        const count = sent.get(at) ?? 0;
-        // spread over the steps, the last of which is followed by the image itself
-        if (count >= partials || step < ((count + 1) * generation.steps) / (partials + 1)) return;
-        sent.set(at, count + 1);
-        events.push(partialEvent(written, { b64_json: data, partial_image_index: count, output_format: media_type.slice('image/'.length) }));
+      // spread over the steps, the last of which is followed by the image itself
+      onPreview: (at, preview) => {
+        if (preview.step < (((sent.get(at) ?? 0) + 1) * generation.steps) / (partials + 1)) early.set(at, preview);
+        else sendPreview(at, preview);
       },
     });
     if (partials > 0) run.watchPreviews();
@@ -119,6 +127,8 @@ export async function registerOpenAi(app: App, parts: DoorParts): Promise<void> 
 
     run.images.then(
       (done) => {
+        // a fast model makes few previews
+        for (const [at, preview] of early) sendPreview(at, preview);
         for (const [at, image] of done.entries()) events.push(completedEvent(written, image, at));
         events.push(null);
       },
