@@ -56,7 +56,8 @@ try {
     const destination = join(tree, target);
     mkdirSync(dirname(destination), { recursive: true });
     cpSync(source, destination, { recursive: true, verbatimSymlinks: true });
-    if (statSync(source).isFile()) chmodSync(destination, 0o644);
+    // as fpm does: a program such as /usr/bin/zimage stays one
+    if (statSync(source).isFile()) chmodSync(destination, statSync(source).mode & 0o111 ? 0o755 : 0o644);
   }
   const kilobytes = execFileSync('du', ['-sk', tree], { encoding: 'utf8' }).split('\t')[0];
   const [synopsis = first('--name'), ...description] = (first('--description') ?? '').split('\n').flatMap((line) => line.trim() || []);

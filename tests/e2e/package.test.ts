@@ -395,7 +395,7 @@ function checkInstalledFiles(): void {
   );
   const executables = paths.filter((path) => lstatSync(path).isFile() && lstatSync(path).mode & 0o111);
   const programs = ['chrome-sandbox', 'chrome_crashpad_handler', 'z-image-turbo-studio'].map((name) => `${INSTALLED_IN}/${name}`);
-  expect(executables.filter((path) => !/\.(so|node)(\.\d+)*$/.test(path)).sort()).toEqual(programs);
+  expect(executables.filter((path) => !/\.(so|node)(\.\d+)*$/.test(path)).sort()).toEqual([...programs, '/usr/bin/zimage']);
   for (const [path, mode] of modes) {
     const { uid, gid } = lstatSync(path);
     expect(`${path} ${uid}:${gid}`).toBe(`${path} 0:0`);

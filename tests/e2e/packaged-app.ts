@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -20,9 +19,6 @@ export async function buildPackages(machine: DesktopMachine, folder: string, tar
     DEB_COMPRESSION_LEVEL: '1',
     ...settings,
   };
-  // the deb and its update contain the same command line
-  const zimage = join(root, 'out/zimage/bin/zimage');
-  if (!existsSync(zimage)) await run(process.execPath, [join(root, 'scripts/zimage-binary.ts')], { cwd: root, env });
   const builder = join(root, 'node_modules/.bin/electron-builder');
   await run(process.execPath, [builder, ...args, '--config.deb.compression=zst'], { cwd: root, env, maxBuffer: 1 << 26 });
 }
