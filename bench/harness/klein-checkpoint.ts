@@ -12,7 +12,7 @@ const DEVIATIONS = { uint4: Math.sqrt((16 ** 2 - 1) / 12), int5: Math.sqrt((32 *
 interface KleinOptions {
   /** As in `writePart`. */
   isSparse: boolean;
-  /** One linear in so many is int5; the others are uint4. */
+  /** The distance of int5 linears; the others are uint4. */
   int5Every: number;
 }
 

@@ -10,7 +10,7 @@ export interface TokenGrid {
 /** Between the image and each reference. */
 const TIME_STEP = 10;
 
-/** Time, row, column and place in the text of all tokens: those of the text, of the image, and of each reference at a time of its own. */
+/** Time, row, column and place in the text of all tokens: text, image, then each reference at a time of its own. */
 export function kleinPositions(image: TokenGrid, references: readonly TokenGrid[]): TokenPosition[] {
   const text = Array.from({ length: MAX_PROMPT_TOKENS }, (_, i) => [0, 0, 0, i]);
   const grids = [image, ...references].map(({ rows, columns }, at) =>

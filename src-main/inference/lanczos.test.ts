@@ -9,14 +9,14 @@ test("a photo of more than a megapixel becomes Pillow's, to the byte", async (co
   needsSharedFolder(context);
   const photo = await decodePng(sharedPath('goldens/klein/photo-1300x900.png'));
   const expected = await decodePng(sharedPath('goldens/klein/photo-1300x900.prepared.png'));
-  const prepared = prepareReference(photo);
+  const prepared = prepareReference(photo, 16);
   expect([prepared.width, prepared.height]).toEqual([expected.width, expected.height]);
   expect(Buffer.from(prepared.data).equals(Buffer.from(expected.data))).toBe(true);
 });
 
 test('a smaller image is not resized, only its middle is kept', () => {
   const image = { width: 66, height: 80, data: Uint8Array.from({ length: 66 * 80 * 3 }, (_, i) => i % 251) };
-  const { width, height, data } = prepareReference(image);
+  const { width, height, data } = prepareReference(image, 16);
   expect([width, height]).toEqual([64, 80]);
   expect([...data.subarray(0, 3)]).toEqual([...image.data.subarray(3, 6)]);
   expect(usedPartOf(image)).toEqual({ scaled: { width: 66, height: 80 }, kept: { left: 1, top: 0, width: 64, height: 80 } });

@@ -64,6 +64,7 @@ function createComparison({ request, compiled, goldens, tensorLimit, imageLimitD
   const { cases } = planSchema.parse(JSON.parse(metadata.get('plan') ?? 'null'));
   const promptOf = (index: string): string => (index === 'long' ? LONG_PROMPT : (prompts[Number(index)] ?? ''));
   const channels = compiled.latentChannels * compiled.patchSize ** 2;
+  const tokenPx = compiled.vaeScale * compiled.patchSize;
   const runs = new Map<string, Promise<Run>>();
   // forwards of quantized weights are judged by their images
   const forwardLimit = request.int8Rows ? null : tensorLimit;
@@ -94,12 +95,11 @@ function createComparison({ request, compiled, goldens, tensorLimit, imageLimitD
   async function sizeOf(one: Case): Promise<Size> {
     const [width, height] = one.size ?? [];
     const [first] = await referencesOf(one);
-    return width !== undefined && height !== undefined ? { width, height } : usedPartOf(first ?? fail(`${one.name} has no size`)).kept;
+    return width !== undefined && height !== undefined ? { width, height } : usedPartOf(first ?? fail(`${one.name} has no size`), tokenPx).kept;
   }
 
   async function gridsOf(one: Case): Promise<TokenGrid[]> {
-    const sizes = [await sizeOf(one), ...(await referencesOf(one)).map((image) => usedPartOf(image).kept)];
-    const tokenPx = compiled.vaeScale * compiled.patchSize;
+    const sizes = [await sizeOf(one), ...(await referencesOf(one)).map((image) => usedPartOf(image, tokenPx).kept)];
     return sizes.map(({ width, height }) => ({ rows: height / tokenPx, columns: width / tokenPx }));
   }
 
@@ -196,7 +196,7 @@ function createComparison({ request, compiled, goldens, tensorLimit, imageLimitD
     const expected = await readIntegers(golden);
     const rows = Array.from({ length: golden.shape[0] ?? 0 }, (_, i) => {
       const [width = 0, height = 0] = expected.slice(8 * i);
-      const { scaled, kept } = usedPartOf({ width, height });
+      const { scaled, kept } = usedPartOf({ width, height }, tokenPx);
       return [width, height, scaled.width, scaled.height, kept.left, kept.top, kept.width, kept.height];
     });
     return equal(golden, rows.flat());

@@ -16,14 +16,14 @@ export const MOST_REFERENCES = 4;
 const MOST_PIXELS = 1024 * 1024;
 const SHORTEST_SIDE_PX = 64;
 const LARGEST_RATIO = 8;
-/** Sides are multiples of this. */
-export const REFERENCE_UNIT_PX = 16;
+/** Sides are multiples of this in the published models: the pixels of a token. */
+const UNIT_PX = 16;
 
 /** Larger images are scaled down to a megapixel, smaller ones stay as they are; then the middle is kept. */
-export function usedPartOf({ width, height }: Size): UsedPart {
+export function usedPartOf({ width, height }: Size, unitPx = UNIT_PX): UsedPart {
   const factor = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
   const scaled = { width: Math.trunc(width * factor), height: Math.trunc(height * factor) };
-  const kept = { width: multipleBelow(scaled.width), height: multipleBelow(scaled.height) };
+  const kept = { width: multipleBelow(scaled.width, unitPx), height: multipleBelow(scaled.height, unitPx) };
   return { scaled, kept: { left: (scaled.width - kept.width) >> 1, top: (scaled.height - kept.height) >> 1, ...kept } };
 }
 
@@ -36,6 +36,6 @@ export function unusableReason({ width, height }: Size): string | null {
   return null;
 }
 
-function multipleBelow(side: number): number {
-  return Math.floor(side / REFERENCE_UNIT_PX) * REFERENCE_UNIT_PX;
+function multipleBelow(side: number, unitPx: number): number {
+  return Math.floor(side / unitPx) * unitPx;
 }

@@ -15,7 +15,7 @@ import type { FluxConfig } from './flux-config.ts';
 const TIME_SCALE = 1000;
 const LONGEST_PERIOD = 10_000;
 
-/** Vectors [width] of one timestep, in this order: shift, scale and gate of attention and feed-forward, for image and text; those of single blocks; the end's. */
+/** Vectors [width] of one timestep, in this order: shift, scale and gate of attention and feed-forward, for image and text; then for single blocks, and for the end. */
 const MODULATIONS = [
   { name: 'double_stream_modulation_img.linear', vectors: 6 },
   { name: 'double_stream_modulation_txt.linear', vectors: 6 },
@@ -53,7 +53,7 @@ export async function buildModulation(graph: GraphBuilder, config: FluxConfig, w
 }
 
 /**
- * Inputs: `tokens` [tokens, channels], those of the image and then those of the references; `image_end` [1], text and image tokens together; `text`
+ * Inputs: `tokens` [tokens, channels], first of the image, then of the references; `image_end` [1], text and image tokens together; `text`
  * [MAX_PROMPT_TOKENS, width]; `modulation` [modulationWidth] of this step; `cos`, `sin` [MAX_PROMPT_TOKENS+tokens, head / 2] in the order text, image,
  * references. Output: `velocity` [image_tokens, channels].
  */

@@ -65,7 +65,7 @@ export async function loadTextEncoderConfig(dir: string): Promise<TextEncoderCon
 }
 
 export interface TextEncoderUse {
-  /** The residual stream after so many layers, side by side. Later layers, the final norm and the head are not built. */
+  /** The residual stream after each of these counts of layers, side by side. Later layers, the final norm and the head are not built. */
   takenAfter: readonly number[];
   /** Whether all prompts are as long as the longest; then the graph takes `attention_bias` [1, 1, tokens, tokens], which is added to the scores. */
   isPadded: boolean;

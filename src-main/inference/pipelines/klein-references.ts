@@ -10,7 +10,7 @@ import { planesOf } from './image-latents.ts';
 import { normalize, patchifyKlein } from './klein-latents.ts';
 import type { KleinModels, KleinReference } from './klein-models.ts';
 
-/** Encodes the references of a job; those of the last jobs are kept, by their content. Throws `bad_param` for a size that cannot be used. */
+/** Encodes the references of a job; the last ones are kept, by their content. Throws `bad_param` for a size that cannot be used. */
 export type EncodeReferences = (images: readonly RgbImage[], signal: CancelSignal, onDone: (done: number) => void) => Promise<KleinReference[]>;
 
 export function createReferenceEncoder(compiled: CompiledKlein, models: Pick<KleinModels, 'encodeImage'>): EncodeReferences {
@@ -18,7 +18,7 @@ export function createReferenceEncoder(compiled: CompiledKlein, models: Pick<Kle
   const recent = createRecentlyUsed<KleinReference>(MOST_REFERENCES);
 
   async function encode(image: RgbImage, signal: CancelSignal): Promise<KleinReference> {
-    const prepared = prepareReference(image);
+    const prepared = prepareReference(image, vaeScale * patchSize);
     assertNotCancelled(signal);
     const { width, height } = prepared;
     const grid = { rows: height / vaeScale / patchSize, columns: width / vaeScale / patchSize };
@@ -40,9 +40,9 @@ export function createReferenceEncoder(compiled: CompiledKlein, models: Pick<Kle
   };
 }
 
-/** The part of an image that the model sees. */
-export function prepareReference(image: RgbImage): RgbImage {
-  const { scaled, kept } = usedPartOf(image);
+/** The part of an image that the model sees, in whole tokens of `unitPx`. */
+export function prepareReference(image: RgbImage, unitPx: number): RgbImage {
+  const { scaled, kept } = usedPartOf(image, unitPx);
   const { width, height, data } = scaled.width === image.width && scaled.height === image.height ? image : resizeAsPillow(image, scaled.width, scaled.height);
   if (width === kept.width && height === kept.height) return { width, height, data };
   const middle = new Uint8Array(kept.width * kept.height * 3);

@@ -5,7 +5,7 @@ const MANY_TOKENS = 4300;
 
 /**
  * Noise levels of a run, float32, from 1 down to 0: `steps` forwards go from each to the next. The shift depends on the tokens of the image that is made;
- * those of references do not count. Reference: diffusers 0.42.1, `compute_empirical_mu` of `pipelines/flux2/pipeline_flux2_klein.py`, and the exponential
+ * references do not count. Reference: diffusers 0.42.1, `compute_empirical_mu` of `pipelines/flux2/pipeline_flux2_klein.py`, and the exponential
  * time shift of `schedulers/scheduling_flow_match_euler_discrete.py`.
  */
 export function kleinSigmas(steps: number, imageTokens: number): Float32Array {
