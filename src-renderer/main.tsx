@@ -18,6 +18,7 @@ import { shownLanguage } from './store/settings.ts';
 import { createStudioStore } from './store/studio-store.ts';
 import { SETTINGS_KEY } from './store/view-slice.ts';
 import './theme/theme.css';
+import { loadFont } from './theme/load-font.ts';
 
 const UNANSWERED_KEY = 'zimage.unanswered';
 
@@ -68,6 +69,7 @@ window.addEventListener('storage', (event) => {
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id "root"');
+await loadFont();
 createRoot(root).render(
   <StrictMode>
     <StudioContext.Provider value={store}>

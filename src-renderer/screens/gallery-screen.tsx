@@ -13,7 +13,7 @@ import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { noFilter } from '../store/gallery-filter.ts';
 import type { Job } from '../store/jobs.ts';
 import { GalleryToolbar } from './gallery-toolbar.tsx';
-import { GAP_PX, justifiedRows, leftsOf, neighbourAcross, ratioOf, rowAt } from './justified-rows.ts';
+import { dayStarts, GAP_PX, HEADING_PX, justifiedRows, leftsOf, neighbourAcross, ratioOf, rowAt } from './justified-rows.ts';
 import { createRowsAhead } from './rows-ahead.ts';
 import { TileMenu } from './tile-menu.tsx';
 
@@ -66,13 +66,20 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
   const width = box.width - 2 * PADDING_PX;
   const shapes = useMemo(() => gallery.map(({ params }) => params), [gallery]);
   // at least two squares in a row, also on a phone
-  const layout = useMemo(() => (width > 0 ? justifiedRows(shapes, width, Math.min(wantedPx, (width - GAP_PX) / 2)) : []), [shapes, width, wantedPx]);
+  const starts = useMemo(() => dayStarts(gallery.map(({ createdAtMs }) => createdAtMs)), [gallery]);
+  const layout = useMemo(
+    () => (width > 0 ? justifiedRows(shapes, width, Math.min(wantedPx, (width - GAP_PX) / 2), starts) : []),
+    [shapes, width, wantedPx, starts],
+  );
+  const headingPx = ({ first }: { first: number }) => (starts[first] === true ? HEADING_PX : 0);
   const rows = useVirtualizer({
     count: layout.length,
     getScrollElement: () => ref.current,
-    estimateSize: (row) => (layout[row]?.heightPx ?? 0) + GAP_PX,
+    estimateSize: (index) => {
+      const row = layout[index];
+      return row === undefined ? 0 : headingPx(row) + row.heightPx + GAP_PX;
+    },
     rangeExtractor: rowsAhead,
-    paddingStart: PADDING_PX,
     paddingEnd: PADDING_PX,
     initialOffset: place.scrollTopPx,
   });
@@ -150,14 +157,15 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
               const row = layout[shown.index];
               if (row === undefined) return [];
               const lefts = leftsOf(row, shapes);
-              return gallery.slice(row.first, row.first + row.count).map((job, column) => {
+              const firstJob = gallery[row.first];
+              const tiles = gallery.slice(row.first, row.first + row.count).map((job, column) => {
                 const index = row.first + column;
                 const width = ratioOf(job.params) * row.heightPx;
                 return (
                   <li
                     key={job.id}
                     className="absolute contain-layout contain-size"
-                    style={{ width, height: row.heightPx, left: lefts[column] ?? 0, top: shown.start }}
+                    style={{ width, height: row.heightPx, left: lefts[column] ?? 0, top: shown.start + headingPx(row) }}
                   >
                     <Tile
                       job={job}
@@ -171,11 +179,24 @@ function Grid({ onOpen }: { onOpen: (id: string) => void }) {
                   </li>
                 );
               });
+              if (firstJob === undefined || headingPx(row) === 0) return tiles;
+              return [<DayHeading key={`day-${firstJob.id}`} timeMs={firstJob.createdAtMs} topPx={shown.start} />, ...tiles];
             })}
           </ul>
         )}
       </div>
     </div>
+  );
+}
+
+/** The day of the images below it. */
+function DayHeading({ timeMs, topPx }: { timeMs: number; topPx: number }) {
+  const { i18n } = useTranslation();
+  const format = new Intl.DateTimeFormat(i18n.language, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+  return (
+    <li role="presentation" className="absolute flex items-end pb-2" style={{ top: topPx, height: HEADING_PX }}>
+      <h2 className="text-sm font-semibold">{format.format(timeMs)}</h2>
+    </li>
   );
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { GAP_PX, justifiedRows, leftsOf, neighbourAcross, ratioOf, rowAt } from './justified-rows.ts';
+import { dayStarts, GAP_PX, justifiedRows, leftsOf, neighbourAcross, ratioOf, rowAt } from './justified-rows.ts';
 
 const square = { width: 512, height: 512 };
 const wide = { width: 1024, height: 512 };
@@ -42,4 +42,19 @@ test('up and down go to the image that is nearest', () => {
   expect(neighbourAcross(rows, shapes, 0, -1)).toBe(0);
   expect(neighbourAcross(rows, shapes, 4, 1)).toBe(5);
   expect([0, 1, 2, 4, 5].map((index) => rowAt(rows, index))).toEqual([0, 0, 1, 1, 2]);
+});
+
+test('each day begins with a row of its own', () => {
+  const at = (day: number, hour: number) => new Date(2026, 2, day, hour).getTime();
+  // the clock changes on 29 March in Europe and on 8 March in America
+  const newestFirst = [at(29, 23), at(29, 1), at(28, 23), at(8, 23), at(8, 0), at(7, 12)];
+  expect(dayStarts(newestFirst)).toEqual([true, false, true, true, false, true]);
+  expect(dayStarts(newestFirst.toReversed())).toEqual([true, true, false, true, true, false]);
+  const rows = justifiedRows(Array(6).fill(square), 4 * 168 + 3 * GAP_PX, 168, dayStarts(newestFirst));
+  expect(rows.map(({ first, count, heightPx }) => [first, count, heightPx])).toEqual([
+    [0, 2, 168],
+    [2, 1, 168],
+    [3, 2, 168],
+    [5, 1, 168],
+  ]);
 });

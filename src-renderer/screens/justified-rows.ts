@@ -11,6 +11,9 @@ export interface Row {
   heightPx: number;
 }
 
+/** Height of the date above the first row of a day. */
+export const HEADING_PX = 40;
+
 export const GAP_PX = 8;
 /** Narrower and wider images are cropped to these shapes, so that one of them does not fill the screen. */
 const NARROWEST = 0.5;
@@ -21,8 +24,25 @@ export function ratioOf(shape: Shape | null): number {
   return shape === null ? 1 : Math.min(WIDEST, Math.max(NARROWEST, shape.width / shape.height));
 }
 
-/** Rows of about `wantedPx` height in a box of `widthPx`. The last row keeps that height, so it may leave space at its end. */
-export function justifiedRows(shapes: ReadonlyArray<Shape | null>, widthPx: number, wantedPx: number): Row[] {
+/** For each image, whether it is the first of its local day in a list that is sorted by time. */
+export function dayStarts(timesMs: readonly number[]): boolean[] {
+  let dayMs = Number.NaN;
+  let nextDayMs = Number.NaN;
+  return timesMs.map((timeMs) => {
+    if (timeMs >= dayMs && timeMs < nextDayMs) return false;
+    const day = new Date(timeMs);
+    dayMs = day.setHours(0, 0, 0, 0);
+    // not 24 hours later: a change of the clock makes a day longer or shorter
+    nextDayMs = day.setDate(day.getDate() + 1);
+    return true;
+  });
+}
+
+/**
+ * Rows of about `wantedPx` height in a box of `widthPx`. Each image that `starts` a group begins a row. The last row of a group keeps that height, so it may
+ * leave space at its end.
+ */
+export function justifiedRows(shapes: ReadonlyArray<Shape | null>, widthPx: number, wantedPx: number, starts: readonly boolean[] = []): Row[] {
   const rows: Row[] = [];
   let first = 0;
   let ratios = 0;
@@ -32,7 +52,11 @@ export function justifiedRows(shapes: ReadonlyArray<Shape | null>, widthPx: numb
     first = end;
     ratios = 0;
   };
+  const closeLast = (end: number) => {
+    if (first < end) close(end, Math.min(wantedPx, heightOf(ratios, end - first)));
+  };
   for (let index = 0; index < shapes.length; index++) {
+    if (starts[index] === true) closeLast(index);
     const ratio = ratioOf(shapes[index] ?? null);
     const without = index === first ? Number.POSITIVE_INFINITY : heightOf(ratios, index - first);
     const together = heightOf(ratios + ratio, index + 1 - first);
@@ -41,7 +65,7 @@ export function justifiedRows(shapes: ReadonlyArray<Shape | null>, widthPx: numb
     ratios += ratio;
     if (heightOf(ratios, index + 1 - first) <= wantedPx) close(index + 1, heightOf(ratios, index + 1 - first));
   }
-  if (first < shapes.length) close(shapes.length, Math.min(wantedPx, heightOf(ratios, shapes.length - first)));
+  closeLast(shapes.length);
   return rows;
 }
 
