@@ -69,6 +69,10 @@ window.addEventListener('storage', (event) => {
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id "root"');
+// a page over plain http has no service worker
+if (desktop === null && 'serviceWorker' in navigator) {
+  navigator.serviceWorker.register('./service-worker.js').catch((thrown: unknown) => console.warn('no page for a server that is away:', thrown));
+}
 await loadFont();
 createRoot(root).render(
   <StrictMode>

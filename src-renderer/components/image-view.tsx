@@ -72,7 +72,7 @@ export function ImageView({ filename, upscaledFilename, scale = UPSCALE, shape, 
     else if (event.key === '0') setView(centered);
     else if (event.key === 'c' && hasBoth) setComparing(!isComparing);
   };
-  const imageClass = 'absolute top-1/2 left-1/2 max-w-none select-none';
+  const imageClass = `absolute top-1/2 left-1/2 max-w-none select-none ${view.scale > 1 ? '' : 'rounded-md in-[:fullscreen]:rounded-none'}`;
   const imageStyle = { ...fit, transform: `translate(-50%, -50%) translate(${view.x}px, ${view.y}px) scale(${view.scale})` };
   const alt = t('view.alt', { prompt });
   // at the fitted size there is nothing to pan, so a drag takes the image out of the window
@@ -84,7 +84,7 @@ export function ImageView({ filename, upscaledFilename, scale = UPSCALE, shape, 
       ref={ref}
       tabIndex={-1}
       aria-label={alt}
-      className="relative size-full overflow-hidden rounded-lg bg-sunken outline-none [&:fullscreen]:rounded-none [&:fullscreen]:bg-black"
+      className="relative size-full overflow-hidden rounded-lg outline-none [&:fullscreen]:rounded-none [&:fullscreen]:bg-black"
       onKeyDown={onKeyDown}
     >
       {/* biome-ignore lint/a11y/noStaticElementInteractions: panning and the magnifier are for pointers; zoom has keys and buttons */}

@@ -13,7 +13,7 @@ export function Select<T extends string>({ label, value, options, onChange, isWi
   return (
     <select
       aria-label={label}
-      className={`min-h-9 min-w-0 max-w-full rounded-md border border-control bg-surface px-2 text-sm hover:border-ink ${isWide ? '' : 'wide:max-w-48'}`}
+      className={`min-h-9 min-w-0 max-w-full rounded-md border border-control bg-surface px-2 text-sm hover:border-ink ${isWide ? '' : 'wide:max-w-32'}`}
       value={value}
       onChange={(event) => {
         const chosen = options.find((option) => option.value === event.target.value);

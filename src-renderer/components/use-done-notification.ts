@@ -4,7 +4,7 @@ import { isOver } from '../store/jobs.ts';
 import { useStudioStore } from './use-studio.ts';
 
 /** Browsers notify from pages with https, or from this computer; the desktop app has its own notifications. */
-export const canNotify = window.isSecureContext && 'Notification' in window;
+export const canNotify = window.isSecureContext && 'Notification' in window && 'serviceWorker' in navigator;
 
 /** Notifies when the images of this window are finished while its tab is hidden. */
 export function useDoneNotification(): void {
@@ -19,11 +19,11 @@ export function useDoneNotification(): void {
         if (!isDone(state) || isDone(before) || Notification.permission !== 'granted') return;
         const [first] = state.batch;
         const prompt = first?.jobId == null ? '' : (state.jobs[first.jobId]?.params?.prompt ?? '');
-        const notification = new Notification(t('notification.done', { count: state.batch.length }), { body: prompt, icon: './favicon.svg', tag: 'done' });
-        notification.onclick = () => {
-          window.focus();
-          state.show('make');
-        };
+        const title = t('notification.done', { count: state.batch.length });
+        // not `new Notification`, which phones refuse
+        navigator.serviceWorker.ready
+          .then((registration) => registration.showNotification(title, { body: prompt, icon: './favicon.svg', tag: 'done' }))
+          .catch((thrown: unknown) => console.warn('no notification:', thrown));
       }),
     [store, t],
   );

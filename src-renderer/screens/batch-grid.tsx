@@ -32,7 +32,7 @@ export function BatchGrid() {
           {found.map((job, index) => (
             <li
               key={batch[index]?.requestId}
-              className="group relative overflow-hidden rounded-md bg-sunken"
+              className="group relative overflow-hidden rounded-md bg-sunken inset-ring inset-ring-line"
               style={{ aspectRatio: `${shape.width} / ${shape.height}` }}
             >
               {job !== undefined && <Tile job={job} number={index + 1} />}

@@ -26,7 +26,7 @@ export function DemoBanner() {
     <aside aria-label={t('banner.label')} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line bg-accent-soft px-4 py-1.5 text-sm">
       <FlaskConical size="1.125rem" aria-hidden className="shrink-0 text-accent max-wide:hidden" />
       <p className="min-w-0 flex-1 basis-56">{t('banner.text', { size: bytes(offered.bytes_total) })}</p>
-      <div className="flex items-center gap-1">
+      <div className="flex items-center gap-1 max-wide:w-full">
         {offered.state === 'absent' ? (
           <Button tone="primary" onClick={() => actOnModel(offered.name, 'install')}>
             {t('modelAction.install')}
@@ -37,7 +37,7 @@ export function DemoBanner() {
         <Button tone="quiet" onClick={() => show('models')}>
           {t('banner.details')}
         </Button>
-        <IconButton label={t('notice.dismiss')} onClick={closeDemoBanner}>
+        <IconButton label={t('notice.dismiss')} className="max-wide:ml-auto" onClick={closeDemoBanner}>
           <X size="1rem" aria-hidden />
         </IconButton>
       </div>

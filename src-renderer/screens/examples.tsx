@@ -45,14 +45,14 @@ function DemoExamples() {
             <button type="button" className={`flex h-full w-full flex-col ${cardClass}`} onClick={() => makeOf(t(`example.${name}`))}>
               <span
                 aria-hidden
-                className="block aspect-4/3 w-full bg-sunken"
+                className="block aspect-square w-full bg-sunken"
                 style={{
                   backgroundImage: `url("${samples}")`,
                   backgroundSize: `${demoExamples.length * 100}% auto`,
-                  backgroundPosition: `${(index / (demoExamples.length - 1)) * 100}% 60%`,
+                  backgroundPosition: `${(index / (demoExamples.length - 1)) * 100}% 50%`,
                 }}
               />
-              <span className="p-3">{t(`example.${name}`)}</span>
+              <span className="p-3 first-letter:uppercase">{t(`example.${name}`)}</span>
             </button>
           </li>
         ))}

@@ -65,7 +65,7 @@ function PromptSearch() {
     return () => clearTimeout(timer);
   }, [query, filterGallery]);
   return (
-    <label className="relative min-w-52 flex-1 wide:max-w-80" title={t('gallery.searchHelp')}>
+    <label className="relative min-w-52 flex-1 wide:max-w-80 wide:min-w-40" title={t('gallery.searchHelp')}>
       <span className="sr-only">{t('gallery.search')}</span>
       <Search size="1rem" aria-hidden className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-muted" />
       <input
@@ -87,7 +87,7 @@ function Part() {
   const filter = useStudio((state) => state.galleryFilter);
   const filterGallery = useStudio((state) => state.filterGallery);
   return (
-    <div className="w-full wide:w-64">
+    <div className="w-full wide:w-56">
       <Segmented
         label={t('gallery.label')}
         isLabelHidden
@@ -230,7 +230,7 @@ function TileSize() {
       max={400}
       step={16}
       value={tilePx}
-      className="h-9 w-28 accent-accent max-wide:w-full"
+      className="h-9 w-24 accent-accent max-wide:w-full"
       onChange={(event) => changeSettings({ tilePx: event.target.valueAsNumber })}
     />
   );

@@ -99,11 +99,11 @@ function Forming({ job }: { job: Job }) {
   const { ref, box } = useBoxSize<HTMLDivElement>();
   const shape = job.params ?? job.upscaleParams ?? { width: 1, height: 1 };
   return (
-    <div ref={ref} className="relative size-full overflow-hidden rounded-lg bg-sunken">
+    <div ref={ref} className="relative size-full overflow-hidden">
       {job.preview === null ? (
-        <div className="absolute top-1/2 left-1/2 -translate-1/2 animate-pulse rounded-md border border-dashed border-control" style={fitInto(box, shape)} />
+        <div className="absolute top-1/2 left-1/2 -translate-1/2 animate-pulse rounded-md border border-line bg-sunken" style={fitInto(box, shape)} />
       ) : (
-        <img src={job.preview} alt="" className="absolute top-1/2 left-1/2 max-w-none -translate-1/2 animate-appear" style={fitInto(box, shape)} />
+        <img src={job.preview} alt="" className="absolute top-1/2 left-1/2 max-w-none -translate-1/2 animate-appear rounded-md" style={fitInto(box, shape)} />
       )}
     </div>
   );
