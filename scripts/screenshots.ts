@@ -16,7 +16,7 @@ import { WindowStudio } from '../tests/e2e/window-studio.ts';
 /**
  * `npm run screenshots`: every screen of the window in both themes, both languages and two sizes, into `out/screenshots`. Images and progress come from the
  * program with its bundled checkpoint; failures and a stopped server come from one with a fake model. The README's images go into
- * `docs/images`; `npm run screenshots -- readme` makes only these.
+ * `docs/images`, among them an animation of an image being made; `npm run screenshots -- readme` makes only these.
  */
 
 const languages = { en: { texts: en, locale: 'en-US' }, zh: { texts: zh, locale: 'zh-CN' } } as const;
@@ -25,6 +25,8 @@ const LONG = {
   en: 'a very patient snowowlsnowowlsnowowlsnowowlsnowowlsnowowl with a scarf on a branch, '.repeat(6),
   zh: '雪地里一只非常非常耐心的白色猫头鹰，戴着红色的围巾，坐在树枝上，'.repeat(6),
 };
+/** Between two frames of the animation. */
+const FRAME_MS = 200;
 const subjects = ['an orange cat', 'a blue owl', 'a red fox', 'a white rabbit', 'a black penguin', 'a yellow robot', 'a green sailboat', 'a purple rocket'];
 /** A large image takes long on a busy machine. */
 const WAIT_MS = 300_000;
@@ -50,6 +52,7 @@ try {
   );
   await drawSamples();
   await shootReadme();
+  await recordMaking();
   if (process.argv[2] !== 'readme') await shootAll();
 } finally {
   await browser.close();
@@ -274,4 +277,43 @@ async function shootReadme(): Promise<void> {
   await areShown(page);
   await shoot('window-gallery');
   console.log(`window-make.png and window-gallery.png in ${folder}`);
+}
+
+/** From the prompt to the finished image and the comparison, as an animated WebP. Frames in which nothing changes become one. */
+async function recordMaking(): Promise<void> {
+  const { page } = await prepareVisit(browser, server.url, { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  page.setDefaultTimeout(WAIT_MS);
+  await page.goto(server.url);
+  await page.getByRole('button', { name: en.notice.dismiss }).click();
+  const frames: { png: Buffer; shownMs: number }[] = [];
+  const shoot = async (shownMs: number) => {
+    const png = await sharp(await page.screenshot())
+      .resize(960)
+      .png()
+      .toBuffer();
+    const last = frames.at(-1);
+    if (last?.png.equals(png)) last.shownMs += shownMs;
+    else frames.push({ png, shownMs });
+  };
+  const prompt = page.locator('form textarea');
+  for (const part of 'a fox wearing a scarf|, in the snow| at sunset|, digital art'.split('|')) {
+    await prompt.pressSequentially(part);
+    await shoot(2 * FRAME_MS);
+  }
+  await page.locator('button[type=submit]').click();
+  const finished = isFinished(page, en).then(() => true);
+  while (!(await Promise.race([finished, page.waitForTimeout(FRAME_MS).then(() => false)]))) await shoot(FRAME_MS);
+  await page.waitForLoadState('networkidle');
+  await shoot(1500);
+  await page.getByRole('button', { name: en.view.compare }).click();
+  await shoot(3000);
+  await page.context().close();
+  const file = resolve(import.meta.dirname, '../docs/images/making-an-image.webp');
+  const { size } = await sharp(
+    frames.map(({ png }) => png),
+    { join: { animated: true } },
+  )
+    .webp({ quality: 75, effort: 5, loop: 0, delay: frames.map(({ shownMs }) => shownMs) })
+    .toFile(file);
+  console.log(`${file}: ${frames.length} frames, ${size} bytes`);
 }

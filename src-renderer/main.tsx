@@ -69,10 +69,8 @@ window.addEventListener('storage', (event) => {
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id "root"');
-// a page over plain http has no service worker
-if (desktop === null && 'serviceWorker' in navigator) {
-  navigator.serviceWorker.register('./service-worker.js').catch((thrown: unknown) => console.warn('no page for a server that is away:', thrown));
-}
+// a page over plain http has none, and a browser may refuse it, for example behind a certificate that it does not know: the window works without
+if (desktop === null && 'serviceWorker' in navigator) navigator.serviceWorker.register('./service-worker.js').catch(() => {});
 await loadFont();
 createRoot(root).render(
   <StrictMode>

@@ -194,7 +194,7 @@ function DayHeading({ timeMs, topPx }: { timeMs: number; topPx: number }) {
   const { i18n } = useTranslation();
   const format = new Intl.DateTimeFormat(i18n.language, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
   return (
-    <li role="presentation" className="absolute flex items-end pb-2" style={{ top: topPx, height: HEADING_PX }}>
+    <li className="absolute flex items-end pb-2" style={{ top: topPx, height: HEADING_PX }}>
       <h2 className="text-sm font-semibold">{format.format(timeMs)}</h2>
     </li>
   );
