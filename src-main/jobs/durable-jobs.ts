@@ -7,10 +7,10 @@ import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { MadeImage, RepeatedImage } from '#main/provenance/verify-image.ts';
 import { SettingsFile } from '#main/settings/settings-file.ts';
 import { takesEffect } from '#main/settings/takes-effect.ts';
-import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { JobPage, JobQuery, JobRecord, Label, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
-import type { Clients, Sizes } from '#shared/protocol/http.ts';
+import type { Clients, Labels, Sizes } from '#shared/protocol/http.ts';
 import type { ServerMessage } from '#shared/protocol/messages.ts';
 import { type SettingName, type Settings, type SettingsAnswer, type SettingsChange, settingNameSchema } from '#shared/protocol/settings.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -177,6 +177,19 @@ class DurableJobs implements Jobs {
     });
     subscriptions.sendToWatchers({ type: 'job_starred', job_id: jobId, starred });
     return this.#record(job);
+  }
+
+  async setLabel(jobId: string, label: Label, isSet: boolean): Promise<void> {
+    const { store, unitOfWork } = this.#parts;
+    await unitOfWork.commitSoon(() => {
+      if (store.jobs.byId(jobId) === null) throw new AppError('unknown_job', `There is no job ${jobId}.`, {});
+      if (isSet) store.labels.add(jobId, label);
+      else store.labels.remove(jobId, label);
+    });
+  }
+
+  labels(): Labels {
+    return { labels: this.#parts.store.labels.list() };
   }
 
   async remove(jobId: string): Promise<JobRecord> {

@@ -2,9 +2,9 @@ import type { Engine } from '#main/engine/engine.ts';
 import type { Clock } from '#main/lib/clock.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import type { MadeImage, RepeatedImage } from '#main/provenance/verify-image.ts';
-import type { JobPage, JobQuery, JobRecord, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
+import type { JobPage, JobQuery, JobRecord, Label, QueueAction, QueueSummary } from '#shared/domain/job-record.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
-import type { Clients, Sizes } from '#shared/protocol/http.ts';
+import type { Clients, Labels, Sizes } from '#shared/protocol/http.ts';
 import type { CreateJob, RequestId, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingName, Settings, SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import type { InputImages } from './input-images.ts';
@@ -102,6 +102,9 @@ export interface Jobs {
   get(jobId: string): JobRecord | null;
   /** Rejects with `unknown_job`. */
   patch(jobId: string, change: { starred: boolean }): Promise<JobRecord>;
+  /** Puts a job into an album or takes it out, or likewise a tag. Repeating it changes nothing. Rejects with `unknown_job`. */
+  setLabel(jobId: string, label: Label, isSet: boolean): Promise<void>;
+  labels(): Labels;
   /** Moves an ended job and its images to the bin, and notifies the clients that asked for it. Rejects with `unknown_job`, `job_not_ended`, `job_of_other_version`. */
   remove(jobId: string): Promise<JobRecord>;
   /** Rejects with `unknown_job`, `job_of_other_version`. */

@@ -25,8 +25,10 @@ import {
   httpErrorSchema,
   type Info,
   infoSchema,
+  type Labels,
   type LogPage,
   type Loras,
+  labelsSchema,
   logSchema,
   lorasSchema,
   type Models,
@@ -79,6 +81,7 @@ export interface StudioHttp {
   actOnCudaPack(action: CudaPackAction, acceptLicences: boolean): Promise<CudaPackEntry>;
   clients(): Promise<Clients>;
   sizes(): Promise<Sizes>;
+  labels(): Promise<Labels>;
   /** The lines after number `since`. */
   log(since: number): Promise<LogPage>;
   emptyBin(): Promise<{ removed: number }>;
@@ -135,6 +138,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     network: () => call(networkSchema, '/api/network'),
     clients: () => call(clientsSchema, '/api/clients'),
     sizes: () => call(sizesSchema, '/api/jobs/sizes'),
+    labels: () => call(labelsSchema, '/api/jobs/labels'),
     log: (since) => call(logSchema, `/api/log?since=${since}&limit=2000`),
     emptyBin: () => call(binSchema, '/api/bin', { method: 'DELETE' }),
     models: () => call(modelsSchema, '/api/models'),

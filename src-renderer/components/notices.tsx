@@ -73,6 +73,7 @@ function NoticeCard({ notice }: { notice: Notice }) {
 function useNoticeText(notice: Notice): string {
   const { t } = useTranslation();
   if (notice.tone === 'error') return errorText(t, notice);
+  if (notice.text === 'labelAdded' || notice.text === 'labelRemoved') return t(`notice.${notice.text}`, { count: notice.count, name: notice.name ?? '' });
   if (notice.text === 'deleted' || notice.text === 'cancelled' || notice.text === 'permanentlyDeleted')
     return t(`notice.${notice.text}`, { count: notice.count });
   return t(`notice.${notice.text}`);

@@ -9,6 +9,8 @@ import { Segmented } from '../components/segmented.tsx';
 import { Select } from '../components/select.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { anyDates, type Dates } from '../store/date-range.ts';
+import { searchOf } from '../store/search-query.ts';
+import { LabelSelection } from './label-selection.tsx';
 
 const SEARCH_DELAY_MS = 200;
 
@@ -34,6 +36,7 @@ function Filters() {
       </IconButton>
       <Part />
       <div id="gallery-filters" className={`${isOpen ? 'grid w-full grid-cols-2 gap-2' : 'hidden'} wide:contents`}>
+        <LabelFilter />
         <ModelFilter />
         <SizeFilter />
         <ClientFilter />
@@ -51,16 +54,19 @@ function PromptSearch() {
   const asked = useStudio((state) => state.galleryFilter.query ?? '');
   const filterGallery = useStudio((state) => state.filterGallery);
   const [query, setQuery] = useState(asked);
+  /** The latest search that was typed here or shown here. */
   const latest = useRef(asked);
   useEffect(() => {
-    // the search was cleared elsewhere
-    if (asked === '' && latest.current !== '') setQuery('');
+    // another search was chosen elsewhere: by an address, an album or Show all
+    if (asked !== latest.current) setQuery(asked);
     latest.current = asked;
   }, [asked]);
   useEffect(() => {
     const timer = setTimeout(() => {
       const words = query.trim();
-      if (words !== latest.current) filterGallery({ query: words === '' ? undefined : words });
+      if (words === latest.current) return;
+      latest.current = words;
+      filterGallery({ query: words === '' ? undefined : words });
     }, SEARCH_DELAY_MS);
     return () => clearTimeout(timer);
   }, [query, filterGallery]);
@@ -100,6 +106,24 @@ function Part() {
         onChange={(value) => filterGallery({ starred: value === 'starred' ? true : undefined, deleted: value === 'bin' ? true : undefined })}
       />
     </div>
+  );
+}
+
+/** Searches for an album or a tag; hidden until there is one. */
+function LabelFilter() {
+  const { t } = useTranslation();
+  const labels = useStudio((state) => state.labels);
+  const query = useStudio((state) => state.galleryFilter.query ?? '');
+  const filterGallery = useStudio((state) => state.filterGallery);
+  if (labels.length === 0) return null;
+  const options = labels.map((label) => ({ value: searchOf(label), label: `${label.kind === 'tag' ? '# ' : ''}${label.name} (${label.jobs})` }));
+  return (
+    <Select
+      label={t('label.any')}
+      value={options.find(({ value }) => value.toLowerCase() === query.toLowerCase())?.value ?? ''}
+      options={[{ value: '', label: t('label.any') }, ...options]}
+      onChange={(value) => filterGallery({ query: value === '' ? undefined : value })}
+    />
   );
 }
 
@@ -286,6 +310,7 @@ function SelectionBar() {
             </Button>
           )}
           <DownloadSelection ids={ids} />
+          <LabelSelection ids={ids} />
           <StarSelection ids={ids} />
           <Button tone="danger" onClick={() => remove(ids)}>
             <Trash2 size="1rem" aria-hidden />

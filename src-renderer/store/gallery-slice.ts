@@ -1,5 +1,5 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { Bulk, JobPage, JobQuery } from '#shared/domain/job-record.ts';
+import type { Bulk, JobPage, JobQuery, Label } from '#shared/domain/job-record.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { anyDates, rangeOf } from './date-range.ts';
 import { galleryFilterSchema } from './gallery-filter.ts';
@@ -104,11 +104,11 @@ export function createGallerySlice({
     }
 
     /** Runs a bulk call, in parts that the server accepts. Returns the ids that it has changed; one notice reports the rest. */
-    async function callForMany(ids: readonly string[], action: Bulk['action']): Promise<string[]> {
+    async function callForMany(ids: readonly string[], action: Bulk['action'], label?: Label): Promise<string[]> {
       const changed: string[] = [];
       try {
         for (let at = 0; at < ids.length; at += MAX_BULK) {
-          const { done, failed } = await http.bulk({ ids: ids.slice(at, at + MAX_BULK), action });
+          const { done, failed } = await http.bulk({ ids: ids.slice(at, at + MAX_BULK), action, ...(label === undefined ? {} : { label }) });
           changed.push(...done);
           const [first] = failed;
           if (first !== undefined) get().notify({ tone: 'error', code: first.code, message: first.message });
@@ -141,6 +141,7 @@ export function createGallerySlice({
       galleryState: 'loading',
       selection: new Set(),
       gallerySizes: [],
+      labels: [],
       openImageId: null,
       galleryPlace: { scrollTopPx: 0, focusedId: null },
       galleryArrivals: [],
@@ -169,6 +170,7 @@ export function createGallerySlice({
 
       refreshGalleryChoices() {
         http.sizes().then(({ sizes }) => set({ gallerySizes: sizes }), get().notifyFailure);
+        http.labels().then(({ labels }) => set({ labels }), get().notifyFailure);
         get().refreshClients();
       },
 
@@ -198,6 +200,18 @@ export function createGallerySlice({
       async starMany(ids, isStarred) {
         const done = await callForMany(ids, isStarred ? 'star' : 'unstar');
         update(done, { isStarred });
+      },
+
+      async setLabel(ids, label, isSet) {
+        const changed = await callForMany(ids, isSet ? 'add_label' : 'remove_label', label);
+        if (changed.length === 0) return;
+        get().notify({
+          ...{ tone: 'undo', count: changed.length, name: label.name, undo: () => void get().setLabel(changed, label, !isSet) },
+          text: isSet ? 'labelAdded' : 'labelRemoved',
+        });
+        get().refreshGalleryChoices();
+        // the list may be that of this album
+        if (/album:|tag:/i.test(get().galleryFilter.query ?? '')) get().refreshGallery();
       },
 
       async downloadMany(choice) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { jobQuerySchema } from '#shared/domain/job-record.ts';
-import { parseSearch } from './search-query.ts';
+import { parseSearch, searchOf } from './search-query.ts';
 
 test.each([
   ['red fox', { query: 'red fox' }],
@@ -10,12 +10,17 @@ test.each([
   ['SIZE:<=512 is:starred', { max_pixels: 512 ** 2, starred: true }],
   ['size:<512', { max_pixels: 512 ** 2 - 1 }],
   ['size:512', { min_pixels: 512 ** 2, max_pixels: 512 ** 2 }],
+  ['album:"Red foxes" tag:spring fox', { album: 'Red foxes', tag: 'spring', query: 'fox' }],
   ['', {}],
   ['""  ', {}],
 ])('%j', (text, expected) => {
   const found = parseSearch(text);
   expect(found).toEqual(expected);
   expect(jobQuerySchema.parse(found)).toMatchObject(expected);
+});
+
+test.each(['Foxes', 'Red foxes', '狐狸', 'a:b', "it's"])('the search for the album %j finds it', (name) => {
+  expect(parseSearch(searchOf({ kind: 'album', name }))).toEqual({ album: name });
 });
 
 test('what is no condition is searched for as words', () => {

@@ -1,18 +1,20 @@
 import { modelTypeSchema } from '#shared/domain/job.ts';
-import type { JobQuery } from '#shared/domain/job-record.ts';
+import { type JobQuery, type Label, labelSchema } from '#shared/domain/job-record.ts';
 
-type Searched = Partial<Pick<JobQuery, 'query' | 'phrases' | 'without' | 'seed' | 'model' | 'width' | 'height' | 'min_pixels' | 'max_pixels' | 'starred'>>;
+type Searched = Partial<
+  Pick<JobQuery, 'album' | 'tag' | 'query' | 'phrases' | 'without' | 'seed' | 'model' | 'width' | 'height' | 'min_pixels' | 'max_pixels' | 'starred'>
+>;
 
 /**
  * Reads a search such as `seed:42 model:int8 size:>1024 "red fox" -car` into the parameters of the job list. Sizes are `768x512`, or the side of a square with
- * as many pixels: `1024`, `>1024`, `<=512`. A word that is no valid condition is searched for in the prompts, so nothing typed is ignored.
+ * as many pixels: `1024`, `>1024`, `<=512`. Albums and tags with spaces are quoted: `album:"Red foxes"`. A word that is no valid condition is searched for in the prompts, so nothing typed is ignored.
  */
 export function parseSearch(text: string): Searched {
   const found: Searched = {};
   const words: string[] = [];
   const phrases: string[] = [];
   const without: string[] = [];
-  for (const [, minus = '', quoted, word = ''] of text.matchAll(/(-?)"([^"]*)"|(\S+)/g)) {
+  for (const [, minus = '', quoted, word = ''] of text.matchAll(/(-?)"([^"]*)"|((?:album|tag):"[^"]+"|\S+)/gi)) {
     if (quoted !== undefined) (minus === '-' ? without : phrases).push(quoted);
     else if (/^-./.test(word)) without.push(word.slice(1));
     else if (!readCondition(word, found)) words.push(word);
@@ -22,6 +24,11 @@ export function parseSearch(text: string): Searched {
   if (lines(phrases) !== '') found.phrases = lines(phrases);
   if (lines(without) !== '') found.without = lines(without);
   return found;
+}
+
+/** The search for an album or a tag; `parseSearch` reads it back. */
+export function searchOf({ kind, name }: Label): string {
+  return `${kind}:${/\s/.test(name) ? `"${name}"` : name}`;
 }
 
 /** Adds the condition that a word such as `seed:42` stands for; false for any other word. */
@@ -38,6 +45,13 @@ function readCondition(word: string, found: Searched): boolean {
       const model = modelTypeSchema.safeParse(value.toLowerCase()).data;
       if (model === undefined) return false;
       found.model = model;
+      return true;
+    }
+    case 'album':
+    case 'tag': {
+      const label = labelSchema.safeParse({ kind: name.toLowerCase(), name: value.replaceAll('"', '') }).data;
+      if (label === undefined) return false;
+      found[label.kind] = label.name;
       return true;
     }
     case 'is':

@@ -1,11 +1,11 @@
 import type { CudaPackAction, CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Devices } from '#shared/domain/device.ts';
 import type { TextToImageParams, UpscaleParams } from '#shared/domain/job.ts';
-import type { QueueAction, Zip } from '#shared/domain/job-record.ts';
+import type { Label, QueueAction, Zip } from '#shared/domain/job-record.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import type { DesktopBridge, DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
-import type { Clients, Info, LogLine, Loras, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
+import type { Clients, Info, Labels, LogLine, Loras, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import type { GenerateParams } from '../client/create-job.ts';
@@ -148,6 +148,8 @@ export interface GallerySlice {
   selection: ReadonlySet<string>;
   /** Sizes of the images in the gallery, most frequent first. */
   gallerySizes: Sizes['sizes'];
+  /** Albums and tags. */
+  labels: Labels['labels'];
   /** The image in the viewer; null while the viewer is closed. */
   openImageId: string | null;
   openImage(id: string | null): void;
@@ -169,6 +171,8 @@ export interface GallerySlice {
   loadMoreGallery(): void;
   star(id: string, starred: boolean): void;
   starMany(ids: readonly string[], starred: boolean): Promise<void>;
+  /** Puts images into an album or takes them out, or likewise a tag. */
+  setLabel(ids: readonly string[], label: Label, isSet: boolean): Promise<void>;
   /** The images as a zip; null after reporting a failure. */
   downloadMany(choice: Zip): Promise<Blob | null>;
   /** True while a zip is made. */

@@ -117,6 +117,7 @@ function fakeHttp(records: TextRecord[], refused: ReadonlySet<string>, calls: st
     network: () => Promise.reject(new HttpFailure('access_key_required', 'not without the key')),
     clients: () => Promise.reject(new HttpFailure('unreachable', 'not in this test')),
     sizes: () => answer('sizes', () => ({ sizes: [] })),
+    labels: () => answer('labels', () => ({ labels: [] })),
     log: (since) => answer('log', () => ({ lines: logged.filter((line) => line.number > since), newest: logged.at(-1)?.number ?? 0 })),
     emptyBin: () => answer('emptyBin', () => ({ removed: 2 })),
     models: () => answer('models', () => ({ models: [model], limits: { bytes_per_second: null }, cache_dir: '/cache' })),

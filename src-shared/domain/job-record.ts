@@ -38,6 +38,18 @@ export const jobRecordSchema = z.discriminatedUnion('task_type', [
 ]);
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 
+/** Name of an album or a tag. Letter case of ASCII letters does not matter. */
+const labelNameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(60)
+  .regex(/^[^"\r\n\t]+$/, 'must be one line without double quotes');
+
+/** An album or a tag: a name under which jobs are kept together. It exists while a job has it. */
+export const labelSchema = z.strictObject({ kind: z.enum(['album', 'tag']), name: labelNameSchema });
+export type Label = z.infer<typeof labelSchema>;
+
 /** Which records to list; every filter narrows. */
 export const jobQuerySchema = z.strictObject({
   /** Words to be found in the prompt, letter case ignored. */
@@ -46,6 +58,8 @@ export const jobQuerySchema = z.strictObject({
   phrases: z.string().max(400).optional(),
   /** Texts that must not be in the prompt, one a line. */
   without: z.string().max(400).optional(),
+  album: labelNameSchema.optional(),
+  tag: labelNameSchema.optional(),
   seed: z.number().int().nonnegative().optional(),
   status: jobStatusNameSchema.optional(),
   model: modelTypeSchema.optional(),
@@ -89,7 +103,16 @@ const jobChoiceSchema = z
   .refine(({ ids, query }) => (ids === undefined) !== (query === undefined), { path: ['ids'], message: 'must stand alone: ids or a query' });
 
 /** Body of `POST /api/jobs/bulk`. `delete` moves ended jobs to the bin, `delete_permanently` deletes jobs in the bin. */
-export const bulkSchema = jobChoiceSchema.safeExtend({ action: z.enum(['delete', 'restore', 'delete_permanently', 'star', 'unstar']) });
+export const bulkSchema = jobChoiceSchema
+  .safeExtend({
+    action: z.enum(['delete', 'restore', 'delete_permanently', 'star', 'unstar', 'add_label', 'remove_label']),
+    /** The album or tag of `add_label` and `remove_label`. */
+    label: labelSchema.optional(),
+  })
+  .refine(({ action, label }) => (label !== undefined) === action.endsWith('_label'), {
+    path: ['label'],
+    message: 'must be given with add_label and remove_label, and only with these',
+  });
 export type Bulk = z.infer<typeof bulkSchema>;
 
 /** Every chosen job is in one of the lists. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bindingInUseSchema } from '../domain/device.ts';
 import { imageHashSchema, modelTypeSchema } from '../domain/job.ts';
-import { queueSummarySchema } from '../domain/job-record.ts';
+import { labelSchema, queueSummarySchema } from '../domain/job-record.ts';
 import { memoryChoiceSchema, memoryPlanSchema } from '../domain/memory-plan.ts';
 import { modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
 import { recipeSchema } from '../domain/recipe.ts';
@@ -210,6 +210,10 @@ export type Clients = z.infer<typeof clientsSchema>;
 /** Sizes of the requested images with their numbers of jobs, the most frequent first. */
 export const sizesSchema = z.object({ sizes: z.array(z.object({ width: z.number().int(), height: z.number().int(), jobs: z.number().int() })) });
 export type Sizes = z.infer<typeof sizesSchema>;
+
+/** Albums and tags of the jobs outside the bin, by name. */
+export const labelsSchema = z.object({ labels: z.array(labelSchema.extend({ jobs: z.number().int() })) });
+export type Labels = z.infer<typeof labelsSchema>;
 
 export const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
 

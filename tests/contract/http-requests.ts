@@ -139,6 +139,7 @@ export const requestRows: RequestRow[] = [
   ['history: an unknown filter', 'GET', '/api/jobs?sort=asc', 400, 'unknown_param', { field: 'sort' }],
   ['history: an unknown order', 'GET', '/api/jobs?order=asc', 400, 'bad_param', { field: 'order' }],
   ['many jobs: an unknown action', 'POST', '/api/jobs/bulk', 400, 'bad_param', wrong(`{"ids":["${NO_JOB}"],"action":"burn"}`, 'action')],
+  ['many jobs: a label without its action', 'POST', '/api/jobs/bulk', 400, 'bad_param', wrong(`{"ids":["${NO_JOB}"],"action":"add_label"}`, 'label')],
   ['many jobs: no choice', 'POST', '/api/jobs/bulk', 400, 'missing_param', wrong('{"action":"delete"}', 'ids')],
   ['a zip: an unknown choice of files', 'POST', '/api/jobs/zip', 400, 'bad_param', wrong(`{"ids":["${NO_JOB}"],"files":"none"}`, 'files')],
   ['a zip: no image', 'POST', '/api/jobs/zip', 404, 'unknown_image', body(`{"ids":["${NO_JOB}"]}`)],

@@ -133,6 +133,14 @@ export class JobsDouble implements Jobs {
     return { clients, anonymous_connections: this.connections.size - clients.length };
   }
 
+  async setLabel(): Promise<void> {
+    throw new Error('this double has no labels');
+  }
+
+  labels(): ReturnType<Jobs['labels']> {
+    return { labels: [] };
+  }
+
   sizes(): ReturnType<Jobs['sizes']> {
     return { sizes: [{ width: 1024, height: 1024, jobs: this.records.size }] };
   }

@@ -255,6 +255,23 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await expect.poll(() => tiles.count()).toBe(5);
 
     await tiles.first().click({ modifiers: ['Control'] });
+    await tiles.nth(1).click({ modifiers: ['Control'] });
+    await page.getByRole('button', { name: 'Add to…' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Long necks');
+    await page.keyboard.press('Enter');
+    await page.getByText('2 images added to Long necks.').waitFor();
+    await page.getByRole('button', { name: 'Clear selection' }).click();
+    await page.getByLabel('Albums and tags').selectOption({ label: 'Long necks (2)' });
+    await expect.poll(() => tiles.count()).toBe(2);
+    await expect.poll(() => decodeURIComponent(page.url())).toContain('#/gallery?q=album:"Long+necks"');
+    await tiles.first().click({ modifiers: ['Control'] });
+    await page.getByRole('button', { name: 'Remove from Long necks' }).click();
+    await expect.poll(() => tiles.count()).toBe(1);
+    await page.getByText('1 image removed from Long necks.').waitFor();
+    await search.fill('');
+    await expect.poll(() => tiles.count()).toBe(5);
+
+    await tiles.first().click({ modifiers: ['Control'] });
     await tiles.nth(2).click({ modifiers: ['Shift'] });
     await page.getByText('3 selected').waitFor();
     const zip = page.waitForEvent('download');

@@ -107,6 +107,15 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX pixels_by_hash ON pixels (sha256);
   `,
+  `
+  CREATE TABLE labels (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL COLLATE NOCASE,
+    job_id TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
+    PRIMARY KEY (kind, name, job_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX labels_of_job ON labels (job_id);
+  `,
 ];
 
 export interface OpenedDatabase {

@@ -171,6 +171,10 @@ export class JobRepository {
     if (query.model !== undefined) filters.push(['model_type = ?', query.model]);
     if (query.starred !== undefined) filters.push(['starred = ?', query.starred ? 1 : 0]);
     if (query.client !== undefined) filters.push(['job_id IN (SELECT job_id FROM interests WHERE client_id = ?)', query.client]);
+    for (const kind of ['album', 'tag'] as const) {
+      const name = query[kind];
+      if (name !== undefined) filters.push([`job_id IN (SELECT job_id FROM labels WHERE kind = '${kind}' AND name = ?)`, name]);
+    }
     if (query.from !== undefined) filters.push(['created_at_ms >= ?', query.from * 1000]);
     if (query.to !== undefined) filters.push(['created_at_ms < ?', query.to * 1000]);
     if (query.width !== undefined) filters.push(['width = ?', query.width]);

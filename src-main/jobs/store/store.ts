@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ClientRepository } from './client-repository.ts';
 import { EventRepository } from './event-repository.ts';
 import { JobRepository } from './job-repository.ts';
+import { LabelRepository } from './label-repository.ts';
 import { PixelRepository } from './pixel-repository.ts';
 import { ProgramState } from './program-state.ts';
 import { SqlConnection } from './sql-connection.ts';
@@ -21,6 +22,7 @@ export interface Store {
   clients: ClientRepository;
   timings: TimingRepository;
   pixels: PixelRepository;
+  labels: LabelRepository;
   state: ProgramState;
   /** See `SqlConnection.transaction`. */
   transaction<T>(work: () => T): T;
@@ -39,6 +41,7 @@ export function createStore(database: SqliteDatabase): Store {
     clients: new ClientRepository(sql),
     timings: new TimingRepository(sql),
     pixels: new PixelRepository(sql),
+    labels: new LabelRepository(sql),
     state: new ProgramState(sql),
     transaction: (work) => sql.transaction(work),
     shrink() {

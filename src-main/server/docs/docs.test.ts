@@ -103,6 +103,7 @@ describe('OpenAPI', () => {
       '/api/info',
       '/api/jobs',
       '/api/jobs/bulk',
+      '/api/jobs/labels',
       '/api/jobs/sizes',
       '/api/jobs/zip',
       '/api/jobs/{id}',

@@ -2,7 +2,7 @@ import type { Bulk, BulkAnswer, JobPage, JobRecord, QueueAction, QueueSummary, Z
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import { exampleCudaPack, exampleFile, exampleImageHash, exampleJobId, exampleParams, exampleRecipe, exampleResult } from '#shared/protocol/examples.ts';
-import type { Clients, LogPage, Loras, Network, Receipt, Sizes, Tokens } from '#shared/protocol/http.ts';
+import type { Clients, Labels, LogPage, Loras, Network, Receipt, Sizes, Tokens } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
 /** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
@@ -98,6 +98,7 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   },
   'get /api/jobs': { query: { query: 'lighthouse', status: 'completed', starred: true, limit: 20 }, answer: { jobs: [job], next: 118 } satisfies JobPage },
   'get /api/jobs/sizes': { answer: { sizes: [{ width: 1024, height: 1024, jobs: 117 }] } satisfies Sizes },
+  'get /api/jobs/labels': { answer: { labels: [{ kind: 'album', name: 'Foxes', jobs: 12 }] } satisfies Labels },
   'post /api/jobs/bulk': { body: { ids: [exampleJobId], action: 'star' } satisfies Bulk, answer: { done: [exampleJobId], failed: [] } satisfies BulkAnswer },
   'post /api/jobs/zip': { body: { ids: [exampleJobId], files: 'all' } satisfies Zip },
   'get /api/jobs/{id}': { ...ofJob, answer: job },

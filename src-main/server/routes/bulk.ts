@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Jobs } from '#main/jobs/jobs.ts';
 import { writeZip, type ZipFile } from '#main/lib/write-zip.ts';
-import { type Bulk, type BulkAnswer, bulkAnswerSchema, bulkSchema, type Zip, zipSchema } from '#shared/domain/job-record.ts';
+import { type Bulk, type BulkAnswer, bulkAnswerSchema, bulkSchema, type Label, type Zip, zipSchema } from '#shared/domain/job-record.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 
@@ -18,21 +18,24 @@ const tags = ['jobs'];
 
 /** Calls for many jobs at once. */
 export function registerBulk(app: App, jobs: Jobs): void {
-  const change: Record<Bulk['action'], (jobId: string) => Promise<unknown>> = {
+  const setLabel = (jobId: string, label: Label | undefined, isSet: boolean) => (label === undefined ? undefined : jobs.setLabel(jobId, label, isSet));
+  const change: Record<Bulk['action'], (jobId: string, label: Bulk['label']) => Promise<unknown>> = {
     delete: (jobId) => jobs.remove(jobId),
     restore: (jobId) => jobs.restore(jobId),
     delete_permanently: (jobId) => jobs.removePermanently(jobId),
     star: (jobId) => jobs.patch(jobId, { starred: true }),
     unstar: (jobId) => jobs.patch(jobId, { starred: false }),
+    add_label: async (jobId, label) => setLabel(jobId, label, true),
+    remove_label: async (jobId, label) => setLabel(jobId, label, false),
   };
 
-  const bulk = { tags, summary: 'Delete, restore or star many jobs', body: bulkSchema, response: { 200: bulkAnswerSchema, ...errorAnswers } };
+  const bulk = { tags, summary: 'Delete, restore, star or label many jobs', body: bulkSchema, response: { 200: bulkAnswerSchema, ...errorAnswers } };
   app.post('/api/jobs/bulk', { bodyLimit: MAX_BODY_BYTES, config: { insistsOnKey: true }, schema: bulk }, async (request): Promise<BulkAnswer> => {
     const ids = await chosenIds(jobs, request.body);
     const answer: BulkAnswer = { done: [], failed: [] };
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const part = ids.slice(at, at + AT_ONCE);
-      const results = await Promise.allSettled(part.map((jobId) => change[request.body.action](jobId)));
+      const results = await Promise.allSettled(part.map((jobId) => change[request.body.action](jobId, request.body.label)));
       for (const [index, result] of results.entries()) {
         const jobId = part[index] ?? '';
         if (result.status === 'fulfilled') answer.done.push(jobId);

@@ -3,7 +3,7 @@ import type { Jobs } from '#main/jobs/jobs.ts';
 import { quoteValue } from '#main/lib/quote-value.ts';
 import { jobPageSchema, jobQuerySchema, jobRecordSchema } from '#shared/domain/job-record.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
-import { binSchema, jobPatchSchema, sizesSchema } from '#shared/protocol/http.ts';
+import { binSchema, jobPatchSchema, labelsSchema, sizesSchema } from '#shared/protocol/http.ts';
 import { type App, errorAnswers } from '../fastify-app.ts';
 
 const tags = ['jobs'];
@@ -19,6 +19,9 @@ export function registerJobs(app: App, jobs: Jobs): void {
 
   const sizesOf = { tags, summary: 'The sizes of the images, for a filter', response: { 200: sizesSchema, ...errorAnswers } };
   app.get('/api/jobs/sizes', { schema: sizesOf }, () => jobs.sizes());
+
+  const labelsOf = { tags, summary: 'Albums and tags', response: { 200: labelsSchema, ...errorAnswers } };
+  app.get('/api/jobs/labels', { schema: labelsOf }, () => jobs.labels());
 
   app.get('/api/jobs/:id', { schema: { tags, summary: 'One job', params, response: one } }, (request) => {
     const record = jobs.get(request.params.id);
