@@ -138,6 +138,11 @@ test.each([
   expect(message?.result).toMatchObject({ isError: true, content: [{ text: expect.stringContaining(field) }] });
 });
 
+test('HEAD and PUT are refused', async () => {
+  expect((await ask(server.port, '/mcp', { method: 'HEAD' })).status).toBe(405);
+  expect((await ask(server.port, '/mcp', { method: 'PUT' })).status).toBe(405);
+});
+
 test('status and lists are short texts', async () => {
   expect((await callTool('get_status', {}))[0]?.result?.content?.[0]?.text).toMatch(/^Models: storybook-uint4/);
   expect((await callTool('list_jobs', { limit: 1 }))[0]?.result?.content?.[0]?.text).toMatch(/^[0-9a-f]{64} \w+ \d+x\d+ "/);

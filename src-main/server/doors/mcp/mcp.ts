@@ -63,6 +63,7 @@ export function registerMcp(app: App, { version, accessKey, gate }: { version: s
       url: '/mcp',
       bodyLimit: MAX_IMAGE_BODY_BYTES,
       onRequest: placeForImages,
+      exposeHeadRoute: false, // fastify's own measures the body, which is a Response here
       schema: { tags: ['mcp'], summary: 'The Model Context Protocol over Streamable HTTP' },
       handler: async (request, reply) => {
         const gone = new AbortController();
