@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readRecipe } from '#main/provenance/read-recipe.ts';
+import { sharedPath } from '../../tests/support/shared-folder.ts';
 
 const entry = join(import.meta.dirname, 'main.ts');
 const small = ['generate', '--prompt', 'a small house', '--width', '256', '--height', '256', '--steps', '1', '--no-upscale'];
@@ -55,6 +58,52 @@ test('an image that cannot be written at the end is kept, and the error names wh
   const kept = /The image is kept in (.+\.png)\.$/m.exec(stderr)?.[1] ?? 'nothing';
   expect(kept).toContain(join(folder, 'data/unsaved'));
   expect(existsSync(kept)).toBe(true);
+});
+
+const goldens = sharedPath('goldens');
+test.skipIf(!existsSync(goldens))('a ControlNet guides the image, only what is masked is made again, and both stand in the recipe', async () => {
+  const data = join(folder, 'data');
+  mkdirSync(join(data, 'controlnets'), { recursive: true });
+  copyFileSync(join(goldens, 'controlnet/slow-tokenizer.v2.1-1.safetensors'), join(data, 'controlnets/union.safetensors'));
+  const image = join(folder, 'image.png');
+  const mask = join(folder, 'mask.png');
+  const grey = { width: 320, height: 272, channels: 3, background: '#777' } as const;
+  await sharp({ create: grey }).png().toFile(image);
+  const white = { input: { create: { width: 40, height: 40, channels: 3, background: '#fff' } }, left: 100, top: 90 } as const;
+  await sharp({ create: { ...grey, background: '#000' } })
+    .composite([white])
+    .png()
+    .toFile(mask);
+  const make = (name: string, ...args: string[]) => {
+    const out = join(folder, name);
+    expect(generate('--steps', '2', '--checkpoint', join(goldens, 'slow-tokenizer'), '--data-dir', data, '--out', out, ...args).stderr).not.toContain('Error');
+    return sharp(out).raw().toBuffer({ resolveWithObject: true });
+  };
+  const plain = await make('plain.png');
+  const control = ['--control', image, '--controlnet', 'union', '--control-scale', '1'];
+  expect((await make('controlled.png', ...control)).data.equals(plain.data)).toBe(false);
+  const none = await make('uncontrolled.png', '--control', image, '--controlnet', 'union', '--control-scale', '0');
+  expect(none.data.equals(plain.data)).toBe(true);
+  const { info, data: pixels } = await make('masked.png', '--image', image, '--mask', mask, '--only-masked', '--padding', '8', ...control);
+  expect([info.width, info.height]).toEqual([320, 272]);
+  const changed = Array.from({ length: 320 * 272 }, (_, at) => at).filter((at) => pixels[3 * at] !== 0x77);
+  expect(changed.length).toBeGreaterThan(100);
+  expect(changed.every((at) => at % 320 >= 100 && at % 320 < 140 && at / 320 >= 90 && at / 320 < 130)).toBe(true);
+  const recipe = await readRecipe(join(folder, 'masked.png'));
+  expect(recipe?.params).toMatchObject({ width: 320, only_masked: true, padding: 8, masked_size: { width: 256, height: 256 } });
+  expect(recipe?.params).toMatchObject({ control: { model: 'union', identity: expect.stringMatching(/^[0-9a-f]{64}$/), scale: 1 } });
+});
+
+test.each([
+  [['--only-masked'], '--image is missing'],
+  [['--control', entry, '--controlnet', 'union', '--control-scale', '3'], '--control-scale: '],
+  [['--control', entry], '--controlnet: '],
+  [['--controlnet', 'union'], '--control: '],
+  [['--image', entry, '--only-masked'], '--only-masked: '],
+  [['--image', entry, '--expand', '8'], 'expand'],
+])('%j is refused with its option', (args, reason) => {
+  const { status, stderr } = generate(...args);
+  expect([status, stderr]).toEqual([2, expect.stringContaining(reason)]);
 });
 
 test('a reader that goes away ends nothing', async () => {

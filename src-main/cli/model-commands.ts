@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { readCommandLine, readCommandOptions } from '#main/config/command-options.ts';
 import { type ModelEntry, modelEntrySchema } from '#shared/domain/model.ts';
+import { newModelNamed } from '#shared/domain/new-model-named.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { modelsSchema } from '#shared/protocol/http.ts';
 import type { Studio } from '../../clients/js/zimage.js';
@@ -48,7 +49,7 @@ export async function pull(argv: readonly string[], starter: ServerStarter): Pro
     const isKnown = (await entries(studio)).some((model) => model.name === name);
     let model = isKnown
       ? await act(studio, name, 'install')
-      : modelEntrySchema.parse(await studio.call('/api/models', { method: 'POST', body: { repository: name } }));
+      : modelEntrySchema.parse(await studio.call('/api/models', { method: 'POST', body: newModelNamed(name) }));
     while (['queued', 'downloading', 'verifying'].includes(model.state)) {
       if (options.json) process.stdout.write(`${JSON.stringify(model)}\n`);
       else line.show(progressOf(model), model.state);

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
+import { inspectExtra, readExtraMetadata } from '#main/compiler/inspect-extra.ts';
 import { loadCommandConfig } from '#main/config/command-config.ts';
 import { pathOption, readCommandOptions, readCommandWords } from '#main/config/command-options.ts';
 import { lockDataFolder } from '#main/jobs/store/instance-lock.ts';
@@ -11,15 +12,17 @@ import { resourcesDir } from '#main/lib/program-files.ts';
 import { createModelLibrary } from '#main/models/create-library.ts';
 import { createHubClient } from '#main/models/hub/hub-client.ts';
 import type { ModelLibrary } from '#main/models/library.ts';
-import { type ModelEntry, newModelSchema } from '#shared/domain/model.ts';
+import { type ModelEntry, type NewModel, newModelSchema } from '#shared/domain/model.ts';
+import { newModelNamed } from '#shared/domain/new-model-named.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { followInstallation, stopOnInterrupt } from './follow-installation.ts';
 
 export const usage = `Usage: npm run models -- COMMAND [--data-dir DIR]
 
   list              installed and available models
-  install NAME      download it, or resume its download; NAME as in the list, or OWNER/NAME of a repository
-  add DIR           use a checkpoint folder of this machine in place
+  install NAME      download it, or resume its download; NAME as in the list, or OWNER/NAME of a repository,
+                    with /FILE.safetensors for one of several LoRAs or ControlNets
+  add PATH          use a checkpoint folder, a LoRA or a ControlNet of this machine in place
   use NAME          make it the active model of its kind
   verify NAME       hash all its files again
   remove NAME       delete what was downloaded; your own folders are kept on the disk
@@ -53,6 +56,7 @@ export async function models(argv: readonly string[]): Promise<void> {
     hub,
     compilationOf: (identity) => findCompilation(join(dataDir, 'compiled'), identity, null),
     assertCanRun: assertCanCompile,
+    extraReader: { inspect: inspectExtra, metadata: readExtraMetadata },
     log: { warn: (_, message) => console.error(message) },
   });
   stopOnInterrupt();
@@ -68,7 +72,7 @@ export async function models(argv: readonly string[]): Promise<void> {
 
 async function run(library: ModelLibrary, command: (typeof commands)[number], name: string): Promise<void> {
   let entry: ModelEntry;
-  if (command === 'add') entry = await library.add(newModel({ dir: name }));
+  if (command === 'add') entry = await library.add(newModel(newModelNamed(resolve(name))));
   else if (command === 'install') entry = await installed(library, name);
   else if (command === 'verify') entry = await followed(library, await library.act(name, command));
   else entry = await library.act(name, command);
@@ -82,7 +86,7 @@ async function run(library: ModelLibrary, command: (typeof commands)[number], na
 async function installed(library: ModelLibrary, name: string): Promise<ModelEntry> {
   const isKnown = (await library.entries()).some((entry) => entry.name === name);
   library.start();
-  return followed(library, isKnown ? await library.act(name, 'install') : await library.add(newModel({ repository: name })));
+  return followed(library, isKnown ? await library.act(name, 'install') : await library.add(newModel(newModelNamed(name))));
 }
 
 function followed(library: ModelLibrary, begun: ModelEntry): Promise<ModelEntry> {
@@ -109,7 +113,7 @@ function printList(models: readonly ModelEntry[]): void {
   }
 }
 
-function newModel(model: { dir: string } | { repository: string }): z.infer<typeof newModelSchema> {
+function newModel(model: NewModel): NewModel {
   const parsed = newModelSchema.safeParse(model);
   if (parsed.success) return parsed.data;
   throw new AppError('bad_option', `${Object.values(model).join('')}: ${parsed.error.issues[0]?.message}.\n\n${usage}`, { option: '' });

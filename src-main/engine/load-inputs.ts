@@ -5,7 +5,7 @@ import type { RgbImage } from '#main/lib/rgb-image.ts';
 import type { InputFiles } from './protocol.ts';
 
 /** Reads the images of a task. Throws `picture_damaged`. */
-export async function loadInputs({ source, mask, references, ...others }: InputFiles): Promise<ImageInputs> {
+export async function loadInputs({ source, mask, control, references, ...others }: InputFiles): Promise<ImageInputs> {
   const inputs: ImageInputs = { ...others };
   if (source !== undefined) {
     const { path, strength, fit } = source;
@@ -13,7 +13,11 @@ export async function loadInputs({ source, mask, references, ...others }: InputF
   }
   if (mask !== undefined) {
     const { path, ...how } = mask;
-    inputs.mask = { ...how, mask: path === null ? null : maskOf(await decodePng(path)), onlyMasked: null };
+    inputs.mask = { ...how, mask: path === null ? null : maskOf(await decodePng(path)) };
+  }
+  if (control !== undefined) {
+    const { path, ...how } = control;
+    inputs.control = { ...how, image: onWhite(await decodePng(path)) };
   }
   if (references !== undefined) inputs.references = await Promise.all(references.map(async (path) => onWhite(await decodePng(path))));
   return inputs;

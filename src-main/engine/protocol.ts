@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { imageInputsSchema } from '#main/lib/image-inputs.ts';
+import { controlSchema, imageInputsSchema, maskSchema } from '#main/lib/image-inputs.ts';
 import type { RpcContract, RpcListeners } from '#main/lib/rpc.ts';
 import { bindingInUseSchema, deviceNameSchema, ortBindings } from '#shared/domain/device.ts';
-import { expandSchema, filledParamsSchema, fitSchema } from '#shared/domain/job.ts';
+import { filledParamsSchema, fitSchema } from '#shared/domain/job.ts';
 import { memoryChoiceSchema, memoryPlanSchema, plannedMemorySchema } from '#shared/domain/memory-plan.ts';
 import { recipeFactsSchema } from '#shared/domain/recipe.ts';
 import { wireErrorSchema } from '#shared/protocol/errors.ts';
@@ -55,7 +55,8 @@ export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 const inputFilesSchema = imageInputsSchema.pick({ negativePrompt: true, loras: true }).extend({
   /** PNGs of ours. */
   source: z.object({ path: z.string(), strength: z.number(), fit: fitSchema }).exactOptional(),
-  mask: z.object({ path: z.string().nullable(), expand: expandSchema.nullable(), featherPx: z.number().int(), composite: z.boolean() }).exactOptional(),
+  mask: maskSchema.omit({ mask: true }).extend({ path: z.string().nullable() }).exactOptional(),
+  control: controlSchema.omit({ image: true }).extend({ path: z.string() }).exactOptional(),
   /** Images of an edit, in the user's order. */
   references: z.array(z.string()).exactOptional(),
 });

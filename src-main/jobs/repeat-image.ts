@@ -5,7 +5,7 @@ import type { Engine, EngineHooks } from '#main/engine/engine.ts';
 import type { ModelRegistry } from '#main/models/checkpoint.ts';
 import { readRecipe } from '#main/provenance/read-recipe.ts';
 import type { RepeatedImage } from '#main/provenance/verify-image.ts';
-import type { JobWork } from '#shared/domain/job.ts';
+import { type JobWork, madeSizeOf } from '#shared/domain/job.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { findInput, type InputImages } from './input-images.ts';
@@ -45,7 +45,7 @@ export async function repeatImage(recipe: Recipe, { engine, registry, inputs, si
     const checkpoint = (await findCheckpoint(registry, recipe.checkpoint.identity)) ?? missing('checkpoint', recipe.checkpoint);
     const files = await inputFiles(work, inputs, new ModelPaths(registry));
     const models = { checkpointDir: checkpoint.dir, checkpointIdentity: checkpoint.fingerprint };
-    const task = { params: recipe.params, ...models, outputPath: original, provenance };
+    const task = { params: { ...recipe.params, ...madeSizeOf(recipe.params) }, ...models, outputPath: original, provenance };
     await engine.generate(files === null ? task : { ...task, files }, hooks, signal);
     if (recipe.role === 'original' || recipe.upscaler === undefined) return original;
     return upscale(original, recipe.params.upscale || 4, recipe.upscaler);
@@ -72,6 +72,10 @@ export async function repeatObstacles(recipe: Recipe, { registry, inputs }: Pick
   const loras = 'loras' in params ? (params.loras ?? []) : [];
   const installed = loras.length === 0 ? [] : await registry.loras();
   for (const lora of loras) if (!installed.some(({ fingerprint }) => fingerprint === lora.identity)) obstacles.push(missingSentence('LoRA', lora));
+  const control = 'control' in params ? params.control : undefined;
+  if (control !== undefined && !(await registry.controlNets()).some(({ fingerprint }) => fingerprint === control.identity)) {
+    obstacles.push(missingSentence('ControlNet', { name: control.model, identity: control.identity }));
+  }
   if (recipe.role === 'upscaled' && upscaler !== undefined && (await findUpscaler(registry, upscaler.identity)) === null) {
     obstacles.push(missingSentence('upscaler', upscaler));
   }
@@ -83,10 +87,11 @@ export async function repeatObstacles(recipe: Recipe, { registry, inputs }: Pick
 }
 
 /** The hashes of the files that an image was made from. */
-export function inputIds({ params }: Recipe): { image?: string; mask?: string } {
+export function inputIds({ params }: Recipe): { image?: string; mask?: string; 'control image'?: string } {
   return {
     ...('image' in params ? { image: params.image } : {}),
     ...('mask' in params && params.mask !== undefined ? { mask: params.mask } : {}),
+    ...('control' in params && params.control !== undefined ? { 'control image': params.control.image } : {}),
   };
 }
 

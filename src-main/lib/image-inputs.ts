@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { expandSchema, fitSchema } from '#shared/domain/job.ts';
+import { expandSchema, fitSchema, preprocessSchema } from '#shared/domain/job.ts';
 
 /** What an image is made from beside its params, decoded: sRGB, 8 bits per channel, row-major, orientation applied. */
 
@@ -24,7 +24,7 @@ export type SourceImage = z.infer<typeof sourceSchema>;
 /** Pixels that are added to each side of the source before `fit`; they are repainted. */
 export type Expand = z.infer<typeof expandSchema>;
 
-const maskSchema = z.object({
+export const maskSchema = z.object({
   /** As large as the source; 128 and more is repainted. Null repaints only what `expand` adds. */
   mask: grayImageSchema.nullable(),
   expand: expandSchema.nullable(),
@@ -51,7 +51,7 @@ const loraSchema = z.object({
   weight: z.number(),
 });
 
-const controlSchema = z.object({
+export const controlSchema = z.object({
   image: rgbImageSchema,
   /** Path of the ControlNet's safetensors file. */
   file: z.string(),
@@ -61,8 +61,7 @@ const controlSchema = z.object({
   /** Shares of the denoising steps, 0 to 1: forward i of F is controlled unless i / F < start or (i + 1) / F > end. */
   start: z.number(),
   end: z.number(),
-  /** `none` takes the image as the map that the ControlNet was trained on; `canny` finds its edges. */
-  preprocess: z.enum(['none', 'canny']),
+  preprocess: preprocessSchema,
 });
 export type ControlInput = z.infer<typeof controlSchema>;
 

@@ -1,5 +1,6 @@
 import type { Capabilities } from '#shared/domain/architecture.ts';
 import type { ModelType } from '#shared/domain/job.ts';
+import type { ExtraMetadata } from '#shared/domain/model.ts';
 import type { AppError } from '#shared/protocol/errors.ts';
 
 /** A checkpoint that can run. */
@@ -35,14 +36,15 @@ export interface BrokenUpscaler {
   error: AppError;
 }
 
-/** A LoRA file in the folder of LoRAs. */
-export interface Lora {
-  /** Its file name without `.safetensors`. */
+/** A LoRA or a ControlNet: one file that changes how a checkpoint draws. */
+export interface ExtraModel {
+  /** Its file name without `.safetensors`, or the name of its repository. */
   name: string;
   path: string;
   /** SHA-256 of the file. */
   fingerprint: string;
   sizeBytes: number;
+  metadata?: ExtraMetadata;
 }
 
 /** The models that can run. Rejects with an `AppError`: `model_not_installed`, `checkpoint_damaged` … */
@@ -54,7 +56,9 @@ export interface ModelRegistry {
   /** The bundled upscalers that exist; a broken one has an error. */
   upscalers(): Promise<(Upscaler | BrokenUpscaler)[]>;
   /** By name. */
-  loras(): Promise<Lora[]>;
+  loras(): Promise<ExtraModel[]>;
+  /** By name. */
+  controlNets(): Promise<ExtraModel[]>;
   /** Every checkpoint that can run; broken ones are left out. Throws `too_many_open_files`. */
   list(): Promise<Checkpoint[]>;
 }

@@ -2,11 +2,14 @@ import { type FetchCounts, noFetchCounts } from '#main/downloads/fetch-file.ts';
 import { createKeyedMutex } from '#main/downloads/keyed-mutex.ts';
 import { createThrottle, type Pause } from '#main/downloads/throttle.ts';
 import { exists } from '#main/lib/exists.ts';
+import { orAppError } from '#main/lib/or-app-error.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
-import type { ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
+import type { ExtraMetadata, ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, catalog } from './catalog.ts';
-import { describeCheckpoint, nameOf } from './describe-checkpoint.ts';
+import type { ExtraModel } from './checkpoint.ts';
+import { type CheckpointFacts, describeCheckpoint, nameOf } from './describe-checkpoint.ts';
+import { type ExtraReader, extraPath, isExtraKind } from './extra-files.ts';
 import type { HubClient } from './hub/hub-client.ts';
 import type { AssertCanRun } from './install-model.ts';
 import type { ModelLibrary } from './library.ts';
@@ -21,12 +24,14 @@ export interface ModelLibraryOptions extends ModelRegistryOptions {
   compilationOf?: (fingerprint: string) => Promise<ModelCompilation | null>;
   /** Called before a model is downloaded, installed, added or used. */
   assertCanRun?: AssertCanRun;
+  extraReader?: ExtraReader;
   pause?: Pause;
 }
 
 /** The models of this machine. Closing does not close `hub`. */
 export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary & { counts: Readonly<FetchCounts> } {
   const { hub, log, pause, compilationOf = async () => null, assertCanRun = async () => {} } = options;
+  const extraReader = options.extraReader ?? { inspect: async () => 'lora', metadata: async () => ({}) };
   const { registry, hashes, records, cache } = openModelRegistry(options);
   const throttle = createThrottle(records.current.limits.bytes_per_second, pause);
   const counts = noFetchCounts();
@@ -35,21 +40,32 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
   const inOrder = createKeyedMutex();
   const installer = new ModelInstaller({
     ...{ hub, cache, hashes, records, throttle, counts, assertCanRun, log, onChange: tell },
+    inspectExtra: async (path) =>
+      extraReader.inspect(
+        path,
+        (await registry.list()).map(({ dir }) => dir),
+      ),
     ...(pause === undefined ? {} : { pause }),
   });
 
   async function viewOf(record: ModelRecord): Promise<RecordView> {
     const state = installer.stateOf(record.name);
-    const dir = recordDir(record, cache);
+    const isExtra = isExtraKind(record.kind);
+    const dir = isExtra ? extraPath(record, cache) : recordDir(record, cache);
     const { source } = record;
-    const found = state.at === 'installed' ? await find(dir) : null;
+    const found = state.at !== 'installed' ? null : isExtra ? await orAppError(findExtra(dir)) : await find(dir);
     const files = source.type === 'hub' && found === null ? source.files.map((file) => cache.bytesOf(source.repository, file)) : [];
     // only shown: the download itself reports why the cache cannot be read
     const sizes = await Promise.all(files).catch(() => []);
     return { record, state, dir, found, bytesDone: sizes.reduce((a, b) => a + b, 0) };
   }
 
-  async function find(dir: string): Promise<Found> {
+  async function findExtra(path: string): Promise<Exclude<Found, AppError>> {
+    const { sha256, sizeBytes } = await hashes.hashOf(path);
+    return { fingerprint: sha256, sizeBytes, license: 'unknown', compilation: null, metadata: await extraReader.metadata(path) };
+  }
+
+  async function find(dir: string): Promise<(CheckpointFacts & Exclude<Found, AppError>) | AppError> {
     try {
       const facts = await describeCheckpoint(dir, hashes);
       return { ...facts, compilation: await compilationOf(facts.fingerprint) };
@@ -174,6 +190,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
     if (state !== 'installed') throw modelBusy(name, state, 'only an installed model can be used');
     const before = (await activeNames()).get(kind);
     if (before === name) return;
+    if (isExtraKind(kind)) throw modelBusy(name, state, 'LoRAs and ControlNets are named by each job');
     if (kind !== 'upscaler') {
       const choice = await registry.choiceFor(kind);
       if (choice !== null && registry.namedDirs.includes(choice.dir))
@@ -189,19 +206,41 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
 
   async function add(model: NewModel): Promise<ModelEntry> {
     if (model.dir !== undefined) return entryOf(await addFolder(model.dir));
-    const { repository = '', revision = 'main' } = model;
-    return installer.exclusively(repository, async () => {
-      if (records.foreignNames().includes(repository)) throw modelBusy(repository, 'damaged', 'it was recorded by another version of this program');
-      if (records.find(repository) === undefined) await installer.addRepository(repository, revision);
-      else await install(await entryOf(repository), 'install');
-      return entryOf(repository);
+    const { repository, revision = 'main', file } = model;
+    if (repository === undefined) return entryOf(await addFile(file ?? ''));
+    const name = file === undefined ? repository : `${repository}/${file}`;
+    return installer.exclusively(name, async () => {
+      if (records.foreignNames().includes(name)) throw modelBusy(name, 'damaged', 'it was recorded by another version of this program');
+      if (records.find(name) === undefined) await installer.addRepository(name, repository, revision, file);
+      else await install(await entryOf(name), 'install');
+      return entryOf(name);
     });
+  }
+
+  async function addFile(path: string): Promise<string> {
+    const extras = [...(await registry.loras()), ...(await registry.controlNets())];
+    const others = [...extras, ...(await entries())].filter(({ name }) => records.find(name) === undefined);
+    return installer.exclusively('/folders', () => installer.addFile(path, new Set(others.map(({ name }) => name))));
   }
 
   /** Serialised for all folders, so that one folder that is added twice is found the second time. */
   async function addFolder(dir: string): Promise<string> {
     const others = (await entries()).filter(({ name, state }) => state !== 'absent' && records.find(name) === undefined);
     return installer.exclusively('/folders', () => installer.addFolder(dir, new Set(others.map(({ name }) => name))));
+  }
+
+  /** Files are described once; they are named by their content. */
+  const described = new Map<string, ExtraMetadata>();
+
+  async function withMetadata(extras: ExtraModel[]): Promise<ExtraModel[]> {
+    return Promise.all(
+      extras.map(async (extra) => {
+        // a file that cannot be read is reported by the job that names it
+        const metadata = described.get(extra.fingerprint) ?? (await extraReader.metadata(extra.path).catch(() => ({})));
+        described.set(extra.fingerprint, metadata);
+        return { ...extra, metadata };
+      }),
+    );
   }
 
   function tell(name: string): void {
@@ -219,7 +258,8 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
     checkpointFor: registry.checkpointFor,
     upscaler: registry.upscaler,
     upscalers: registry.upscalers,
-    loras: registry.loras,
+    loras: async () => withMetadata(await registry.loras()),
+    controlNets: registry.controlNets,
     list: registry.list,
     assertNamedFolders: registry.assertNamedFolders,
     entries,

@@ -1,20 +1,23 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type FetchOptions, fetchFile, type RemoteFile } from '#main/downloads/fetch-file.ts';
 import { unreachable } from '#main/downloads/http-client.ts';
 import { readText } from '#main/downloads/read-text.ts';
 import { formatBytes } from '#main/lib/format-bytes.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { diskError, freeBytesOf } from '#main/lib/write-file.ts';
+import type { ExtraKind } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { catalog } from './catalog.ts';
 import { assertWeights } from './checkpoint-files.ts';
-import { type CheckpointFacts, describeCheckpoint, modelTypeOf } from './describe-checkpoint.ts';
+import { describeCheckpoint, modelTypeOf } from './describe-checkpoint.ts';
+import { chooseExtraFile } from './extra-files.ts';
 import type { FileHashes } from './file-hashes.ts';
-import { chooseFiles } from './hub/choose-files.ts';
+import { assertSafeFile, chooseFiles } from './hub/choose-files.ts';
 import type { HubCache } from './hub/hub-cache.ts';
 import type { HubClient, RepositoryListing } from './hub/hub-client.ts';
-import type { HubSource, PinnedSource } from './records.ts';
+import type { HubSource, PinnedSource, RecordKind } from './records.ts';
 
 /** Throws an `AppError` if the checkpoint in `dir` cannot run, as far as its configs show or with its weights. */
 export type AssertCanRun = (dir: string, scope: 'configs' | 'all') => Promise<void>;
@@ -24,6 +27,8 @@ export interface InstallModelOptions extends Pick<FetchOptions, 'throttle' | 'si
   cache: HubCache;
   hashes: FileHashes;
   assertCanRun: AssertCanRun;
+  /** Throws an `AppError` if no installed checkpoint can use the LoRA or ControlNet. */
+  inspectExtra: (path: string) => Promise<ExtraKind>;
   /** Called with the bytes of the model that are on disk; the number falls when a file starts over. */
   onBytes(doneBytes: number, totalBytes: number): void;
 }
@@ -36,11 +41,13 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * Downloads the missing files of a pinned repository into the cache. Blobs on disk are verified first; `refs` is written last.
  * Throws `checkpoint_unsupported` before the first weight, `disk_full` before the first byte, and as `fetchFile`.
  */
-export async function installModel(source: PinnedSource, options: InstallModelOptions): Promise<CheckpointFacts> {
+export async function installModel(source: PinnedSource, options: InstallModelOptions): Promise<{ fingerprint: string; kind: RecordKind }> {
   const { cache, signal, hashes, onBytes } = options;
   const dir = cache.snapshotDir(source.repository, source.commit);
   const totalBytes = sizeOf(source);
-  await fetchConfigs(source, options);
+  const extra = isExtraSource(source) ? source.files[0] : undefined;
+  if (extra === undefined) await fetchConfigs(source, options);
+  else await cache.prepare(source.repository);
   await assertRoom(source, cache);
   let doneBytes = 0;
   for (const file of source.files) {
@@ -50,13 +57,24 @@ export async function installModel(source: PinnedSource, options: InstallModelOp
     onBytes(doneBytes, totalBytes);
   }
   await cache.link(source);
+  if (extra !== undefined) {
+    const kind = await options.inspectExtra(join(dir, extra.path));
+    const { sha256 } = await hashes.hashOf(join(dir, extra.path));
+    await hashes.save();
+    return { fingerprint: sha256, kind };
+  }
   await assertWeights(dir);
   await options.assertCanRun(dir, 'all');
   await cache.pointAt(source);
-  const facts = await describeCheckpoint(dir, hashes);
+  const { fingerprint, modelType } = await describeCheckpoint(dir, hashes);
   await hashes.save();
   signal.throwIfAborted();
-  return facts;
+  return { fingerprint, kind: modelType };
+}
+
+/** Whether the source is one file, a LoRA or ControlNet. */
+export function isExtraSource({ files }: HubSource): boolean {
+  return files.length === 1 && files[0]?.path.endsWith('.safetensors') === true;
 }
 
 export function sizeOf({ files }: HubSource): number {
@@ -64,8 +82,13 @@ export function sizeOf({ files }: HubSource): number {
 }
 
 /** Resolves the revision to a commit and lists the files of the checkpoint. Throws as `HubClient.list` and `chooseFiles`. */
-export async function pinSource(hub: HubClient, repository: string, revision: string, signal: AbortSignal): Promise<PinnedSource> {
+export async function pinSource(hub: HubClient, repository: string, revision: string, signal: AbortSignal, file?: string): Promise<PinnedSource> {
   const listing = await hub.list(repository, revision, signal);
+  const extra = chooseExtraFile(repository, listing.files, file);
+  if (extra !== null) {
+    assertSafeFile(repository, extra);
+    return { type: 'hub', repository, revision, commit: listing.commit, files: [extra], license: listing.license ?? 'unknown' };
+  }
   await refuseOtherArchitecture(hub, repository, listing, signal);
   const { commit, license, files } = listing;
   return { type: 'hub', repository, revision, commit, files: chooseFiles(repository, files), license: license ?? 'unknown' };

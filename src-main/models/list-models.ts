@@ -1,5 +1,5 @@
 import type { InstallState } from '#main/downloads/install-state.ts';
-import type { ModelCompilation, ModelEntry, ModelKind } from '#shared/domain/model.ts';
+import type { ExtraMetadata, ModelCompilation, ModelEntry, ModelKind } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { CatalogModel } from './catalog.ts';
 import { catalog, UPSCALER_LICENSE } from './catalog.ts';
@@ -9,9 +9,9 @@ import { sizeOf } from './install-model.ts';
 import type { ModelRecord } from './records.ts';
 
 /** What was found in the folder of a model. */
-export type Found = (CheckpointFacts & Content) | AppError;
+export type Found = (Content & Pick<CheckpointFacts, 'license'>) | AppError;
 
-type Content = Pick<CheckpointFacts, 'fingerprint' | 'sizeBytes'> & { compilation: ModelCompilation | null };
+type Content = Pick<CheckpointFacts, 'fingerprint' | 'sizeBytes'> & { compilation: ModelCompilation | null; metadata?: ExtraMetadata };
 
 export interface RecordView {
   record: ModelRecord;
@@ -90,8 +90,8 @@ function folderEntry(name: string, kind: ModelKind, dir: string, type: 'bundled'
 
 function contentOf(found: Content | AppError): Partial<ModelEntry> & Pick<ModelEntry, 'state'> {
   if (found instanceof AppError) return { state: found.code === 'too_many_open_files' ? 'installed' : 'damaged', error: wireError(found) };
-  const { fingerprint, sizeBytes, compilation } = found;
-  return { state: 'installed', identity: fingerprint, bytes_done: sizeBytes, bytes_total: sizeBytes, compilation };
+  const { fingerprint, sizeBytes, compilation, metadata } = found;
+  return { state: 'installed', identity: fingerprint, bytes_done: sizeBytes, bytes_total: sizeBytes, compilation, ...metadata };
 }
 
 function foreignEntry(name: string): ModelEntry {

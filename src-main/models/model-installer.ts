@@ -1,16 +1,16 @@
 import { realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type InstallEvent, type InstallState, next } from '#main/downloads/install-state.ts';
 import { createKeyedMutex } from '#main/downloads/keyed-mutex.ts';
 import { type Outcome, Transfer } from '#main/downloads/transfer.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import type { JsonFileLog } from '#main/lib/json-file.ts';
-import type { ModelType } from '#shared/domain/job.ts';
 import { AppError, toWireError } from '#shared/protocol/errors.ts';
 import { assertWeights, relevantPaths } from './checkpoint-files.ts';
 import { describeCheckpoint, nameOf } from './describe-checkpoint.ts';
-import { fetchConfigs, hasContent, type InstallModelOptions, installModel, pinSource, sizeOf } from './install-model.ts';
-import type { HubSource, ModelRecord, ModelRecords, PinnedSource } from './records.ts';
+import { extraPath, isExtraKind } from './extra-files.ts';
+import { fetchConfigs, hasContent, type InstallModelOptions, installModel, isExtraSource, pinSource, sizeOf } from './install-model.ts';
+import type { HubSource, ModelRecord, ModelRecords, PinnedSource, RecordKind } from './records.ts';
 import { recordDir } from './registry.ts';
 
 export interface ModelInstallerOptions extends Omit<InstallModelOptions, 'signal' | 'onBytes'> {
@@ -23,7 +23,7 @@ export interface ModelInstallerOptions extends Omit<InstallModelOptions, 'signal
 /** Fields of a model that can be downloaded. */
 export interface Installable {
   name: string;
-  kind: ModelType;
+  kind: RecordKind;
   repository: string;
   license: string;
 }
@@ -96,7 +96,9 @@ export class ModelInstaller {
     const { source, kind } = records.find(name) ?? record;
     await this.#keepingState(name, async () => {
       if (source.type === 'hub') {
-        const { sharedBytes } = await cache.remove(source);
+        const others = records.current.models.filter((other) => other.name !== name && other.source.type === 'hub');
+        const keepsOthers = others.some((other) => other.source.type === 'hub' && other.source.repository === source.repository);
+        const { sharedBytes } = await cache.remove(source, { keepsOthers });
         const shared = `${(sharedBytes / 1e9).toFixed(2)} GB of ${name} stay in the store that Hugging Face's tools share between models. Run hf cache prune to free them.`;
         if (sharedBytes > 0) log.warn({ model: name, sharedBytes }, shared);
       }
@@ -118,33 +120,49 @@ export class ModelInstaller {
     this.#run(name, transfer);
   }
 
-  /** Fetches the file list and the configs of a repository, then queues its download. */
-  async addRepository(repository: string, revision: string): Promise<void> {
+  /** Fetches the file list and the configs of a repository, then queues its download. `file` names a LoRA or ControlNet where it has several. */
+  async addRepository(name: string, repository: string, revision: string, file: string | undefined): Promise<void> {
     const { hub, records } = this.#options;
     const { signal } = this.#closing;
-    const source = await pinSource(hub, repository, revision, signal);
-    const kind = await fetchConfigs(source, { ...this.#options, signal, onBytes: () => {} });
-    await records.change(({ models }) => void models.push({ name: repository, kind, source, state: 'queued', error: null, identity: null }));
-    this.#options.onChange(repository);
+    const source = await pinSource(hub, repository, revision, signal, file);
+    // the kind of a LoRA or ControlNet is known once its file is here
+    const kind = isExtraSource(source) ? 'lora' : await fetchConfigs(source, { ...this.#options, signal, onBytes: () => {} });
+    await records.change(({ models }) => void models.push({ name, kind, source, state: 'queued', error: null, identity: null }));
+    this.#options.onChange(name);
     this.#startNext();
+  }
+
+  /** Adds a LoRA or ControlNet in place, or finds it among the added ones. Returns its name. @param takenNames Names of other models. */
+  async addFile(given: string, takenNames: ReadonlySet<string>): Promise<string> {
+    const { hashes, inspectExtra } = this.#options;
+    const path = resolve(given);
+    const kind = await inspectExtra(path);
+    const { sha256 } = await hashes.hashOf(path);
+    await hashes.save();
+    return this.#addInPlace(path, basename(path).replace(/\.safetensors$/, ''), { kind, identity: sha256 }, takenNames);
   }
 
   /** Adds a folder in place, or finds it among the added ones. Returns its name. @param takenNames Names of other models. */
   async addFolder(given: string, takenNames: ReadonlySet<string>): Promise<string> {
-    const { hashes, records, assertCanRun, onChange } = this.#options;
+    const { hashes, assertCanRun } = this.#options;
     const dir = resolve(given);
     const facts = await describeCheckpoint(dir, hashes);
     await assertWeights(dir);
     await assertCanRun(dir, 'all');
     await hashes.save();
+    return this.#addInPlace(dir, nameOf(dir), { kind: facts.modelType, identity: facts.fingerprint }, takenNames);
+  }
+
+  async #addInPlace(dir: string, wantedName: string, facts: Pick<ModelRecord, 'kind' | 'identity'>, takenNames: ReadonlySet<string>): Promise<string> {
+    const { records, onChange } = this.#options;
     const real = await realpath(dir);
     for (const { name, source } of records.current.models) {
       if (source.type === 'folder' && (await realpath(source.dir).catch(() => source.dir)) === real) return name;
     }
     let name = '';
     await records.change(({ models }) => {
-      name = freeName(nameOf(dir), new Set([...takenNames, ...models.map((other) => other.name)]));
-      models.push({ name, kind: facts.modelType, source: { type: 'folder', dir }, state: 'installed', error: null, identity: facts.fingerprint });
+      name = freeName(wantedName, new Set([...takenNames, ...models.map((other) => other.name)]));
+      models.push({ name, ...facts, source: { type: 'folder', dir }, state: 'installed', error: null });
     });
     onChange(name);
     return name;
@@ -205,8 +223,8 @@ export class ModelInstaller {
     const options = { ...this.#options, signal: transfer.signal, onBytes: (done: number, total: number) => transfer.progress(done, total) };
     const source = await this.#pinned(name, transfer.signal);
     transfer.progress(0, sizeOf(source));
-    const { fingerprint, modelType } = await installModel(source, options);
-    await records.changeRecord(name, { kind: modelType, state: 'installed', error: null, identity: fingerprint });
+    const { fingerprint, kind } = await installModel(source, options);
+    await records.changeRecord(name, { kind, state: 'installed', error: null, identity: fingerprint });
   }
 
   /** A download keeps its commit and file list, even when the repository has changed since. */
@@ -227,7 +245,13 @@ export class ModelInstaller {
     const dir = recordDir(record, cache);
     try {
       if (source.type === 'hub') await this.#verifyBlobs(source, transfer);
+      else if (isExtraKind(record.kind)) await hashes.forget(dir);
       else for (const path of await relevantPaths(dir)) await hashes.forget(join(dir, path));
+      if (isExtraKind(record.kind)) {
+        const { sha256 } = await hashes.hashOf(extraPath(record, cache));
+        if (source.type === 'folder') await records.changeRecord(name, { identity: sha256, kind: await this.#options.inspectExtra(dir) });
+        return;
+      }
       await assertWeights(dir);
       const { fingerprint, modelType } = await describeCheckpoint(dir, hashes);
       // a download keeps the fingerprint of its repository

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type JsonFileLog, openJsonFile } from '#main/lib/json-file.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
-import { type ModelLimits, modelKindSchema, modelLimitsSchema } from '#shared/domain/model.ts';
+import { extraKindSchema, type ModelLimits, modelKindSchema, modelLimitsSchema } from '#shared/domain/model.ts';
 import { wireErrorSchema } from '#shared/protocol/errors.ts';
 
 const fileSchema = z.object({
@@ -28,9 +28,13 @@ const hubSourceSchema = z.looseObject({
 export type HubSource = z.infer<typeof hubSourceSchema>;
 export type PinnedSource = HubSource & { commit: string };
 
+const recordKindSchema = z.enum([...modelTypeSchema.options, ...extraKindSchema.options]);
+export type RecordKind = z.infer<typeof recordKindSchema>;
+
 const recordSchema = z.looseObject({
   name: z.string(),
-  kind: modelTypeSchema,
+  kind: recordKindSchema,
+  /** A folder's `dir` is the file itself where the model is one file. */
   source: z.discriminatedUnion('type', [z.looseObject({ type: z.literal('folder'), dir: z.string() }), hubSourceSchema]),
   /** A `queued` download continues at the next start. */
   state: z.enum(['queued', 'paused', 'failed', 'installed']),

@@ -5,10 +5,12 @@ import type { JsonFileLog } from '#main/lib/json-file.ts';
 import { orAppError } from '#main/lib/or-app-error.ts';
 import { unlessMissing } from '#main/lib/unless-missing.ts';
 import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
+import type { ExtraKind } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, UPSCALER_LICENSE } from './catalog.ts';
-import type { BrokenUpscaler, Checkpoint, ModelRegistry, Upscaler } from './checkpoint.ts';
+import type { BrokenUpscaler, Checkpoint, ExtraModel, ModelRegistry, Upscaler } from './checkpoint.ts';
 import { describeCheckpoint, fingerprintOf, modelTypeOf, nameOf } from './describe-checkpoint.ts';
+import { extraPath, isExtraKind } from './extra-files.ts';
 import { type FileHashes, openFileHashes } from './file-hashes.ts';
 import { createHubCache, type HubCache } from './hub/hub-cache.ts';
 import { type ModelRecord, type ModelRecords, openModelRecords } from './records.ts';
@@ -26,8 +28,8 @@ export interface ModelRegistryOptions {
 }
 
 interface RegistryParts extends Pick<ModelRegistryOptions, 'resourcesDir' | 'checkpointDirs'> {
-  /** Contains LoRA files, which the user puts there. */
-  lorasDir: string;
+  /** Contains the folders `loras` and `controlnets` with files that the user puts there. */
+  dataDir: string;
   hashes: FileHashes;
   records: ModelRecords;
   cache: HubCache;
@@ -56,12 +58,12 @@ export interface ChoosingRegistry extends ModelRegistry {
 /** Opens the registry over what earlier runs left in the data folder and the cache. */
 export function openModelRegistry(
   options: ModelRegistryOptions,
-): Omit<RegistryParts, 'resourcesDir' | 'lorasDir' | 'checkpointDirs'> & { registry: ChoosingRegistry } {
+): Omit<RegistryParts, 'resourcesDir' | 'dataDir' | 'checkpointDirs'> & { registry: ChoosingRegistry } {
   const { resourcesDir, dataDir, checkpointDirs, cacheDir, log } = options;
   const hashes = openFileHashes(join(dataDir, 'identities.json'), log);
   const records = openModelRecords(join(dataDir, 'models.json'), log);
   const cache = createHubCache(cacheDir);
-  return { registry: createModelRegistry({ resourcesDir, lorasDir: join(dataDir, 'loras'), checkpointDirs, hashes, records, cache }), hashes, records, cache };
+  return { registry: createModelRegistry({ resourcesDir, dataDir, checkpointDirs, hashes, records, cache }), hashes, records, cache };
 }
 
 /** Where the files of an installed model are. */
@@ -77,7 +79,7 @@ export function bundledName(modelType: ModelType): string {
  * Checkpoints and upscalers on this machine. Files are checked at each request, so an edited checkpoint has a new fingerprint at the next one.
  * Order of choice: a folder of `checkpointDirs`, the model that the user chose, the model that was installed last, the bundled one.
  */
-function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
+function createModelRegistry({ resourcesDir, dataDir, checkpointDirs, hashes, records, cache }: RegistryParts): ChoosingRegistry {
   const bundledDir = (modelType: ModelType): string => join(resourcesDir, 'models', bundledName(modelType));
   const namedDirs = checkpointDirs.map((dir) => resolve(dir));
   const lastKinds = new Map<string, ModelType>();
@@ -93,6 +95,7 @@ function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, r
   const recorded = (record: ModelRecord): Choice => ({ name: record.name, dir: recordDir(record, cache), bundled: false, record });
   const bundled = (type: ModelType): Choice => ({ name: bundledName(type), dir: bundledDir(type), bundled: true, record: null });
   const installed = (): ModelRecord[] => records.current.models.filter(({ state }) => state === 'installed');
+  const isCheckpoint = ({ kind }: ModelRecord): boolean => !isExtraKind(kind);
 
   /** A broken folder counts as what it was before; it must not stop the other kind. */
   async function kindOf(namedDir: string): Promise<ModelType> {
@@ -125,6 +128,23 @@ function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, r
     return { name, path, ...(await andSaveHashes(fingerprintOf(dirname(path), [basename(path)], hashes))), license: UPSCALER_LICENSE };
   }
 
+  /** Those in their folder, and the installed ones whose file is still there. */
+  async function extras(kind: ExtraKind): Promise<ExtraModel[]> {
+    const dir = join(dataDir, `${kind}s`);
+    const names = (await unlessMissing(readdir(dir), [])).filter((name) => name.endsWith('.safetensors'));
+    const files = [
+      ...names.map((name) => ({ name: name.replace(/\.safetensors$/, ''), path: join(dir, name) })),
+      ...installed().flatMap((record) => (record.kind === kind ? [{ name: record.name, path: extraPath(record, cache) }] : [])),
+    ];
+    const found = await andSaveHashes(Promise.all(files.map((file) => orAppError(withHash(file)))));
+    return found.flatMap((extra) => (extra instanceof AppError ? [] : [extra])).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async function withHash({ name, path }: { name: string; path: string }): Promise<ExtraModel> {
+    const { sha256, sizeBytes } = await hashes.hashOf(path);
+    return { name, path, fingerprint: sha256, sizeBytes };
+  }
+
   const upscalerPath = (name: string): string => join(resourcesDir, 'upscalers', `${name}.safetensors`);
 
   return {
@@ -144,15 +164,8 @@ function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, r
       return present;
     },
 
-    async loras() {
-      const names = (await unlessMissing(readdir(lorasDir), [])).filter((name) => name.endsWith('.safetensors')).sort();
-      const found = names.map(async (name) => {
-        const path = join(lorasDir, name);
-        const { sha256, sizeBytes } = await hashes.hashOf(path);
-        return { name: name.replace(/\.safetensors$/, ''), path, fingerprint: sha256, sizeBytes };
-      });
-      return andSaveHashes(Promise.all(found));
-    },
+    loras: () => extras('lora'),
+    controlNets: () => extras('controlnet'),
 
     async checkpointFor(modelType) {
       const choice = await choiceFor(modelType);
@@ -168,7 +181,7 @@ function createModelRegistry({ resourcesDir, lorasDir, checkpointDirs, hashes, r
     },
 
     async list() {
-      const choices = [...namedDirs.map(named), ...installed().map(recorded), ...modelTypeSchema.options.map(bundled)];
+      const choices = [...namedDirs.map(named), ...installed().filter(isCheckpoint).map(recorded), ...modelTypeSchema.options.map(bundled)];
       const all = await andSaveHashes(Promise.all(choices.map((choice) => orAppError(describe(choice)))));
       return all.flatMap((found) => {
         if (!(found instanceof AppError)) return [found];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { assertCanCompile } from '#main/compiler/assert-can-compile.ts';
 import { findCompilation } from '#main/compiler/find-compilation.ts';
+import { inspectExtra, readExtraMetadata } from '#main/compiler/inspect-extra.ts';
 import type { Config } from '#main/config/config.ts';
 import { createEngine, type SupervisedEngine } from '#main/engine/create-engine.ts';
 import type { EngineConfig } from '#main/engine/device-state.ts';
@@ -92,6 +93,7 @@ async function openStudio({ config, spawn, log }: StudioOptions, closing: Closin
     hub,
     compilationOf,
     assertCanRun: assertCanCompile,
+    extraReader: { inspect: inspectExtra, metadata: readExtraMetadata },
     log,
   });
   closing.add(() => library.close());

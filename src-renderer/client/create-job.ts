@@ -10,9 +10,16 @@ export function createJobMessage(params: GenerateParams, request_id: string): Cl
 }
 
 /** Task and params as the server takes them. */
-export function jobRequest({ loras, ...params }: GenerateParams) {
-  const named = loras === undefined ? {} : { loras: loras.map(({ name, weight }) => ({ name, weight })) };
-  return { task_type: taskOf(params), params: { ...params, ...named } };
+export function jobRequest({ loras, control, masked_size, ...params }: GenerateParams) {
+  const named = {
+    ...(loras === undefined ? {} : { loras: loras.map(({ name, weight }) => ({ name, weight })) }),
+    ...(control === undefined ? {} : { control: withoutIdentity(control) }),
+  };
+  return { task_type: taskOf(params), params: { ...params, ...masked_size, ...named } };
+}
+
+function withoutIdentity({ identity: _, ...control }: NonNullable<GenerateParams['control']>) {
+  return control;
 }
 
 function taskOf({ image, mask, expand }: Pick<GenerateParams, 'image' | 'mask' | 'expand'>): string {

@@ -1,6 +1,7 @@
 import { X } from 'lucide-react';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import { AboutExtra } from '../components/about-extra.tsx';
 import { IconButton } from '../components/button.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 
@@ -19,7 +20,7 @@ export function LoraPicker() {
     <fieldset className="flex flex-col gap-2">
       <legend className="mb-1 text-sm font-medium">{t('edit.loras')}</legend>
       {chosen.map((lora) => (
-        <div key={lora.name} className="flex items-center gap-2 text-sm">
+        <div key={lora.name} className="flex flex-wrap items-center gap-x-2 text-sm">
           <label className="flex min-w-0 flex-1 items-center gap-2">
             <span className="min-w-0 flex-1 truncate" title={lora.name}>
               {lora.name}
@@ -38,6 +39,7 @@ export function LoraPicker() {
           <IconButton className="size-7" label={t('edit.removeLora', { name: lora.name })} onClick={() => chooseLoras(chosen.filter((one) => one !== lora))}>
             <X size="1rem" aria-hidden />
           </IconButton>
+          <AboutExtra {...installed.find(({ name }) => name === lora.name)} />
         </div>
       ))}
       {free.length > 0 && chosen.length < MOST && (

@@ -372,6 +372,8 @@ export const en = {
     loras: 'LoRAs',
     addLora: 'Add a LoRA…',
     removeLora: 'Remove {{name}}',
+    triggerWords: 'Trigger words: {{words}}',
+    baseModel: 'made for {{name}}',
     pick: 'Start from an image…',
     start: 'Image to start from',
     startFrom: 'Start from this image',
@@ -607,6 +609,8 @@ export const en = {
   },
   model: {
     upscaler: 'upscales images 4×',
+    lora: 'LoRA',
+    controlnet: 'ControlNet',
     bundled: 'included',
     active: 'in use',
     demo: 'Storybook demo',
@@ -617,9 +621,10 @@ export const en = {
   models: {
     lead: 'The demo models let you try the app right away. Install Z-Image-Turbo for full quality. Downloads are shared with other apps through the Hugging Face cache.',
     add: 'Add another model',
-    addHelp: 'OWNER/NAME of a Hugging Face repository, or the full path of a checkpoint folder. The folder is used in place and never changed.',
+    addHelp:
+      'OWNER/NAME of a Hugging Face repository with a checkpoint, a LoRA or a ControlNet, the address of a file there, or the full path of a folder or safetensors file. Files of this computer are used in place and never changed.',
     addAction: 'Add',
-    addWrong: 'Enter OWNER/NAME of a repository, or the full path of a folder.',
+    addWrong: 'Enter OWNER/NAME of a repository, or the full path of a folder or file.',
     looking: 'Checking…',
     fits: 'Fits into this computer',
     memoryShort: 'Larger than this computer’s memory: slow',

@@ -351,6 +351,8 @@ export const zh: Translation = {
     loras: 'LoRA',
     addLora: '添加 LoRA…',
     removeLora: '移除 {{name}}',
+    triggerWords: '触发词：{{words}}',
+    baseModel: '适用于 {{name}}',
     pick: '从图片开始…',
     start: '起始图片',
     startFrom: '从这张图片开始',
@@ -580,6 +582,8 @@ export const zh: Translation = {
   },
   model: {
     upscaler: '4 倍超分',
+    lora: 'LoRA 微调',
+    controlnet: 'ControlNet 控制模型',
     bundled: '内置',
     active: '使用中',
     demo: '绘本演示模型',
@@ -590,9 +594,10 @@ export const zh: Translation = {
   models: {
     lead: '内置模型可立即试用；安装 Z-Image-Turbo 可获得完整画质。下载内容通过 Hugging Face 缓存与其他程序共用。',
     add: '添加其他模型',
-    addHelp: 'Hugging Face 仓库的 所有者/名称，或模型文件夹的完整路径。文件夹会直接使用，不会被改动。',
+    addHelp:
+      '包含模型、LoRA 或 ControlNet 的 Hugging Face 仓库（所有者/名称）或其中文件的网址，也可以是文件夹或 safetensors 文件的完整路径。本机文件会直接使用，不会被改动。',
     addAction: '添加',
-    addWrong: '请输入仓库的 所有者/名称，或文件夹的完整路径。',
+    addWrong: '请输入仓库的 所有者/名称，或文件夹、文件的完整路径。',
     looking: '正在检查…',
     details: '详细信息',
     fits: '适合这台电脑',

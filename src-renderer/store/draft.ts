@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelTypeSchema, type TextToImageParams } from '#shared/domain/job.ts';
 import { MAX_PICTURE_PIXELS, SIZE_UNIT_PX, textToImageParamsSchema } from '#shared/protocol/messages.ts';
+import type { GenerateParams } from '../client/create-job.ts';
 import { expandPrompt, MAX_IMAGES } from './expand-prompt.ts';
 import { plainNumber } from './plain-number.ts';
 
@@ -148,8 +149,8 @@ function sideProblem(text: string): Problem | null {
 }
 
 /** The form's fields for known parameters; the other fields keep their values. Sides are rounded to the nearest allowed size. */
-export function draftFromParams(params: Partial<TextToImageParams>): Partial<Draft> {
-  const { prompt, width, height, steps, guidance_scale, seed, model_type, upscale } = params;
+export function draftFromParams({ masked_size, ...params }: Partial<GenerateParams>): Partial<Draft> {
+  const { prompt, width, height, steps, guidance_scale, seed, model_type, upscale } = { ...params, ...masked_size };
   return {
     ...(prompt === undefined ? {} : { prompt }),
     ...(width === undefined ? {} : { width: String(nearestSide(width)) }),

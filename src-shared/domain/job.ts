@@ -11,6 +11,9 @@ export type UpscaleChoice = z.infer<typeof upscaleChoiceSchema>;
 /** SHA-256 of the bytes of an image that was uploaded or made here. */
 export const imageHashSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
+/** `none` takes a control image as the map that the ControlNet was trained on; `canny` finds its edges. */
+export const preprocessSchema = z.enum(['none', 'canny']);
+
 /** What a text-to-image job is made from, defaults filled in; ranges are checked once, at the front door (`docs/protocol.md`). */
 export const filledParamsSchema = z.object({
   prompt: z.string(),
@@ -27,6 +30,18 @@ export const filledParamsSchema = z.object({
   negative_prompt: z.string().exactOptional(),
   /** Absent without any. `identity` is the hash of the file. */
   loras: z.array(z.object({ name: z.string(), weight: z.number(), identity: z.string() })).exactOptional(),
+  /** An image that guides the composition through a ControlNet. Absent without one; `identity` is the hash of the ControlNet's file. */
+  control: z
+    .object({
+      image: imageHashSchema,
+      model: z.string(),
+      identity: z.string(),
+      scale: z.number(),
+      start: z.number(),
+      end: z.number(),
+      preprocess: preprocessSchema,
+    })
+    .exactOptional(),
 });
 export type TextToImageParams = z.infer<typeof filledParamsSchema>;
 
@@ -42,6 +57,9 @@ export const filledImageToImageParamsSchema = filledParamsSchema.extend({
 });
 export type ImageToImageParams = z.infer<typeof filledImageToImageParamsSchema>;
 
+const imageSizeSchema = z.object({ width: z.number().int(), height: z.number().int() });
+export type ImageSize = z.infer<typeof imageSizeSchema>;
+
 /** Pixels that the image grows by on each side. */
 export const expandSchema = z.object({ left: z.number().int(), top: z.number().int(), right: z.number().int(), bottom: z.number().int() });
 
@@ -53,6 +71,13 @@ export const filledInpaintParamsSchema = filledImageToImageParamsSchema.extend({
   feather: z.number().int(),
   /** Absent where kept pixels are copied from the image bit by bit. */
   composite: z.literal(false).exactOptional(),
+  /**
+   * Makes only what is around the mask, in `masked_size`, and puts it back into the image; `padding` pixels around the mask are seen too.
+   * All three are absent otherwise. `width` and `height` are always those of the image.
+   */
+  only_masked: z.literal(true).exactOptional(),
+  padding: z.number().int().exactOptional(),
+  masked_size: imageSizeSchema.exactOptional(),
 });
 export type InpaintParams = z.infer<typeof filledInpaintParamsSchema>;
 
@@ -76,6 +101,11 @@ export type JobWork =
   | { taskType: 'inpaint'; params: InpaintParams }
   | { taskType: 'upscale'; params: UpscaleParams };
 export type TaskType = z.infer<typeof taskTypeSchema>;
+
+/** What the model makes at once: the first image, or its part around the mask. */
+export function madeSizeOf({ width, height, masked_size }: ImageSize & { masked_size?: ImageSize }): ImageSize {
+  return masked_size ?? { width, height };
+}
 
 /** The size of a job's second image against its first, or null for a job that makes only one. */
 export function secondScaleOf(work: JobWork): 2 | 4 | null {

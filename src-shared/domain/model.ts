@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import { modelTypeSchema } from './job.ts';
 
+/** One file that changes how a checkpoint draws. */
+export const extraKindSchema = z.enum(['lora', 'controlnet']);
+export type ExtraKind = z.infer<typeof extraKindSchema>;
+
 /** The kind of a checkpoint is its `model_type`. */
-export const modelKindSchema = z.enum([...modelTypeSchema.options, 'upscaler']);
+export const modelKindSchema = z.enum([...modelTypeSchema.options, ...extraKindSchema.options, 'upscaler']);
 export type ModelKind = z.infer<typeof modelKindSchema>;
 
 /** `absent` can be installed; `damaged`: files are missing or have changed; `failed`: the download stopped with `error`. */
@@ -24,6 +28,15 @@ export const modelCompilationSchema = z.object({
   ),
 });
 export type ModelCompilation = z.infer<typeof modelCompilationSchema>;
+
+/** What a LoRA's file says about itself; absent where it says nothing. */
+export const extraMetadataSchema = z.object({
+  /** Words of a prompt that bring out what it was trained on. */
+  trigger_words: z.array(z.string()).exactOptional(),
+  /** The model that it was trained on. */
+  base_model: z.string().exactOptional(),
+});
+export type ExtraMetadata = z.infer<typeof extraMetadataSchema>;
 
 /** A model that is on this machine or can be installed on it. */
 export const modelEntrySchema = z.object({
@@ -54,6 +67,7 @@ export const modelEntrySchema = z.object({
   /** Why it is `damaged` or `failed`. */
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   compilation: modelCompilationSchema.nullable(),
+  ...extraMetadataSchema.shape,
 });
 export type ModelEntry = z.infer<typeof modelEntrySchema>;
 
@@ -66,10 +80,12 @@ export type ModelAction = z.infer<typeof modelActionSchema>;
 
 const repositoryPattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 
-/** A folder of this machine, used in place, or a repository, whose download begins. */
+/** A folder or a LoRA's or ControlNet's file of this machine, used in place, or a repository, whose download begins. */
 export const newModelSchema = z
   .strictObject({
     dir: z.string().min(1).max(4096).optional(),
+    /** A safetensors file of this machine, or of the repository where it has several. */
+    file: z.string().min(1).max(4096).optional(),
     repository: z.string().regex(repositoryPattern, 'must be OWNER/NAME').optional(),
     /** Branch, tag or commit of the repository; `main` without it. */
     revision: z
@@ -77,7 +93,13 @@ export const newModelSchema = z
       .regex(/^\w[\w.-]{0,99}$/, 'must be a branch, a tag or a commit')
       .optional(),
   })
-  .refine(({ dir, repository }) => (dir === undefined) !== (repository === undefined), { path: ['dir'], message: 'must stand alone: a dir or a repository' });
+  .refine(
+    ({ dir, repository, file }) => (dir === undefined ? file !== undefined || repository !== undefined : file === undefined && repository === undefined),
+    {
+      path: ['dir'],
+      message: 'must stand alone: a dir, a file or a repository',
+    },
+  );
 export type NewModel = z.infer<typeof newModelSchema>;
 
 export const modelLimitsSchema = z.strictObject({

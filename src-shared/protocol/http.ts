@@ -3,7 +3,7 @@ import { bindingInUseSchema } from '../domain/device.ts';
 import { imageHashSchema, modelTypeSchema } from '../domain/job.ts';
 import { labelSchema, queueSummarySchema } from '../domain/job-record.ts';
 import { memoryChoiceSchema, memoryPlanSchema } from '../domain/memory-plan.ts';
-import { modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
+import { extraMetadataSchema, modelEntrySchema, modelLimitsSchema } from '../domain/model.ts';
 import { recipeSchema } from '../domain/recipe.ts';
 import { MAX_INPUT_PIXELS, MAX_PICTURE_PIXELS, MAX_PROMPT_LENGTH, SIZE_UNIT_PX } from './messages.ts';
 
@@ -151,10 +151,14 @@ export const uploadSchema = z.object({
 });
 export type Upload = z.infer<typeof uploadSchema>;
 
-export const lorasSchema = z.object({
-  /** By name; `identity` is the SHA-256 of the file. */
-  loras: z.array(z.object({ name: z.string(), identity: z.string(), size_bytes: z.number().int() })),
-});
+/** `identity` is the SHA-256 of the file. */
+const extraModelSchema = extraMetadataSchema.extend({ name: z.string(), identity: z.string(), size_bytes: z.number().int() });
+
+/** By name. */
+export const lorasSchema = z.object({ loras: z.array(extraModelSchema) });
+/** By name. */
+export const controlNetsSchema = z.object({ controlnets: z.array(extraModelSchema) });
+export type ControlNets = z.infer<typeof controlNetsSchema>;
 export type Loras = z.infer<typeof lorasSchema>;
 
 /** Body of `POST /api/tokens`. */

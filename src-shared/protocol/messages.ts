@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cudaPackSchema } from '../domain/cuda-pack.ts';
-import { firstForward, fitSchema, forwardsOf, modelTypeSchema, taskTypeSchema, upscaleChoiceSchema } from '../domain/job.ts';
+import { firstForward, fitSchema, forwardsOf, modelTypeSchema, preprocessSchema, taskTypeSchema, upscaleChoiceSchema } from '../domain/job.ts';
 import { modelEntrySchema } from '../domain/model.ts';
 import { exampleCudaPack, exampleImageHash, exampleJobId, exampleModel, exampleParams, exampleResult } from './examples.ts';
 import { settingNameSchema } from './settings.ts';
@@ -26,6 +26,23 @@ const text = z
   .max(MAX_PROMPT_LENGTH)
   .refine((value) => value.isWellFormed(), 'must be whole Unicode: half of a surrogate pair stands in it');
 
+/** An upload's `id`, or the file name of an image made here. */
+const imageReference = z.string().min(1).max(255);
+
+const share = z.number().min(0).max(1);
+
+const controlSchema = z
+  .strictObject({
+    image: imageReference,
+    model: z.string().min(1).max(255),
+    scale: z.number().min(0).max(2).default(0.75),
+    /** The shares of the denoising steps between which it counts. */
+    start: share.default(0),
+    end: share.default(1),
+    preprocess: preprocessSchema.default('none'),
+  })
+  .refine(({ start, end }) => start < end, { path: ['start'], message: 'must be below end' });
+
 const generateParamsSchema = z.strictObject({
   prompt: text.min(1).refine((value) => value.trim() !== '', 'must not be only white space'),
   width: sidePx.default(1024),
@@ -44,6 +61,8 @@ const generateParamsSchema = z.strictObject({
     .max(4)
     .optional()
     .meta({ default: [] }),
+  /** An image that guides the composition through an installed ControlNet, which is named by `model`. */
+  control: controlSchema.optional(),
 });
 
 function withinPixels<S extends z.ZodType<{ width: number; height: number }>>(schema: S): S {
@@ -55,9 +74,6 @@ function withinPixels<S extends z.ZodType<{ width: number; height: number }>>(sc
 
 export const textToImageParamsSchema = withinPixels(generateParamsSchema);
 export type TextToImageRequest = z.infer<typeof textToImageParamsSchema>;
-
-/** An upload's `id`, or the file name of an image made here. */
-const imageReference = z.string().min(1).max(255);
 
 const strength = z.number().gt(0).max(1);
 
@@ -73,6 +89,9 @@ const imageToImageParamsSchema = leavingSteps(
   withinPixels(generateParamsSchema.extend({ image: imageReference, strength: strength.default(0.6), fit: fitSchema.default('cover') })),
 );
 
+/** Of `only_masked`. */
+export const DEFAULT_PADDING_PX = 32;
+
 const growth = z.number().int().min(0).max(2048).default(0);
 
 const inpaintParamsSchema = leavingSteps(
@@ -87,12 +106,18 @@ const inpaintParamsSchema = leavingSteps(
       feather: z.number().int().min(0).max(256).default(0),
       /** False gives the result of diffusers, whose kept pixels change a little too. */
       composite: z.boolean().optional().meta({ default: true }),
+      /** Makes only what is around the mask, at width x height, and puts it back into the image, which keeps its size. */
+      only_masked: z.boolean().optional().meta({ default: false }),
+      /** Pixels around the mask that only_masked includes; 32 without it. */
+      padding: z.number().int().min(0).max(1024).optional().meta({ default: DEFAULT_PADDING_PX }),
     }),
   ),
-).refine(({ mask, expand = { left: 0, top: 0, right: 0, bottom: 0 } }) => mask !== undefined || Object.values(expand).some((pixels) => pixels > 0), {
-  path: ['mask'],
-  message: 'may be left out only if expand adds pixels',
-});
+)
+  .refine(({ only_masked, padding }) => only_masked === true || padding === undefined, { path: ['padding'], message: 'needs only_masked' })
+  .refine(({ mask, expand = { left: 0, top: 0, right: 0, bottom: 0 } }) => mask !== undefined || Object.values(expand).some((pixels) => pixels > 0), {
+    path: ['mask'],
+    message: 'may be left out only if expand adds pixels',
+  });
 
 const upscaleParamsSchema = z.strictObject({
   image: imageReference,

@@ -159,6 +159,7 @@ const library: ModelLibrary = {
   upscaler: async () => ({ name: 'realesr-general-x4v3', path: '/models/up.safetensors', fingerprint: 'b'.repeat(64), sizeBytes: 1, license: 'BSD-3-Clause' }),
   upscalers: async () => [],
   loras: async () => [],
+  controlNets: async () => [],
   list: async () => [checkpoint],
   assertNamedFolders: async () => {},
   entries: async () => [entry],

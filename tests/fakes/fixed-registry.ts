@@ -1,4 +1,4 @@
-import type { Checkpoint, Lora, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import type { Checkpoint, ExtraModel, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
 import { zImage } from '#shared/domain/architecture.ts';
 
 /** Two checkpoints and an upscaler that are nowhere: names and identities only. */
@@ -25,10 +25,15 @@ export class FixedRegistry implements ModelRegistry {
     return { name: 'general-x4v3', path: '/upscaler.safetensors', fingerprint: 'identity-x4', sizeBytes: 1, license: 'BSD-3-Clause' };
   }
 
-  loraFiles: Lora[] = [];
+  loraFiles: ExtraModel[] = [];
+  controlNetFiles: ExtraModel[] = [];
 
-  async loras(): Promise<Lora[]> {
+  async loras(): Promise<ExtraModel[]> {
     return this.loraFiles;
+  }
+
+  async controlNets(): Promise<ExtraModel[]> {
+    return this.controlNetFiles;
   }
 
   async upscalers(): Promise<Upscaler[]> {

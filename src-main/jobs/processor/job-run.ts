@@ -1,6 +1,6 @@
 import type { EngineHooks, EnginePreview, EngineProgress, Provenance, TaskReport } from '#main/engine/engine.ts';
 import { encodePng } from '#main/lib/png.ts';
-import { type JobEvent, secondScaleOf, stepsOf } from '#shared/domain/job.ts';
+import { type JobEvent, madeSizeOf, secondScaleOf, stepsOf } from '#shared/domain/job.ts';
 import type { Recipe } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { JobPreviewMessage } from '#shared/protocol/messages.ts';
@@ -105,7 +105,7 @@ export class JobRun implements RunningJob {
     }
     const files = await inputFiles(job, inputs, models);
     const task = {
-      params: job.params,
+      params: { ...job.params, ...madeSizeOf(job.params) },
       ...(files === null ? {} : { files }),
       ...(await models.checkpointOf(job)),
       outputPath,

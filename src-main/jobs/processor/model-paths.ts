@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { GenerateTask, UpscaleTask } from '#main/engine/engine.ts';
-import type { Checkpoint, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import type { Checkpoint, ExtraModel, ModelRegistry, Upscaler } from '#main/models/checkpoint.ts';
+import type { TextToImageParams } from '#shared/domain/job.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import type { StoredJob } from '../store/stored-job.ts';
+
+type Control = NonNullable<TextToImageParams['control']>;
 
 /** Where the models of accepted jobs are. They are resolved when a job is accepted; the registry is asked again only after a restart, or when a model is gone. */
 export class ModelPaths {
@@ -44,9 +47,12 @@ export class ModelPaths {
 
   /** Throws `model_not_installed`. */
   async loraOf({ name, weight, identity }: { name: string; weight: number; identity: string }) {
-    const found = (await this.#registry.loras()).find(({ fingerprint }) => fingerprint === identity);
-    if (found === undefined) throw modelGone('LoRA', name);
-    return { file: found.path, name, identity, weight };
+    return { file: pathOf(await this.#registry.loras(), 'LoRA', name, identity), name, identity, weight };
+  }
+
+  /** Throws `model_not_installed`. */
+  async controlNetOf({ model, identity, scale, start, end, preprocess }: Control) {
+    return { file: pathOf(await this.#registry.controlNets(), 'ControlNet', model, identity), name: model, identity, scale, start, end, preprocess };
   }
 
   #known(identity: string): string | null {
@@ -66,7 +72,13 @@ export async function findUpscaler(registry: ModelRegistry, identity: string): P
   return usable.find(({ fingerprint }) => fingerprint === identity) ?? null;
 }
 
-function modelGone(kind: 'checkpoint' | 'upscaler' | 'LoRA', name: string): AppError<'model_not_installed'> {
+function pathOf(installed: readonly ExtraModel[], kind: 'LoRA' | 'ControlNet', name: string, identity: string): string {
+  const found = installed.find(({ fingerprint }) => fingerprint === identity);
+  if (found === undefined) throw modelGone(kind, name);
+  return found.path;
+}
+
+function modelGone(kind: 'checkpoint' | 'upscaler' | 'LoRA' | 'ControlNet', name: string): AppError<'model_not_installed'> {
   const message = `The ${kind} ${name} that this job was accepted for is no longer installed. Install it again, or send the job again to run with the present one.`;
   return new AppError('model_not_installed', message, { modelType: kind });
 }

@@ -7,7 +7,7 @@ import type { SqliteValue } from './sqlite.ts';
 import { JOB_COLUMNS, type NewJob, parseJobRow, type StoredJob } from './stored-job.ts';
 
 const totalSchema = z.object({ total: z.number().nullable() });
-const inputRowSchema = z.object({ image: z.string().nullable(), mask: z.string().nullable() });
+const inputRowSchema = z.object({ image: z.string().nullable(), mask: z.string().nullable(), control: z.string().nullable() });
 const sizeRowSchema = z.object({ width: z.number(), height: z.number(), jobs: z.number() });
 
 /** Where a job is in the order of deletion: behind all others with every end, request and return from the bin, whatever the clock says. */
@@ -195,7 +195,8 @@ export class JobRepository {
 
   /** Of the images that jobs start from. */
   inputImages(): Set<string> {
-    const sql = "SELECT params ->> 'image' AS image, params ->> 'mask' AS mask FROM jobs WHERE task_type <> 'text_to_image' AND json_valid(params)";
+    const sql = `SELECT params ->> 'image' AS image, params ->> 'mask' AS mask, params ->> '$.control.image' AS control FROM jobs
+      WHERE (task_type <> 'text_to_image' OR instr(params, '"control":') > 0) AND json_valid(params)`;
     return new Set(this.#sql.allOnce(sql).flatMap((row) => Object.values(inputRowSchema.parse(row)).filter((id) => id !== null)));
   }
 

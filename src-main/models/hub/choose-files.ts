@@ -12,8 +12,7 @@ const hashPattern = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
  * for names that lead out of the folder, pickles instead of weights, missing hashes and text files that are too large.
  */
 export function chooseFiles(repository: string, listed: readonly ListedFile[]): RemoteFile[] {
-  for (const { path } of listed)
-    if (!isInside(path)) throw refused(repository, `a file named ${JSON.stringify(path.slice(0, 200))}, which leads out of its folder`);
+  for (const file of listed) assertInside(repository, file);
   const relevant = relevantPathsOf(listed);
   const chosen = listed.filter(({ path }) => relevant.has(path));
   assertNoTwins(repository, chosen);
@@ -23,12 +22,27 @@ export function chooseFiles(repository: string, listed: readonly ListedFile[]): 
   }
   for (const part of weightParts) assertSafetensors(repository, part, listed);
   assertTokenizer(repository, relevant);
-  for (const { path, sizeBytes, hash } of chosen) {
-    if (!hashPattern.test(hash)) throw refused(repository, `${path} without a hash`);
+  for (const file of chosen) {
+    const { path, sizeBytes } = file;
+    assertHashed(repository, file);
     if (!path.endsWith('.safetensors') && sizeBytes > MAX_TEXT_BYTES)
       throw refused(repository, `${path} with ${sizeBytes} bytes; at most ${MAX_TEXT_BYTES} are allowed`);
   }
   return chosen.toSorted((a, b) => a.sizeBytes - b.sizeBytes);
+}
+
+/** Throws `download_refused` for a name that leads out of the folder, and for a missing hash. */
+export function assertSafeFile(repository: string, file: ListedFile): void {
+  assertInside(repository, file);
+  assertHashed(repository, file);
+}
+
+function assertHashed(repository: string, { path, hash }: ListedFile): void {
+  if (!hashPattern.test(hash)) throw refused(repository, `${path} without a hash`);
+}
+
+function assertInside(repository: string, { path }: ListedFile): void {
+  if (!isInside(path)) throw refused(repository, `a file named ${JSON.stringify(path.slice(0, 200))}, which leads out of its folder`);
 }
 
 function isInside(path: string): boolean {

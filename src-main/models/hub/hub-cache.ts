@@ -30,10 +30,10 @@ export interface HubCache {
   /** The snapshot of the `main` branch, or null. */
   mainSnapshot(repository: string): Promise<string | null>;
   /**
-   * Deletes the snapshot, its parts, and its blobs that no other snapshot uses. Returns the bytes that stay in the store which huggingface_hub 2 shares
+   * Deletes the snapshot (with `keepsOthers` only the files of `source`), its parts, and its blobs that no other snapshot uses. Returns the bytes that stay in the store which huggingface_hub 2 shares
    * between repositories: its blobs there are links, and only its own locks make it safe to delete their targets.
    */
-  remove(source: HubSource): Promise<{ sharedBytes: number }>;
+  remove(source: HubSource, options?: { keepsOthers: boolean }): Promise<{ sharedBytes: number }>;
 }
 
 export function createHubCache(dir: string): HubCache {
@@ -81,11 +81,13 @@ export function createHubCache(dir: string): HubCache {
       return (await sizeOf(join(snapshot, 'model_index.json'))) === null ? null : snapshot;
     },
 
-    async remove({ repository, revision, commit, files }) {
+    async remove({ repository, revision, commit, files }, { keepsOthers } = { keepsOthers: false }) {
       for (const { hash } of files) await rm(partPath(repository, hash), { force: true });
       let sharedBytes = 0;
       if (commit === null) return { sharedBytes };
-      await rm(snapshotDir(repository, commit), { recursive: true, force: true });
+      const snapshot = snapshotDir(repository, commit);
+      const removed = keepsOthers ? files.map(({ path }) => join(snapshot, ...path.split('/'))) : [snapshot];
+      for (const path of removed) await rm(path, { recursive: true, force: true });
       const used = await blobsInUse(join(repositoryDir(repository), 'snapshots'));
       for (const { hash } of files) {
         if (used.has(hash)) continue;
@@ -94,7 +96,7 @@ export function createHubCache(dir: string): HubCache {
         await rm(blob, { force: true });
       }
       const ref = refPath(repository, revision);
-      if ((await commitOf(ref)) === commit) await rm(ref, { force: true });
+      if (!keepsOthers && (await commitOf(ref)) === commit) await rm(ref, { force: true });
       await removeEmptyFolders(repositoryDir(repository));
       return { sharedBytes };
     },

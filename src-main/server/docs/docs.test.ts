@@ -93,6 +93,7 @@ describe('OpenAPI', () => {
       '/api/bin/image/{filename}',
       '/api/bin/{id}',
       '/api/clients',
+      '/api/controlnets',
       '/api/cuda-pack',
       '/api/cuda-pack/{action}',
       '/api/devices',

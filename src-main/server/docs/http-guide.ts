@@ -2,7 +2,7 @@ import type { Bulk, BulkAnswer, JobPage, JobRecord, QueueAction, QueueSummary, Z
 import type { ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import { exampleCudaPack, exampleFile, exampleImageHash, exampleJobId, exampleParams, exampleRecipe, exampleResult } from '#shared/protocol/examples.ts';
-import type { Clients, Labels, LogPage, Loras, Network, Receipt, Sizes, Tokens } from '#shared/protocol/http.ts';
+import type { Clients, ControlNets, Labels, LogPage, Loras, Network, Receipt, Sizes, Tokens } from '#shared/protocol/http.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 
 /** An example of a call: what stands in its path, its query and its body, and what it answers. What a call does not have is left out. */
@@ -114,7 +114,10 @@ export const httpGuide: Readonly<Record<string, HttpExample>> = {
   'post /api/models': { body: { repository: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32' } satisfies NewModel, answer: model },
   'put /api/models/limits': { body: { bytes_per_second: 1_000_000 } satisfies ModelLimits, answer: { bytes_per_second: 1_000_000 } satisfies ModelLimits },
   'post /api/models/{name}/{action}': { params: { name: 'storybook-uint4', action: 'verify' }, answer: model },
-  'get /api/loras': { answer: { loras: [{ name: 'ink-drawing', identity: exampleImageHash, size_bytes: 85_000_000 }] } satisfies Loras },
+  'get /api/controlnets': { answer: { controlnets: [{ name: 'union-2.1', identity: exampleImageHash, size_bytes: 6_700_000_000 }] } satisfies ControlNets },
+  'get /api/loras': {
+    answer: { loras: [{ name: 'ink-drawing', identity: exampleImageHash, size_bytes: 85_000_000, trigger_words: ['ink drawing'] }] } satisfies Loras,
+  },
   'post /api/tokens': { body: { prompt: 'a lighthouse at dusk', model_type: 'uint4' }, answer: { count: 13, limit: 512, cut_at: null } satisfies Tokens },
   'get /api/settings': { answer: settings },
   'put /api/settings': { body: { disk_limit_gb: 20 } satisfies SettingsChange, answer: settings },

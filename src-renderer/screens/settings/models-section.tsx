@@ -1,7 +1,10 @@
 import { FolderOpen } from 'lucide-react';
 import { type FormEvent, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { type ModelType, modelTypeSchema } from '#shared/domain/job.ts';
 import { type ModelAction, type ModelEntry, type ModelLimits, newModelSchema } from '#shared/domain/model.ts';
+import { newModelNamed } from '#shared/domain/new-model-named.ts';
+import { AboutExtra } from '../../components/about-extra.tsx';
 import { Button } from '../../components/button.tsx';
 import { Bytes } from '../../components/bytes.tsx';
 import { Card } from '../../components/card.tsx';
@@ -39,7 +42,7 @@ export function ModelsSection() {
 }
 
 /** The actions for a model in its state, most likely first. */
-function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
+function actionsOf({ kind, state, source, active }: ModelEntry): ModelAction[] {
   const removing: ModelAction[] = source.type === 'bundled' ? [] : ['remove'];
   switch (state) {
     case 'absent':
@@ -53,7 +56,11 @@ function actionsOf({ state, source, active }: ModelEntry): ModelAction[] {
     case 'verifying':
       return [];
     case 'installed':
-      return [...(active ? [] : (['use'] as const)), ...(source.type === 'bundled' ? [] : (['verify'] as const)), ...removing];
+      return [
+        ...(active || kind === 'lora' || kind === 'controlnet' ? [] : (['use'] as const)),
+        ...(source.type === 'bundled' ? [] : (['verify'] as const)),
+        ...removing,
+      ];
     case 'damaged':
       return [source.type === 'hub' ? 'install' : 'verify', ...removing];
   }
@@ -76,14 +83,15 @@ function ModelRow({ model }: { model: ModelEntry }) {
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
         <div className="min-w-0 flex-1 basis-64">
           <span className="font-medium break-all">
-            {kind === 'upscaler' ? name : modelTitle(t, { name, model_type: kind, bundled: source.type === 'bundled' })}
+            {isCheckpoint(kind) ? modelTitle(t, { name, model_type: kind, bundled: source.type === 'bundled' }) : name}
           </span>{' '}
           {active && <span className="rounded-full bg-accent-soft px-2 text-xs whitespace-nowrap text-accent">{t('model.active')}</span>}
           <p className="text-xs text-muted">
-            {kind === 'upscaler' ? t('model.upscaler') : name} · {state === 'absent' && '≈ '}
+            {isCheckpoint(kind) ? name : t(`model.${kind}`)} · {state === 'absent' && '≈ '}
             {bytes_total > 0 && <Bytes value={bytes_total} />} · {license} ·{' '}
             {source.type === 'bundled' && state === 'installed' ? t('model.bundled') : t(`modelState.${state}`)}
           </p>
+          <AboutExtra {...model} />
           <Fit model={model} />
         </div>
         <div className="flex flex-wrap gap-1">
@@ -123,11 +131,15 @@ function ModelRow({ model }: { model: ModelEntry }) {
   );
 }
 
+function isCheckpoint(kind: ModelEntry['kind']): kind is ModelType {
+  return modelTypeSchema.safeParse(kind).success;
+}
+
 /** Whether a model that can be installed fits into this computer's memory and disk. */
 function Fit({ model: { kind, source, state, bytes_total } }: { model: ModelEntry }) {
   const { t } = useTranslation();
   const info = useStudio((studio) => studio.info);
-  if (info === null || kind === 'upscaler' || source.type !== 'hub' || bytes_total === 0) return null;
+  if (info === null || !isCheckpoint(kind) || source.type !== 'hub' || bytes_total === 0) return null;
   const isDiskShort = state === 'absent' && info.disk !== null && info.disk.free_bytes < bytes_total;
   const isMemoryShort = info.memory.total_bytes < bytes_total;
   return (
@@ -203,8 +215,7 @@ function AddModel() {
   const [problem, setProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
   const submit = async (what: string) => {
-    const value = what.trim();
-    const model = isPath(value) ? { dir: value } : { repository: value.replace(/^https:\/\/huggingface\.co\//, '').replace(/\/$/, '') };
+    const model = newModelNamed(what.trim());
     if (!newModelSchema.safeParse(model).success) return setProblem(t('models.addWrong'));
     setBusy(true);
     const failure = await add(model);
@@ -257,11 +268,6 @@ function AddModel() {
       </Field>
     </form>
   );
-}
-
-/** True for `/a`, `C:\a`, `\\server\a` and `~/a`. A repository is `OWNER/NAME`. */
-function isPath(text: string): boolean {
-  return /^(\/|~|[A-Za-z]:[\\/]|\\\\|\.)/.test(text);
 }
 
 const LIMITS = ['0', '1', '5', '20', '100'] as const;
