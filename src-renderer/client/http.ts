@@ -21,7 +21,9 @@ import { type Verification, verificationSchema } from '#shared/domain/verificati
 import {
   binSchema,
   type Clients,
+  type ControlNets,
   clientsSchema,
+  controlNetsSchema,
   httpErrorSchema,
   type Info,
   infoSchema,
@@ -91,6 +93,7 @@ export interface StudioHttp {
   addModel(model: NewModel): Promise<ModelEntry>;
   limitDownloads(limits: ModelLimits): Promise<ModelLimits>;
   loras(): Promise<Loras>;
+  controlNets(): Promise<ControlNets>;
   /** An image's file. */
   image(filename: string): Promise<Blob>;
   /** Reads the metadata of an image file. */
@@ -146,6 +149,7 @@ export function createStudioHttp(fetcher: typeof fetch): StudioHttp {
     addModel: (model) => call(modelEntrySchema, '/api/models', withBody('POST', model)),
     limitDownloads: (limits) => call(modelLimitsSchema, '/api/models/limits', withBody('PUT', limits)),
     loras: () => call(lorasSchema, '/api/loras'),
+    controlNets: () => call(controlNetsSchema, '/api/controlnets'),
     image: async (filename) => (await ask(imageUrl(filename))).blob(),
     verifyImage: (image, repeat) =>
       call(verificationSchema, `/api/verify?repeat=${repeat}`, { method: 'PUT', headers: { 'content-type': imageType(image) }, body: image }),

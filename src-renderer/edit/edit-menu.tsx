@@ -13,13 +13,20 @@ interface EditMenuProps {
 /** Sends a finished image into another task. */
 export function EditMenu({ filename, width, height, onStart }: EditMenuProps) {
   const { t } = useTranslation();
-  const { upscale, startFromImage, info } = useStudioStore().getState();
+  const { upscale, startFromImage, guideByImage, info, installedControlNets } = useStudioStore().getState();
   const maxPixels = info?.limits.max_input_pixels ?? Number.POSITIVE_INFINITY;
   if (width * height > maxPixels) return null;
   const starts = [false, true].map((isRepaint) => ({
     label: t(isRepaint ? 'edit.repaint' : 'edit.startFrom'),
     onChoose: () => {
       startFromImage(filename, isRepaint);
+      onStart?.();
+    },
+  }));
+  const guides = installedControlNets.slice(0, 1).map(() => ({
+    label: t('control.guideBy'),
+    onChoose: () => {
+      guideByImage(filename);
       onStart?.();
     },
   }));
@@ -38,7 +45,7 @@ export function EditMenu({ filename, width, height, onStart }: EditMenuProps) {
           <span className="sr-only wide:not-sr-only">{t('edit.menu')}</span>
         </>
       }
-      items={[...starts, ...upscales]}
+      items={[...starts, ...guides, ...upscales]}
     />
   );
 }

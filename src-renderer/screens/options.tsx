@@ -2,13 +2,15 @@ import { Dices, Lock, Undo2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { IconButton } from '../components/button.tsx';
+import { controlClass, Field } from '../components/field.tsx';
 import { NumberField } from '../components/number-field.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { useCheckOnLeave } from '../components/use-check-on-leave.ts';
 import { useStudio } from '../components/use-studio.ts';
+import { ControlPicker } from '../edit/control-picker.tsx';
 import { LoraPicker } from '../edit/lora-picker.tsx';
 import { problemText } from '../i18n/problem-text.ts';
-import { limits, numberOf } from '../store/draft.ts';
+import { limits, numberOf, usesNegativePrompt } from '../store/draft.ts';
 import { baseSidesPx, presetOf, type Ratio, ratios, sizeFor } from '../store/image-size.ts';
 import { ModelPicker } from './model-picker.tsx';
 import { useChosenModel } from './use-chosen-model.ts';
@@ -51,9 +53,34 @@ function Advanced() {
             isDecimal
           />
         </div>
+        <NegativePrompt />
         <SeedOption />
+        <ControlPicker />
       </div>
     </details>
+  );
+}
+
+function NegativePrompt() {
+  const { t } = useTranslation();
+  const isUsed = useStudio((state) => usesNegativePrompt(state.draft));
+  const value = useStudio((state) => state.draft.negativePrompt);
+  const editDraft = useStudio((state) => state.editDraft);
+  if (!isUsed) return null;
+  return (
+    <Field label={t('options.negative')} help={t('options.negativeHelp')}>
+      {({ id, describedBy }) => (
+        <textarea
+          id={id}
+          className={`${controlClass} min-h-16 py-2`}
+          rows={2}
+          maxLength={limits.promptCharacters}
+          aria-describedby={describedBy}
+          value={value}
+          onChange={(event) => editDraft({ negativePrompt: event.target.value })}
+        />
+      )}
+    </Field>
   );
 }
 

@@ -5,13 +5,13 @@ import { readMetadata } from '../client/metadata/read-metadata.ts';
 import { readStored, writeStored } from '../client/stored.ts';
 import { checkDraft, type Draft, draftFromParams, draftFromTyped, draftSchema, firstDraft, seedsFrom } from './draft.ts';
 import { createDraftHistory } from './draft-history.ts';
-import type { DraftSlice, Start, StudioDeps, StudioState } from './state.ts';
+import type { Control, DraftSlice, Start, StudioDeps, StudioState } from './state.ts';
 
 const DRAFT_KEY = 'zimage.draft';
 export const PROMPTS_KEY = 'zimage.prompts';
 const MAX_PROMPTS = 100;
 
-type Needs = DraftSlice & Pick<StudioState, 'start' | 'chosenLoras' | 'show' | 'notify' | 'dismissUndo' | 'notifyFailure' | 'submit'>;
+type Needs = DraftSlice & Pick<StudioState, 'start' | 'control' | 'chosenLoras' | 'show' | 'notify' | 'dismissUndo' | 'notifyFailure' | 'submit'>;
 
 export function createDraftSlice({
   storage,
@@ -130,7 +130,7 @@ export function createDraftSlice({
       },
 
       make() {
-        const { draft, chosenLoras } = get();
+        const { draft, chosenLoras, control } = get();
         const checked = checkDraft(draft);
         if (!checked.ok) {
           set({ problems: checked.problems });
@@ -142,7 +142,11 @@ export function createDraftSlice({
         write({ seed: String(firstSeed) });
         // every prompt gets the same seeds, so that only the words differ
         const seeds = seedsFrom(firstSeed, checked.count);
-        const more = { ...startParams(get().start), ...(chosenLoras.length === 0 ? {} : { loras: chosenLoras }) };
+        const more = {
+          ...startParams(get().start),
+          ...(chosenLoras.length === 0 ? {} : { loras: chosenLoras }),
+          ...(control && { control: controlOf(control) }),
+        };
         get().submit(checked.prompts.flatMap((prompt) => seeds.map((seed) => ({ ...checked.params, ...more, prompt, seed }))));
         return true;
       },
@@ -153,6 +157,17 @@ export function createDraftSlice({
 /** What the params say about the image that the next ones start from. */
 function startParams(start: Start | null): Partial<GenerateParams> {
   if (start === null) return {};
-  const { id, strength, mask } = start;
-  return { image: id, strength, fit: 'cover', ...(mask === null ? {} : { mask: mask.id, feather: mask.featherPx }) };
+  const { id, strength, mask, expand, onlyMasked } = start;
+  const isExpanded = Object.values(expand).some((pixels) => pixels > 0);
+  return {
+    ...{ image: id, strength, fit: 'cover' },
+    ...(mask === null ? {} : { mask: mask.id, feather: mask.featherPx }),
+    ...(isExpanded ? { expand } : {}),
+    ...(onlyMasked && mask !== null ? { only_masked: true } : {}),
+  };
+}
+
+/** The server finds the identity itself. */
+function controlOf({ id: image, ...control }: Control): NonNullable<GenerateParams['control']> {
+  return { image, identity: '', ...control };
 }

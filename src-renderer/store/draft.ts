@@ -21,6 +21,8 @@ export const draftSchema = z.object({
   usesLines: z.boolean().default(false),
   /** Times the size of the second image, or none. */
   upscale: z.enum(['4', '2', 'off']).default('4'),
+  /** Used where guidance is on. */
+  negativePrompt: z.string().default(''),
 });
 export type Draft = z.infer<typeof draftSchema>;
 
@@ -38,6 +40,7 @@ export const firstDraft: Draft = {
   usesPatterns: false,
   usesLines: false,
   upscale: '4',
+  negativePrompt: '',
 };
 
 export interface NumberRange {
@@ -114,8 +117,14 @@ export function checkDraft(draft: Draft): CheckedDraft {
     seed: draft.seedMode === 'fixed' ? numberOf(draft.seed) : 0,
     model_type: draft.modelType,
     ...(draft.upscale === '4' ? {} : { upscale: draft.upscale === '2' ? 2 : false }),
+    ...(draft.negativePrompt.trim() === '' || !usesNegativePrompt(draft) ? {} : { negative_prompt: draft.negativePrompt }),
   };
   return { ok: true, params, prompts, count: numberOf(draft.count) };
+}
+
+/** Without guidance the model never sees a negative prompt. */
+export function usesNegativePrompt({ guidanceScale }: Pick<Draft, 'guidanceScale'>): boolean {
+  return numberOf(guidanceScale) > 0;
 }
 
 /** How many images the form asks for. NaN while the number field is invalid. */
@@ -160,7 +169,7 @@ export function draftFromParams({ masked_size, ...params }: Partial<GeneratePara
     ...(seed === undefined ? {} : { seed: String(seed), seedMode: 'fixed' }),
     ...(model_type === undefined ? {} : { modelType: model_type }),
     // words of an image are drawn as they stand
-    ...(prompt === undefined ? {} : { usesPatterns: false, usesLines: false }),
+    ...(prompt === undefined ? {} : { usesPatterns: false, usesLines: false, negativePrompt: params.negative_prompt ?? '' }),
     ...(upscale === undefined ? {} : { upscale: upscale === 2 ? '2' : 'off' }),
     count: '1',
   };

@@ -138,7 +138,7 @@ export function createJobsSlice({
       let before: number | null = null;
       do {
         const page = await http.listJobs({ client: clientId, status: 'pending', limit: MAX_PAGE_SIZE, ...(before === null ? {} : { before }) });
-        for (const record of page.jobs) if (!found.has(record.job_id)) found.set(record.job_id, jobFromRecord(record));
+        for (const record of page.jobs) if (!isKnown(found.get(record.job_id) ?? newJob(record.job_id, 0))) found.set(record.job_id, jobFromRecord(record));
         before = page.next;
       } while (before !== null);
       return [...found.values()].sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
@@ -152,7 +152,13 @@ export function createJobsSlice({
         get().cancel(job.id);
       }
       const params = cancelled.flatMap((job) => job.params ?? []);
-      if (params.length > 0) get().notify({ tone: 'undo', text: 'cancelled', count: params.length, undo: () => get().submit(params) });
+      const upscales = cancelled.flatMap((job) => job.upscaleParams ?? []);
+      const undo = () => {
+        if (params.length > 0) get().submit(params);
+        for (const upscale of upscales) get().upscale(upscale);
+      };
+      const count = params.length + upscales.length;
+      if (count > 0) get().notify({ tone: 'undo', text: 'cancelled', count, undo });
     }
 
     return {

@@ -1,11 +1,11 @@
 import type { CudaPackAction, CudaPackEntry } from '#shared/domain/cuda-pack.ts';
 import type { Devices } from '#shared/domain/device.ts';
-import type { TextToImageParams, UpscaleParams } from '#shared/domain/job.ts';
+import type { Expand, TextToImageParams, UpscaleParams } from '#shared/domain/job.ts';
 import type { Label, QueueAction, Zip } from '#shared/domain/job-record.ts';
 import type { ModelAction, ModelEntry, ModelLimits, NewModel } from '#shared/domain/model.ts';
 import type { Verification } from '#shared/domain/verification.ts';
 import type { DesktopBridge, DesktopCommand, DesktopSettings, UpdateCall, UpdateState } from '#shared/protocol/desktop.ts';
-import type { Clients, Info, Labels, LogLine, Loras, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
+import type { Clients, ControlNets, Info, Labels, LogLine, Loras, Models, Network, Sizes, Upload } from '#shared/protocol/http.ts';
 import type { ClientMessage, ServerMessage } from '#shared/protocol/messages.ts';
 import type { SettingsAnswer, SettingsChange } from '#shared/protocol/settings.ts';
 import type { GenerateParams } from '../client/create-job.ts';
@@ -315,6 +315,15 @@ export interface Start extends Source {
   strength: number;
   /** The upload of a mask: only what is white in it is repainted. */
   mask: { id: string; featherPx: number } | null;
+  /** Pixels to paint beyond each edge. */
+  expand: Expand;
+  /** Makes only what is around the mask, and keeps the image's size. */
+  onlyMasked: boolean;
+}
+
+/** The image that guides the next ones, and how. */
+export interface Control extends Omit<NonNullable<TextToImageParams['control']>, 'image' | 'identity'> {
+  id: string;
 }
 
 export interface SourceSlice {
@@ -332,6 +341,16 @@ export interface SourceSlice {
   start: Start | null;
   /** Makes the next images from the source; the form takes its shape. */
   startFromSource(isRepaint: boolean): void;
+  installedControlNets: ControlNets['controlnets'];
+  refreshControlNets(): void;
+  /** Null while no image guides the next ones. */
+  control: Control | null;
+  /** Uploads an image that guides the next ones. */
+  openControl(image: Blob): void;
+  /** Guides the next images by one made here. */
+  guideByImage(filename: string): void;
+  editControl(change: Partial<Control>): void;
+  endControl(): void;
   installedLoras: Loras['loras'];
   refreshLoras(): void;
   /** LoRAs of the next images. */
@@ -339,7 +358,7 @@ export interface SourceSlice {
   chooseLoras(loras: NonNullable<TextToImageParams['loras']>): void;
   /** Uploads a mask for the start. */
   setMask(mask: Blob, featherPx: number): void;
-  editStart(change: Partial<Pick<Start, 'strength' | 'mask'>>): void;
+  editStart(change: Partial<Pick<Start, 'strength' | 'mask' | 'expand' | 'onlyMasked'>>): void;
   endStart(): void;
   /** Fills the form with the settings in the file. */
   reuseSource(): void;

@@ -125,6 +125,7 @@ function fakeHttp(records: TextRecord[], refused: ReadonlySet<string>, calls: st
     addModel: () => Promise.reject(new HttpFailure('checkpoint_unsupported', 'this folder is a LlamaForCausalLM')),
     limitDownloads: (limits) => answer('limitDownloads', () => limits),
     loras: () => answer('loras', () => ({ loras: [] })),
+    controlNets: () => answer('controlNets', () => ({ controlnets: [] })),
     image: () => answer('image', () => new Blob()),
     verifyImage: () => Promise.reject(new Error('not asked for')),
     readImage: () =>

@@ -62,6 +62,7 @@ export type ImageSize = z.infer<typeof imageSizeSchema>;
 
 /** Pixels that the image grows by on each side. */
 export const expandSchema = z.object({ left: z.number().int(), top: z.number().int(), right: z.number().int(), bottom: z.number().int() });
+export type Expand = z.infer<typeof expandSchema>;
 
 /** What a job that repaints parts of an image is made from. Without a mask only what `expand` adds is painted. */
 export const filledInpaintParamsSchema = filledImageToImageParamsSchema.extend({
