@@ -37,7 +37,7 @@ test('Chinese texts are Chinese', () => {
 
 /** Keys that the code builds from values; everything below them counts as used. */
 const builtKeys =
-  /^(error|problem|phase|status|announce|compare|shortcut|settingsPart|example|idea|demo|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|model\.quality|notice|connection|origin|update\.off|updateFailure|verify\.pixels|edit\.tool)\./;
+  /^(error|problem|phase|status|announce|compare|shortcut|settingsPart|example|idea|demo|nav|engineState|modelState|modelAction|deviceState|cudaState|memoryPlan|model\.quality|notice|connection|origin|update\.off|updateFailure|verify\.pixels|edit\.tool|edit\.side|model\.(upscaler|lora|controlnet))(\.|$)/;
 
 // the compiler checks that every used key exists
 test('every key is used', () => {
