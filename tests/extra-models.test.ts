@@ -122,7 +122,7 @@ test('a LoRA for another model is refused with its key and width, and no job can
   await expect(library.add({ file: join(dir, 'none.safetensors') })).rejects.toMatchObject({ code: 'checkpoint_missing' });
 });
 
-test('a local file is used in place, as is what lies in the folder loras, and a LoRA for the published model needs none installed', async () => {
+test('a local file is used in place, as are the files of the folder loras, and a LoRA for the published model needs none installed', async () => {
   await open({});
   const path = join(dir, 'ink.safetensors');
   await writeFile(path, await lora());

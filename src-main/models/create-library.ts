@@ -4,12 +4,11 @@ import { createThrottle, type Pause } from '#main/downloads/throttle.ts';
 import { exists } from '#main/lib/exists.ts';
 import { orAppError } from '#main/lib/or-app-error.ts';
 import { modelTypeSchema } from '#shared/domain/job.ts';
-import type { ExtraMetadata, ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
+import type { ModelAction, ModelCompilation, ModelEntry, ModelKind, NewModel } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 import { bundledUpscalers, catalog } from './catalog.ts';
-import type { ExtraModel } from './checkpoint.ts';
 import { type CheckpointFacts, describeCheckpoint, nameOf } from './describe-checkpoint.ts';
-import { type ExtraReader, extraPath, isExtraKind } from './extra-files.ts';
+import { createMetadataReader, type ExtraReader, extraPath, isExtraKind } from './extra-files.ts';
 import type { HubClient } from './hub/hub-client.ts';
 import type { AssertCanRun } from './install-model.ts';
 import type { ModelLibrary } from './library.ts';
@@ -32,6 +31,7 @@ export interface ModelLibraryOptions extends ModelRegistryOptions {
 export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary & { counts: Readonly<FetchCounts> } {
   const { hub, log, pause, compilationOf = async () => null, assertCanRun = async () => {} } = options;
   const extraReader = options.extraReader ?? { inspect: async () => 'lora', metadata: async () => ({}) };
+  const withMetadata = createMetadataReader(extraReader);
   const { registry, hashes, records, cache } = openModelRegistry(options);
   const throttle = createThrottle(records.current.limits.bytes_per_second, pause);
   const counts = noFetchCounts();
@@ -227,20 +227,6 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary &
   async function addFolder(dir: string): Promise<string> {
     const others = (await entries()).filter(({ name, state }) => state !== 'absent' && records.find(name) === undefined);
     return installer.exclusively('/folders', () => installer.addFolder(dir, new Set(others.map(({ name }) => name))));
-  }
-
-  /** Files are described once; they are named by their content. */
-  const described = new Map<string, ExtraMetadata>();
-
-  async function withMetadata(extras: ExtraModel[]): Promise<ExtraModel[]> {
-    return Promise.all(
-      extras.map(async (extra) => {
-        // a file that cannot be read is reported by the job that names it
-        const metadata = described.get(extra.fingerprint) ?? (await extraReader.metadata(extra.path).catch(() => ({})));
-        described.set(extra.fingerprint, metadata);
-        return { ...extra, metadata };
-      }),
-    );
   }
 
   function tell(name: string): void {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type ExtraKind, type ExtraMetadata, extraKindSchema, type ModelKind } from '#shared/domain/model.ts';
 import { AppError } from '#shared/protocol/errors.ts';
+import type { ExtraModel } from './checkpoint.ts';
 import type { HubCache } from './hub/hub-cache.ts';
 import type { ListedFile } from './hub/hub-client.ts';
 import type { ModelRecord } from './records.ts';
@@ -35,4 +36,16 @@ export function chooseExtraFile(repository: string, files: readonly ListedFile[]
   const names = found.map(({ path }) => JSON.stringify(path)).join(' or ');
   const what = wanted === undefined ? `has ${found.length} safetensors files` : `has no file ${JSON.stringify(wanted)}`;
   throw new AppError('bad_param', `${repository} ${what}; file must be ${names}.`, { field: 'file' });
+}
+
+/** Adds to each file what it says about itself. Files are described once; they are named by their content. */
+export function createMetadataReader(reader: Pick<ExtraReader, 'metadata'>): (extras: readonly ExtraModel[]) => Promise<ExtraModel[]> {
+  const described = new Map<string, ExtraMetadata>();
+  const describe = async (extra: ExtraModel): Promise<ExtraModel> => {
+    // a file that cannot be read is reported by the job that names it
+    const metadata = described.get(extra.fingerprint) ?? (await reader.metadata(extra.path).catch(() => ({})));
+    described.set(extra.fingerprint, metadata);
+    return { ...extra, metadata };
+  };
+  return (extras) => Promise.all(extras.map(describe));
 }

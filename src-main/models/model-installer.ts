@@ -139,7 +139,7 @@ export class ModelInstaller {
     const kind = await inspectExtra(path);
     const { sha256 } = await hashes.hashOf(path);
     await hashes.save();
-    return this.#addInPlace(path, basename(path).replace(/\.safetensors$/, ''), { kind, identity: sha256 }, takenNames);
+    return addInPlace(path, basename(path).replace(/\.safetensors$/, ''), { kind, identity: sha256 }, takenNames, this.#options);
   }
 
   /** Adds a folder in place, or finds it among the added ones. Returns its name. @param takenNames Names of other models. */
@@ -150,22 +150,7 @@ export class ModelInstaller {
     await assertWeights(dir);
     await assertCanRun(dir, 'all');
     await hashes.save();
-    return this.#addInPlace(dir, nameOf(dir), { kind: facts.modelType, identity: facts.fingerprint }, takenNames);
-  }
-
-  async #addInPlace(dir: string, wantedName: string, facts: Pick<ModelRecord, 'kind' | 'identity'>, takenNames: ReadonlySet<string>): Promise<string> {
-    const { records, onChange } = this.#options;
-    const real = await realpath(dir);
-    for (const { name, source } of records.current.models) {
-      if (source.type === 'folder' && (await realpath(source.dir).catch(() => source.dir)) === real) return name;
-    }
-    let name = '';
-    await records.change(({ models }) => {
-      name = freeName(wantedName, new Set([...takenNames, ...models.map((other) => other.name)]));
-      models.push({ name, ...facts, source: { type: 'folder', dir }, state: 'installed', error: null });
-    });
-    onChange(name);
-    return name;
+    return addInPlace(dir, nameOf(dir), { kind: facts.modelType, identity: facts.fingerprint }, takenNames, this.#options);
   }
 
   /** One download at a time; verifications may run beside it. */
@@ -244,7 +229,7 @@ export class ModelInstaller {
     const { hashes, records, cache, log } = this.#options;
     const dir = recordDir(record, cache);
     try {
-      if (source.type === 'hub') await this.#verifyBlobs(source, transfer);
+      if (source.type === 'hub') await verifyBlobs(source, transfer, this.#options);
       else if (isExtraKind(record.kind)) await hashes.forget(dir);
       else for (const path of await relevantPaths(dir)) await hashes.forget(join(dir, path));
       if (isExtraKind(record.kind)) {
@@ -260,19 +245,6 @@ export class ModelInstaller {
       if (!transfer.signal.aborted) log.warn({ model: name, cause: errnoCode(thrown) }, 'a model failed verification');
     } finally {
       await hashes.save();
-    }
-  }
-
-  async #verifyBlobs(source: HubSource, transfer: Transfer): Promise<void> {
-    const { hashes, cache } = this.#options;
-    let doneBytes = 0;
-    for (const file of source.files) {
-      transfer.signal.throwIfAborted();
-      const blob = cache.blobPath(source.repository, file.hash);
-      await hashes.forget(blob);
-      await hasContent(blob, file, hashes);
-      doneBytes += file.sizeBytes;
-      transfer.progress(doneBytes, sizeOf(source));
     }
   }
 
@@ -300,6 +272,40 @@ export class ModelInstaller {
       this.#options.onChange(name);
     }
   }
+}
+
+async function verifyBlobs(source: HubSource, transfer: Transfer, options: ModelInstallerOptions): Promise<void> {
+  const { hashes, cache } = options;
+  let doneBytes = 0;
+  for (const file of source.files) {
+    transfer.signal.throwIfAborted();
+    const blob = cache.blobPath(source.repository, file.hash);
+    await hashes.forget(blob);
+    await hasContent(blob, file, hashes);
+    doneBytes += file.sizeBytes;
+    transfer.progress(doneBytes, sizeOf(source));
+  }
+}
+
+async function addInPlace(
+  dir: string,
+  wantedName: string,
+  facts: Pick<ModelRecord, 'kind' | 'identity'>,
+  takenNames: ReadonlySet<string>,
+  options: ModelInstallerOptions,
+): Promise<string> {
+  const { records, onChange } = options;
+  const real = await realpath(dir);
+  for (const { name, source } of records.current.models) {
+    if (source.type === 'folder' && (await realpath(source.dir).catch(() => source.dir)) === real) return name;
+  }
+  let name = '';
+  await records.change(({ models }) => {
+    name = freeName(wantedName, new Set([...takenNames, ...models.map((other) => other.name)]));
+    models.push({ name, ...facts, source: { type: 'folder', dir }, state: 'installed', error: null });
+  });
+  onChange(name);
+  return name;
 }
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {
