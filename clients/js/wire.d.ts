@@ -14,6 +14,14 @@ export type TextToImageParams = {
     name: string;
     weight?: number | undefined;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    scale?: number | undefined;
+    start?: number | undefined;
+    end?: number | undefined;
+    preprocess?: "none" | "canny" | undefined;
+  } | undefined;
 };
 
 export type ImageToImageParams = {
@@ -30,6 +38,14 @@ export type ImageToImageParams = {
     name: string;
     weight?: number | undefined;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    scale?: number | undefined;
+    start?: number | undefined;
+    end?: number | undefined;
+    preprocess?: "none" | "canny" | undefined;
+  } | undefined;
   image: string;
   strength?: number | undefined;
   fit?: "cover" | "contain" | "stretch" | undefined;
@@ -49,6 +65,14 @@ export type InpaintParams = {
     name: string;
     weight?: number | undefined;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    scale?: number | undefined;
+    start?: number | undefined;
+    end?: number | undefined;
+    preprocess?: "none" | "canny" | undefined;
+  } | undefined;
   image: string;
   mask?: string | undefined;
   strength?: number | undefined;
@@ -61,6 +85,8 @@ export type InpaintParams = {
   } | undefined;
   feather?: number | undefined;
   composite?: boolean | undefined;
+  only_masked?: boolean | undefined;
+  padding?: number | undefined;
 };
 
 export type UpscaleParams = {
@@ -326,7 +352,7 @@ export type Info = {
 
 export type ModelEntry = {
   name: string;
-  kind: "uint4" | "int8" | "klein" | "upscaler";
+  kind: "uint4" | "int8" | "klein" | "lora" | "controlnet" | "upscaler";
   state: "absent" | "queued" | "downloading" | "paused" | "verifying" | "installed" | "damaged" | "failed";
   active: boolean;
   license: string;
@@ -355,6 +381,8 @@ export type ModelEntry = {
       reasons: Array<string>;
     }>;
   } | null;
+  trigger_words?: Array<string> | undefined;
+  base_model?: string | undefined;
 };
 
 export type Models = {
@@ -510,6 +538,15 @@ export type MadeTextToImage = {
     weight: number;
     identity: string;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    identity: string;
+    scale: number;
+    start: number;
+    end: number;
+    preprocess: "none" | "canny";
+  } | undefined;
 };
 
 export type MadeImageToImage = {
@@ -527,6 +564,15 @@ export type MadeImageToImage = {
     weight: number;
     identity: string;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    identity: string;
+    scale: number;
+    start: number;
+    end: number;
+    preprocess: "none" | "canny";
+  } | undefined;
   image: string;
   strength: number;
   fit: "cover" | "contain" | "stretch";
@@ -547,6 +593,15 @@ export type MadeInpaint = {
     weight: number;
     identity: string;
   }> | undefined;
+  control?: {
+    image: string;
+    model: string;
+    identity: string;
+    scale: number;
+    start: number;
+    end: number;
+    preprocess: "none" | "canny";
+  } | undefined;
   image: string;
   strength: number;
   fit: "cover" | "contain" | "stretch";
@@ -559,6 +614,12 @@ export type MadeInpaint = {
   } | undefined;
   feather: number;
   composite?: false | undefined;
+  only_masked?: true | undefined;
+  padding?: number | undefined;
+  masked_size?: {
+    width: number;
+    height: number;
+  } | undefined;
 };
 
 export type MadeUpscale = {

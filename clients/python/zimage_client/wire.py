@@ -9,6 +9,15 @@ TextToImageParamsLorasItem = TypedDict("TextToImageParamsLorasItem", {
     "weight": NotRequired[float],
 })
 
+TextToImageParamsControl = TypedDict("TextToImageParamsControl", {
+    "image": str,
+    "model": str,
+    "scale": NotRequired[float],
+    "start": NotRequired[float],
+    "end": NotRequired[float],
+    "preprocess": NotRequired[Literal["none", "canny"]],
+})
+
 TextToImageParams = TypedDict("TextToImageParams", {
     "prompt": str,
     "width": NotRequired[int],
@@ -20,11 +29,21 @@ TextToImageParams = TypedDict("TextToImageParams", {
     "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[TextToImageParamsLorasItem]],
+    "control": NotRequired[TextToImageParamsControl],
 })
 
 ImageToImageParamsLorasItem = TypedDict("ImageToImageParamsLorasItem", {
     "name": str,
     "weight": NotRequired[float],
+})
+
+ImageToImageParamsControl = TypedDict("ImageToImageParamsControl", {
+    "image": str,
+    "model": str,
+    "scale": NotRequired[float],
+    "start": NotRequired[float],
+    "end": NotRequired[float],
+    "preprocess": NotRequired[Literal["none", "canny"]],
 })
 
 ImageToImageParams = TypedDict("ImageToImageParams", {
@@ -38,6 +57,7 @@ ImageToImageParams = TypedDict("ImageToImageParams", {
     "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[ImageToImageParamsLorasItem]],
+    "control": NotRequired[ImageToImageParamsControl],
     "image": str,
     "strength": NotRequired[float],
     "fit": NotRequired[Literal["cover", "contain", "stretch"]],
@@ -46,6 +66,15 @@ ImageToImageParams = TypedDict("ImageToImageParams", {
 InpaintParamsLorasItem = TypedDict("InpaintParamsLorasItem", {
     "name": str,
     "weight": NotRequired[float],
+})
+
+InpaintParamsControl = TypedDict("InpaintParamsControl", {
+    "image": str,
+    "model": str,
+    "scale": NotRequired[float],
+    "start": NotRequired[float],
+    "end": NotRequired[float],
+    "preprocess": NotRequired[Literal["none", "canny"]],
 })
 
 InpaintParamsExpand = TypedDict("InpaintParamsExpand", {
@@ -66,6 +95,7 @@ InpaintParams = TypedDict("InpaintParams", {
     "upscale": NotRequired[Union[Literal[4], Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[InpaintParamsLorasItem]],
+    "control": NotRequired[InpaintParamsControl],
     "image": str,
     "mask": NotRequired[str],
     "strength": NotRequired[float],
@@ -73,6 +103,8 @@ InpaintParams = TypedDict("InpaintParams", {
     "expand": NotRequired[InpaintParamsExpand],
     "feather": NotRequired[int],
     "composite": NotRequired[bool],
+    "only_masked": NotRequired[bool],
+    "padding": NotRequired[int],
 })
 
 UpscaleParams = TypedDict("UpscaleParams", {
@@ -399,7 +431,7 @@ ModelEntryCompilation1 = TypedDict("ModelEntryCompilation1", {
 
 ModelEntry = TypedDict("ModelEntry", {
     "name": str,
-    "kind": Literal["uint4", "int8", "klein", "upscaler"],
+    "kind": Literal["uint4", "int8", "klein", "lora", "controlnet", "upscaler"],
     "state": Literal["absent", "queued", "downloading", "paused", "verifying", "installed", "damaged", "failed"],
     "active": bool,
     "license": str,
@@ -411,6 +443,8 @@ ModelEntry = TypedDict("ModelEntry", {
     "seconds_left": Union[float, None],
     "error": Union[ModelEntryError1, None],
     "compilation": Union[ModelEntryCompilation1, None],
+    "trigger_words": NotRequired[List[str]],
+    "base_model": NotRequired[str],
 })
 
 ModelsLimits = TypedDict("ModelsLimits", {
@@ -605,6 +639,16 @@ MadeTextToImageLorasItem = TypedDict("MadeTextToImageLorasItem", {
     "identity": str,
 })
 
+MadeTextToImageControl = TypedDict("MadeTextToImageControl", {
+    "image": str,
+    "model": str,
+    "identity": str,
+    "scale": float,
+    "start": float,
+    "end": float,
+    "preprocess": Literal["none", "canny"],
+})
+
 MadeTextToImage = TypedDict("MadeTextToImage", {
     "prompt": str,
     "width": int,
@@ -616,12 +660,23 @@ MadeTextToImage = TypedDict("MadeTextToImage", {
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[MadeTextToImageLorasItem]],
+    "control": NotRequired[MadeTextToImageControl],
 })
 
 MadeImageToImageLorasItem = TypedDict("MadeImageToImageLorasItem", {
     "name": str,
     "weight": float,
     "identity": str,
+})
+
+MadeImageToImageControl = TypedDict("MadeImageToImageControl", {
+    "image": str,
+    "model": str,
+    "identity": str,
+    "scale": float,
+    "start": float,
+    "end": float,
+    "preprocess": Literal["none", "canny"],
 })
 
 MadeImageToImage = TypedDict("MadeImageToImage", {
@@ -635,6 +690,7 @@ MadeImageToImage = TypedDict("MadeImageToImage", {
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[MadeImageToImageLorasItem]],
+    "control": NotRequired[MadeImageToImageControl],
     "image": str,
     "strength": float,
     "fit": Literal["cover", "contain", "stretch"],
@@ -646,11 +702,26 @@ MadeInpaintLorasItem = TypedDict("MadeInpaintLorasItem", {
     "identity": str,
 })
 
+MadeInpaintControl = TypedDict("MadeInpaintControl", {
+    "image": str,
+    "model": str,
+    "identity": str,
+    "scale": float,
+    "start": float,
+    "end": float,
+    "preprocess": Literal["none", "canny"],
+})
+
 MadeInpaintExpand = TypedDict("MadeInpaintExpand", {
     "left": int,
     "top": int,
     "right": int,
     "bottom": int,
+})
+
+MadeInpaintMaskedSize = TypedDict("MadeInpaintMaskedSize", {
+    "width": int,
+    "height": int,
 })
 
 MadeInpaint = TypedDict("MadeInpaint", {
@@ -664,6 +735,7 @@ MadeInpaint = TypedDict("MadeInpaint", {
     "upscale": NotRequired[Union[Literal[2], Literal[False]]],
     "negative_prompt": NotRequired[str],
     "loras": NotRequired[List[MadeInpaintLorasItem]],
+    "control": NotRequired[MadeInpaintControl],
     "image": str,
     "strength": float,
     "fit": Literal["cover", "contain", "stretch"],
@@ -671,6 +743,9 @@ MadeInpaint = TypedDict("MadeInpaint", {
     "expand": NotRequired[MadeInpaintExpand],
     "feather": int,
     "composite": NotRequired[Literal[False]],
+    "only_masked": NotRequired[Literal[True]],
+    "padding": NotRequired[int],
+    "masked_size": NotRequired[MadeInpaintMaskedSize],
 })
 
 MadeUpscale = TypedDict("MadeUpscale", {
