@@ -1,6 +1,7 @@
 import type { StateCreator } from 'zustand/vanilla';
-import type { Bulk, JobPage, JobQuery, Label } from '#shared/domain/job-record.ts';
+import type { JobPage, JobQuery } from '#shared/domain/job-record.ts';
 import { readStored, writeStored } from '../client/stored.ts';
+import { createBulkCall } from './bulk-call.ts';
 import { anyDates, rangeOf } from './date-range.ts';
 import { galleryFilterSchema } from './gallery-filter.ts';
 import { createGallerySelection } from './gallery-selection.ts';
@@ -13,8 +14,6 @@ const PAGE_SIZE = 200;
 const MAX_PAGE_SIZE = 500;
 /** A refresh reloads at most this many images; the rest of the list is kept. */
 const MAX_REFRESHED = 2000;
-/** Most ids in one bulk call. */
-const MAX_BULK = 10_000;
 const FILTER_KEY = 'zimage.gallery-filter';
 
 type Needs = GallerySlice & Pick<StudioState, 'jobs' | 'refreshClients' | 'notify' | 'dismissUndo' | 'notifyFailure'>;
@@ -103,22 +102,6 @@ export function createGallerySlice({
       set({ ...selection.within(gallery), gallery, galleryArrivals: get().galleryArrivals.filter((job) => !ids.has(job.id)) });
     }
 
-    /** Runs a bulk call, in parts that the server accepts. Returns the ids that it has changed; one notice reports the rest. */
-    async function callForMany(ids: readonly string[], action: Bulk['action'], label?: Label): Promise<string[]> {
-      const changed: string[] = [];
-      try {
-        for (let at = 0; at < ids.length; at += MAX_BULK) {
-          const { done, failed } = await http.bulk({ ids: ids.slice(at, at + MAX_BULK), action, ...(label === undefined ? {} : { label }) });
-          changed.push(...done);
-          const [first] = failed;
-          if (first !== undefined) get().notify({ tone: 'error', code: first.code, message: first.message });
-        }
-      } catch (failure) {
-        get().notifyFailure(failure);
-      }
-      return changed;
-    }
-
     /** Puts new images at the top, or holds them back while the grid is scrolled down. */
     function arrive(jobs: readonly Job[]): void {
       const { gallery, galleryArrivals, galleryPlace } = get();
@@ -126,6 +109,7 @@ export function createGallerySlice({
       else set({ gallery: [...jobs, ...gallery] });
     }
 
+    const callForMany = createBulkCall({ call: http.bulk, notify: (notice) => get().notify(notice), notifyFailure: (failure) => get().notifyFailure(failure) });
     const selection = createGallerySelection(get);
     const stars = createStarChanges({
       call: http.star,
