@@ -38,7 +38,7 @@ $built = Join-Path $root 'out/.built'
 $isStale = -not (Test-Path $built)
 if (-not $isStale) {
   $since = (Get-Item $built).LastWriteTimeUtc
-  $sources = 'src-main', 'src-shared', 'src-renderer', 'package.json', 'package-lock.json', 'electron.vite.config.ts' | ForEach-Object { Join-Path $root $_ }
+  $sources = 'src-main', 'src-shared', 'src-renderer', 'clients', 'docs/images/storybook.png', 'THIRD-PARTY.md', 'package.json', 'package-lock.json', 'electron.vite.config.ts' | ForEach-Object { Join-Path $root $_ }
   $newer = Get-ChildItem $sources -Recurse -File | Where-Object { $_.LastWriteTimeUtc -gt $since -and $_.Name -notlike '*.test.ts' } | Select-Object -First 1
   $isStale = $null -ne $newer
 }

@@ -17,6 +17,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   vae: { what: 'the VAE decoder beside diffusers', minutes: 17, run: async () => (await import('./vae.ts')).compareVae() },
   upscale: { what: 'both upscalers beside PyTorch and ncnn', minutes: 8, run: async () => (await import('./upscale.ts')).compareUpscalers() },
   edits: { what: 'images from images, LoRAs and alpha beside plain jobs', minutes: 3, run: async () => (await import('./edits.ts')).compareEdits() },
+  repeat: { what: 'images verified and repeated from their recipes', minutes: 3, run: async () => (await import('./repeat.ts')).verifyImages() },
   start: { what: 'process start to the first image, beside FastAPI with diffusers', minutes: 8, run: async () => (await import('./start.ts')).compareStarts() },
   memory: { what: 'memory during and after loading, beside the same peer', minutes: 5, run: async () => (await import('./memory.ts')).compareMemory() },
   binding: { what: "ONNX Runtime's C API beside onnxruntime-node", minutes: 3, run: async () => (await import('./binding.ts')).compareBindings() },

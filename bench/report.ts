@@ -27,11 +27,12 @@ export const performanceSections = [
 
 /**
  * Writes the measured figures between their markers: the summaries into both READMEs, all rows into `docs/performance.md`, downloads and the full size into
- * `docs/models.md`. Reports missing results and leaves their places unchanged.
+ * `docs/models.md`, repeated images into `docs/provenance.md`. Reports missing results and leaves their places unchanged.
  */
 export async function writeReport(): Promise<void> {
   for (const name of performanceSections) await report(name, 'docs/performance.md', measuredTable);
   for (const name of ['downloads', 'fullsize']) await report(name, 'docs/models.md', measuredTable);
+  await report('repeat', 'docs/provenance.md', measuredTable);
   for (const language of ['en', 'zh'] as const) {
     const file = language === 'en' ? 'README.md' : 'README.zh-CN.md';
     for (const [name, text] of Object.entries(readme[language])) await report(name, file, (_name, _part, measured) => text(measured));

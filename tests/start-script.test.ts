@@ -26,7 +26,8 @@ beforeEach(() => {
     mkdirSync(dirname(join(project, file)), { recursive: true });
     copyFileSync(join(root, file), join(project, file));
   }
-  for (const file of ['package.json', 'package-lock.json', 'electron.vite.config.ts', 'src-main/headless.ts', 'src-shared/a.ts', 'src-renderer/a.ts']) {
+  const sources = ['src-main/headless.ts', 'src-shared/a.ts', 'src-renderer/a.ts', 'clients/js/a.js', 'docs/images/storybook.png', 'THIRD-PARTY.md'];
+  for (const file of ['package.json', 'package-lock.json', 'electron.vite.config.ts', ...sources]) {
     write(join(project, file), '{}\n');
   }
   for (const tool of ['bash', 'env', 'dirname', 'cat', 'cut', 'find', 'head', 'mkdir', 'mktemp', 'mv', 'rm', 'sleep', 'grep', 'sha256sum', 'tail', 'touch']) {

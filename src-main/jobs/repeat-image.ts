@@ -87,7 +87,7 @@ export async function repeatObstacles(recipe: Recipe, { registry, inputs }: Pick
 }
 
 /** The hashes of the files that an image was made from. */
-export function inputIds({ params }: Recipe): { image?: string; mask?: string; 'control image'?: string } {
+function inputIds({ params }: Recipe): { image?: string; mask?: string; 'control image'?: string } {
   return {
     ...('image' in params ? { image: params.image } : {}),
     ...('mask' in params && params.mask !== undefined ? { mask: params.mask } : {}),

@@ -22,7 +22,7 @@ const storedSchema = z.object({
   chosenLoras: z.array(z.object({ name: z.string(), weight: z.number(), identity: z.string() })),
 });
 const nothingStored: z.infer<typeof storedSchema> = { start: null, control: null, chosenLoras: [] };
-export const noExpansion: Expand = { left: 0, top: 0, right: 0, bottom: 0 };
+const noExpansion: Expand = { left: 0, top: 0, right: 0, bottom: 0 };
 
 /** How much may change without a mask, and with one: the server's defaults. */
 const STRENGTH = { image_to_image: 0.6, inpaint: 1 };

@@ -6,7 +6,6 @@ export type ModelType = z.infer<typeof modelTypeSchema>;
 
 /** How much larger the second image is; false makes only one. */
 export const upscaleChoiceSchema = z.union([z.literal(4), z.literal(2), z.literal(false)]);
-export type UpscaleChoice = z.infer<typeof upscaleChoiceSchema>;
 
 /** SHA-256 of the bytes of an image that was uploaded or made here. */
 export const imageHashSchema = z.string().regex(/^[0-9a-f]{64}$/);

@@ -73,7 +73,6 @@ function withinPixels<S extends z.ZodType<{ width: number; height: number }>>(sc
 }
 
 export const textToImageParamsSchema = withinPixels(generateParamsSchema);
-export type TextToImageRequest = z.infer<typeof textToImageParamsSchema>;
 
 const strength = z.number().gt(0).max(1);
 

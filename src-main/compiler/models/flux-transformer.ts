@@ -25,7 +25,7 @@ const MODULATIONS = [
 const ALL_VECTORS = MODULATIONS.reduce((sum, { vectors }) => sum + vectors, 0);
 
 /** Values of one timestep's modulation. */
-export function modulationWidth({ width }: FluxConfig): number {
+function modulationWidth({ width }: FluxConfig): number {
   return ALL_VECTORS * width;
 }
 
