@@ -12,7 +12,7 @@ export interface CatalogModel {
 /**
  * The published checkpoints of Z-Image-Turbo: text encoder 4 B, transformer 6.15 B and VAE. Weights take 6.5 and 10.8 GB by their shapes
  * (`npm run bench -- fullsize`). Licence: https://huggingface.co/Disty0/Z-Image-Turbo-SDNQ-int8; the repository's own licence replaces it.
- * FLUX.2 [klein] 4B edits images by words. Licence: https://huggingface.co/black-forest-labs/FLUX.2-klein-4B
+ * FLUX.2 [klein] 4B. Licence: https://huggingface.co/black-forest-labs/FLUX.2-klein-4B
  */
 export const catalog: readonly [CatalogModel, ...CatalogModel[]] = [
   { repository: 'Disty0/Z-Image-Turbo-SDNQ-uint4-svd-r32', kind: 'uint4', license: 'apache-2.0', sizeBytes: 6_600_000_000 },

@@ -633,7 +633,7 @@ export const en = {
     bundled: 'included',
     active: 'in use',
     demo: 'Storybook demo',
-    quality: { uint4: 'compact', int8: 'high quality', klein: 'edits images by words' },
+    quality: { uint4: 'compact', int8: 'high quality', klein: 'FLUX.2 klein' },
     speed: '≈ {{time}} here',
     recommended: 'recommended for this computer',
   },

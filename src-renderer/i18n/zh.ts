@@ -606,7 +606,7 @@ export const zh: Translation = {
     bundled: '内置',
     active: '使用中',
     demo: '绘本演示模型',
-    quality: { uint4: '精简版', int8: '高质量', klein: '按文字编辑图片' },
+    quality: { uint4: '精简版', int8: '高质量', klein: 'FLUX.2 klein' },
     speed: '本机约 {{time}}',
     recommended: '推荐用于本机',
   },
