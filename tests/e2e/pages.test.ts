@@ -9,6 +9,7 @@ import * as compile from '#main/cli/compile.ts';
 import * as cuda from '#main/cli/cuda.ts';
 import * as doctor from '#main/cli/doctor.ts';
 import * as generate from '#main/cli/generate.ts';
+import * as mcp from '#main/cli/mcp.ts';
 import * as models from '#main/cli/models.ts';
 import * as parity from '#main/cli/parity.ts';
 import * as zimage from '#main/cli/run.ts';
@@ -102,7 +103,7 @@ test('every option is in the schema of its command, or of the server', () => {
 });
 
 test('every option that a table or sentence names alone belongs to the server or one of the commands', () => {
-  const known = new Set([server, zimage, ...Object.values(commands)].flatMap(({ optionsSchema }) => Object.keys(optionsSchema.shape)));
+  const known = new Set([server, zimage, mcp, ...Object.values(commands)].flatMap(({ optionsSchema }) => Object.keys(optionsSchema.shape)));
   const unknown = inline.flatMap(({ page, line }) => {
     const [, option] = /^--([a-z][a-z-]*)( [A-Z.…][\w:.…]*| [a-z]+)?$/.exec(line) ?? [];
     return option === undefined || known.has(option) ? [] : [`${page}: --${option}`];

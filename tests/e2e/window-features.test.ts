@@ -180,6 +180,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
       .png()
       .toBuffer();
     const png = withText(image, 'parameters', settings);
+    await prompt(page).waitFor(); // then the page receives what is dropped
     await page.evaluate(
       (bytes) => {
         const transfer = new DataTransfer();
@@ -268,7 +269,7 @@ describe.skipIf(noBrowser !== null)('what a person does in the window', () => {
     await page.getByRole('button', { name: 'Remove from Long necks' }).click();
     await expect.poll(() => tiles.count()).toBe(1);
     await page.getByText('1 image removed from Long necks.').waitFor();
-    await search.fill('');
+    await search.fill('crane');
     await expect.poll(() => tiles.count()).toBe(5);
 
     await tiles.first().click({ modifiers: ['Control'] });
