@@ -633,7 +633,7 @@ export const en = {
     bundled: 'included',
     active: 'in use',
     demo: 'Storybook demo',
-    quality: { uint4: 'compact', int8: 'high quality', klein: 'FLUX.2 klein' },
+    quality: { uint4: 'compact', int8: 'high quality', klein: 'FLUX.2 klein, four steps' },
     speed: '≈ {{time}} here',
     recommended: 'recommended for this computer',
   },

@@ -606,7 +606,7 @@ export const zh: Translation = {
     bundled: '内置',
     active: '使用中',
     demo: '绘本演示模型',
-    quality: { uint4: '精简版', int8: '高质量', klein: 'FLUX.2 klein' },
+    quality: { uint4: '精简版', int8: '高质量', klein: 'FLUX.2 klein，四步出图' },
     speed: '本机约 {{time}}',
     recommended: '推荐用于本机',
   },
