@@ -20,7 +20,9 @@ export async function make(page: Page, words: string, more: { count?: string; si
   await prompt(page).press('Control+Enter');
 }
 
-export const isFinished = (page: Page): Promise<void> => stage(page).getByRole('button', { name: 'Compare original and upscaled', disabled: false }).waitFor();
+/** With the patience of a machine that is busy with other tests. */
+export const isFinished = (page: Page): Promise<void> =>
+  stage(page).getByRole('button', { name: 'Compare original and upscaled', disabled: false }).waitFor({ timeout: 90_000 });
 
 /** Widths of the images on the stage once they are decoded: the upscaled one, then the original. */
 export const shownImages = (page: Page): Promise<number[]> =>

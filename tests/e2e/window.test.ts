@@ -137,8 +137,10 @@ describe.skipIf(noBrowser !== null)('the window in a browser', () => {
     await page.getByRole('button', { name: 'All 6 images' }).click();
     await batch.waitFor();
     await page.locator('body').press('?');
-    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+    const shortcuts = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+    await shortcuts.waitFor();
     await page.keyboard.press('Escape');
+    await shortcuts.waitFor({ state: 'detached' });
     await page.locator('body').press('g');
     await page.getByRole('heading', { name: /^Gallery/ }).waitFor({ state: 'attached' });
   });
