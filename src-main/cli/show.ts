@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { readCommandLine } from '#main/config/command-options.ts';
 import { errnoCode } from '#main/lib/errno-code.ts';
 import { readPngTexts } from '#main/lib/png-texts.ts';
-import { RECIPE_KEYWORD, recipeSchema } from '#shared/domain/recipe.ts';
+import { parseRecipe, RECIPE_KEYWORD } from '#shared/domain/recipe.ts';
 import { AppError } from '#shared/protocol/errors.ts';
 
 const usage = `Usage: zimage show FILE.png [--json]
@@ -19,7 +19,7 @@ export async function show(argv: readonly string[]): Promise<void> {
     throw new AppError('unknown_image', `${path} cannot be read (${errnoCode(cause)}).`, {}, { cause });
   });
   const text = readPngTexts(bytes).find(({ keyword }) => keyword === RECIPE_KEYWORD)?.text;
-  const recipe = text === undefined ? null : recipeOf(text);
+  const recipe = text === undefined ? null : parseRecipe(text);
   if (recipe === null) throw new AppError('unknown_image', `${path} has no recipe: it is not a PNG of this program, or its metadata was removed.`, {});
   if (options.json) {
     process.stdout.write(`${JSON.stringify(recipe)}\n`);
@@ -34,12 +34,4 @@ export async function show(argv: readonly string[]): Promise<void> {
     created: new Date(recipe.created_at * 1000).toISOString(),
   };
   for (const [name, value] of Object.entries(rows)) process.stdout.write(`${name.padEnd(15)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`);
-}
-
-function recipeOf(text: string): z.infer<typeof recipeSchema> | null {
-  try {
-    return recipeSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
 }

@@ -22,22 +22,21 @@ interface LinearModel {
   baseName: string;
 }
 
+const transformerAndText = [
+  { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
+  { folder: 'text_encoder', baseName: 'model' },
+] as const;
+
 /** By the `_class_name` of `model_index.json`. */
 const architectures: Readonly<Record<string, Architecture>> = {
   ZImagePipeline: {
-    linearModels: [
-      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
-      { folder: 'text_encoder', baseName: 'model' },
-    ],
+    linearModels: transformerAndText,
     loadConfigs: loadZImageConfigs,
     compile: compileZImage,
     compileVariant: compileZImageVariant,
   },
   Flux2KleinPipeline: {
-    linearModels: [
-      { folder: 'transformer', baseName: 'diffusion_pytorch_model' },
-      { folder: 'text_encoder', baseName: 'model' },
-    ],
+    linearModels: transformerAndText,
     loadConfigs: loadKleinConfigs,
     compile: compileKlein,
     compileVariant: null,

@@ -1,8 +1,9 @@
-import { ImagePlus, X } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { X } from 'lucide-react';
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { uploadUrl } from '../client/http.ts';
-import { Button, IconButton } from '../components/button.tsx';
+import { IconButton } from '../components/button.tsx';
+import { PickImageButton } from '../components/pick-image-button.tsx';
 import { Segmented } from '../components/segmented.tsx';
 import { Select } from '../components/select.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
@@ -15,31 +16,10 @@ export function ControlPicker() {
   const installed = useStudio((state) => state.installedControlNets);
   const control = useStudio((state) => state.control);
   const { refreshControlNets, openControl } = useStudioStore().getState();
-  const file = useRef<HTMLInputElement>(null);
   useEffect(refreshControlNets, [refreshControlNets]);
   if (installed.length === 0) return null;
   if (control !== null) return <ControlOptions control={control} models={installed.map(({ name }) => name)} />;
-  return (
-    <>
-      <Button onClick={() => file.current?.click()}>
-        <ImagePlus size="1rem" aria-hidden />
-        {t('control.pick')}
-      </Button>
-      <input
-        ref={file}
-        type="file"
-        accept="image/*"
-        aria-label={t('control.pick')}
-        data-purpose="control"
-        hidden
-        onChange={(event) => {
-          const image = event.target.files?.[0];
-          if (image !== undefined) openControl(image);
-          event.target.value = '';
-        }}
-      />
-    </>
-  );
+  return <PickImageButton label={t('control.pick')} purpose="control" onPick={openControl} />;
 }
 
 function ControlOptions({ control, models }: { control: Control; models: readonly string[] }) {

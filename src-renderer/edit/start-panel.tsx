@@ -1,9 +1,9 @@
-import { ImagePlus, Paintbrush, X } from 'lucide-react';
-import { useRef } from 'react';
+import { Paintbrush, X } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { uploadUrl } from '../client/http.ts';
 import { Button, IconButton } from '../components/button.tsx';
 import { NumberField } from '../components/number-field.tsx';
+import { PickImageButton } from '../components/pick-image-button.tsx';
 import { Switch } from '../components/switch.tsx';
 import { useStudio, useStudioStore } from '../components/use-studio.ts';
 import { numberOf } from '../store/draft.ts';
@@ -20,28 +20,7 @@ export function StartPanel() {
 function PickImage() {
   const { t } = useTranslation();
   const { openSource } = useStudioStore().getState();
-  const file = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <Button onClick={() => file.current?.click()}>
-        <ImagePlus size="1rem" aria-hidden />
-        {t('edit.pick')}
-      </Button>
-      <input
-        ref={file}
-        type="file"
-        accept="image/*"
-        aria-label={t('edit.pick')}
-        data-purpose="source"
-        hidden
-        onChange={(event) => {
-          const image = event.target.files?.[0];
-          if (image !== undefined) openSource(image);
-          event.target.value = '';
-        }}
-      />
-    </>
-  );
+  return <PickImageButton label={t('edit.pick')} purpose="source" onPick={openSource} />;
 }
 
 const sides = ['left', 'top', 'right', 'bottom'] as const;

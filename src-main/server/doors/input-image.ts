@@ -51,7 +51,7 @@ function filenameOf(text: string): string {
   try {
     return decodeURIComponent(name);
   } catch {
-    return name; // not percent-encoded, so it is a name as it stands
+    return name; // not percent-encoded, so it is the name
   }
 }
 

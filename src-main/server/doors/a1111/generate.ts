@@ -19,7 +19,7 @@ import { loraName, splitLoraTags } from './lora-tags.ts';
 import type { A1111Runs } from './runs.ts';
 import { checkpointNamed } from './sd-models.ts';
 
-/** Of either call; those of text-to-image leave out what is about images. */
+/** Settings of both calls; text-to-image has none of those about images. */
 type Body = FieldValues<typeof img2imgFields>;
 type Task = { type: 'text_to_image' | 'image_to_image' | 'inpaint'; params: object };
 
@@ -130,7 +130,7 @@ function worksOf(body: Body, asked: { width: number; height: number }, { modelTy
     negative_prompt: body.negative_prompt ?? undefined,
     loras,
     model_type: modelType,
-    // not made where nobody waits for it
+    // only a caller that asks for the upscaled version gets one
     upscale: false,
     ...obeyed,
     ...task.params,

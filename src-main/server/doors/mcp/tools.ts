@@ -217,7 +217,7 @@ export function createMcpServer({ studio, version, url, outputsFolder, readLocal
   }
 }
 
-/** The params of each image. An upscaled version is not made where nobody waits for it. */
+/** The params of each image. Only a caller that asks for the upscaled version gets one. */
 function seeded<P extends object>(params: P, { count, upscale, first = newSeed() }: { count: number; upscale: boolean; first: number | undefined }) {
   return Array.from({ length: count }, (_, at) => ({ ...params, upscale: upscale ? (4 as const) : (false as const), seed: first + at }));
 }

@@ -69,7 +69,7 @@ export async function parseGeneration(
     negative_prompt: body.negative_prompt ?? undefined,
     loras: body.loras?.map((lora) => ({ ...lora, weight: lora.weight ?? undefined })),
     model_type: modelType,
-    // not made where nobody waits for it
+    // only a caller that asks for the upscaled version gets one
     upscale: isUpscaled ? 4 : false,
   };
   const task = inputs === null ? null : await inputParams(inputs, { strength: body.strength ?? undefined, asked, size, parts });
